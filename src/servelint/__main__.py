@@ -1,0 +1,6 @@
+"""`python -m servelint`."""
+
+from servelint.cli import main
+
+if __name__ == "__main__":
+    main()

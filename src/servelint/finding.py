@@ -1,0 +1,127 @@
+"""The values that flow from the rules to the reports and the fixes.
+
+Lines and columns count from 1; columns count characters (code points), not bytes; an end column is
+exclusive, so an empty range has `column == end_column`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from pathlib import Path
+
+
+class Severity(StrEnum):
+    """How bad it is when the finding is right."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 1 for warning, 2 for error."""
+        return list(Severity).index(self)
+
+
+class Confidence(StrEnum):
+    """How sure the finding is."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+    @property
+    def rank(self) -> int:
+        """0 for low, 1 for medium, 2 for high."""
+        return list(Confidence).index(self)
+
+
+class Applicability(StrEnum):
+    """Whether a fix keeps behaviour (`safe`) or may not (`unsafe`)."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+
+
+class ExitStatus(IntEnum):
+    """What the command line returns."""
+
+    CLEAN = 0
+    FINDINGS = 1
+    FAILED = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A range of characters in one file. `path` is absolute."""
+
+    path: Path
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One hop of a trace: a place, and what happens there."""
+
+    span: Span
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the text of `span` by `content`."""
+
+    span: Span
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Text edits that cure a finding; they are applied together or not at all.
+
+    `reason` says in one line why an unsafe fix is unsafe; it is empty for a safe one.
+    """
+
+    applicability: Applicability
+    title: str
+    edits: tuple[Edit, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One defect at one place.
+
+    A finding about code stands on the call expression inside the loop-bound function, and `trace` goes
+    from there down to the library call. A finding about a manifest stands on the offending token;
+    `trace` then holds related places, if any. `advice` says what to do about this very finding, where
+    that differs from the rule's general advice; `unfixable` says why there is no fix.
+    """
+
+    code: str
+    span: Span
+    message: str
+    severity: Severity
+    confidence: Confidence
+    function: str = ""
+    role: str = ""
+    library: str = ""
+    trace: tuple[Step, ...] = ()
+    advice: str = ""
+    fix: Fix | None = None
+    unfixable: str = ""
+    # Names what the finding is about without line numbers, so that it can be recognised after edits.
+    identity: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file or folder that should have been read and could not be. `line` is 0 where there is none."""
+
+    path: Path
+    message: str
+    line: int = 0
