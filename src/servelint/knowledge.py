@@ -11,12 +11,13 @@ either.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 
 class KnowledgeError(ValueError):
@@ -82,7 +83,7 @@ class LibraryType:
     inherits: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
     items: str = ""
-    overridden_by: Mapping[str, str] = field(default_factory=dict)
+    override_means: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,21 +194,21 @@ def pattern(text: str) -> re.Pattern[str]:
     """Compile a pattern for qualified names (see the module's text)."""
     out: list[str] = []
     depth = 0
-    for token in re.findall(r"\*\*|\*|[{},]|[^*{},]+", text):
-        if token == "**":
+    for part in re.findall(r"\*\*|\*|[{},]|[^*{},]+", text):
+        if part == "**":
             out.append(r".*")
-        elif token == "*":
+        elif part == "*":
             out.append(r"[^.]*")
-        elif token == "{":
+        elif part == "{":
             depth += 1
             out.append("(?:")
-        elif token == "}":
+        elif part == "}":
             depth -= 1
             out.append(")")
-        elif token == "," and depth:
+        elif part == "," and depth:
             out.append("|")
         else:
-            out.append(re.escape(token))
+            out.append(re.escape(part))
     return re.compile("".join(out) + r"\Z")
 
 
@@ -222,6 +223,43 @@ def rules_dir() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "rules"
 
 
+T = TypeVar("T")
+
+
+class NameIndex(Generic[T]):
+    """Values by pattern for a qualified name: an exact name wins, then the longest pattern that fits."""
+
+    def __init__(self, items: Iterable[tuple[str, T]]) -> None:
+        self._exact: dict[str, T] = {}
+        self._patterns: dict[str, list[tuple[str, T]]] = {}
+        self._open: list[tuple[str, T]] = []
+        for text, value in items:
+            first = text.partition(".")[0]
+            if not set(text) & set("*{"):
+                self._exact.setdefault(text, value)
+            elif set(first) & set("*{"):
+                self._open.append((text, value))
+            else:
+                self._patterns.setdefault(first, []).append((text, value))
+        for found in (*self._patterns.values(), self._open):
+            found.sort(key=lambda item: -len(item[0]))
+        self._known: dict[str, T | None] = {}
+
+    def find(self, name: str) -> T | None:
+        """The value for a qualified name, or None."""
+        if name not in self._known:
+            self._known[name] = self._search(name)
+        return self._known[name]
+
+    def _search(self, name: str) -> T | None:
+        if name in self._exact:
+            return self._exact[name]
+        for text, value in chain(self._patterns.get(name.partition(".")[0], []), self._open):
+            if matches(text, name):
+                return value
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """All of `rules/libraries` and `rules/frameworks`, joined for look-up by name."""
@@ -229,36 +267,36 @@ class Catalogue:
     libraries: Mapping[str, Library]
     frameworks: tuple[Framework, ...]
     types: Mapping[str, LibraryType]
-    _functions: _Index
-    _classes: _Index
+    functions: NameIndex[Entry]
+    classes: NameIndex[LibraryType]
 
     @property
     def modules(self) -> frozenset[str]:
         """Top-level modules whose import puts machine learning in reach of a file."""
         return frozenset(m.partition(".")[0] for lib in self.libraries.values() for m in lib.modules)
 
-    def function(self, name: str) -> Entry | None:
-        """What calling the function with this qualified name does, if the catalogue knows it."""
-        return self._functions.find(name)
-
-    def type_of_class(self, name: str) -> LibraryType | None:
-        """The type that the importable class with this qualified name belongs to, if any."""
-        return self._classes.find(name)
-
     def method(self, type_name: str, method: str) -> Entry | None:
         """What a method does, looked up in the type and then in what it inherits."""
-        for known in self.lineage(type_name):
-            if method in known.methods:
-                return known.methods[method]
-        return None
+        return next((t.methods[method] for t in self.lineage(type_name) if method in t.methods), None)
 
     def attribute(self, type_name: str, attribute: str) -> str:
         """The type name of an attribute, or an empty string."""
-        return next((t.attributes[attribute] for t in self.lineage(type_name) if attribute in t.attributes), "")
+        return next(
+            (t.attributes[attribute] for t in self.lineage(type_name) if attribute in t.attributes), ""
+        )
 
     def items(self, type_name: str) -> str:
         """The type name of what subscripting or iterating gives, or an empty string."""
         return next((t.items for t in self.lineage(type_name) if t.items), "")
+
+    def override_means(self, type_name: str, method: str) -> tuple[str, ...]:
+        """The methods of the type that run `method` when a project subclass defines it."""
+        return tuple(
+            caller
+            for known in self.lineage(type_name)
+            for overridden, caller in known.override_means.items()
+            if overridden == method
+        )
 
     def lineage(self, type_name: str) -> Iterator[LibraryType]:
         """The type and all it inherits, nearest first, each once."""
@@ -273,7 +311,211 @@ class Catalogue:
             waiting.extend(known.inherits)
 
 
-class _Index[T]:
-    """Values by qualified name: exact names first, then patterns, the most specific first."""
+@cache
+def load(folder: Path | None = None) -> Catalogue:
+    """Read all of `rules/libraries` and `rules/frameworks` below `folder` (default: `rules_dir()`).
 
-    def __init__(self, items: Iterable[tuple[str, T]]) -> None: ...
+    Raises KnowledgeError for a file that does not have the documented form.
+    """
+    base = folder or rules_dir()
+    libraries = {lib.name: lib for lib in map(_library, _files(base / "libraries"))}
+    return Catalogue(
+        libraries=libraries,
+        frameworks=tuple(map(_framework, _files(base / "frameworks"))),
+        types={name: t for lib in libraries.values() for name, t in lib.types.items()},
+        functions=NameIndex((name, e) for lib in libraries.values() for name, e in lib.functions.items()),
+        classes=NameIndex(
+            (name, t)
+            for lib in libraries.values()
+            for t in lib.types.values()
+            for name in (t.name, *t.classes)
+        ),
+    )
+
+
+def _files(folder: Path) -> Iterator[_Table]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            data = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 (a safe loader)
+        except yaml.YAMLError as error:
+            raise KnowledgeError(f"{path}: {error}") from error
+        yield _Table(data, str(path))
+
+
+class _Table:
+    """A mapping of a data file that says which keys were never asked for."""
+
+    def __init__(self, data: object, where: str) -> None:
+        if not isinstance(data, dict):
+            raise KnowledgeError(f"{where}: a mapping is needed, not {data!r}")
+        self._data = data
+        self._asked: set[str] = set()
+        self.where = where
+
+    def get(self, key: str, kind: type[T], default: T) -> T:
+        self._asked.add(key)
+        value: object = self._data.get(key, default)
+        if value is None:
+            return default
+        if not isinstance(value, kind):
+            raise KnowledgeError(f"{self.where}: `{key}` has to be {kind.__name__}, not {value!r}")
+        return value
+
+    def need(self, key: str, kind: type[T]) -> T:
+        if key not in self._data:
+            raise KnowledgeError(f"{self.where}: `{key}` is missing")
+        return self.get(key, kind, self._data[key])
+
+    def names(self, key: str) -> tuple[str, ...]:
+        return tuple(str(item) for item in self.get(key, list, []))
+
+    def table(self, key: str) -> _Table:
+        return _Table(self.get(key, dict, {}), f"{self.where}: {key}")
+
+    def tables(self, key: str) -> Iterator[_Table]:
+        for number, item in enumerate(self.get(key, list, []), 1):
+            yield _Table(item, f"{self.where}: {key}[{number}]")
+
+    def items(self) -> Iterator[tuple[str, object]]:
+        for key, value in self._data.items():
+            self._asked.add(key)
+            yield str(key), value
+
+    def strings(self) -> dict[str, str]:
+        return {key: str(value) for key, value in self.items()}
+
+    def done(self) -> None:
+        if unknown := sorted(set(map(str, self._data)) - self._asked):
+            raise KnowledgeError(f"{self.where}: unknown key `{unknown[0]}`")
+
+
+def _library(file: _Table) -> Library:
+    name = file.need("library", str)
+    library = Library(
+        name=name,
+        modules=file.names("modules"),
+        source=file.need("source", str),
+        thread_safe=_claim(file.table("thread-safe")),
+        gil=_claim(file.table("gil")),
+        advice=file.get("advice", str, ""),
+        functions={
+            key: _entry(key, value, name, file.where) for key, value in file.table("functions").items()
+        },
+        types={
+            key: _type(key, _Table(value, f"{file.where}: {key}"), name)
+            for key, value in file.table("types").items()
+        },
+    )
+    file.done()
+    return library
+
+
+def _claim(table: _Table) -> Claim:
+    claim = Claim(
+        table.get("verdict", str, "unknown"), table.get("source", str, ""), table.get("note", str, "")
+    )
+    table.done()
+    return claim
+
+
+def _entry(name: str, value: object, library: str, where: str) -> Entry:
+    table = _Table({"role": value} if isinstance(value, str) else value, f"{where}: {name}")
+    try:
+        role = Role(table.need("role", str))
+    except ValueError as error:
+        raise KnowledgeError(f"{table.where}: {error}") from error
+    entry = Entry(
+        name=name,
+        role=role,
+        returns=table.get("returns", str, ""),
+        lazy_when=dict(table.table("lazy-when").items()),
+        coroutine_when=dict(table.table("coroutine-when").items()),
+        library=library,
+    )
+    table.done()
+    return entry
+
+
+def _type(name: str, table: _Table, library: str) -> LibraryType:
+    construct = table.get("construct", object, None)
+    known = LibraryType(
+        name=name,
+        library=library,
+        classes=table.names("classes"),
+        construct=_entry(name, construct, library, table.where) if construct else None,
+        methods={
+            key: _entry(key, value, library, table.where) for key, value in table.table("methods").items()
+        },
+        inherits=table.names("inherits"),
+        attributes=table.table("attributes").strings(),
+        items=table.get("items", str, ""),
+        override_means=table.table("override-means").strings(),
+    )
+    table.done()
+    return known
+
+
+def _framework(file: _Table) -> Framework:
+    name = file.need("framework", str)
+    framework = Framework(
+        name=name,
+        modules=file.names("modules"),
+        source=file.need("source", str),
+        entry_points=tuple(_entry_point(item, name) for item in file.tables("entry-points")),
+        offloads=tuple(map(_offload, file.tables("offloads"))),
+        runs=tuple(map(_offload, file.tables("runs"))),
+        on_loop=tuple(map(_offload, file.tables("on-loop"))),
+        injects=tuple(map(_offload, file.tables("injects"))),
+        runs_coroutine=file.names("runs-coroutine"),
+        transparent=file.names("transparent"),
+        types=file.table("types").strings(),
+    )
+    file.done()
+    return framework
+
+
+def _entry_point(table: _Table, framework: str) -> EntryPoint:
+    position = table.get("position", int, -1)
+    try:
+        phase, sync = Phase(table.get("phase", str, "serving")), SyncRuns(table.get("sync", str, "thread"))
+    except ValueError as error:
+        raise KnowledgeError(f"{table.where}: {error}") from error
+    point = EntryPoint(
+        role=table.get("role", str, "endpoint"),
+        phase=phase,
+        sync=sync,
+        decorator=table.get("decorator", str, ""),
+        argument_of=table.get("argument-of", str, ""),
+        position=None if position < 0 else position,
+        keyword=table.get("keyword", str, ""),
+        subclass=table.get("subclass", str, ""),
+        methods=table.names("methods"),
+        loop_when=dict(table.table("loop-when").items()),
+        thread_when=dict(table.table("thread-when").items()),
+        framework=framework,
+    )
+    table.done()
+    if sum(map(bool, (point.decorator, point.argument_of, point.subclass))) != 1:
+        raise KnowledgeError(f"{table.where}: exactly one of decorator, argument-of, subclass is needed")
+    return point
+
+
+def _offload(table: _Table) -> Offload:
+    position, pool = table.get("position", int, -1), table.get("pool", int, -1)
+    offload = Offload(
+        name=table.get("name", str, ""),
+        method=table.get("method", str, ""),
+        position=None if position < 0 else position,
+        keyword=table.get("keyword", str, ""),
+        pool=None if pool < 0 else pool,
+        default_pool=table.get("default-pool", bool, False),
+        awaitable=table.get("awaitable", bool, True),
+        wraps=table.get("wraps", bool, False),
+    )
+    table.done()
+    if bool(offload.name) == bool(offload.method):
+        raise KnowledgeError(f"{table.where}: exactly one of name, method is needed")
+    return offload
