@@ -1,0 +1,283 @@
+"""What matters in one Python file, as small immutable values.
+
+Facts depend on nothing but the bytes of the file, so that they can be cached by content and made in
+another process; what a name *means* is worked out later, in `values`. They are named tuples because
+those pickle small and are made fast.
+
+Positions are those of `ast`: 1-based lines, 0-based columns in UTF-8 bytes. They become the contract's
+columns in `source.span`, for the few places that end up in a finding.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+
+class Position(NamedTuple):
+    """Where an expression stands: 1-based lines, 0-based columns in bytes, the end exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Name(NamedTuple):
+    """`id`."""
+
+    id: str
+
+
+class Attribute(NamedTuple):
+    """`value.name`."""
+
+    value: Expression
+    name: str
+
+
+class Subscript(NamedTuple):
+    """`value[key]`."""
+
+    value: Expression
+    key: Expression
+
+
+class Constant(NamedTuple):
+    """A literal: text, number, truth value or None."""
+
+    value: str | int | float | bool | None
+
+
+class Choice(NamedTuple):
+    """One of several: `a or b`, `a if c else b`, the cases of a match."""
+
+    options: tuple[Expression, ...]
+
+
+class Sequence(NamedTuple):
+    """A tuple, list or set display."""
+
+    items: tuple[Expression, ...]
+
+
+class Mapping(NamedTuple):
+    """A dict display; a key is None for `**other`."""
+
+    keys: tuple[Expression | None, ...]
+    values: tuple[Expression, ...]
+
+
+class Element(NamedTuple):
+    """What iterating `value` gives: loop and comprehension variables."""
+
+    value: Expression
+
+
+class Entered(NamedTuple):
+    """What `with value as x` binds."""
+
+    value: Expression
+
+
+class Listed(NamedTuple):
+    """A comprehension whose elements are `element`; `lazy` for a generator expression."""
+
+    element: Expression
+    lazy: bool
+
+
+class Awaited(NamedTuple):
+    """`await value`."""
+
+    value: Expression
+
+
+class Narrowed(NamedTuple):
+    """An object that `isinstance` has shown to be of the class that `annotation` names."""
+
+    annotation: Expression
+
+
+class Closure(NamedTuple):
+    """A function or lambda as a value: its index in `ModuleFacts.functions`."""
+
+    index: int
+
+
+class ClassValue(NamedTuple):
+    """A class as a value: its index in `ModuleFacts.classes`."""
+
+    index: int
+
+
+class Call(NamedTuple):
+    """`function(*arguments, **keywords)`; the name of a keyword is None for `**other`."""
+
+    function: Expression
+    arguments: tuple[Expression, ...]
+    keywords: tuple[tuple[str | None, Expression], ...]
+    position: Position
+
+
+class Spread(NamedTuple):
+    """`*value` among arguments or items."""
+
+    value: Expression
+
+
+class Opaque(NamedTuple):
+    """Whatever else: arithmetic, comparisons, formatted strings."""
+
+
+Expression: TypeAlias = (
+    Name
+    | Attribute
+    | Subscript
+    | Constant
+    | Choice
+    | Sequence
+    | Mapping
+    | Element
+    | Entered
+    | Listed
+    | Awaited
+    | Narrowed
+    | Closure
+    | ClassValue
+    | Call
+    | Spread
+    | Opaque
+)
+
+OPAQUE = Opaque()
+
+
+class Site(NamedTuple):
+    """A call expression, or an iteration, that a function body executes itself.
+
+    `use` says what becomes of the result: `await`, `discard`, `return`, `yield`, `assign`, `argument`,
+    `iterate` (the iterable of `for`), `async` (of `async for`, `async with`), `enter` (of `with`) or
+    `other`. `receiver` is the function of the call that takes the result as an argument. `name` is the
+    variable it is assigned to. `contexts` are the sync `with` items around it, outermost first.
+    """
+
+    call: Call
+    use: str
+    receiver: Expression | None
+    name: str
+    contexts: tuple[Expression, ...]
+
+
+class Iteration(NamedTuple):
+    """A `for`, a comprehension or an unpacking that draws from `iterable`."""
+
+    iterable: Expression
+    position: Position
+
+
+class Binding(NamedTuple):
+    """`target = value`, `target: annotation`, or both. A value is None for a bare annotation."""
+
+    target: Expression
+    value: Expression | None
+    annotation: Expression | None
+    line: int
+
+
+class Parameter(NamedTuple):
+    """One parameter. `kind` is `positional`, `keyword`, `*` or `**`."""
+
+    name: str
+    kind: str
+    annotation: Expression | None
+    default: Expression | None
+
+
+class Import(NamedTuple):
+    """`from module import name as local`, or `import module as local` where `name` is empty.
+
+    `level` counts the leading dots. `import a.b` without `as` binds `a` and has `local == "a"`.
+    """
+
+    local: str
+    module: str
+    name: str
+    level: int
+
+
+class FunctionFacts(NamedTuple):
+    """A function, a lambda, or the body of the module (always index 0).
+
+    `parent` is the index of the enclosing function, `owner` that of the class whose method it is.
+    `awaited` holds the names that the body awaits (`await task`). `outer` are names declared global or
+    nonlocal. `stub` says that the body does nothing: `...`, `pass`, `raise NotImplementedError`.
+    """
+
+    name: str
+    qualname: str
+    position: Position
+    is_async: bool
+    is_generator: bool
+    is_lambda: bool
+    parent: int | None
+    owner: int | None
+    parameters: tuple[Parameter, ...]
+    decorators: tuple[Expression, ...]
+    annotation: Expression | None
+    bindings: tuple[Binding, ...]
+    sites: tuple[Site, ...]
+    iterations: tuple[Iteration, ...]
+    returns: tuple[Expression, ...]
+    yields: tuple[Expression, ...]
+    imports: tuple[Import, ...]
+    names: dict[str, Expression]
+    outer: frozenset[str]
+    awaited: frozenset[str]
+    awaits: bool
+    stub: bool
+
+
+class ClassFacts(NamedTuple):
+    """A class. `methods` maps a name to the index of the function that a caller gets (the last)."""
+
+    name: str
+    qualname: str
+    position: Position
+    parent: int
+    bases: tuple[Expression, ...]
+    keywords: tuple[tuple[str | None, Expression], ...]
+    decorators: tuple[Expression, ...]
+    methods: dict[str, int]
+    bindings: tuple[Binding, ...]
+    classes: dict[str, int]
+
+
+class ModuleFacts(NamedTuple):
+    """One file. `stars` are the modules of `from module import *`, as (module, level)."""
+
+    functions: tuple[FunctionFacts, ...]
+    classes: tuple[ClassFacts, ...]
+    stars: tuple[tuple[str, int], ...]
+
+    @property
+    def body(self) -> FunctionFacts:
+        """The module's own body."""
+        return self.functions[0]
+
+
+def dotted(expression: Expression | None) -> str:
+    """The source-like text of names and attributes (`self.model.predict`), `?` for what is neither."""
+    match expression:
+        case Name(id):
+            return id
+        case Attribute(value, name):
+            return f"{dotted(value)}.{name}"
+        case Subscript(value, Constant(key)):
+            return f"{dotted(value)}[{key!r}]"
+        case Subscript(value, _):
+            return f"{dotted(value)}[...]"
+        case Call(function, _, _, _):
+            return f"{dotted(function)}()"
+        case Awaited(value):
+            return f"(await {dotted(value)})"
+    return "?"
