@@ -1,0 +1,1 @@
+"""A service that tells a bank which customers are about to leave."""
