@@ -1,0 +1,320 @@
+"""Which files a project has, of which kind, and their bytes.
+
+Files come from git where there is git, else from a walk that obeys `.gitignore` itself. Symbolic links to
+folders are not followed, and a linked file whose target is in the project is read once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from servelint import git
+from servelint.config import DEFAULT_EXCLUDE, FILE_NAMES, Config, find
+from servelint.finding import Problem
+from servelint.globs import Patterns, compile_patterns
+
+
+class Kind(Enum):
+    """What a file is read as."""
+
+    PYTHON = "python"
+    MANIFEST = "manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file or folder that is not checked, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files of one project, sorted, with absolute paths.
+
+    `reported` holds the files whose findings are wanted, None for all: when only some are named, the rest
+    of the project is still read for context. `overlay` replaces or adds content that is not on disk, such
+    as an editor's unsaved buffer. `problems` are folders that could not be listed.
+    """
+
+    root: Path
+    python: tuple[Path, ...]
+    manifests: tuple[Path, ...]
+    reported: frozenset[Path] | None = None
+    problems: tuple[Problem, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    overlay: Mapping[Path, bytes] = field(default_factory=dict)
+    _contents: dict[Path, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    def read(self, path: Path) -> bytes:
+        """The content of `path`, read from disk at most once; raises `OSError`."""
+        content = self._contents.get(path)
+        if content is None:
+            content = self.overlay.get(path)
+            if content is None:
+                with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - no Path.open overhead per file
+                    content = file.read()
+            self._contents[path] = content
+        return content
+
+    def reports(self, path: Path) -> bool:
+        """Whether findings in `path` are wanted."""
+        return self.reported is None or path in self.reported
+
+    def checked(self) -> int:
+        """How many files are reported on."""
+        return sum(1 for path in (*self.python, *self.manifests) if self.reports(path))
+
+    def with_overlay(self, overlay: Mapping[Path, bytes]) -> Tree:
+        """The same files with `overlay` laid over what is there; nothing already read is read again."""
+        contents = {path: content for path, content in self._contents.items() if path not in overlay}
+        merged = dict(self.overlay) | dict(overlay)
+        known = {*self.python, *self.manifests}
+        added = {path: kind_of(path.name) for path in overlay if path not in known}
+        return Tree(
+            self.root,
+            _merge(self.python, (path for path, kind in added.items() if kind is Kind.PYTHON)),
+            _merge(self.manifests, (path for path, kind in added.items() if kind is Kind.MANIFEST)),
+            self.reported,
+            self.problems,
+            self.skipped,
+            merged,
+            contents,
+        )
+
+
+def _merge(paths: tuple[Path, ...], added: Iterable[Path]) -> tuple[Path, ...]:
+    more = tuple(added)
+    return tuple(sorted({*paths, *more})) if more else paths
+
+
+_TEMPLATE_SUFFIXES = (".j2", ".jinja", ".jinja2", ".gotmpl", ".tmpl", ".template")
+_MANIFEST_SUFFIXES = (
+    ".yaml",
+    ".yml",
+    ".tpl",
+    ".sh",
+    ".bash",
+    ".service",
+    ".env",
+    ".dockerfile",
+    ".containerfile",
+)
+_MANIFEST_NAMES = re.compile(
+    r"""
+    (?: dockerfile | containerfile | procfile | \.env | hypercorn ) (?: [._-].* )?
+    | pyproject\.toml | kustomization | [^/]*supervisor[^/]*\.(?:conf|ini)
+    """,
+    re.VERBOSE,
+)
+_PROSE_SUFFIXES = (".md", ".rst", ".txt", ".html", ".json", ".js", ".ts", ".png", ".svg", ".lock")
+
+
+def kind_of(name: str) -> Kind | None:
+    """The kind that a file's name tells; None for files that are not read, or only if they are scripts."""
+    if name.endswith((".py", ".pyi")):
+        return Kind.PYTHON if name.endswith(".py") else None
+    lower = name.lower()
+    if lower.endswith(_TEMPLATE_SUFFIXES):
+        lower = lower.rsplit(".", 1)[0]
+    if lower.endswith(_MANIFEST_SUFFIXES):
+        return Kind.MANIFEST
+    if _MANIFEST_NAMES.fullmatch(lower) and not lower.endswith(_PROSE_SUFFIXES):
+        return Kind.MANIFEST
+    return None
+
+
+def project_root(start: Path) -> tuple[Path, Path | None]:
+    """The root of the project that the folder `start` is in, and its configuration file if it has one.
+
+    The root is the nearest folder upward with a configuration or a repository in it, else `start`.
+    Raises `ConfigError` for a configuration that cannot be read.
+    """
+    for folder in (start, *start.parents):
+        if any((folder / name).is_file() for name in FILE_NAMES):
+            source = find(folder)
+            if source is not None and source.parent == folder:
+                return folder, source
+        if (folder / ".git").exists():
+            return folder, None
+    return start, None
+
+
+def collect(paths: Sequence[Path], config: Config, overlay: Mapping[Path, bytes] | None = None) -> Tree:
+    """The files of the project at `config.root`, of which those at or below `paths` are reported.
+
+    `paths` are absolute and exist, or are in `overlay`. A path that git ignores or that a default exclude
+    covers is checked all the same when it is named; what the configuration excludes never is.
+    """
+    listing = _Listing(config)
+    whole = not paths or config.root in paths
+    listing.add(config.root)
+    reported: set[Path] = set()
+    for path in paths if not whole else ():
+        reported |= listing.add_named(path, overlay or {})
+    tree = Tree(
+        root=config.root,
+        python=tuple(sorted(listing.python)),
+        manifests=tuple(sorted(listing.manifests)),
+        reported=None if whole else frozenset(reported),
+        problems=tuple(listing.problems),
+        skipped=tuple(listing.skipped),
+    )
+    return tree.with_overlay(overlay) if overlay else tree
+
+
+class _Listing:
+    """Files found so far, each in the set of its kind."""
+
+    def __init__(self, config: Config) -> None:
+        self.root = config.root
+        self.patterns = compile_patterns((*config.exclude, *config.extend_exclude))
+        chosen = config.exclude if config.exclude != DEFAULT_EXCLUDE else ()
+        self.chosen = compile_patterns((*chosen, *config.extend_exclude))
+        self.python: set[Path] = set()
+        self.manifests: set[Path] = set()
+        self.problems: list[Problem] = []
+        self.skipped: list[Skipped] = []
+        self._folders: dict[str, bool] = {"": False}
+
+    def add_named(self, path: Path, overlay: Mapping[Path, bytes]) -> set[Path]:
+        """List what a user named, and give back which files of the project that is."""
+        relative = path.relative_to(self.root).as_posix()
+        if self.chosen.covers(relative):
+            self.skipped.append(Skipped(path, "excluded by the configuration"))
+            return set()
+        if path in overlay or not path.is_dir():
+            if not self._add_file(path) and path not in overlay:
+                self.skipped.append(Skipped(path, "not a kind of file that servelint reads"))
+                return set()
+            return {path}
+        below = self._below(path)
+        if not below:
+            self._folders[relative] = False
+            self._walk(path)
+            below = self._below(path)
+        return below
+
+    def add(self, folder: Path) -> None:
+        """List every file below `folder` that is neither ignored nor excluded."""
+        try:
+            names = git.list_files(folder)
+        except git.GitError:
+            self._walk(folder)
+            return
+        prefix = str(folder)
+        for name in names:
+            path = f"{prefix}/{name}"
+            if name.endswith("/"):
+                self._nested(Path(path))
+            elif not self._excluded(path):
+                self._add_text(path)
+
+    def _below(self, folder: Path) -> set[Path]:
+        return {path for path in (*self.python, *self.manifests) if path.is_relative_to(folder)}
+
+    def _nested(self, folder: Path) -> None:
+        """A repository inside the repository: its files belong to the project."""
+        if not self._excluded(f"{folder}/x") and not folder.is_symlink():
+            self.add(folder)
+
+    def _add_file(self, path: Path) -> bool:
+        self._add_text(str(path))
+        return path in self.python or path in self.manifests
+
+    def _add_text(self, path: str) -> None:
+        name = path.rpartition("/")[2]
+        kind = kind_of(name)
+        if kind is None and "." in name:
+            return
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return  # tracked, but deleted in the work tree
+        if stat.S_ISLNK(status.st_mode) and not self._leads_outside(Path(path)):
+            return
+        if stat.S_ISDIR(status.st_mode):
+            self._nested(Path(path))  # a submodule
+        elif kind is Kind.PYTHON:
+            self.python.add(Path(path))
+        elif kind is Kind.MANIFEST or (status.st_mode & stat.S_IXUSR and _is_shell_script(path)):
+            self.manifests.add(Path(path))
+
+    def _leads_outside(self, link: Path) -> bool:
+        """Whether a link is to a file that is not in the project anyway."""
+        try:
+            target = link.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return False
+        return target.is_file() and not target.is_relative_to(self.root)
+
+    def _excluded(self, path: str) -> bool:
+        if not path.startswith(f"{self.root}/"):
+            return False
+        relative = path[len(str(self.root)) + 1 :]
+        folder, _, _ = relative.rpartition("/")
+        return self._excluded_folder(folder) or bool(self.patterns.decide(relative, folder=False))
+
+    def _excluded_folder(self, folder: str) -> bool:
+        known = self._folders.get(folder)
+        if known is None:
+            above = self._excluded_folder(folder.rpartition("/")[0])
+            known = above or bool(self.patterns.decide(folder, folder=True))
+            self._folders[folder] = known
+            if known and not above:
+                self.skipped.append(Skipped(self.root / folder, "excluded"))
+        return known
+
+    def _walk(self, folder: Path) -> None:
+        """List a folder without git, obeying the `.gitignore` files in it and below."""
+        waiting: list[tuple[Path, tuple[tuple[Path, Patterns], ...]]] = [(folder, ())]
+        while waiting:
+            current, ignores = waiting.pop()
+            try:
+                entries = sorted(os.scandir(current), key=lambda entry: entry.name)
+            except OSError as error:
+                self.problems.append(Problem(current, f"the folder cannot be read: {error.strerror}"))
+                continue
+            ignores = (*ignores, *_ignore_file(current))
+            for entry in entries:
+                path = Path(entry.path)
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if _ignored(path, ignores, folder=is_folder):
+                    self.skipped.append(Skipped(path, "ignored by .gitignore"))
+                elif is_folder:
+                    if not self._excluded(f"{entry.path}/x"):
+                        waiting.append((path, ignores))
+                elif not self._excluded(entry.path):
+                    self._add_text(entry.path)
+
+
+def _ignore_file(folder: Path) -> Iterator[tuple[Path, Patterns]]:
+    try:
+        text = (folder / ".gitignore").read_text("utf-8", errors="surrogateescape")
+    except OSError:
+        return
+    yield folder, compile_patterns(text.split("\n"))
+
+
+def _ignored(path: Path, ignores: tuple[tuple[Path, Patterns], ...], *, folder: bool) -> bool:
+    for base, patterns in reversed(ignores):
+        decision = patterns.decide(path.relative_to(base).as_posix(), folder=folder)
+        if decision is not None:
+            return decision
+    return False
+
+
+def _is_shell_script(path: str) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above
+            start = file.read(64)
+    except OSError:
+        return False
+    return re.match(rb"#!\s*\S*/(?:env\s+(?:-\S+\s+)*)?(?:ba|da|a|k|z)?sh\b", start) is not None

@@ -1,0 +1,130 @@
+"""What git knows about a project: its files, and what a change touched. Only asks; changes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+# A hook that git runs inherits these; they would point every later command at the hook's index.
+_LOCAL_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+
+
+class GitError(RuntimeError):
+    """git is not there, or refused; the message is git's own first line."""
+
+
+def run(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
+    """What `git ARGUMENTS` prints when run in `folder`; raises `GitError` when it fails."""
+    environment = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, input=stdin, capture_output=True, check=False, env=environment | {"LC_ALL": "C"}
+        )
+    except OSError as error:
+        raise GitError(f"git cannot be run: {error.strerror}") from error
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise GitError(lines[0] if lines else f"git {arguments[0]} failed with status {done.returncode}")
+    return done.stdout
+
+
+def list_files(folder: Path) -> list[str]:
+    """Tracked and untracked files below `folder` that are not ignored, relative to it, with `/`.
+
+    A nested repository is one entry, naming its folder. Raises `GitError` outside a work tree.
+    """
+    out = run(folder, "ls-files", "-coz", "--exclude-standard")
+    return sorted(set(os.fsdecode(out).split("\0")) - {""})
+
+
+def ignored_files(folder: Path) -> list[str]:
+    """Files and folders below `folder` that git ignores, relative to it; raises `GitError`."""
+    out = run(folder, "ls-files", "-oiz", "--exclude-standard", "--directory")
+    return sorted(filter(None, os.fsdecode(out).split("\0")))
+
+
+def top(folder: Path) -> Path:
+    """The root of the work tree that `folder` is in; raises `GitError` outside one."""
+    return Path(os.fsdecode(run(folder, "rev-parse", "--show-toplevel")).rstrip("\n"))
+
+
+def resolve(folder: Path, revision: str) -> str:
+    """The commit that `revision` names; raises `GitError` when there is none."""
+    try:
+        return (
+            run(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            .decode()
+            .strip()
+        )
+    except GitError as error:
+        run(folder, "rev-parse", "--show-toplevel")  # no repository at all is the clearer message
+        raise GitError(f"there is no revision `{revision}`") from error
+
+
+def files_at(folder: Path, commit: str) -> Mapping[Path, bytes]:
+    """The regular files below `folder` as they were at `commit`: absolute path -> content."""
+    listing = os.fsdecode(run(folder, "ls-tree", "-rz", "--full-tree", commit))
+    root = top(folder)
+    blobs: dict[Path, str] = {}
+    for entry in filter(None, listing.split("\0")):
+        mode, kind, rest = entry.split(" ", 2)
+        identity, _, name = rest.partition("\t")
+        path = root / name
+        if kind == "blob" and mode != "120000" and path.is_relative_to(folder):
+            blobs[path] = identity
+    return dict(zip(blobs, _contents(folder, list(blobs.values())), strict=True))
+
+
+def _contents(folder: Path, identities: list[str]) -> Iterator[bytes]:
+    out = run(folder, "cat-file", "--batch", stdin="".join(f"{item}\n" for item in identities).encode())
+    position = 0
+    for _ in identities:
+        end = out.index(b"\n", position)
+        size = int(out[position:end].rsplit(b" ", 1)[1])
+        yield out[end + 1 : end + 1 + size]
+        position = end + 1 + size + 1
+
+
+def changed_lines(folder: Path, commit: str) -> Mapping[Path, tuple[range, ...]]:
+    """Lines of the work tree that differ from `commit`, by absolute path; untracked files are not in it.
+
+    A deletion is the two lines around it, since what stands there now stands next to the change.
+    """
+    arguments = (
+        "diff",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-renames",
+        "--unified=0",
+        "--src-prefix=a/",
+        "--dst-prefix=b/",
+    )
+    out = run(folder, "-c", "core.quotePath=false", *arguments, commit).decode(errors="surrogateescape")
+    root = top(folder)
+    changed: dict[Path, list[range]] = {}
+    current: list[range] = []
+    for line in out.split("\n"):
+        if line.startswith("+++ "):
+            current = changed.setdefault(root / _diff_name(line[4:]), [])
+        elif hunk := re.match(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@", line):
+            start, count = int(hunk[1]), int(hunk[2] or 1)
+            current.append(range(start, start + count) if count else range(start, start + 2))
+    return {path: tuple(ranges) for path, ranges in changed.items()}
+
+
+def _diff_name(text: str) -> str:
+    """The path in a `+++` line: after `b/`, without the tab git adds to names with spaces, unquoted."""
+    text = text.rstrip("\t")
+    if text.startswith('"') and text.endswith('"'):
+        text = re.sub(r"\\([\"\\])", r"\1", text[1:-1])
+    return text.removeprefix("b/")
+
+
+def untracked_files(folder: Path) -> frozenset[Path]:
+    """Absolute paths of files that git neither tracks nor ignores; raises `GitError`."""
+    out = os.fsdecode(run(folder, "ls-files", "-oz", "--exclude-standard"))
+    return frozenset(folder / name for name in out.split("\0") if name)
