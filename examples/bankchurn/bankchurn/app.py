@@ -102,15 +102,17 @@ def what_if(customer: Customer, age: float, is_active: bool) -> Score:
     return Score(probability=result["probability"].iloc[0])
 
 
-@app.post("/admin/reload", status_code=204)
-async def reload_champion(request: Request) -> None:
+@app.post("/admin/reload")
+async def reload_champion(request: Request) -> dict[str, str]:
     """Take the champion that the training job has written since."""
     global predictor, retention
     predictor = await asyncio.to_thread(ChurnPredictor.from_files, settings.model_path, settings.card_path)
     retention = RetentionService(predictor, settings.campaign_size)
     request.app.state.predictor = predictor
+    return {"champion": predictor.card["version"]}
 
 
-@app.post("/admin/reload-challenger", status_code=204)
-async def reload_challenger(request: Request) -> None:
+@app.post("/admin/reload-challenger")
+async def reload_challenger(request: Request) -> dict[str, str]:
     request.app.state.challenger = joblib.load(settings.challenger_path)
+    return {"challenger": "reloaded"}

@@ -83,7 +83,10 @@ class InstrumentedExecutor(ThreadPoolExecutor):
 
 
 class RequestTelemetry:
-    """ASGI middleware: a span around every request, and the gauge of those in flight."""
+    """ASGI middleware: the gauge of requests in flight, and a span around each that has none yet.
+
+    Recent FastAPI starts that span itself, as the OpenTelemetry instrumentation does.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -92,9 +95,15 @@ class RequestTelemetry:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        with tracer.start_as_current_span(scope["method"], kind=trace.SpanKind.SERVER) as span:
-            with REQUESTS_IN_FLIGHT.track_inprogress():
+        with REQUESTS_IN_FLIGHT.track_inprogress():
+            if trace.get_current_span().is_recording():
                 await self.app(scope, receive, send)
+            else:
+                await self._in_span(scope, receive, send)
+
+    async def _in_span(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with tracer.start_as_current_span(scope["method"], kind=trace.SpanKind.SERVER) as span:
+            await self.app(scope, receive, send)
             # Known once the request has been routed. The bare path would be one name for every stray URL.
             if route := scope.get("route"):
                 span.update_name(f"{scope['method']} {route.path}")
