@@ -257,13 +257,13 @@ def _unknown_key(keys: tuple[str, ...], readers: Iterable[str]) -> str:
     return f"unknown key `{'.'.join(keys)}`{hint}"
 
 
-class _Unfit(ValueError):
+class _UnfitError(ValueError):
     """A value that an option does not take; the message continues the option's name."""
 
 
 def _strings(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _Unfit("must be a list of strings")
+        raise _UnfitError("must be a list of strings")
     return tuple(value)
 
 
@@ -276,7 +276,7 @@ def codes(value: object) -> tuple[str, ...]:
 
 def _table_of(value: object, read: Callable[[object], Any]) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _Unfit("must be a table")
+        raise _UnfitError("must be a table")
     return {str(key): read(item) for key, item in value.items()}
 
 
@@ -290,31 +290,31 @@ def _severities(value: object) -> dict[str, Severity]:
 
 def _severity(value: object) -> Severity:
     if not isinstance(value, str) or value not in list(Severity):
-        raise _Unfit(f"must be one of {', '.join(Severity)}")
+        raise _UnfitError(f"must be one of {', '.join(Severity)}")
     return Severity(value)
 
 
 def _confidence(value: object) -> Confidence:
     if not isinstance(value, str) or value not in list(Confidence):
-        raise _Unfit(f"must be one of {', '.join(Confidence)}")
+        raise _UnfitError(f"must be one of {', '.join(Confidence)}")
     return Confidence(value)
 
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise _Unfit("must be true or false")
+        raise _UnfitError("must be true or false")
     return value
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise _Unfit("must be a string that is not empty")
+        raise _UnfitError("must be a string that is not empty")
     return value
 
 
 def _worker_count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _Unfit("must be a whole number of at least 1")
+        raise _UnfitError("must be a whole number of at least 1")
     return value
 
 
@@ -322,7 +322,7 @@ def _offload_form(value: object) -> str:
     form = _text(value)
     if form in OFFLOAD_FORMS or re.fullmatch(re.escape(PROJECT_OFFLOAD) + r"\w+(\.\w+)*", form):
         return form
-    raise _Unfit(f"must be one of {', '.join(OFFLOAD_FORMS)}, {PROJECT_OFFLOAD}<dotted name>")
+    raise _UnfitError(f"must be one of {', '.join(OFFLOAD_FORMS)}, {PROJECT_OFFLOAD}<dotted name>")
 
 
 _READERS: Mapping[str, Callable[[Any], object]] = {

@@ -131,14 +131,14 @@ def kind_of(name: str) -> Kind | None:
     return None
 
 
-def project_root(start: Path) -> tuple[Path, Path | None]:
+def project_root(start: Path, *, configured: bool = True) -> tuple[Path, Path | None]:
     """The root of the project that the folder `start` is in, and its configuration file if it has one.
 
     The root is the nearest folder upward with a configuration or a repository in it, else `start`.
-    Raises `ConfigError` for a configuration that cannot be read.
+    Without `configured` only repositories count. Raises `ConfigError` for an unreadable configuration.
     """
     for folder in (start, *start.parents):
-        if any((folder / name).is_file() for name in FILE_NAMES):
+        if configured and any((folder / name).is_file() for name in FILE_NAMES):
             source = find(folder)
             if source is not None and source.parent == folder:
                 return folder, source

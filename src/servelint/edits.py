@@ -1,0 +1,315 @@
+"""Applying fixes: in rounds, checked after each, and written in one step a file.
+
+Nothing here decides what is wrong or how to mend it; that is in the findings. What is decided is which
+fixes can be applied together, and whether a result may be kept: it must parse, the finding must be gone,
+and nothing new may be found. A fix that does not hold up is taken back and reported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from servelint import baseline
+from servelint.finding import Applicability, Edit, Finding
+from servelint.lint import UNREADABLE, Report, against_baseline, check_tree
+from servelint.source import Source, SourceError, decode
+
+
+class WriteError(OSError):
+    """A file could not be replaced; it is as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A fix that was tried and taken back, and why."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What applying fixes comes to; nothing is written yet.
+
+    `before` and `after` hold the contents of every changed file (`before` is None for one that is new);
+    `report` is what is still found in the result.
+    """
+
+    before: Mapping[Path, bytes | None]
+    after: Mapping[Path, bytes]
+    applied: tuple[Finding, ...]
+    rejected: tuple[Rejected, ...]
+    report: Report
+
+
+def apply(
+    report: Report,
+    *,
+    unsafe: bool,
+    known: Sequence[baseline.Entry] = (),
+    stage: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Apply the fixes of `report` in memory; `unsafe` ones too if asked, `known` is its baseline."""
+    work = _Work(report, unsafe, tuple(known))
+    count = 0
+    while batch := work.next_batch():
+        count += 1
+        stage(f"applying fixes, round {count}")
+        work.attempt(batch)
+    return work.outcome()
+
+
+@dataclass(slots=True)
+class _Work:
+    """The state between rounds: the report of the text as it is now, and what became of each fix."""
+
+    report: Report
+    unsafe: bool
+    known: tuple[baseline.Entry, ...]
+    wanted: frozenset[tuple[object, ...]] = frozenset()
+    counts: Counter[tuple[object, ...]] = field(default_factory=Counter)
+    applied: list[Finding] = field(default_factory=list)
+    rejected: dict[tuple[object, ...], Rejected] = field(default_factory=dict)
+    original: dict[Path, bytes | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.wanted = frozenset(_key(finding) for finding in self.report.findings)
+        self.counts = _count(check_tree(self.report.tree, self.report.config))
+
+    def next_batch(self) -> list[Finding]:
+        """Findings whose fixes can be applied now, none in the way of another."""
+        batch: list[Finding] = []
+        taken: dict[Path, list[Edit]] = defaultdict(list)
+        for finding in self.report.findings:
+            fix = finding.fix
+            if fix is None or _key(finding) not in self.wanted or self._name(finding) in self.rejected:
+                continue
+            if fix.applicability is Applicability.UNSAFE and not self.unsafe:
+                continue
+            if any(_collide(edit, other) for edit in fix.edits for other in taken[edit.span.path]):
+                continue
+            for edit in fix.edits:
+                taken[edit.span.path].append(edit)
+            batch.append(finding)
+        return batch
+
+    def attempt(self, batch: list[Finding]) -> bool:
+        """Apply a batch, or as much of it as holds up; whether the text changed."""
+        try:
+            changed = self._spliced(batch)
+            checked = check_tree(self.report.tree.with_overlay(changed), self.report.config)
+            fault = _unparsable(changed) or self._fault(batch, checked)
+        except SourceError as error:
+            fault = str(error)
+        if not fault:
+            self._keep(batch, changed, checked)
+            return True
+        if len(batch) == 1:
+            self.rejected[self._name(batch[0])] = Rejected(batch[0], fault)
+            return False
+        middle = len(batch) // 2
+        # Once a half is kept the positions of the other are stale: it waits for the next round.
+        return self.attempt(batch[:middle]) or self.attempt(batch[middle:])
+
+    def outcome(self) -> Outcome:
+        changed = {
+            path: self.report.tree.read(path)
+            for path, content in self.original.items()
+            if content != self.report.tree.read(path)
+        }
+        return Outcome(
+            before={path: self.original[path] for path in changed},
+            after=changed,
+            applied=tuple(self.applied),
+            rejected=tuple(self.rejected.values()),
+            report=self.report,
+        )
+
+    def _name(self, finding: Finding) -> tuple[object, ...]:
+        return (*_key(finding), baseline.fingerprint(finding, self.report.tree.read))
+
+    def _spliced(self, batch: list[Finding]) -> dict[Path, bytes]:
+        edits: dict[Path, set[Edit]] = defaultdict(set)
+        for finding in batch:
+            for edit in finding.fix.edits if finding.fix else ():
+                edits[edit.span.path].add(edit)
+        return {
+            path: splice(decode(path, self._content(path) or b""), found) for path, found in edits.items()
+        }
+
+    def _content(self, path: Path) -> bytes | None:
+        try:
+            return self.report.tree.read(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+
+    def _fault(self, batch: list[Finding], checked: Report) -> str:
+        """Why the result may not be kept; empty if it may."""
+        now = _count(checked)
+        for finding in checked.findings:
+            if now[_key(finding)] > self.counts[_key(finding)]:
+                broken = finding.code == UNREADABLE
+                return finding.message if broken else f"it would cause {finding.code}: {finding.message}"
+        for key, cured in Counter(_key(finding) for finding in batch).items():
+            if now[key] > self.counts[key] - cured:
+                return "the finding would remain"
+        return ""
+
+    def _keep(self, batch: list[Finding], changed: Mapping[Path, bytes], checked: Report) -> None:
+        for path in changed:
+            self.original.setdefault(path, self._content(path))
+        self.applied += batch
+        self.counts = _count(checked)
+        timed = replace(checked, seconds=self.report.seconds)
+        self.report = against_baseline(timed, self.known, complete=False) if self.known else timed
+
+
+def _key(finding: Finding) -> tuple[object, ...]:
+    """What stays the same about a finding when the lines around it move."""
+    return (finding.code, finding.span.path, finding.function)
+
+
+def _count(report: Report) -> Counter[tuple[object, ...]]:
+    return Counter(_key(finding) for finding in report.findings)
+
+
+def _collide(one: Edit, other: Edit) -> bool:
+    """Whether two edits touch; equal ones, such as the same import added twice, are one edit."""
+    if one == other or one.span.path != other.span.path:
+        return False
+    first, second = sorted((one.span, other.span), key=lambda span: (span.line, span.column))
+    return (first.end_line, first.end_column) >= (second.line, second.column)
+
+
+def splice(source: Source, edits: Iterable[Edit]) -> bytes:
+    """The bytes of `source` with `edits` made; everything outside them is as it was.
+
+    Contents are written with `\\n` and get the file's own line ending. Raises `SourceError` for a position
+    outside the file, or text that the file's encoding does not have.
+    """
+    text, parts, end = source.text, list[str](), 0
+    for edit in sorted(edits, key=lambda edit: edit.span):
+        start = source.offset(edit.span.line, edit.span.column)
+        if start < end:
+            raise SourceError(f"{source.path}:{edit.span.line}: edits overlap")
+        parts += (text[end:start], edit.content.replace("\r\n", "\n").replace("\n", source.newline))
+        end = source.offset(edit.span.end_line, edit.span.end_column)
+    return source.encode("".join((*parts, text[end:])))
+
+
+def _unparsable(changed: Mapping[Path, bytes]) -> str:
+    """The syntax error in a changed Python file; manifests are judged by checking them again."""
+    import ast
+    import warnings
+
+    for path, content in changed.items():
+        if path.suffix != ".py":
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an invalid escape in the file is not our subject
+                ast.parse(content)
+        except (SyntaxError, ValueError) as error:
+            return f"the result would not parse: {error}"
+    return ""
+
+
+def write(outcome: Outcome) -> Iterator[Path]:
+    """Write the changed files, one atomic step each, and yield each path when it is done.
+
+    Raises `WriteError` for the first that cannot be written.
+    """
+    for path, content in sorted(outcome.after.items()):
+        _replace(path, outcome.before[path], content)
+        yield path
+
+
+def _replace(path: Path, expected: bytes | None, content: bytes) -> None:
+    target = path.resolve()
+    try:
+        current = target.read_bytes() if target.exists() else None
+        if current == expected:
+            replace_file(target, content)
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written: {error.strerror}") from error
+    if current != expected:
+        raise WriteError(f"{path}: was changed by someone else meanwhile; left alone")
+
+
+def replace_file(target: Path, content: bytes) -> None:
+    """Write `content` beside `target`, then put it in its place, keeping mode and owner; raises `OSError`."""
+    import tempfile
+
+    status = target.stat() if target.exists() else None
+    if status is not None and not os.access(target, os.W_OK):
+        raise PermissionError(13, "Permission denied")
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if status is None:
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(name, 0o666 & ~umask)  # noqa: PTH101 - a name, not a Path
+        else:
+            os.chmod(name, status.st_mode & 0o7777)  # noqa: PTH101
+            with suppress(PermissionError, AttributeError):  # not our file to give away, or no such concept
+                os.chown(name, status.st_uid, status.st_gid)
+        os.replace(name, target)  # noqa: PTH105
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)  # noqa: PTH108
+        raise
+
+
+def patch(outcome: Outcome, folder: Path) -> bytes:
+    """The changes as a patch that `git apply` takes in `folder`."""
+    return b"".join(
+        _file_patch(os.path.relpath(path, folder), outcome.before[path], content)
+        for path, content in sorted(outcome.after.items())
+    )
+
+
+def _file_patch(name: str, before: bytes | None, after: bytes) -> bytes:
+    import difflib
+
+    slashed = name.replace(os.sep, "/")
+    old = b"/dev/null" if before is None else _patch_name(f"a/{slashed}")
+    new = _patch_name(f"b/{slashed}")
+    header = (
+        []
+        if before is not None
+        else [b"diff --git " + _patch_name(f"a/{slashed}") + b" " + new + b"\nnew file mode 100644\n"]
+    )
+    lines = difflib.diff_bytes(
+        difflib.unified_diff,
+        _lines(before or b""),
+        _lines(after),
+        old,
+        new,
+        lineterm=b"\n",
+    )
+    ended = (line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n" for line in lines)
+    return b"".join((*header, *ended))
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """Lines as git has them: ended by a line feed alone."""
+    return re.findall(rb"[^\n]*\n|[^\n]+", content)
+
+
+def _patch_name(name: str) -> bytes:
+    if any(character in '"\\\n\t' for character in name):
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+        return os.fsencode(f'"{escaped}"')
+    return os.fsencode(name)

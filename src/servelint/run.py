@@ -1,0 +1,81 @@
+"""From paths as a user types them to what a check needs: the project, its configuration, its baseline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from servelint import baseline, config, files, lint
+from servelint.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A check that is ready to go; `paths` are absolute and exist, `missing` are those that do not."""
+
+    paths: tuple[Path, ...]
+    missing: tuple[Path, ...]
+    config: Config
+    overlay: Mapping[Path, bytes] | None = None
+    known: tuple[baseline.Entry, ...] = ()
+
+    @property
+    def baseline_path(self) -> Path:
+        """Where this project's baseline is, or would be."""
+        return self.config.root / self.config.baseline
+
+    def with_baseline(self) -> Run:
+        """The run with the project's baseline, if it has one; raises `baseline.BaselineError`."""
+        path = self.baseline_path
+        return replace(self, known=baseline.load(path)) if path.exists() else self
+
+    def check(self, *, since: str = "", stage: Callable[[str], None] = lambda _: None) -> lint.Report:
+        """Do it; raises `git.GitError` for `since`."""
+        return lint.check(
+            self.paths, self.config, overlay=self.overlay, known=self.known, since=since, stage=stage
+        )
+
+
+def prepare(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    settings: Config | None = None,
+    config_file: Path | None = None,
+    isolated: bool = False,
+    overlay: Mapping[Path, bytes] | None = None,
+) -> Run:
+    """Find the project that `paths` are in and its configuration.
+
+    `settings` or `config_file` is used instead of what is found; `isolated` uses the defaults. Raises
+    `config.ConfigError`.
+    """
+    absolute = [Path(os.path.normpath(Path.cwd() / path)) for path in paths]
+    contents = overlay or {}
+    present = tuple(path for path in absolute if path in contents or os.path.lexists(path))
+    missing = tuple(path for path in absolute if path not in present)
+    start = _common_folder(present) if present else Path.cwd()
+    if settings is None:
+        settings = _settings(start, config_file, isolated)
+    return Run(present, missing, settings, overlay)
+
+
+def _settings(start: Path, config_file: Path | None, isolated: bool) -> Config:
+    root, source = files.project_root(start, configured=not isolated)
+    if config_file is not None:
+        return replace(config.load(config_file.absolute()), root=root)
+    return config.load(source) if source is not None else Config(root)
+
+
+def _common_folder(paths: Sequence[Path]) -> Path:
+    folders = [path if path.is_dir() else path.parent for path in paths]
+    return Path(os.path.commonpath(folders))
+
+
+def check(paths: Sequence[str | os.PathLike[str]], settings: Config | None) -> lint.Report:
+    """What `servelint.check` does."""
+    run = prepare(paths, settings=settings)
+    if run.missing:
+        raise FileNotFoundError(2, "No such file or directory", str(run.missing[0]))
+    return run.with_baseline().check()

@@ -1,0 +1,119 @@
+"""The text of a file and where its lines are, so that a position can be found in it and written back.
+
+Lines end with `\\n`, `\\r\\n` or `\\r`, as Python and YAML have it; a form feed or a Unicode line separator
+does not end one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from pathlib import Path
+
+from servelint.finding import Span
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+class SourceError(ValueError):
+    """The bytes are not text in the encoding that the file declares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A decoded file: `bom` and `encoding` give the bytes back; `starts` are the offsets of its lines."""
+
+    path: Path
+    text: str
+    encoding: str
+    bom: bytes
+    starts: tuple[int, ...]
+
+    def line(self, number: int) -> str:
+        """The text of line `number`, counted from 1, without its end; empty when there is no such line."""
+        if not 1 <= number <= len(self.starts):
+            return ""
+        end = self.starts[number] if number < len(self.starts) else len(self.text)
+        return self.text[self.starts[number - 1] : end].rstrip("\r\n")
+
+    @property
+    def line_count(self) -> int:
+        """How many lines there are; a last one without an end counts, an empty one after the last end too."""
+        return len(self.starts)
+
+    @property
+    def newline(self) -> str:
+        """The line ending that the file begins with; `\\n` when it has none."""
+        found = _LINE_END.search(self.text)
+        return found[0] if found else "\n"
+
+    def offset(self, line: int, column: int) -> int:
+        """Where a position is in `text`; raises `SourceError` for one outside the file."""
+        if not 1 <= line <= len(self.starts) or not 1 <= column <= len(self.line(line)) + 1:
+            raise SourceError(f"{self.path}:{line}:{column} is outside the file")
+        return self.starts[line - 1] + column - 1
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """The line and column of an offset into `text`."""
+        line = bisect_right(self.starts, offset)
+        return line, offset - self.starts[line - 1] + 1
+
+    def slice(self, span: Span) -> str:
+        """The text that `span` covers, as far as the file has it."""
+        try:
+            return self.text[
+                self.offset(span.line, span.column) : self.offset(span.end_line, span.end_column)
+            ]
+        except SourceError:
+            return ""
+
+    def span(self, start: int, end: int) -> Span:
+        """The span between two offsets into `text`."""
+        return Span(self.path, *self.position(start), *self.position(end))
+
+    def encode(self, text: str) -> bytes:
+        """The bytes of `text` in this file's encoding, with its byte order mark; raises `SourceError`."""
+        try:
+            return self.bom + text.encode(self.encoding)
+        except UnicodeEncodeError as error:
+            raise SourceError(f"`{error.object[error.start]}` does not exist in {self.encoding}") from error
+
+
+def decode(path: Path, data: bytes) -> Source:
+    """Read bytes as text: by byte order mark, by PEP 263 for Python, else UTF-8; raises `SourceError`."""
+    bom, encoding = next(((bom, name) for bom, name in _BOMS if data.startswith(bom)), (b"", ""))
+    if not encoding:
+        encoding = _declared(data) if path.suffix == ".py" else "utf-8"
+    try:
+        text = data[len(bom) :].decode(encoding)
+    except LookupError as error:
+        raise SourceError(f"unknown encoding {encoding}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"is not {encoding}") from error
+    starts = (0, *(found.end() for found in _LINE_END.finditer(text)))
+    return Source(path, text, encoding, bom, starts)
+
+
+def decode_leniently(path: Path, data: bytes) -> Source:
+    """As `decode`, but what is not text in the file's encoding is shown as replacement characters."""
+    try:
+        return decode(path, data)
+    except SourceError:
+        return decode(path.with_suffix(""), data.decode("utf-8", errors="replace").encode())
+
+
+def _declared(data: bytes) -> str:
+    for line in data.split(b"\n", 2)[:2]:
+        if found := _COOKIE.match(line):
+            return found[1].decode()
+        if line.strip() and not line.lstrip().startswith(b"#"):
+            break
+    return "utf-8"
