@@ -101,13 +101,13 @@ class Narrowed(NamedTuple):
 class Closure(NamedTuple):
     """A function or lambda as a value: its index in `ModuleFacts.functions`."""
 
-    index: int
+    number: int
 
 
 class ClassValue(NamedTuple):
     """A class as a value: its index in `ModuleFacts.classes`."""
 
-    index: int
+    number: int
 
 
 class Call(NamedTuple):
