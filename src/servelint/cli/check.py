@@ -1,0 +1,202 @@
+"""`servelint check`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from servelint.cli import options
+from servelint.cli.terminal import Progress, complain, style_for, write
+from servelint.finding import ExitStatus
+from servelint.git import GitError
+from servelint.lint import Report
+from servelint.reports import FORMATS, render
+from servelint.reports.style import Style, shown_path
+from servelint.run import Run
+
+
+class OutputFormat(click.ParamType[tuple[str, Path | None]]):
+    """`FORMAT` or `FORMAT=FILE`."""
+
+    name = "format"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[str, Path | None]:
+        """The format's name and the file, if one is given."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, file = str(value).partition("=")
+        if name not in FORMATS:
+            import difflib
+
+            near = difflib.get_close_matches(name, FORMATS, n=1)
+            hint = f" Did you mean `{near[0]}`?" if near else ""
+            self.fail(f"{name!r} is not one of {', '.join(FORMATS)}.{hint}", parameter, context)
+        if equals and not file:
+            self.fail(f"{value!r} names no file after `=`.", parameter, context)
+        return name, Path(file) if file else None
+
+    def shell_complete(
+        self, _context: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """The formats that begin so."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in FORMATS if name.startswith(incomplete)]
+
+
+EPILOG = """\b
+Examples:
+  servelint check                                     the whole project
+  servelint check app/ k8s/hpa.yaml                   report on these only
+  servelint check --since origin/main                 what this branch touched or caused
+  servelint check --output-format text --output-format sarif=servelint.sarif
+  cat app.py | servelint check - --stdin-filename app.py
+
+Exit status: 0 nothing found, 1 findings, 2 the run itself failed.
+"""
+
+
+@click.command(epilog=EPILOG)
+@options.paths_argument
+@click.option(
+    "--output-format",
+    "formats",
+    type=OutputFormat(),
+    multiple=True,
+    metavar="FORMAT[=FILE]",
+    help=f"One of {', '.join(FORMATS)}; may be given several times. Default: text.",
+)
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@options.selection_options
+@options.judgement_options
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if something is found.")
+@click.option("--since", metavar="REV", default="", help="Only what the change since REV touched or caused.")
+@options.baseline_options
+@options.stdin_option
+@click.option("--statistics", is_flag=True, help="Counts by rule instead of findings.")
+@click.option("--quiet", "-q", is_flag=True, help="Findings only: no summary, no progress.")
+@click.option("--verbose", "-v", is_flag=True, help="Say what was read, what was skipped and why.")
+@options.configuration_options
+def command(
+    *,
+    paths: Sequence[Path],
+    formats: Sequence[tuple[str, Path | None]],
+    output: Path | None,
+    exit_zero: bool,
+    since: str,
+    baseline_file: Path | None,
+    no_baseline: bool,
+    stdin_filename: Path | None,
+    statistics: bool,
+    quiet: bool,
+    verbose: bool,
+    config_file: Path | None,
+    isolated: bool,
+    **settings: Any,
+) -> int:
+    """Find what stalls the service in PATHS (default: the project in this folder).
+
+    When PATHS are given, the whole project is still read, so that calls can be followed, but only they are
+    reported on.
+    """
+    outputs = _outputs(formats, output)
+    target = options.Target(paths, config_file, isolated, stdin_filename)
+    run = options.with_baseline(options.configured(target.run(), settings), baseline_file, no_baseline)
+    options.complain_about_missing(run)
+    if run.missing and not run.paths:
+        return ExitStatus.FAILED
+    report = checked(run, since, quiet=quiet)
+    for name, file in outputs:
+        _deliver(name, file, report, quiet=quiet, statistics=statistics)
+    remarks(report, quiet=quiet)
+    if verbose:
+        _tell(report)
+    if run.missing:
+        return ExitStatus.FAILED
+    return ExitStatus.CLEAN if exit_zero else report.exit_status
+
+
+def checked(run: Run, since: str = "", *, quiet: bool) -> Report:
+    """The report of `run`, with progress on a terminal; raises `options.Failure`."""
+    progress = Progress(quiet=quiet)
+    try:
+        return run.check(since=since, stage=progress)
+    except GitError as error:
+        raise options.Failure(f"--since {since}: {error}") from error
+    finally:
+        progress.done()
+
+
+def _outputs(
+    formats: Sequence[tuple[str, Path | None]], output: Path | None
+) -> list[tuple[str, Path | None]]:
+    """Which format goes where; raises `click.UsageError` if two would share a place."""
+    chosen = [(name, file or output) for name, file in formats or [("text", None)]]
+    places = [file for _, file in chosen]
+    if len(set(places)) < len(places):
+        raise click.UsageError(
+            "Several formats for one place: give each a file, as in `sarif=servelint.sarif`."
+        )
+    return chosen
+
+
+def _deliver(name: str, file: Path | None, report: Report, *, quiet: bool, statistics: bool) -> None:
+    if file is None:
+        write(render(name, report, style_for(sys.stdout, quiet=quiet, statistics=statistics)))
+    else:
+        text = render(name, report, Style(summary=not quiet, statistics=statistics))
+        try:
+            file.write_bytes(text.encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise options.Failure(f"{file}: cannot be written: {error.strerror}") from error
+    if name == "github":
+        _summarise_job(report)
+
+
+def _summarise_job(report: Report) -> None:
+    """Append the table to the page of the workflow run: annotations are cut off after ten a step."""
+    import os
+
+    place = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not place:
+        return
+    try:
+        with Path(place).open("a", encoding="utf-8") as file:
+            file.write(render("markdown", report, Style()))
+    except OSError as error:
+        raise options.Failure(f"{place}: cannot be written: {error.strerror}") from error
+
+
+def remarks(report: Report, *, quiet: bool) -> None:
+    """What a person should know that is no finding, on standard error."""
+    for problem in report.warnings:
+        complain(f"{shown_path(problem.path, Path.cwd())}:{problem.line}: {problem.message}")
+    if quiet:
+        return
+    if not report.files:
+        complain("no Python files and no manifests to check")
+    if report.stale:
+        count = len(report.stale)
+        entries = "entry of the baseline matches" if count == 1 else "entries of the baseline match"
+        complain(f"{count} {entries} nothing any more; `servelint baseline --prune` removes what is stale")
+
+
+def _tell(report: Report) -> None:
+    config = report.config
+    complain(f"project {config.root}, configuration {config.source or 'none'}")
+    complain(
+        f"read {len(report.tree.python)} Python files and {len(report.tree.manifests)} manifests, "
+        f"reported on {report.files}, in {report.seconds:.2f} s"
+    )
+    for item in report.skipped:
+        complain(f"skipped {shown_path(item.path, Path.cwd())}: {item.reason}")
+    for suppressed in report.suppressed:
+        span, reason = suppressed.finding.span, suppressed.suppression.reason or "no reason given"
+        place = f"{shown_path(span.path, Path.cwd())}:{span.line}"
+        complain(f"suppressed {place}: {suppressed.finding.code}: {reason}")

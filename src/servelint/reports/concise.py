@@ -1,0 +1,19 @@
+"""The concise format: a line a finding, as editors and `grep` expect."""
+
+from __future__ import annotations
+
+from servelint.lint import Report
+from servelint.pages import name_of
+from servelint.reports.style import SEVERITY_COLOURS, Style, printable
+from servelint.reports.text import summary
+
+
+def concise(report: Report, style: Style) -> str:
+    """`path:line:column: CODE name: message`."""
+    lines = [] if not style.statistics else summary(report, style)
+    for finding in report.findings if not style.statistics else ():
+        span = finding.span
+        place = printable(f"{style.path(span.path)}:{span.line}:{span.column}")
+        code = style.paint(finding.code, SEVERITY_COLOURS[finding.severity])
+        lines.append(f"{place}: {code} {name_of(finding.code)}: {printable(finding.message)}")
+    return "".join(f"{line}\n" for line in lines)

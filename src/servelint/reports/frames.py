@@ -1,0 +1,121 @@
+"""Source frames: lines of a file with a part underlined, as compilers show them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from servelint.finding import Span
+from servelint.reports.style import Style, printable
+from servelint.source import Source
+
+_TAB = "    "
+_MOST_LINES = 3
+_DEFINITION = re.compile(r"\s*(?:async\s+)?def\s")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A place to show: `label` stands after the underline, `header` is the line of its `def`, or 0."""
+
+    source: Source
+    span: Span
+    label: str = ""
+    colour: str = "red"
+    header: int = 0
+
+
+def enclosing_definition(source: Source, line: int) -> int:
+    """The line of the `def` around `line` in a Python file, 0 if there is none."""
+    depth = _indent(source.line(line))
+    for number in range(line - 1, 0, -1):
+        text = source.line(number)
+        if text.strip() and _indent(text) < depth:
+            if _DEFINITION.match(text):
+                return number
+            depth = _indent(text)
+    return 0
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())
+
+
+def gutter_width(frames: list[Frame]) -> int:
+    """The columns that the line numbers of all `frames` need."""
+    return max((len(str(_last_line(frame))) for frame in frames), default=1)
+
+
+def _last_line(frame: Frame) -> int:
+    return min(frame.span.end_line, frame.span.line + _MOST_LINES - 1)
+
+
+def draw(frame: Frame, gutter: int, style: Style) -> list[str]:
+    """The lines of one frame, without the place it is at."""
+    bar = style.paint("|", "blue")
+    out: list[str] = []
+    if frame.header:
+        header = _clip(_expand(frame.source.line(frame.header)), 0, gutter, style)[0]
+        out.append(_numbered(frame.header, gutter, header, style))
+        if frame.header + 1 < frame.span.line:
+            out.append(f"{style.paint('...'.rjust(gutter + 2), 'blue')}")
+    last = _last_line(frame)
+    for number in range(frame.span.line, last + 1):
+        text = frame.source.line(number)
+        start, end = _marked(text, number, frame.span)
+        left, width = _columns(text[:start]), max(_columns(text[start:end]), 1)
+        shown, shift = _clip(_expand(text), left, gutter, style)
+        out.append(_numbered(number, gutter, shown, style))
+        if style.width:
+            width = min(width, max(style.width - gutter - 3 - (left - shift), 1))
+        label = frame.label if number == last else ""
+        more = "..." if number == last and last < frame.span.end_line else ""
+        mark = style.paint("^" * width + more + (f" {printable(label)}" if label else ""), frame.colour)
+        out.append(f"{' ' * gutter} {bar} {' ' * (left - shift)}{mark}")
+    return out
+
+
+def _numbered(number: int, gutter: int, text: str, style: Style) -> str:
+    return f"{style.paint(str(number).rjust(gutter), 'blue')} {style.paint('|', 'blue')} {text}".rstrip()
+
+
+def _marked(text: str, number: int, span: Span) -> tuple[int, int]:
+    """Which part of line `number` is underlined: of the lines after the first, what is not indentation."""
+    start = span.column - 1 if number == span.line else _indent(text)
+    end = span.end_column - 1 if number == span.end_line else len(text.rstrip())
+    return start, max(start, end)
+
+
+def _expand(text: str) -> str:
+    return printable(text.replace("\t", _TAB))
+
+
+def _columns(text: str) -> int:
+    """How many terminal columns `text` takes."""
+    expanded = text.replace("\t", _TAB)
+    if expanded.isascii():
+        return len(expanded)
+    return sum(_character_columns(character) for character in expanded)
+
+
+def _character_columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _clip(text: str, left: int, gutter: int, style: Style) -> tuple[str, int]:
+    """`text` cut to the terminal so that column `left` is in it, and how many columns were cut before it."""
+    room = style.width - gutter - 3
+    if not style.width or room < 20 or _columns(text) <= room:
+        return text, 0
+    if not text.isascii():  # cutting by columns is only simple when each character takes one
+        return text, 0
+    shift = max(0, left - room // 3) if left > room // 2 else 0
+    part = text[shift : shift + room]
+    if shift:
+        part = "..." + part[3:]
+    if shift + room < len(text):
+        part = part[:-3] + "..."
+    return part, shift

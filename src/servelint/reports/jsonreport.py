@@ -1,0 +1,96 @@
+"""The JSON formats; their schema is `schemas/report.schema.json`."""
+
+from __future__ import annotations
+
+import json as standard_json
+from typing import Any
+
+from servelint.finding import Finding, Fix, Span
+from servelint.lint import Report
+from servelint.pages import codes, name_of, page
+from servelint.reports.style import Style
+
+VERSION = 1
+
+
+def json(report: Report, style: Style) -> str:
+    """One object with everything."""
+    return standard_json.dumps(document(report, style), indent=2, ensure_ascii=False) + "\n"
+
+
+def json_lines(report: Report, style: Style) -> str:
+    """One finding a line, each an object as in `findings` of the JSON format."""
+    return "".join(
+        standard_json.dumps(finding, ensure_ascii=False) + "\n"
+        for finding in document(report, style)["findings"]
+    )
+
+
+def document(report: Report, style: Style) -> dict[str, Any]:
+    """The JSON format as values."""
+    prints = report.fingerprints()
+    findings = [_finding(finding, name, style) for finding, name in zip(report.findings, prints, strict=True)]
+    return {
+        "version": VERSION,
+        "findings": findings,
+        "errors": [
+            {"path": style.path(problem.path), "line": problem.line, "message": problem.message}
+            for problem in report.problems
+        ],
+        "summary": {
+            "files": report.files,
+            "findings": len(findings),
+            "fixable": sum(finding.fix is not None for finding in report.findings),
+            "suppressed": len(report.suppressed),
+            "baselined": len(report.baselined),
+            "seconds": round(report.seconds, 3),
+        },
+    }
+
+
+def _finding(finding: Finding, fingerprint: str, style: Style) -> dict[str, Any]:
+    about = page(finding.code) if finding.code in codes() else None
+    return {
+        "code": finding.code,
+        "name": name_of(finding.code),
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "message": finding.message,
+        **_place(finding.span, style),
+        "function": finding.function,
+        "role": finding.role,
+        "library": finding.library,
+        "trace": [
+            {
+                "path": style.path(step.span.path),
+                "line": step.span.line,
+                "column": step.span.column,
+                "message": step.message,
+            }
+            for step in finding.trace
+        ],
+        "fix": _fix(finding.fix, style),
+        "help": finding.advice or (about.instead if about else ""),
+        "url": about.url if about else "",
+        "fingerprint": fingerprint,
+    }
+
+
+def _place(span: Span, style: Style) -> dict[str, Any]:
+    return {
+        "path": style.path(span.path),
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+    }
+
+
+def _fix(fix: Fix | None, style: Style) -> dict[str, Any] | None:
+    if fix is None:
+        return None
+    return {
+        "applicability": fix.applicability.value,
+        "title": fix.title,
+        "edits": [{**_place(edit.span, style), "content": edit.content} for edit in fix.edits],
+    }

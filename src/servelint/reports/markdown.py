@@ -1,0 +1,64 @@
+"""Markdown, for a comment on a pull request or a job summary."""
+
+from __future__ import annotations
+
+from servelint.finding import Finding
+from servelint.lint import Report
+from servelint.pages import codes, name_of, page
+from servelint.reports.style import Style, repository_path
+from servelint.reports.text import summary
+
+# A comment on GitHub holds 65,536 characters.
+_MOST_CHARACTERS = 60_000
+
+
+def markdown(report: Report, style: Style) -> str:
+    """A table of the findings, and the way to each blocking call folded away below it."""
+    headline, *counts = summary(report, Style(folder=style.folder))
+    lines = ["## servelint", "", headline, ""]
+    lines += [f"- {line.strip()}" for line in counts]
+    if report.findings:
+        lines += ["", "| | where | what |", "|---|---|---|"]
+        lines += _within(_MOST_CHARACTERS // 2, [_row(finding, report) for finding in report.findings])
+        lines += ["", "<details><summary>The way to each call, and what to do</summary>", ""]
+        lines += _within(_MOST_CHARACTERS // 2, [_detail(finding, report) for finding in report.findings])
+        lines += ["", "</details>"]
+    return "\n".join(lines) + "\n"
+
+
+def _within(characters: int, items: list[str]) -> list[str]:
+    """As many of `items` as fit, and a line that says how many did not."""
+    kept: list[str] = []
+    for item in items:
+        characters -= len(item) + 1
+        if characters < 0:
+            return [*kept, "", f"... and {len(items) - len(kept)} more."]
+        kept.append(item)
+    return kept
+
+
+def _row(finding: Finding, report: Report) -> str:
+    path = repository_path(finding.span.path, report.tree.root)
+    code = f"**{finding.code}** {name_of(finding.code)}"
+    return f"| {code} | `{_cell(path)}:{finding.span.line}` | {_cell(finding.message)} |"
+
+
+def _detail(finding: Finding, report: Report) -> str:
+    root = report.tree.root
+    path = repository_path(finding.span.path, root)
+    lines = [f"- **{finding.code}** `{path}:{finding.span.line}`: {_inline(finding.message)}"]
+    lines += [
+        f"  1. `{repository_path(step.span.path, root)}:{step.span.line}`: {_inline(step.message)}"
+        for step in finding.trace
+    ]
+    about = page(finding.code) if finding.code in codes() else None
+    advice = finding.advice or (about.instead if about else "")
+    return "\n".join((*lines, f"\n  Instead: {advice}")) if advice else "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return _inline(text).replace("|", "\\|")
+
+
+def _inline(text: str) -> str:
+    return " ".join(text.replace("<", "&lt;").split())

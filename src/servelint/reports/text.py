@@ -1,0 +1,153 @@
+"""The text format: what is wrong, where, the way to the blocking call, why it matters and what to do."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+
+from servelint.finding import Applicability, Finding, Span
+from servelint.lint import Report
+from servelint.pages import Page, codes, name_of, page
+from servelint.reports.frames import Frame, draw, enclosing_definition, gutter_width
+from servelint.reports.style import SEVERITY_COLOURS, Style, printable
+from servelint.source import Source, decode_leniently
+
+
+def text(report: Report, style: Style) -> str:
+    """Findings with source frames, then a summary."""
+    lines: list[str] = []
+    if not style.statistics:
+        sources = _Sources(report)
+        for finding in report.findings:
+            lines += [*_finding(finding, sources, style), ""]
+    if style.summary or style.statistics:
+        lines += summary(report, style)
+    return "\n".join(lines).rstrip("\n") + "\n" if lines else ""
+
+
+class _Sources:
+    """The files that frames are cut from, decoded once; None for one that cannot be read."""
+
+    def __init__(self, report: Report) -> None:
+        self.tree = report.tree
+        self.known: dict[object, Source | None] = {}
+
+    def at(self, span: Span) -> Source | None:
+        if span.path not in self.known:
+            try:
+                self.known[span.path] = decode_leniently(span.path, self.tree.read(span.path))
+            except OSError:
+                self.known[span.path] = None
+        return self.known[span.path]
+
+
+def _finding(finding: Finding, sources: _Sources, style: Style) -> Iterator[str]:
+    about = page(finding.code) if finding.code in codes() else None
+    colour = SEVERITY_COLOURS[finding.severity]
+    code = style.link(style.paint(finding.code, colour), about.url if about else "")
+    yield f"{code} {style.paint(name_of(finding.code), 'bold')}: {printable(finding.message)}"
+    frames = _frames(finding, sources)
+    gutter = gutter_width(frames)
+    arrow = style.paint("-->", "blue")
+    yield f"{' ' * gutter}{arrow} {_place(finding.span, style)}  {_degree(finding, style)}"
+    edge = f"{' ' * gutter} {style.paint('|', 'blue')}"
+    for index, frame in enumerate(frames):
+        if index:
+            yield edge
+            yield f"{' ' * gutter}{style.paint(':::', 'blue')} {_place(frame.span, style)}"
+        yield edge
+        yield from draw(frame, gutter, style)
+    if frames:
+        yield edge
+    for name, words in _notes(finding, about):
+        yield from _note(name, words, gutter, style)
+
+
+def _place(span: Span, style: Style) -> str:
+    place = printable(f"{style.path(span.path)}:{span.line}:{span.column}")
+    return style.link(place, span.path.as_uri() if style.links else "")
+
+
+def _degree(finding: Finding, style: Style) -> str:
+    return style.paint(f"[{finding.severity}, {finding.confidence} confidence]", "dim")
+
+
+def _frames(finding: Finding, sources: _Sources) -> list[Frame]:
+    """The finding, then each step of its trace; a step at the finding itself is its label."""
+    steps = list(finding.trace)
+    label = ""
+    if steps and (steps[0].span.path, steps[0].span.line) == (finding.span.path, finding.span.line):
+        label = steps.pop(0).message
+    places = [(finding.span, label, SEVERITY_COLOURS[finding.severity])]
+    places += [(step.span, step.message, "cyan") for step in steps]
+    frames: list[Frame] = []
+    for span, message, colour in places:
+        source = sources.at(span)
+        if source is not None and span.line <= source.line_count and source.text:
+            header = enclosing_definition(source, span.line) if span.path.suffix == ".py" else 0
+            frames.append(Frame(source, span, message, colour, header))
+    return frames
+
+
+def _notes(finding: Finding, about: Page | None) -> Iterator[tuple[str, str]]:
+    if about is not None:
+        yield "why", about.why
+        yield "do", finding.advice or about.instead
+    elif finding.advice:
+        yield "do", finding.advice
+    if finding.fix is not None and finding.fix.applicability is Applicability.SAFE:
+        yield "fix", f"{finding.fix.title} (`servelint fix`)"
+    elif finding.fix is not None:
+        reason = f"; unsafe: {finding.fix.reason}" if finding.fix.reason else ""
+        yield "fix", f"{finding.fix.title}{reason} (`servelint fix --unsafe-fixes`)"
+    elif finding.unfixable:
+        yield "fix", f"none: {finding.unfixable}"
+
+
+def _note(name: str, words: str, gutter: int, style: Style) -> Iterator[str]:
+    lead = f"{' ' * gutter} {style.paint('=', 'blue')} {style.paint(f'{name}:'.ljust(4), 'bold')} "
+    plain = printable(words.replace("**", ""))
+    indent = gutter + 3 + 5
+    wrapped = (
+        textwrap.wrap(plain, max(style.width - indent, 30), break_on_hyphens=False)
+        if style.width
+        else [plain]
+    )
+    for number, line in enumerate(wrapped):
+        yield f"{lead if number == 0 else ' ' * indent}{line}"
+
+
+def summary(report: Report, style: Style) -> list[str]:
+    """What was found in how many files, by rule, and what `fix` can do about it."""
+    count = len(report.findings)
+    where = f"in {_many(report.files, 'file')}"
+    hidden = [
+        f"{len(items)} {what}"
+        for items, what in ((report.suppressed, "suppressed"), (report.baselined, "in the baseline"))
+        if items
+    ]
+    aside = f" ({', '.join(hidden)})" if hidden else ""
+    if not count:
+        return [f"{style.paint('Nothing found', 'green')} {where}{aside}."]
+    rules = Counter(finding.code for finding in report.findings)
+    width = len(str(max(rules.values())))
+    return [
+        f"{style.paint(_many(count, 'finding'), 'bold')} {where}{aside}:",
+        *(f"  {number:>{width}}  {code} {name_of(code)}" for code, number in sorted(rules.items())),
+        *_fixable(report),
+    ]
+
+
+def _fixable(report: Report) -> Iterator[str]:
+    kinds = Counter(finding.fix.applicability for finding in report.findings if finding.fix is not None)
+    safe, unsafe = kinds[Applicability.SAFE], kinds[Applicability.UNSAFE]
+    if safe:
+        also = f", {unsafe} more with `--unsafe-fixes`" if unsafe else ""
+        yield f"`servelint fix` can repair {safe}{also}; `--diff` shows how."
+    elif unsafe:
+        yield f"`servelint fix --unsafe-fixes` can repair {unsafe}; `--diff` shows how."
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
