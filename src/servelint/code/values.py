@@ -1,0 +1,209 @@
+"""What an expression may be, as far as the analysis knows.
+
+A value is a small frozen object; what an expression may be is a tuple of them, each once, in the order
+in which they were found, so that the same input always gives the same output. An empty tuple means that
+nothing is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from servelint.code.facts import Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The body of one function, seen from one call: what its parameters are there.
+
+    `arguments` holds only parameters about which something is known. `parent` is the frame in which a
+    nested function was made.
+    """
+
+    module: str
+    function: int
+    arguments: tuple[tuple[str, Values], ...] = ()
+    parent: Frame | None = None
+    receiver: Value | None = None
+
+    def argument(self, name: str) -> Values:
+        """What the call passed for the parameter `name`; empty where nothing is known."""
+        return next((values for key, values in self.arguments if key == name), ())
+
+    @property
+    def depth(self) -> int:
+        """How many frames enclose this one lexically."""
+        return 1 + self.parent.depth if self.parent else 0
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Something importable outside the project, by qualified name: module, class, function, attribute."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalObject:
+    """An instance of a class outside the project that the catalogue does not know."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryObject:
+    """An instance of a catalogue type."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryMethod:
+    """A bound method of a catalogue type."""
+
+    type: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class LazyResult:
+    """An iterator of a library, whose iteration is the inference of the call named."""
+
+    name: str
+    library: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleReference:
+    """A module or package of the project: its file, or its folder where there is no `__init__.py`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionReference:
+    """A function of the project, bound to `receiver` where it is a method, made in `frame` where nested."""
+
+    module: str
+    function: int
+    receiver: Value | None = None
+    frame: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReference:
+    """A class of the project."""
+
+    module: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An object of a class of the project. Unless `exact`, it may be of a subclass."""
+
+    cls: ClassReference
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant or a container display, with the frame in which its parts mean something."""
+
+    frame: Frame
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """`functools.partial(function, ...)`; `positional` counts the arguments given already."""
+
+    function: Value
+    arguments: tuple[Values, ...] = ()
+    keywords: tuple[tuple[str, Values], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An awaitable: a coroutine of the project that has not run, or an offloaded call."""
+
+    function: Value
+    offloaded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """A generator of the project that has not run."""
+
+    function: FunctionReference
+    frame: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offloaded:
+    """A callable that runs `function` on another thread and gives an awaitable (`sync_to_async(f)`)."""
+
+    function: Value
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A bag of attributes shared by the application: `app.state`, `request.app.state`, `app.ctx`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Super:
+    """`super()` inside a class."""
+
+    cls: ClassReference
+    receiver: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A value found by its name alone, where nothing says what the object is."""
+
+    value: Value
+
+
+Value: TypeAlias = (
+    External
+    | ExternalObject
+    | LibraryObject
+    | LibraryMethod
+    | LazyResult
+    | ModuleReference
+    | FunctionReference
+    | ClassReference
+    | Instance
+    | Literal
+    | Partial
+    | Pending
+    | Generator
+    | Offloaded
+    | State
+    | Super
+    | Guess
+)
+Values: TypeAlias = tuple[Value, ...]
+
+
+def union(groups: Iterable[Values]) -> Values:
+    """All values of the groups, each once, in order."""
+    return tuple(dict.fromkeys(value for group in groups for value in group))
+
+
+def guessed(values: Values) -> Values:
+    """The same values, no longer certain."""
+    return tuple(value if isinstance(value, Guess) else Guess(value) for value in values)
+
+
+def plain(values: Values) -> Iterator[tuple[Value, bool]]:
+    """Each value without its guess, and whether it is certain."""
+    for value in values:
+        if isinstance(value, Guess):
+            yield value.value, False
+        else:
+            yield value, True
