@@ -53,10 +53,14 @@ def apply(
     *,
     unsafe: bool,
     known: Sequence[baseline.Entry] = (),
+    propose: Callable[[Report], Report] = lambda report: report,
     stage: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """Apply the fixes of `report` in memory; `unsafe` ones too if asked, `known` is its baseline."""
-    work = _Work(report, unsafe, tuple(known))
+    """Apply the fixes of `report` in memory; `unsafe` ones too if asked, `known` is its baseline.
+
+    `propose` may put other fixes in the place of those that the findings carry.
+    """
+    work = _Work(propose(report), unsafe, tuple(known), propose)
     count = 0
     while batch := work.next_batch():
         count += 1
@@ -72,6 +76,7 @@ class _Work:
     report: Report
     unsafe: bool
     known: tuple[baseline.Entry, ...]
+    propose: Callable[[Report], Report]
     wanted: frozenset[tuple[object, ...]] = frozenset()
     counts: Counter[tuple[object, ...]] = field(default_factory=Counter)
     applied: list[Finding] = field(default_factory=list)
@@ -169,7 +174,8 @@ class _Work:
         self.applied += batch
         self.counts = _count(checked)
         timed = replace(checked, seconds=self.report.seconds)
-        self.report = against_baseline(timed, self.known, complete=False) if self.known else timed
+        left = against_baseline(timed, self.known, complete=False) if self.known else timed
+        self.report = self.propose(left)
 
 
 def _key(finding: Finding) -> tuple[object, ...]:

@@ -131,6 +131,11 @@ def kind_of(name: str) -> Kind | None:
     return None
 
 
+def shown_path(path: Path, folder: Path) -> str:
+    """`path` relative to `folder` when it is inside, else absolute; always with `/`."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
+
+
 def project_root(start: Path, *, configured: bool = True) -> tuple[Path, Path | None]:
     """The root of the project that the folder `start` is in, and its configuration file if it has one.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from servelint import baseline, files, suppress
 from servelint.config import Config
-from servelint.files import Skipped, Tree
+from servelint.files import Skipped, Tree, shown_path
 from servelint.finding import Confidence, ExitStatus, Finding, Problem, Severity, Span
 from servelint.globs import compile_patterns
 from servelint.suppress import Suppressed
@@ -99,7 +99,7 @@ def check_tree(tree: Tree, config: Config, *, stage: Callable[[str], None] = lam
     """Check files that are already listed; no baseline, no clock."""
     stage(f"reading {len(tree.python):,} Python files and {len(tree.manifests):,} manifests")
     found, problems = analyse(tree, config)
-    unreadable = tuple(_unreadable(problem) for problem in problems)
+    unreadable = tuple(_unreadable(problem, tree.root) for problem in problems)
     here = [finding for finding in (*found, *unreadable) if tree.reports(finding.span.path)]
     outcome = suppress.sort_out(sorted(here, key=_order), tree)
     wanted = _Wanted(config)
@@ -151,7 +151,7 @@ def _codes() -> tuple[str, ...]:
     return codes()
 
 
-def _unreadable(problem: Problem) -> Finding:
+def _unreadable(problem: Problem, root: Path) -> Finding:
     line = max(problem.line, 1)
     return Finding(
         code=UNREADABLE,
@@ -159,7 +159,8 @@ def _unreadable(problem: Problem) -> Finding:
         message=problem.message,
         severity=Severity.ERROR,
         confidence=Confidence.HIGH,
-        identity=(problem.message,),
+        # By its path: one broken file in the baseline must not excuse another.
+        identity=(shown_path(problem.path, root), problem.message),
     )
 
 

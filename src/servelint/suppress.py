@@ -120,10 +120,11 @@ def unused(
             continue
         found, wrong = in_file(tree, Span(path, 1, 1, 1, 1))
         malformed += wrong
-        for item in found:
-            idle = [code for code in item.codes if code in judged and code not in used.get(item.comment, ())]
+        for directive in found:
+            busy = used.get(directive.comment, set())
+            idle = [code for code in directive.codes if code in judged and code not in busy]
             if idle:
-                findings.append(_unused(item, idle, tree))
+                findings.append(_unused(directive, idle, tree))
     return tuple(findings), tuple(malformed)
 
 
@@ -216,20 +217,8 @@ def _python_comments(source: Source) -> list[_Comment] | None:
     """The comments of a Python file with the statement each belongs to; None if it cannot be tokenized."""
     import tokenize
 
-    comments: list[tuple[int, int, str]] = []
-    statements: list[tuple[int, int]] = []
-    start = 0
-    # Offsets stay true because io normalises nothing and tokenize counts lines by `\n`.
-    lines = io.StringIO(source.text, newline=None)
     try:
-        for token in tokenize.generate_tokens(lines.readline):
-            if token.type == tokenize.COMMENT:
-                comments.append((token.start[0], token.start[1] + 1, token.string))
-            elif token.type == tokenize.NEWLINE:
-                statements.append((start, token.start[0]))
-                start = 0
-            elif not start and token.type not in (tokenize.NL, tokenize.INDENT, tokenize.DEDENT):
-                start = token.start[0]
+        comments, statements = _tokens(source)
     except (tokenize.TokenError, SyntaxError):
         return None
     alone = {line for line, column, _ in comments if not source.line(line)[: column - 1].strip()}
@@ -241,6 +230,43 @@ def _python_comments(source: Source) -> list[_Comment] | None:
         )
         for line, column, text in comments
     ]
+
+
+def _tokens(source: Source) -> tuple[list[tuple[int, int, str]], list[tuple[int, int]]]:
+    """The comments of a Python file (line, column, text) and the first and last lines of its statements.
+
+    Raises `tokenize.TokenError` or `SyntaxError`.
+    """
+    import tokenize
+
+    comments: list[tuple[int, int, str]] = []
+    statements: list[tuple[int, int]] = []
+    start = 0
+    lines = io.StringIO(source.text, newline=None)  # ends lines as `Source` does
+    for token in tokenize.generate_tokens(lines.readline):
+        if token.type == tokenize.COMMENT:
+            comments.append((token.start[0], token.start[1] + 1, token.string))
+        elif token.type == tokenize.NEWLINE:
+            statements.append((start, token.start[0]))
+            start = 0
+        elif not start and token.type not in (tokenize.NL, tokenize.INDENT, tokenize.DEDENT):
+            start = token.start[0]
+    return comments, statements
+
+
+def statement_start(source: Source, line: int) -> int:
+    """The line above which a comment speaks for `line`: where its statement or continued command begins."""
+    import tokenize
+
+    if source.path.suffix == ".py":
+        try:
+            _, statements = _tokens(source)
+        except (tokenize.TokenError, SyntaxError):
+            return line
+        return next((first for first, last in statements if first <= line <= last), line)
+    while line > 1 and source.line(line - 1).rstrip().endswith("\\"):
+        line -= 1
+    return line
 
 
 def _statement_lines(line: int, statements: list[tuple[int, int]], alone: set[int]) -> tuple[int, int]:

@@ -11,11 +11,12 @@ import click
 
 from servelint.cli import options
 from servelint.cli.terminal import Progress, complain, style_for, write
+from servelint.files import shown_path
 from servelint.finding import ExitStatus
 from servelint.git import GitError
 from servelint.lint import Report
 from servelint.reports import FORMATS, render
-from servelint.reports.style import Style, shown_path
+from servelint.reports.style import Style
 from servelint.run import Run
 
 

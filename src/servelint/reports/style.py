@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from servelint.files import shown_path
+
 _CODES = {
     "bold": "1",
     "dim": "2",
@@ -42,11 +44,6 @@ class Style:
     def path(self, path: Path) -> str:
         """`path` relative to the folder when it is inside, else absolute; always with `/`."""
         return shown_path(path, self.folder)
-
-
-def shown_path(path: Path, folder: Path) -> str:
-    """`path` relative to `folder` when it is inside, else absolute; always with `/`."""
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
 
 
 def repository_path(path: Path, root: Path) -> str:
