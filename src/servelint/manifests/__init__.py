@@ -1,0 +1,5 @@
+"""Manifests: what a repository deploys, in which form, and what makes a blocked event loop worse there."""
+
+from servelint.manifests.analysis import ManifestResult, analyze
+
+__all__ = ["ManifestResult", "analyze"]

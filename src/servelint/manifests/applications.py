@@ -1,0 +1,66 @@
+"""What the Python side knows about the application that a command starts.
+
+The manifests' rules ask for it through this protocol; without an answer they judge by the manifests alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from servelint.finding import Finding
+from servelint.manifests.resources import Probe
+
+
+class Application(Protocol):
+    """An application object and everything its module imports within the project."""
+
+    @property
+    def path(self) -> Path:
+        """The file that defines it."""
+
+    @property
+    def libraries(self) -> frozenset[str]:
+        """Top-level modules outside the project that its import closure imports."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Findings about its code: what blocks the event loop while it serves."""
+
+    @property
+    def serves_model(self) -> bool:
+        """Whether it runs inference at all, on the loop or off it."""
+
+    @property
+    def limits_threads(self) -> bool:
+        """Whether its code bounds the native thread pools itself (`torch.set_num_threads`, threadpoolctl)."""
+
+    @property
+    def blocking_after_fix(self) -> bool:
+        """Whether inference still blocks its loop once the fixes of the current run are applied."""
+
+
+class Applications(Protocol):
+    """Finds applications."""
+
+    def find(self, reference: str, folders: Sequence[Path]) -> Application | None:
+        """The application that `reference` (`app.main:app`, `app.main`, `src/main.py`) names.
+
+        `folders` are where the command may have been started, the likeliest first.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An application that a workload serves: the other direction, for findings about code.
+
+    `workload` is how messages call it (`deployment churn-api`).
+    """
+
+    reference: str
+    folders: tuple[Path, ...]
+    workload: str
+    kubernetes: bool
+    liveness: Probe | None

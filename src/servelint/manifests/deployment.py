@@ -1,0 +1,86 @@
+"""Everything the manifests describe, joined: who runs which image and serves which application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from servelint.manifests.applications import Application, Applications, Served
+from servelint.manifests.resources import Autoscaler, Container, Resources, Setting, Workload
+from servelint.manifests.servers import servers
+from servelint.manifests.starts import Image, Start
+
+
+@dataclass(slots=True, eq=False)
+class Deployment:
+    """What rules read. `run` are the Dockerfiles whose image a workload of the project runs."""
+
+    root: Path
+    resources: Resources
+    starts: list[Start] = field(default_factory=list)
+    run: set[Path] = field(default_factory=set)
+    applications: Applications | None = None
+    _known: dict[int, Application | None] = field(default_factory=dict)
+
+    def application(self, start: Start) -> Application | None:
+        """The application that a server start names, if the Python side knows it."""
+        if self.applications is None or not start.server.application:
+            return None
+        if id(start) not in self._known:
+            self._known[id(start)] = self.applications.find(start.server.application, start.folders)
+        return self._known[id(start)]
+
+    def target(self, autoscaler: Autoscaler) -> Workload | None:
+        """The workload that an autoscaler scales, if the project describes it."""
+        for workload in self.resources.workloads:
+            same_kind = not autoscaler.target_kind or workload.kind == autoscaler.target_kind
+            if same_kind and workload.name and workload.name == autoscaler.target_name:
+                return workload
+        return None
+
+    def starts_of(self, workload: Workload) -> Iterator[tuple[Start, Container]]:
+        """The servers that a workload's containers start."""
+        for start in self.starts:
+            if start.context.workload is workload and start.context.container is not None:
+                yield start, start.context.container
+
+    def serves_model(self, workload: Workload) -> bool:
+        """Whether the workload is known to serve a model."""
+        known = servers()
+        if workload.kind in known.model_kinds:
+            return True
+        if any(
+            box.image is not None and known.model_images.search(box.image.text) for box in workload.containers
+        ):
+            return True
+        applications = (self.application(start) for start, _ in self.starts_of(workload))
+        return any(application is not None and application.serves_model for application in applications)
+
+    def served(self) -> Iterator[Served]:
+        """The applications that workloads serve."""
+        for start in self.starts:
+            workload, container = start.context.workload, start.context.container
+            if workload is not None and container is not None and start.server.application:
+                yield Served(
+                    start.server.application,
+                    start.folders,
+                    workload.title,
+                    workload.setting is Setting.KUBERNETES,
+                    container.liveness,
+                )
+
+    def relative(self, path: Path) -> str:
+        """A path as the project names it."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The Dockerfiles of the project."""
+
+    all: tuple[Image, ...]
+
+    def of(self, path: Path) -> tuple[Image, ...]:
+        """The stages of one Dockerfile."""
+        return tuple(image for image in self.all if image.path == path)

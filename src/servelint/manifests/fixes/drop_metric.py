@@ -1,0 +1,67 @@
+"""SRV202: remove the memory metric where another resource metric goes on scaling the workload."""
+
+from __future__ import annotations
+
+from servelint.finding import Applicability, Edit, Fix
+from servelint.manifests.resources import Autoscaler, Metric
+from servelint.manifests.text import Place
+from servelint.manifests.yaml_document import Node, Scalar, YamlSequence, walk
+from servelint.source import Source
+
+_TITLE = "Remove the memory metric"
+_ONLY = "it is the only metric: scale on CPU, on requests in flight or on queue length instead"
+
+
+def drop_metric(autoscaler: Autoscaler, metric: Metric) -> tuple[Fix | None, str]:
+    """The fix, or None and why there is none."""
+    if autoscaler.items is None or metric.item is None:
+        return None, "set the metric to cpu or to concurrency"
+    others = [other for other in autoscaler.metrics if other.resource != "memory"]
+    if not others:
+        return None, _ONLY
+    edit = remove_item(autoscaler.items, metric.item)
+    if edit is None:
+        return None, "the metric is written by a template or shared through an anchor: remove it there"
+    if any(other.resource for other in others):
+        return Fix(Applicability.SAFE, _TITLE, (edit,)), ""
+    reason = "no resource metric remains: make sure that the others cover overload"
+    return Fix(Applicability.UNSAFE, _TITLE, (edit,), reason), ""
+
+
+def remove_item(items: YamlSequence, item: Node) -> Edit | None:
+    """The edit that takes one item out of a list, or None where the text around it is not plain YAML."""
+    place = items.place
+    if not place.verbatim or any(node.anchored for node in (items, *walk(item))):
+        return None
+    source, shift = place.source, place.start - items.start
+    position = next(index for index, other in enumerate(items.items) if other is item)
+    if items.flow:
+        return _flow(items, position, source, shift)
+    start = _line_start(source.text, _dash(source.text, item.start + shift))
+    if start is None:
+        return None
+    end = source.text.find("\n", _content_end(item) + shift - 1) + 1 or len(source.text)
+    return Place(source, start, end, True).edit("")
+
+
+def _flow(items: YamlSequence, position: int, source: Source, shift: int) -> Edit:
+    item = items.items[position]
+    if position + 1 < len(items.items):
+        return Place(source, item.start + shift, items.items[position + 1].start + shift, True).edit("")
+    previous = items.items[position - 1]
+    return Place(source, previous.end + shift, item.end + shift, True).edit("")
+
+
+def _dash(text: str, position: int) -> int:
+    """The `-` before an item."""
+    return text.rfind("-", 0, position)
+
+
+def _line_start(text: str, dash: int) -> int | None:
+    start = text.rfind("\n", 0, dash) + 1
+    return start if not text[start:dash].strip(" ") else None
+
+
+def _content_end(item: Node) -> int:
+    """The end of the last thing written in an item; a block mapping ends where the next token starts."""
+    return max(node.end for node in walk(item) if isinstance(node, Scalar) or getattr(node, "flow", False))

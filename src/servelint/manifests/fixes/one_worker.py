@@ -1,0 +1,49 @@
+"""SRV201: start one worker.
+
+The number becomes 1 instead of being deleted: without it a base, a default or `WEB_CONCURRENCY` would win.
+"""
+
+from __future__ import annotations
+
+import re
+
+from servelint.finding import Applicability, Fix
+from servelint.manifests.commandline import WorkerCount
+from servelint.manifests.text import Place
+
+_TITLE = "Start one worker"
+_BLOCKING = "the application still blocks its event loop: one blocked worker serves nobody, four serve three"
+
+
+def one_worker(workers: WorkerCount, *, blocking: bool) -> tuple[Fix | None, str]:
+    """The fix, or None and why there is none. `blocking` says that inference still blocks the loop."""
+    place = workers.text.place
+    if place.verbatim and place.written == str(workers.number):
+        return _fix(place, _BLOCKING if blocking else ""), ""
+    definition = place.definition.place if place.definition is not None else None
+    if definition is not None and definition.verbatim and definition.written == str(workers.number):
+        readers = _readers(definition)
+        reason = _BLOCKING if blocking else "" if readers == 1 else "the variable has other readers"
+        return _fix(definition, reason), ""
+    if place.written.startswith("{{") or "\n" in place.written:
+        return None, "the number is computed by a template: set it where the template reads it"
+    if place.written.startswith("$"):
+        return _fix(place, "the number is computed, perhaps on purpose"), ""
+    return None, "the number is computed: set it to 1 where that is done"
+
+
+def _fix(place: Place, reason: str) -> Fix:
+    applicability = Applicability.UNSAFE if reason else Applicability.SAFE
+    return Fix(applicability, _TITLE, (place.edit("1"),), reason)
+
+
+def _readers(definition: Place) -> int:
+    """How many times the script reads the variable that is set here."""
+    before = definition.source.text[: definition.start]
+    found = re.search(r"([A-Za-z_]\w*)=[\"']?(?:\$\{\1:?-)?$", before)
+    if found is None:
+        return 2
+    name = found.group(1)
+    reads = re.findall(rf"\$\{{?{name}\b", definition.source.text)
+    own = before.endswith("-")  # `X=${X:-4}` reads itself
+    return len(reads) - own

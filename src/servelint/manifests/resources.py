@@ -1,0 +1,131 @@
+"""What manifests describe: workloads with containers, autoscalers, ConfigMaps. Every value has its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from servelint.manifests.environment import Environment
+from servelint.manifests.text import Located, Place
+from servelint.manifests.yaml_document import Node, Scalar, YamlMapping, YamlSequence
+
+
+class Setting(StrEnum):
+    """Where a container is described, which decides how much several workers cost there."""
+
+    KUBERNETES = "kubernetes"
+    IMAGE = "image"  # a Dockerfile, or what its command runs
+    COMPOSE = "compose"
+    PROCESS = "process"  # Procfile, supervisord, systemd: one host
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A liveness probe over HTTP; times in seconds."""
+
+    path: str
+    port: str
+    period: int
+    timeout: int
+    failures: int
+    place: Place
+
+    @property
+    def budget(self) -> int:
+        """Seconds for which the loop may be blocked before the container is restarted."""
+        return self.period * (self.failures - 1) + self.timeout
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Container:
+    """One container of a workload, or one service of a compose file.
+
+    `command` and `arguments` are None where the manifest leaves them to the image.
+    """
+
+    name: str
+    image: Located | None
+    command: tuple[Located, ...] | None
+    arguments: tuple[Located, ...] | None
+    environment: Environment
+    place: Place
+    folder: str = ""
+    environment_from: tuple[str, ...] = ()
+    cpu_request: Scalar | None = None
+    cpu_limit: Scalar | None = None
+    has_resources: bool = False
+    liveness: Probe | None = None
+    ports: tuple[str, ...] = ()
+    init: bool = False
+    script: Located | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workload:
+    """Something that runs containers."""
+
+    kind: str
+    name: str
+    path: Path
+    containers: tuple[Container, ...]
+    setting: Setting = Setting.KUBERNETES
+    namespace: str = ""
+    batch: bool = False
+    mounts: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """How messages call it: `deployment churn-api`."""
+        kind = "service" if self.setting is Setting.COMPOSE else self.kind
+        return f"{kind[:1].lower()}{kind[1:]} {self.name}".strip()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric:
+    """One thing an autoscaler looks at. `resource` is empty for anything but cpu and memory."""
+
+    resource: str
+    token: Place
+    item: Node | None
+    container: str = ""
+    target: Scalar | None = None
+    utilization: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Autoscaler:
+    """Something that sets the number of replicas of a workload."""
+
+    kind: str
+    name: str
+    path: Path
+    target_kind: str
+    target_name: str
+    metrics: tuple[Metric, ...]
+    items: YamlSequence | None = None
+    namespace: str = ""
+
+    @property
+    def title(self) -> str:
+        """How messages call it: `HorizontalPodAutoscaler churn-api`."""
+        return f"{self.kind} {self.name}".strip()
+
+
+@dataclass(slots=True, eq=False)
+class Resources:
+    """Everything that one set of documents describes."""
+
+    workloads: list[Workload] = field(default_factory=list)
+    autoscalers: list[Autoscaler] = field(default_factory=list)
+    config_maps: dict[str, YamlMapping] = field(default_factory=dict)
+    default_requests: bool = False  # a LimitRange gives containers a CPU request
+
+    def extend(self, other: Resources) -> None:
+        """Add what another set of documents describes."""
+        self.workloads.extend(other.workloads)
+        self.autoscalers.extend(other.autoscalers)
+        self.config_maps.update(other.config_maps)
+        self.default_requests = self.default_requests or other.default_requests

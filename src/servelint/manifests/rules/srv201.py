@@ -1,0 +1,90 @@
+"""SRV201 multi-worker-container: a container starts an application server with more than one worker.
+
+An orchestrator scales containers. Workers inside one hide load from it, multiply the model's memory and
+compete for the container's CPU limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servelint.finding import Confidence, Finding, Severity, Step
+from servelint.manifests.commandline import WorkerCount
+from servelint.manifests.deployment import Deployment
+from servelint.manifests.fixes.one_worker import one_worker
+from servelint.manifests.resources import Setting
+from servelint.manifests.starts import Start
+from servelint.manifests.text import Place
+
+CODE = "SRV201"
+
+
+def findings(deployment: Deployment) -> Iterator[Finding]:
+    """A finding for every start with more than one worker."""
+    for start in deployment.starts:
+        if start.workers is not None and start.workers.number > 1:
+            yield _finding(deployment, start, start.workers)
+
+
+def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Finding:
+    place = workers.text.place
+    application = deployment.application(start)
+    fix, unfixable = one_worker(workers, blocking=application is not None and application.blocking_after_fix)
+    return Finding(
+        code=CODE,
+        span=place.span,
+        message=_message(start, workers),
+        severity=_severity(
+            deployment, start, place, serves_model=application is not None and application.serves_model
+        ),
+        confidence=Confidence.MEDIUM if workers.per_core else Confidence.HIGH,
+        trace=tuple(_trace(start, place)),
+        fix=fix,
+        unfixable=unfixable,
+        identity=(
+            deployment.relative(place.source.path),
+            _where(start),
+            start.server.server.name,
+            workers.variable,
+        ),
+    )
+
+
+def _message(start: Start, workers: WorkerCount) -> str:
+    server = start.server.server.name
+    through = f" ({workers.variable})" if workers.variable else ""
+    if workers.per_core:
+        return f"{server} starts one worker or more per core of the host in {_where(start)}{through}"
+    return f"{server} starts {workers.number} workers in {_where(start)}{through}"
+
+
+def _where(start: Start) -> str:
+    container, workload = start.context.container, start.context.workload
+    if container is None or workload is None:
+        return {Setting.PROCESS: "one process group"}.get(start.context.setting, "one container")
+    if workload.setting is Setting.COMPOSE or not container.name:
+        return f"the container of {workload.title}"
+    return f"container {container.name} of {workload.title}"
+
+
+def _severity(deployment: Deployment, start: Start, place: Place, *, serves_model: bool) -> Severity:
+    """By where the number stands: what an image holds is less sure to be what runs than a workload's own."""
+    context = start.context
+    own = context.workload is not None and context.workload.path == place.source.path
+    if context.setting is Setting.KUBERNETES and (
+        own or place.source.path.suffix in (".yaml", ".yml", ".tpl")
+    ):
+        return Severity.ERROR
+    run = context.image is not None and context.image.path in deployment.run
+    severity = Severity.WARNING if run or context.setting is Setting.KUBERNETES else Severity.INFO
+    if serves_model:
+        return Severity.ERROR if severity is Severity.WARNING else Severity.WARNING
+    return severity
+
+
+def _trace(start: Start, place: Place) -> Iterator[Step]:
+    command = start.command
+    if command.source is not place.source or not command.start <= place.start <= command.end:
+        yield Step(command.span, f"{start.server.server.name} is started here")
+    if place.definition is not None:
+        yield Step(place.definition.place.span, f"{place.written} is set here")

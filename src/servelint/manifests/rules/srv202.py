@@ -1,0 +1,55 @@
+"""SRV202 memory-autoscaler: an autoscaler scales a service on memory.
+
+A process that holds a model keeps its memory whatever the load. With the ratio of use to target above one
+and independent of the number of replicas, the autoscaler adds replicas to the maximum and keeps them;
+below one the metric never acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servelint.finding import Confidence, Finding, Severity, Step
+from servelint.manifests.deployment import Deployment
+from servelint.manifests.fixes.drop_metric import drop_metric
+from servelint.manifests.resources import Autoscaler, Metric
+
+CODE = "SRV202"
+
+
+def findings(deployment: Deployment) -> Iterator[Finding]:
+    """A finding for every memory metric of every autoscaler."""
+    for autoscaler in deployment.resources.autoscalers:
+        for metric in autoscaler.metrics:
+            if metric.resource == "memory":
+                yield _finding(deployment, autoscaler, metric)
+
+
+def _finding(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> Finding:
+    workload = deployment.target(autoscaler)
+    serves_model = workload is not None and deployment.serves_model(workload)
+    fix, unfixable = drop_metric(autoscaler, metric)
+    trace: tuple[Step, ...] = ()
+    if workload is not None and workload.containers and workload.kind != autoscaler.kind:
+        trace = (Step(workload.containers[0].place.span, f"it scales {workload.title}"),)
+    return Finding(
+        code=CODE,
+        span=metric.token.span,
+        message=_message(autoscaler, metric),
+        severity=Severity.ERROR if serves_model else Severity.WARNING,
+        confidence=Confidence.HIGH,
+        trace=trace,
+        fix=fix,
+        unfixable=unfixable,
+        identity=(deployment.relative(metric.token.source.path), autoscaler.title, metric.container),
+    )
+
+
+def _message(autoscaler: Autoscaler, metric: Metric) -> str:
+    target = ""
+    if metric.target is not None:
+        target = f" at {metric.target.value}{' %' if metric.utilization else ''}"
+    return (
+        f"{autoscaler.title} scales on memory{target}: "
+        "above it the replicas climb to the maximum and stay, below it the metric never acts"
+    )

@@ -1,0 +1,234 @@
+"""What servelint knows about application servers and what starts them, read from `rules/servers/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from servelint.knowledge import KnowledgeError, rules_dir
+
+Kind = TypeVar("Kind")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A Python call that starts a server: the keyword for the worker count, where the application is."""
+
+    workers: str
+    application: int | None = None
+    single_process: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What sets the number of worker processes, the strongest first within each kind."""
+
+    options: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    setting: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Configuration files: the options that name one, and files read without being named."""
+
+    options: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asgi:
+    """What makes a server run an event loop, where it does not always."""
+
+    options: tuple[str, ...] = ()
+    setting: str = ""
+    classes: tuple[str, ...] = ()
+
+    def runs_loop(self, name: str) -> bool:
+        """Whether workers of the class `name` run an event loop."""
+        return any(fnmatchcase(name, pattern) for pattern in self.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsgi:
+    """Values of an option that make an ASGI server serve something else."""
+
+    options: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One application server's command line."""
+
+    name: str
+    source: str
+    commands: tuple[str, ...]
+    modules: tuple[str, ...]
+    workers: Workers
+    subcommand: str = ""
+    arguments: str = ""
+    configuration: Configuration = Configuration()
+    asgi: Asgi | None = None
+    not_asgi: NotAsgi | None = None
+    single_process: tuple[str, ...] = ()
+    all_cores: tuple[str, ...] = ()
+    calls: Mapping[str, Call] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """Commands that start the command they are given.
+
+    `operands` words stand before it; with `until` it stands after that word; `assignments` may stand before
+    it; an optional `subcommand` ends with a question mark.
+    """
+
+    commands: tuple[str, ...]
+    operands: int = 0
+    values: tuple[str, ...] = ()
+    subcommand: str = ""
+    until: str = ""
+    assignments: bool = False
+    development: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """An interpreter's command names (patterns) and the options that take code or a module."""
+
+    commands: tuple[str, ...]
+    code: str = ""
+    module: str = ""
+    values: tuple[str, ...] = ()
+
+    def runs(self, command: str) -> bool:
+        """Whether `command` is this interpreter."""
+        return any(fnmatchcase(command, pattern) for pattern in self.commands)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPool:
+    """A native thread pool: the variables that bound it and the libraries that use it."""
+
+    name: str
+    variables: tuple[str, ...]
+    libraries: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """All of `rules/servers/`."""
+
+    servers: tuple[Server, ...]
+    launchers: Mapping[str, Launcher]
+    python: Interpreter
+    shell: Interpreter
+    pools: tuple[ThreadPool, ...]
+    model_images: re.Pattern[str]
+    model_kinds: frozenset[str]
+
+    def by_command(self, command: str) -> tuple[Server, ...]:
+        """The servers that this executable starts."""
+        return tuple(server for server in self.servers if command in server.commands)
+
+    def by_module(self, module: str) -> tuple[Server, ...]:
+        """The servers that `python -m module` starts."""
+        return tuple(server for server in self.servers if module in server.modules)
+
+    @property
+    def words(self) -> tuple[bytes, ...]:
+        """Words of which a file that names a server has to hold one."""
+        return tuple(
+            sorted({name.encode() for server in self.servers for name in (*server.commands, *server.modules)})
+        )
+
+    @property
+    def calls(self) -> Mapping[str, tuple[Server, Call]]:
+        """Python calls that start a server, by qualified name."""
+        return {
+            name: (server, call) for server in self.servers for name, call in (server.calls or {}).items()
+        }
+
+
+@cache
+def servers() -> Servers:
+    """The tables in `rules/servers/`; raises `KnowledgeError` naming file and key where one does not fit."""
+    folder = rules_dir() / "servers"
+    found: list[Server] = []
+    launchers: dict[str, Any] = {}
+    threads: dict[str, Any] = {}
+    models: dict[str, Any] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        data = _load(path)
+        if "server" in data:
+            found.append(_server(path, data))
+        elif "launchers" in data:
+            launchers = data
+        elif "pools" in data:
+            threads = data
+        else:
+            models = data
+    return Servers(
+        tuple(found),
+        {name: launcher for launcher in _launchers(launchers, folder) for name in launcher.commands},
+        _record(Interpreter, launchers["interpreters"]["python"], folder / "launchers.yaml"),
+        _record(Interpreter, launchers["interpreters"]["shell"], folder / "launchers.yaml"),
+        tuple(
+            ThreadPool(pool["name"], tuple(pool["variables"]), frozenset(pool["libraries"]))
+            for pool in threads["pools"]
+        ),
+        re.compile("|".join(re.escape(word) for group in models["images"] for word in group["contains"])),
+        frozenset(models["kinds"]),
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        data = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except yaml.YAMLError as error:
+        raise KnowledgeError(f"{path.name}: {error}") from None
+    if not isinstance(data, dict):
+        raise KnowledgeError(f"{path.name}: not a mapping")
+    return data
+
+
+def _server(path: Path, data: dict[str, Any]) -> Server:
+    data = {"name": data["server"], **{key: value for key, value in data.items() if key != "server"}}
+    nested = {"workers": Workers, "configuration": Configuration, "asgi": Asgi, "not-asgi": NotAsgi}
+    for key, kind in nested.items():
+        if key in data:
+            data[key] = _record(kind, data[key], path)
+    if "calls" in data:
+        data["calls"] = {name: _record(Call, call, path) for name, call in data["calls"].items()}
+    return _record(Server, data, path)
+
+
+def _launchers(data: dict[str, Any], folder: Path) -> list[Launcher]:
+    return [_record(Launcher, entry, folder / "launchers.yaml") for entry in data["launchers"]]
+
+
+def _record(kind: type[Kind], data: dict[str, Any], path: Path) -> Kind:
+    """A dataclass filled from a mapping whose keys are its fields with dashes; lists become tuples."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        name = str(key).replace("-", "_")
+        if name not in known:
+            raise KnowledgeError(f"{path.name}: unknown key {key!r}")
+        values[name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise KnowledgeError(f"{path.name}: {error}") from None
