@@ -173,7 +173,9 @@ class Framework:
 
     `runs` are calls that call one of their arguments at once on the calling thread (`map`, `sorted`),
     `on_loop` those that make the event loop call it later (`call_soon`), `injects` those whose result at
-    run time is what their argument returns (`Depends`). `types` maps a factory to the class of its result.
+    run time is what their argument returns (`Depends`), `passes` those whose result is their argument,
+    `awaits` those that take awaitables, `consumes` those that iterate their argument at once. `state` are
+    attributes that hold what a service shares. `types` maps other spellings of a class to the usual one.
     """
 
     name: str
@@ -187,6 +189,10 @@ class Framework:
     runs_coroutine: tuple[str, ...]
     transparent: tuple[str, ...]
     types: Mapping[str, str]
+    passes: tuple[Offload, ...]
+    awaits: tuple[str, ...]
+    consumes: tuple[str, ...]
+    state: tuple[str, ...]
 
 
 @cache
@@ -333,19 +339,24 @@ def load(folder: Path | None = None) -> Catalogue:
     )
 
 
-def _files(folder: Path) -> Iterator[_Table]:
+def evidence_data(folder: Path | None = None) -> Table:
+    """The mapping in `rules/evidence.yaml`, to be read with `Table`'s methods."""
+    return next(_files(folder or rules_dir(), "evidence.yaml"))
+
+
+def _files(folder: Path, names: str = "*.yaml") -> Iterator[Table]:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for path in sorted(folder.glob("*.yaml")):
+    for path in sorted(folder.glob(names)):
         try:
             data = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 (a safe loader)
         except yaml.YAMLError as error:
             raise KnowledgeError(f"{path}: {error}") from error
-        yield _Table(data, str(path))
+        yield Table(data, str(path))
 
 
-class _Table:
+class Table:
     """A mapping of a data file that says which keys were never asked for."""
 
     def __init__(self, data: object, where: str) -> None:
@@ -356,6 +367,7 @@ class _Table:
         self.where = where
 
     def get(self, key: str, kind: type[T], default: T) -> T:
+        """The value of `key`, which has to be of this kind, or the default."""
         self._asked.add(key)
         value: object = self._data.get(key, default)
         if value is None:
@@ -365,34 +377,41 @@ class _Table:
         return value
 
     def need(self, key: str, kind: type[T]) -> T:
+        """The value of `key`, which has to be there."""
         if key not in self._data:
             raise KnowledgeError(f"{self.where}: `{key}` is missing")
         return self.get(key, kind, self._data[key])
 
     def names(self, key: str) -> tuple[str, ...]:
+        """The list under `key`, as text."""
         return tuple(str(item) for item in self.get(key, list, []))
 
-    def table(self, key: str) -> _Table:
-        return _Table(self.get(key, dict, {}), f"{self.where}: {key}")
+    def table(self, key: str) -> Table:
+        """The mapping under `key`."""
+        return Table(self.get(key, dict, {}), f"{self.where}: {key}")
 
-    def tables(self, key: str) -> Iterator[_Table]:
+    def tables(self, key: str) -> Iterator[Table]:
+        """The list of mappings under `key`."""
         for number, item in enumerate(self.get(key, list, []), 1):
-            yield _Table(item, f"{self.where}: {key}[{number}]")
+            yield Table(item, f"{self.where}: {key}[{number}]")
 
     def items(self) -> Iterator[tuple[str, object]]:
+        """All keys and values."""
         for key, value in self._data.items():
             self._asked.add(key)
             yield str(key), value
 
     def strings(self) -> dict[str, str]:
+        """All keys and values, as text."""
         return {key: str(value) for key, value in self.items()}
 
     def done(self) -> None:
+        """Raise for a key that was never asked for."""
         if unknown := sorted(set(map(str, self._data)) - self._asked):
             raise KnowledgeError(f"{self.where}: unknown key `{unknown[0]}`")
 
 
-def _library(file: _Table) -> Library:
+def _library(file: Table) -> Library:
     name = file.need("library", str)
     library = Library(
         name=name,
@@ -405,7 +424,7 @@ def _library(file: _Table) -> Library:
             key: _entry(key, value, name, file.where) for key, value in file.table("functions").items()
         },
         types={
-            key: _type(key, _Table(value, f"{file.where}: {key}"), name)
+            key: _type(key, Table(value, f"{file.where}: {key}"), name)
             for key, value in file.table("types").items()
         },
     )
@@ -413,7 +432,7 @@ def _library(file: _Table) -> Library:
     return library
 
 
-def _claim(table: _Table) -> Claim:
+def _claim(table: Table) -> Claim:
     claim = Claim(
         table.get("verdict", str, "unknown"), table.get("source", str, ""), table.get("note", str, "")
     )
@@ -422,7 +441,7 @@ def _claim(table: _Table) -> Claim:
 
 
 def _entry(name: str, value: object, library: str, where: str) -> Entry:
-    table = _Table({"role": value} if isinstance(value, str) else value, f"{where}: {name}")
+    table = Table({"role": value} if isinstance(value, str) else value, f"{where}: {name}")
     try:
         role = Role(table.need("role", str))
     except ValueError as error:
@@ -439,7 +458,7 @@ def _entry(name: str, value: object, library: str, where: str) -> Entry:
     return entry
 
 
-def _type(name: str, table: _Table, library: str) -> LibraryType:
+def _type(name: str, table: Table, library: str) -> LibraryType:
     construct = table.get("construct", object, None)
     known = LibraryType(
         name=name,
@@ -458,7 +477,7 @@ def _type(name: str, table: _Table, library: str) -> LibraryType:
     return known
 
 
-def _framework(file: _Table) -> Framework:
+def _framework(file: Table) -> Framework:
     name = file.need("framework", str)
     framework = Framework(
         name=name,
@@ -472,12 +491,16 @@ def _framework(file: _Table) -> Framework:
         runs_coroutine=file.names("runs-coroutine"),
         transparent=file.names("transparent"),
         types=file.table("types").strings(),
+        passes=tuple(map(_offload, file.tables("passes"))),
+        awaits=file.names("awaits"),
+        consumes=file.names("consumes"),
+        state=file.names("state"),
     )
     file.done()
     return framework
 
 
-def _entry_point(table: _Table, framework: str) -> EntryPoint:
+def _entry_point(table: Table, framework: str) -> EntryPoint:
     position = table.get("position", int, -1)
     try:
         phase, sync = Phase(table.get("phase", str, "serving")), SyncRuns(table.get("sync", str, "thread"))
@@ -503,7 +526,7 @@ def _entry_point(table: _Table, framework: str) -> EntryPoint:
     return point
 
 
-def _offload(table: _Table) -> Offload:
+def _offload(table: Table) -> Offload:
     position, pool = table.get("position", int, -1), table.get("pool", int, -1)
     offload = Offload(
         name=table.get("name", str, ""),

@@ -1,0 +1,471 @@
+"""What calls give: results of functions, of library calls, of awaiting and of iterating."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from servelint.code.facts import (
+    OPAQUE,
+    Attribute,
+    Call,
+    Constant,
+    Expression,
+    FunctionFacts,
+    Mapping,
+    Name,
+    Parameter,
+    Sequence,
+    Spread,
+    Subscript,
+    dotted,
+)
+from servelint.code.values import (
+    ClassReference,
+    External,
+    ExternalObject,
+    Frame,
+    FunctionReference,
+    Generator,
+    Guess,
+    Instance,
+    LazyResult,
+    LibraryMethod,
+    LibraryObject,
+    Literal,
+    Offloaded,
+    Partial,
+    Pending,
+    Super,
+    Value,
+    Values,
+    guessed,
+    plain,
+    union,
+)
+from servelint.knowledge import Entry, LibraryType, Offload, Role
+
+if TYPE_CHECKING:
+    from servelint.code.evaluate import Evaluator
+
+# How many call sites are asked for what a parameter may be.
+MAXIMUM_CALL_SITES = 40
+# How many nested calls may pass their arguments on before they are forgotten.
+MAXIMUM_PASSING = 12
+
+
+class Calls:
+    """The part of the evaluation that is about calls."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._passing = 0
+
+    # -- the result of a call --------------------------------------------------------------------
+
+    def result(self, frame: Frame, call: Call) -> Values:
+        """What the call may return (for a coroutine function: the coroutine)."""
+        special = self._special(frame, call)
+        if special is not None:
+            return special
+        return union(self.returned(value, frame, call) for value in self.callees(frame, call))
+
+    def callees(self, frame: Frame, call: Call) -> Values:
+        """What is called."""
+        return self.evaluator.evaluate(frame, call.function)
+
+    def _special(self, frame: Frame, call: Call) -> Values | None:
+        """Calls whose meaning is in their form: `super()`, `getattr(x, "y")`, `models.get(name)`."""
+        evaluate = self.evaluator.evaluate
+        match call.function, call.arguments:
+            case Name("super"), _:
+                return self.evaluator.classes.super_of(frame)
+            case Name("getattr"), (holder, Constant(str(name)), *_):
+                return self.evaluator.attributes(evaluate(frame, holder), name)
+            case Name("getattr"), (holder, *_):
+                return ()
+            case Name("next"), (iterable, *_):
+                return self.evaluator.elements(frame, iterable)
+            case Attribute(base, "get" | "pop" | "setdefault" | "__getitem__"), (key, *_):
+                values = evaluate(frame, base)
+                if not any(isinstance(v, Instance) for v, _ in plain(values)):
+                    return self.evaluator.item(frame, base, key)
+            case Attribute(base, "values" | "copy"), ():
+                if any(isinstance(v, Literal) for v, _ in plain(evaluate(frame, base))):
+                    return evaluate(frame, base)
+        return None
+
+    def returned(self, value: Value, frame: Frame, call: Call) -> Values:
+        """What calling `value` with the call's arguments gives."""
+        match value:
+            case Guess(inner):
+                return guessed(self.returned(inner, frame, call))
+            case FunctionReference():
+                return self.of_function(value, self.enter(value, frame, call))
+            case ClassReference():
+                return self.evaluator.classes.constructed(value)
+            case External(name):
+                return self._of_external(name, frame, call)
+            case Instance():
+                return union(
+                    self.returned(method, frame, call)
+                    for method in self.evaluator.classes.attribute(value, "__call__")
+                )
+            case LibraryObject(type_name):
+                return self._of_method(LibraryMethod(type_name, "__call__"), frame, call)
+            case LibraryMethod():
+                return self._of_method(value, frame, call)
+            case Partial(function, arguments, keywords):
+                return self._of_partial(function, arguments, keywords, frame, call)
+            case Offloaded(function):
+                return (Pending(function, offloaded=True),)
+        return ()
+
+    def _of_partial(
+        self,
+        function: Value,
+        arguments: tuple[Values, ...],
+        keywords: tuple[tuple[str, Values], ...],
+        *where: object,
+    ) -> Values:
+        frame, call = where
+        assert isinstance(frame, Frame)
+        assert isinstance(call, Call)
+        if isinstance(function, FunctionReference):
+            return self.of_function(function, self.enter(function, frame, call, arguments, keywords))
+        return self.returned(function, frame, call)
+
+    def of_function(self, function: FunctionReference, frame: Frame) -> Values:
+        """What the function gives when it is called with the frame's arguments."""
+        facts = self.evaluator.facts(function)
+        if facts.is_generator:
+            return (Generator(function, frame),)
+        if facts.is_async:
+            return (Pending(function),) if not frame.arguments else (Pending(_with_frame(function, frame)),)
+        return self.returns(frame)
+
+    def returns(self, frame: Frame) -> Values:
+        """What the body of the frame's function returns."""
+        return self.evaluator.remembered(("returns", frame), lambda: self._returns(frame))
+
+    def _returns(self, frame: Frame) -> Values:
+        function = self.evaluator.facts(frame)
+        found = union(self.evaluator.evaluate(frame, value) for value in function.returns)
+        if found or function.annotation is None:
+            return found
+        return self.evaluator.annotated(self._outside(frame), function.annotation)
+
+    def _outside(self, frame: Frame) -> Frame:
+        """The frame in which a function's own annotations mean something."""
+        return frame.parent or Frame(frame.module, self.evaluator.facts(frame).parent or 0)
+
+    def _of_external(self, name: str, frame: Frame, call: Call) -> Values:
+        evaluate = self.evaluator.evaluate
+        if name == "functools.partial" and call.arguments:
+            rest = tuple(evaluate(frame, a) for a in call.arguments[1:])
+            keywords = tuple((k, evaluate(frame, v)) for k, v in call.keywords if k)
+            return tuple(Partial(function, rest, keywords) for function in evaluate(frame, call.arguments[0]))
+        frameworks = self.evaluator.frameworks
+        passed = frameworks.passes.names.find(name)
+        if passed is not None:
+            return self._argument_value(frame, call, passed)
+        offload = frameworks.offload.find(name, name.rpartition(".")[2])
+        if offload is not None and (offload.position is not None or offload.keyword):
+            functions = self._argument_value(frame, call, offload)
+            if offload.wraps:
+                return tuple(Offloaded(f) for f, _ in plain(functions))
+            return tuple(Pending(f, offloaded=True) for f, _ in plain(functions))
+        return self._of_library(name, frame, call)
+
+    def _of_library(self, name: str, frame: Frame, call: Call) -> Values:
+        catalogue = self.evaluator.catalogue
+        entry = catalogue.functions.find(name)
+        if entry is not None:
+            return self._of_entry(entry, "", frame, call)
+        known = catalogue.classes.find(name)
+        if known is not None:
+            return (LibraryObject(known.name),)
+        head, _, last = name.rpartition(".")
+        owner = catalogue.classes.find(head) if head else None
+        if owner is not None:  # a class method: `AutoModel.from_pretrained(...)`
+            return self._of_method(LibraryMethod(owner.name, last), frame, call)
+        usual = self.evaluator.frameworks.usual(name)
+        if usual != name or last[:1].isupper():
+            return self.evaluator.object_of(usual)
+        return ()
+
+    def _of_method(self, method: LibraryMethod, frame: Frame, call: Call) -> Values:
+        entry = self.evaluator.catalogue.method(method.type, method.method)
+        return () if entry is None else self._of_entry(entry, method.type, frame, call)
+
+    def _of_entry(self, entry: Entry, type_name: str, frame: Frame, call: Call) -> Values:
+        role = role_in_call(entry, call)
+        if role is Role.LAZY:
+            return (LazyResult(entry.name, entry.library),)
+        returns = entry.returns
+        if not returns or returns.startswith("arg:"):
+            return ()
+        return (LibraryObject(type_name if returns == "self" else returns),)
+
+    def _argument_value(self, frame: Frame, call: Call, entry: Offload) -> Values:
+        value = argument(call, entry.position, entry.keyword)
+        return self.evaluator.evaluate(frame, value) if value is not None else ()
+
+    # -- awaiting, entering, iterating -----------------------------------------------------------
+
+    def awaited(self, values: Values) -> Values:
+        """What `await value` gives; what is no awaitable of ours passes through."""
+        return union(self._awaited(value) for value in values)
+
+    def _awaited(self, value: Value) -> Values:
+        match value:
+            case Guess(inner):
+                return guessed(self._awaited(inner))
+            case Pending(function, offloaded):
+                return self.result_of(function) if offloaded else self._run(function)
+            case Generator():
+                return (value,)
+        return (value,)
+
+    def _run(self, function: Value) -> Values:
+        """What a coroutine function returns in the end."""
+        match function:
+            case FunctionReference(module, number, receiver, frame):
+                if frame is not None and frame.module == module and frame.function == number:
+                    return self.returns(frame)
+                return self.returns(Frame(module, number, parent=frame, receiver=receiver))
+        return ()
+
+    def result_of(self, function: Value) -> Values:
+        """What a callable gives when nothing is known of its arguments, awaited where it is a coroutine."""
+        return self.awaited(self.returned(function, Frame("", 0), _NO_ARGUMENTS))
+
+    def method_result(self, value: Value, name: str) -> Values:
+        """What `value.name()` gives."""
+        return union(self.result_of(method) for method in self.evaluator.attribute(value, name))
+
+    def entered(self, values: Values) -> Values:
+        """What `with value as x` (or `async with`) binds."""
+        return union(self._entered(value) for value in values)
+
+    def _entered(self, value: Value) -> Values:
+        match value:
+            case Guess(inner):
+                return guessed(self._entered(inner))
+            case Generator():
+                return self.yielded(value)
+            case Instance():
+                for method in ("__enter__", "__aenter__"):
+                    found = self.method_result(value, method)
+                    if found:
+                        return found
+        return (value,)
+
+    def yielded(self, value: Value) -> Values:
+        """What a generator of the project yields."""
+        match value:
+            case Generator(function, frame):
+                here = frame or Frame(function.module, function.function, receiver=function.receiver)
+                facts = self.evaluator.facts(function)
+                return union(self.evaluator.evaluate(here, item) for item in facts.yields)
+            case Guess(inner):
+                return guessed(self.yielded(inner))
+        return ()
+
+    # -- parameters ------------------------------------------------------------------------------
+
+    def enter(
+        self,
+        function: FunctionReference,
+        frame: Frame,
+        call: Call,
+        before: tuple[Values, ...] = (),
+        keywords: tuple[tuple[str, Values], ...] = (),
+    ) -> Frame:
+        """The frame of `function` as the call enters it; `before` are arguments given earlier."""
+        if _is_frame_of(function):
+            assert function.frame is not None
+            return function.frame
+        facts = self.evaluator.facts(function)
+        if self._passing >= MAXIMUM_PASSING or not facts.parameters:
+            return Frame(function.module, function.function, (), function.frame, function.receiver)
+        self._passing += 1
+        given = dict(self._given(facts, function, frame, call, before, keywords))
+        self._passing -= 1
+        passed = tuple((p.name, given[p.name]) for p in facts.parameters if given.get(p.name))
+        return Frame(function.module, function.function, passed, function.frame, function.receiver)
+
+    def _given(
+        self,
+        facts: FunctionFacts,
+        function: FunctionReference,
+        frame: Frame,
+        call: Call,
+        before: tuple[Values, ...],
+        keywords: tuple[tuple[str, Values], ...],
+    ) -> Iterator[tuple[str, Values]]:
+        positional = [p.name for p in facts.parameters if p.kind == "positional"]
+        if function.receiver is not None:
+            positional = positional[1:]
+        names = {p.name for p in facts.parameters if p.kind in ("positional", "keyword")}
+        yield from zip(positional, before, strict=False)
+        yield from ((key, values) for key, values in keywords if key in names)
+        for name, value in zip(positional[len(before) :], call.arguments, strict=False):
+            if isinstance(value, Spread):
+                break
+            yield name, self._useful(frame, value)
+        for key, value in call.keywords:
+            if key in names:
+                yield key or "", self._useful(frame, value)
+
+    def _useful(self, frame: Frame, value: Expression) -> Values:
+        """The values that are worth telling calls apart for: constants are not."""
+        if isinstance(value, Constant) or not frame.module:
+            return ()
+        found = self.evaluator.evaluate(frame, value)
+        return tuple(v for v in found if not (isinstance(v, Literal) and isinstance(v.expression, Constant)))
+
+    def arguments_passed(self, frame: Frame, parameter: Parameter) -> Values:
+        """What the project's calls of the frame's function pass for a parameter."""
+        return union(self._arguments_passed(frame, parameter.name))
+
+    def _arguments_passed(self, frame: Frame, name: str) -> Iterator[Values]:
+        facts = self.evaluator.facts(frame)
+        for number, (caller, call) in enumerate(self.call_sites(frame)):
+            if number >= MAXIMUM_CALL_SITES:
+                return
+            receiver = self.evaluator.classes.receiver(frame, facts)
+            reference = FunctionReference(frame.module, frame.function, receiver)
+            yield dict(self._given(facts, reference, caller, call, (), ())).get(name, ())
+
+    def call_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
+        """The calls in the project that run the frame's function, with the frames that make them."""
+        facts = self.evaluator.facts(frame)
+        owner = self.evaluator.classes.owner(frame, facts)
+        is_constructor = owner is not None and facts.name in ("__init__", "__new__")
+        names = self.evaluator.classes.spellings(owner) if owner and is_constructor else (facts.name,)
+        for called in names:
+            for module in self.evaluator.project.mentioning(called):
+                for function, site in module.calls(called):
+                    caller = self.evaluator.frame(module, function)
+                    if self._runs(caller, site.call, frame, owner if is_constructor else None):
+                        yield caller, site.call
+
+    def _runs(self, caller: Frame, call: Call, frame: Frame, constructed: ClassReference | None) -> bool:
+        for value, _ in plain(self.callees(caller, call)):
+            match value:
+                case FunctionReference(frame.module, frame.function):
+                    return True
+                case ClassReference() if constructed is not None:
+                    return constructed in self.evaluator.classes.lineage(value)
+        return False
+
+    # -- injection and decorators ----------------------------------------------------------------
+
+    def injected(self, frame: Frame, parameter: Parameter) -> Values:
+        """What a framework passes for a parameter declared as a dependency."""
+        candidates: list[tuple[Expression, Expression | None]] = []
+        if parameter.default is not None:
+            candidates.append((parameter.default, parameter.annotation))
+        candidates += [(item, first) for first, item in self._metadata(frame, parameter.annotation)]
+        for candidate, declared in candidates:
+            if isinstance(candidate, Call):
+                found = self._injection(frame, candidate, declared)
+                if found:
+                    return found
+        return ()
+
+    def _metadata(
+        self, frame: Frame, annotation: Expression | None
+    ) -> Iterator[tuple[Expression, Expression]]:
+        match annotation:
+            case Subscript(base, Sequence((first, *rest))) if dotted(base).rpartition(".")[2] == "Annotated":
+                yield from ((first, item) for item in rest)
+            case Name(id):  # ModelDependency = Annotated[Model, Depends(get_model)]
+                module = self.evaluator.module(frame.module)
+                for bound in module.bound(0, id):
+                    yield from self._metadata(frame, bound.binding.value)
+                for item in module.facts.body.imports:
+                    path = (
+                        self.evaluator.project.resolve(module, item.module, item.level)
+                        if item.local == id
+                        else None
+                    )
+                    other = self.evaluator.project.module(path) if path else None
+                    if other is not None and item.name:
+                        yield from self._metadata(Frame(other.path, 0), Name(item.name))
+
+    def _injection(self, frame: Frame, call: Call, declared: Expression | None) -> Values:
+        for value in self.callees(frame, call):
+            entry = (
+                self.evaluator.frameworks.injects.names.find(value.name)
+                if isinstance(value, External)
+                else None
+            )
+            if entry is None:
+                continue
+            provider = argument(call, entry.position, entry.keyword)
+            if provider is None:
+                return self.evaluator.annotated(frame, declared)
+            return self._provided(self.evaluator.evaluate(frame, provider))
+        return ()
+
+    def _provided(self, providers: Values) -> Values:
+        found: list[Values] = []
+        for provider in providers:
+            for result in self.result_of(provider):
+                found.append(self.yielded(result) if isinstance(result, Generator) else (result,))
+        return union(found)
+
+    def applied(self, frame: Frame, decorator: Expression, values: Values) -> Values:
+        """What a decorator makes of the values."""
+        found: list[Values] = []
+        for value, _ in plain(self.evaluator.evaluate(frame, decorator)):
+            match value:
+                case External(name):
+                    entry = self.evaluator.frameworks.offload.names.find(name)
+                    if entry is not None and entry.wraps:
+                        found.append(tuple(Offloaded(v) for v, _ in plain(values)))
+                case FunctionReference():
+                    given = self.enter(value, Frame("", 0), _NO_ARGUMENTS, (values,))
+                    found.append(self.of_function(value, given))
+        return union(found)
+
+
+_NO_ARGUMENTS = Call(
+    OPAQUE, (), (), __import__("servelint.code.facts", fromlist=["Position"]).Position(0, 0, 0, 0)
+)
+
+
+def argument(call: Call, position: int | None, keyword: str) -> Expression | None:
+    """The argument at a 0-based position or under a keyword; None where the call does not show it."""
+    for key, value in call.keywords:
+        if keyword and key == keyword:
+            return value
+    if position is not None and position < len(call.arguments):
+        before = call.arguments[: position + 1]
+        if not any(isinstance(a, Spread) for a in before):
+            return call.arguments[position]
+    return None
+
+
+def role_in_call(entry: Entry, call: Call) -> Role:
+    """What the call does, its keyword arguments considered (`stream=True` makes some lazy)."""
+    constants = {key: value.value for key, value in call.keywords if isinstance(value, Constant)}
+    if any(constants.get(key) == value for key, value in entry.coroutine_when.items()):
+        return Role.COROUTINE
+    if any(constants.get(key) == value for key, value in entry.lazy_when.items()):
+        return Role.LAZY
+    return entry.role
+
+
+def _with_frame(function: FunctionReference, frame: Frame) -> FunctionReference:
+    return FunctionReference(function.module, function.function, function.receiver, frame)
+
+
+def _is_frame_of(function: FunctionReference) -> bool:
+    frame = function.frame
+    return frame is not None and frame.module == function.module and frame.function == function.function
+
+
+__all__ = ["Calls", "ExternalObject", "LibraryType", "Mapping", "Super", "argument", "role_in_call"]

@@ -1,0 +1,289 @@
+"""Classes of the project: lineage, methods, attributes, and what `self` and `super()` are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from servelint.code.facts import Attribute, ClassFacts, Constant, FunctionFacts, Name, dotted
+from servelint.code.project import last_name
+from servelint.code.values import (
+    ClassReference,
+    External,
+    Frame,
+    FunctionReference,
+    Instance,
+    LibraryMethod,
+    LibraryObject,
+    ModuleReference,
+    Super,
+    Value,
+    Values,
+    plain,
+    union,
+)
+
+if TYPE_CHECKING:
+    from servelint.code.evaluate import Evaluator
+
+PROPERTIES = frozenset({"property", "cached_property", "functools.cached_property", "hybrid_property"})
+
+
+class Classes:
+    """The part of the evaluation that is about classes."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._lineages: dict[ClassReference, tuple[ClassReference | External, ...]] = {}
+        self._children: dict[str, list[ClassReference]] | None = None
+
+    def facts(self, cls: ClassReference) -> ClassFacts:
+        """The facts of a class."""
+        return self.evaluator.module(cls.module).facts.classes[cls.number]
+
+    def lineage(self, cls: ClassReference) -> tuple[ClassReference | External, ...]:
+        """The class and its bases, depth first, each once; outside the project by name."""
+        if cls not in self._lineages:
+            self._lineages[cls] = (cls,)  # a class that inherits from itself ends here
+            found: dict[ClassReference | External, None] = {cls: None}
+            frame = Frame(cls.module, self.facts(cls).parent)
+            for base in self.facts(cls).bases:
+                for value, _ in plain(self.evaluator.evaluate(frame, base)):
+                    if isinstance(value, ClassReference):
+                        found.update(dict.fromkeys(self.lineage(value)))
+                    elif isinstance(value, External):
+                        found[value] = None
+            self._lineages[cls] = tuple(found)
+        return self._lineages[cls]
+
+    def subclasses(self, cls: ClassReference) -> Iterator[ClassReference]:
+        """The project's classes that inherit from `cls`, directly or not."""
+        if self._children is None:
+            self._children = {}
+            for module in self.evaluator.project.modules():
+                for number, facts in enumerate(module.facts.classes):
+                    for base in facts.bases:
+                        reference = ClassReference(module.path, number)
+                        self._children.setdefault(last_name(base), []).append(reference)
+        for child in self._children.get(self.facts(cls).name, ()):
+            if child != cls and cls in self.lineage(child):
+                yield child
+                yield from self.subclasses(child)
+
+    def library_types(self, cls: ClassReference) -> Iterator[str]:
+        """The catalogue types that the class inherits from."""
+        for base in self.lineage(cls):
+            if isinstance(base, External):
+                known = self.evaluator.catalogue.classes.find(base.name)
+                if known is not None:
+                    yield known.name
+
+    # -- self, cls, super ------------------------------------------------------------------------
+
+    def owner(self, frame: Frame, function: FunctionFacts) -> ClassReference | None:
+        """The class whose method the function is."""
+        return None if function.owner is None else ClassReference(frame.module, function.owner)
+
+    def receiver(self, frame: Frame, function: FunctionFacts) -> Value | None:
+        """What a method's first parameter is when nothing is known of the call."""
+        owner = self.owner(frame, function)
+        if owner is None or "staticmethod" in _decorators(function):
+            return None
+        if "classmethod" in _decorators(function) or function.name in ("__new__", "__init_subclass__"):
+            return owner
+        return Instance(owner, exact=False)
+
+    def own(self, frame: Frame, function: FunctionFacts) -> Values:
+        """What the first parameter of a method is in the frame."""
+        receiver = frame.receiver or self.receiver(frame, function)
+        return () if receiver is None else (receiver,)
+
+    def super_of(self, frame: Frame) -> Values:
+        """`super()` in the frame."""
+        here: Frame | None = frame
+        while here is not None:
+            function = self.evaluator.facts(here)
+            owner = self.owner(here, function)
+            if owner is not None:
+                receiver = here.receiver or self.receiver(here, function)
+                return () if receiver is None else (Super(owner, receiver),)
+            here = here.parent
+        return ()
+
+    def spellings(self, cls: ClassReference) -> tuple[str, ...]:
+        """The names under which a constructor of the class or of one of its subclasses is called."""
+        names = [self.facts(cls).name, *(self.facts(c).name for c in self.subclasses(cls)), "cls", "__init__"]
+        return tuple(dict.fromkeys(names))
+
+    # -- construction ----------------------------------------------------------------------------
+
+    def constructed(self, cls: ClassReference) -> Values:
+        """What calling the class gives."""
+        return (Instance(cls),)
+
+    def constructors(self, cls: ClassReference) -> Iterator[FunctionReference]:
+        """The methods of the project that run when the class is called."""
+        for name in ("__new__", "__init__", "__post_init__", "model_post_init"):
+            for method, _ in plain(self._from_lineage(Instance(cls), cls, name, self.lineage(cls))):
+                if isinstance(method, FunctionReference):
+                    yield method
+
+    # -- attributes ------------------------------------------------------------------------------
+
+    def attribute(self, value: Instance | ClassReference | Super, name: str) -> Values:
+        """What an attribute of an object, a class or `super()` may be."""
+        key = ("attribute", value, name)
+        return self.evaluator.remembered(key, lambda: self._attribute(value, name))
+
+    def _attribute(self, value: Instance | ClassReference | Super, name: str) -> Values:
+        name = name.lstrip("_") if name.startswith("__") and not name.endswith("__") else name
+        match value:
+            case Super(cls, receiver):
+                lineage = self.lineage(_class_of(receiver) or cls)
+                after = lineage[lineage.index(cls) + 1 :] if cls in lineage else self.lineage(cls)[1:]
+                return self._from_lineage(receiver, cls, name, after)
+            case ClassReference():
+                return self._from_lineage(value, value, name, self.lineage(value))
+            case Instance(cls, exact):
+                found = self._from_lineage(value, cls, name, self.lineage(cls))
+                if not exact:
+                    found = self._with_overrides(cls, name, found)
+                return found
+        return ()
+
+    def _with_overrides(self, cls: ClassReference, name: str, found: Values) -> Values:
+        """Add what subclasses put in place of an attribute; a stub gives way to them."""
+        own = [
+            self._from_lineage(Instance(child), child, name, (child,))
+            for child in dict.fromkeys(self.subclasses(cls))
+        ]
+        overrides = union(own)
+        if not overrides and not found and self._is_protocol(cls):
+            overrides = self._implementations(cls, name)
+        if not overrides:
+            return found
+        return union((tuple(v for v in found if not self.is_stub(v)), overrides))
+
+    def is_stub(self, value: Value) -> bool:
+        """Whether the value is a method that only declares itself."""
+        return isinstance(value, FunctionReference) and self.evaluator.facts(value).stub
+
+    def _is_protocol(self, cls: ClassReference) -> bool:
+        return any(isinstance(b, External) and b.name.endswith(".Protocol") for b in self.lineage(cls))
+
+    def _implementations(self, cls: ClassReference, name: str) -> Values:
+        wanted = set(self.facts(cls).methods)
+        found: list[Values] = []
+        for module in self.evaluator.project.mentioning(name):
+            for number, facts in enumerate(module.facts.classes):
+                other = ClassReference(module.path, number)
+                if other != cls and wanted and wanted <= set(facts.methods):
+                    found.append(self._from_lineage(Instance(other), other, name, (other,)))
+        return union(found)
+
+    def _from_lineage(
+        self, receiver: Value, cls: ClassReference, name: str, lineage: tuple[ClassReference | External, ...]
+    ) -> Values:
+        assigned: list[Values] = []
+        for base in lineage:
+            if isinstance(base, External):
+                continue
+            method = self._method(receiver, base, name)
+            if method:
+                return union((method, *assigned))
+            assigned += self._assigned(base, name)
+        found = union(assigned)
+        if found:
+            return found
+        return self._from_libraries(name, lineage)
+
+    def _method(self, receiver: Value, cls: ClassReference, name: str) -> Values:
+        facts = self.facts(cls)
+        if name in facts.classes:
+            return (ClassReference(cls.module, facts.classes[name]),)
+        number = facts.methods.get(name)
+        if number is None:
+            return ()
+        module = self.evaluator.module(cls.module)
+        function = module.function(number)
+        kinds = _decorators(function)
+        if kinds & PROPERTIES or any(kind.endswith("_property") for kind in kinds):
+            frame = Frame(cls.module, number, receiver=receiver)
+            return self.evaluator.calls.returns(frame) if isinstance(receiver, Instance) else ()
+        values = self.evaluator.decorated(Frame(cls.module, facts.parent), number)
+        return tuple(self._bind(value, receiver, function, kinds) for value in values)
+
+    def _bind(self, value: Value, receiver: Value, function: FunctionFacts, kinds: frozenset[str]) -> Value:
+        if not isinstance(value, FunctionReference) or "staticmethod" in kinds:
+            return value
+        if "classmethod" in kinds or function.name == "__new__":
+            return FunctionReference(
+                value.module, value.function, _class_of(receiver) or receiver, value.frame
+            )
+        if isinstance(receiver, ClassReference):
+            return value  # `Model.predict`: the caller passes the object
+        return FunctionReference(value.module, value.function, receiver, value.frame)
+
+    def _assigned(self, cls: ClassReference, name: str) -> Iterator[Values]:
+        """What `self.name = ...` in the class's methods and `name = ...` in its body give."""
+        module = self.evaluator.module(cls.module)
+        body = Frame(cls.module, self.facts(cls).parent)
+        for binding in self.facts(cls).bindings:
+            if isinstance(binding.target, Name) and binding.target.id == name:
+                found = self.evaluator.evaluate(body, binding.value)
+                yield found or self.evaluator.annotated(body, binding.annotation)
+        for bound in module.attributes(name):
+            target = bound.binding.target
+            if isinstance(target, Attribute) and self._is_of(module.path, bound.function, target, cls):
+                yield self.evaluator.bound(module, bound)
+
+    def _is_of(self, path: str, function: int, target: Attribute, cls: ClassReference) -> bool:
+        """Whether the assignment's target is an attribute of an object or of the class `cls`."""
+        module = self.evaluator.module(path)
+        here: int | None = function
+        while here is not None:
+            facts = module.function(here)
+            first = facts.parameters[0].name if facts.parameters else ""
+            if facts.owner is not None:
+                if isinstance(target.value, Name) and target.value.id == first:
+                    return facts.owner == cls.number
+                break
+            here = facts.parent
+        if isinstance(target.value, Name) and target.value.id == self.facts(cls).name:
+            return True
+        values = self.evaluator.evaluate(self.evaluator.frame(module, function), target.value)
+        return any(_class_of(value) == cls for value, _ in plain(values))
+
+    def _from_libraries(self, name: str, lineage: tuple[ClassReference | External, ...]) -> Values:
+        catalogue = self.evaluator.catalogue
+        for base in lineage:
+            if not isinstance(base, External):
+                continue
+            known = catalogue.classes.find(base.name)
+            if known is not None:
+                if catalogue.method(known.name, name) is not None:
+                    return (LibraryMethod(known.name, name),)
+                held = catalogue.attribute(known.name, name)
+                if held:
+                    return (LibraryObject(held),)
+            elif name in self.evaluator.frameworks.state:
+                return self.evaluator.attributes((), name)
+        return ()
+
+
+def _class_of(value: Value) -> ClassReference | None:
+    match value:
+        case ClassReference():
+            return value
+        case Instance(cls):
+            return cls
+        case Super(cls):
+            return cls
+    return None
+
+
+def _decorators(function: FunctionFacts) -> frozenset[str]:
+    return frozenset(dotted(decorator) for decorator in function.decorators)
+
+
+__all__ = ["Classes", "Constant", "ModuleReference"]

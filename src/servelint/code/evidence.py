@@ -1,0 +1,106 @@
+"""What names say about an object of which nothing else is known: `rules/evidence.yaml`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from servelint.code.facts import Attribute, Call, Constant, Expression, Name, Subscript
+from servelint.code.project import last_name
+from servelint.knowledge import Role, evidence_data
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The lists of `rules/evidence.yaml`."""
+
+    unmistakable: Mapping[str, Role]
+    receivers: tuple[tuple[frozenset[str], frozenset[str]], ...]
+    called: frozenset[str]
+    none_first: frozenset[str]
+    given_model: frozenset[str]
+    loads: frozenset[str]
+    never: frozenset[str]
+    startup: frozenset[str]
+
+    def role_of(self, call: Call) -> Role | None:
+        """What the names in a call say it does; None where they say nothing."""
+        match call.function:
+            case Attribute(receiver, method):
+                return self._of_method(receiver, method, call)
+            case Name(name):
+                return self._of_name(name, call)
+            case Subscript():
+                return Role.INFERENCE if self._is(self.called, call.function) else None
+        return None
+
+    def _of_method(self, receiver: Expression, method: str, call: Call) -> Role | None:
+        words = words_of(receiver)
+        if words & self.never:
+            return None
+        if method in self.unmistakable:
+            return self.unmistakable[method]
+        if method in self.none_first and call.arguments and call.arguments[0] == Constant(None):
+            return Role.INFERENCE
+        if any(words & named and method in methods for named, methods in self.receivers):
+            return Role.INFERENCE
+        if method in self.loads and words & self.called:
+            return Role.LOAD
+        if self._is(self.called, call.function) and not call.function == receiver:
+            return Role.INFERENCE
+        return self._of_given(method, call)
+
+    def _of_name(self, name: str, call: Call) -> Role | None:
+        if name[:1].isupper() or words_of(call.function) & self.never:
+            return None
+        if self._is(self.called, call.function):
+            return Role.INFERENCE
+        return self._of_given(name, call)
+
+    def _of_given(self, name: str, call: Call) -> Role | None:
+        if name in self.given_model and call.arguments and self._is(self.called, call.arguments[0]):
+            return Role.INFERENCE
+        return None
+
+    def _is(self, wanted: frozenset[str], expression: Expression) -> bool:
+        """Whether the last word of the expression's name is one of the wanted (`sentiment_model`)."""
+        parts = split(last_name(expression))
+        return bool(parts) and parts[-1] in wanted and not set(parts) & self.never
+
+
+@cache
+def split(name: str) -> tuple[str, ...]:
+    """The words of a name, in lower case: `loadModel_v2` gives `load`, `model`, `v2`."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)
+    return tuple(part.lower() for part in parts)
+
+
+def words_of(expression: Expression) -> frozenset[str]:
+    """The words of the last name of an expression."""
+    return frozenset(split(last_name(expression)))
+
+
+@cache
+def load() -> Evidence:
+    """Read `rules/evidence.yaml`."""
+    data = evidence_data()
+    return Evidence(
+        unmistakable={
+            method: Role(role) for role, methods in data.table("unmistakable").items() for method in _list(methods)
+        },
+        receivers=tuple(
+            (frozenset(item.names("words")), frozenset(item.names("methods"))) for item in data.tables("receivers")
+        ),
+        called=frozenset(data.names("called")),
+        none_first=frozenset(data.names("none-first")),
+        given_model=frozenset(data.names("given-model")),
+        loads=frozenset(data.table("loads").names("methods")),
+        never=frozenset(data.names("never")),
+        startup=frozenset(data.names("startup")),
+    )
+
+
+def _list(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []

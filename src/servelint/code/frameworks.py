@@ -1,0 +1,66 @@
+"""Look-up of what frameworks do with callables, over all of `rules/frameworks` and the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from servelint.knowledge import Catalogue, EntryPoint, NameIndex, Offload
+
+
+class Frameworks:
+    """The framework data of a catalogue, indexed by qualified name; `None` where nothing is known."""
+
+    def __init__(self, catalogue: Catalogue, offloads: Iterable[str] = ()) -> None:
+        all_ = catalogue.frameworks
+        own = [Offload(name=name, position=None) for name in offloads]
+        self.offload = _calls([*own, *(o for f in all_ for o in f.offloads)])
+        self.runs = _calls(o for f in all_ for o in f.runs)
+        self.on_loop = _calls(o for f in all_ for o in f.on_loop)
+        self.injects = _calls(o for f in all_ for o in f.injects)
+        self.passes = _calls(o for f in all_ for o in f.passes)
+        self.awaits = _names(name for f in all_ for name in f.awaits)
+        self.consumes = _names(name for f in all_ for name in f.consumes)
+        self.runs_coroutine = _names(name for f in all_ for name in f.runs_coroutine)
+        self.state = frozenset(name for f in all_ for name in f.state)
+        self.modules = frozenset(name for f in all_ for name in f.modules)
+        points = [p for f in all_ for p in f.entry_points]
+        self.decorators: NameIndex[EntryPoint] = NameIndex((p.decorator, p) for p in points if p.decorator)
+        self.subclasses: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.subclass)
+        self.arguments: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.argument_of)
+        self._types = {spelled: usual for f in all_ for spelled, usual in f.types.items()}
+
+    def usual(self, name: str) -> str:
+        """The usual name of a class or factory that has several spellings."""
+        if name in self._types:
+            return self._types[name]
+        head, _, last = name.rpartition(".")
+        return f"{self.usual(head)}.{last}" if head else name
+
+
+class CallTable:
+    """Offload-like entries by qualified name, or by method name on any receiver."""
+
+    def __init__(self, entries: Iterable[Offload]) -> None:
+        listed = list(entries)
+        self.names: NameIndex[Offload] = NameIndex((o.name, o) for o in listed if o.name)
+        self.methods = {o.method: o for o in reversed(listed) if o.method}
+
+    def find(self, name: str, method: str = "") -> Offload | None:
+        """The entry for a qualified name (may be empty), else for a method name."""
+        return (self.names.find(name) if name else None) or self.methods.get(method)
+
+
+def _calls(entries: Iterable[Offload]) -> CallTable:
+    return CallTable(entries)
+
+
+def _names(names: Iterable[str]) -> NameIndex[str]:
+    return NameIndex((name, name) for name in names)
+
+
+def _grouped(points: list[EntryPoint], key: Callable[[EntryPoint], str]) -> NameIndex[list[EntryPoint]]:
+    groups: dict[str, list[EntryPoint]] = {}
+    for point in points:
+        if key(point):
+            groups.setdefault(key(point), []).append(point)
+    return NameIndex(groups.items())
