@@ -117,3 +117,12 @@ def _declared(data: bytes) -> str:
         if line.strip() and not line.lstrip().startswith(b"#"):
             break
     return "utf-8"
+
+
+def encode_buffer(path: Path, text: str) -> bytes:
+    """The bytes that an editor would save for `text`; characters it could not save become `?`."""
+    encoding = _declared(text.encode("utf-8", "replace")) if path.suffix == ".py" else "utf-8"
+    try:
+        return text.encode(encoding, "replace")
+    except LookupError:
+        return text.encode("utf-8", "replace")

@@ -1,0 +1,273 @@
+"""The language server: findings while typing, fixes and suppressions as code actions, rule pages on hover.
+
+The project is checked as `servelint check` does it, with what is in the editor's buffers in place of what is
+on disk; the rest comes from the cache. Checks run on a thread of their own, one at a time, and only after
+the typing has paused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lsprotocol import types as lsp
+from pygls import uris
+from pygls.lsp.server import LanguageServer
+
+from servelint import __version__, annotate, files
+from servelint.baseline import BaselineError
+from servelint.config import ConfigError
+from servelint.finding import Applicability, Edit, Finding, Severity, Span
+from servelint.lint import UNREADABLE, Report
+from servelint.pages import codes, name_of, page
+from servelint.run import prepare
+from servelint.source import Source, SourceError, decode, decode_leniently, encode_buffer
+from servelint.suppress import UNUSED, statement_start
+
+PAUSE_SECONDS = 0.25
+REASON = "reason"
+_SEVERITIES = {
+    Severity.ERROR: lsp.DiagnosticSeverity.Error,
+    Severity.WARNING: lsp.DiagnosticSeverity.Warning,
+    Severity.INFO: lsp.DiagnosticSeverity.Information,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is known about one open file: its report, and the version of the buffer that was checked."""
+
+    report: Report
+    findings: tuple[Finding, ...]
+    version: int | None
+
+
+@dataclass(slots=True)
+class Session:
+    """The state of one connection."""
+
+    server: LanguageServer
+    worker: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="servelint")
+    )
+    checked: dict[Path, Checked] = field(default_factory=dict)
+    asked: int = 0
+
+    def buffers(self) -> dict[Path, tuple[str, int | None]]:
+        """Text and version of every open document that is a file."""
+        documents = self.server.workspace.text_documents.values()
+        return {
+            Path(document.path): (document.source, document.version)
+            for document in documents
+            if document.path
+        }
+
+    async def check_soon(self) -> None:
+        """Check once the typing has paused; a later request replaces an earlier one."""
+        self.asked += 1
+        request = self.asked
+        await asyncio.sleep(PAUSE_SECONDS)
+        if request == self.asked:
+            await self.check()
+
+    async def check(self) -> None:
+        """Check every project that has an open file, and publish what was found in those files."""
+        buffers = self.buffers()
+        overlay = {path: encode_buffer(path, text) for path, (text, _) in buffers.items()}
+        loop = asyncio.get_running_loop()
+        try:
+            reports = await loop.run_in_executor(self.worker, reports_of, overlay)
+        except (ConfigError, BaselineError) as error:
+            self.server.window_show_message(
+                lsp.ShowMessageParams(lsp.MessageType.Error, f"servelint: {error}")
+            )
+            return
+        self.checked = {
+            path: Checked(
+                report,
+                tuple(finding for finding in report.findings if finding.span.path == path),
+                buffers[path][1],
+            )
+            for path, report in reports.items()
+        }
+        writer = Writer(self.encoding)
+        for path, state in self.checked.items():
+            diagnostics = [writer.diagnostic(finding, state.report) for finding in state.findings]
+            self.server.text_document_publish_diagnostics(
+                lsp.PublishDiagnosticsParams(_uri(path), diagnostics, state.version)
+            )
+
+    def forget(self, path: Path) -> None:
+        """Take back the diagnostics of a file that was closed."""
+        self.checked.pop(path, None)
+        self.server.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(_uri(path), []))
+
+    @property
+    def encoding(self) -> str:
+        """How the client counts characters."""
+        encoding = self.server.workspace.position_encoding
+        return encoding.value if isinstance(encoding, lsp.PositionEncodingKind) else encoding or "utf-16"
+
+    def findings_at(self, uri: str, lines: lsp.Range) -> Iterator[tuple[Finding, Checked]]:
+        """The findings that touch a range of lines of an unchanged buffer."""
+        path = _path(uri)
+        state = self.checked.get(path)
+        if state is None or self.server.workspace.get_text_document(uri).version != state.version:
+            return
+        for finding in state.findings:
+            if finding.span.line <= lines.end.line + 1 and lines.start.line + 1 <= finding.span.end_line:
+                yield finding, state
+
+
+def reports_of(overlay: dict[Path, bytes]) -> dict[Path, Report]:
+    """A report for each open file, one check a project; raises `ConfigError` and `BaselineError`."""
+    projects: dict[Path, list[Path]] = defaultdict(list)
+    for path in overlay:
+        projects[files.project_root(path.parent)[0]].append(path)
+    reports: dict[Path, Report] = {}
+    for paths in projects.values():
+        report = prepare(paths, overlay=overlay).with_baseline().check()
+        reports |= dict.fromkeys(paths, report)
+    return reports
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Turns findings into what the protocol has; `encoding` is how the client counts characters."""
+
+    encoding: str
+
+    def diagnostic(self, finding: Finding, report: Report) -> lsp.Diagnostic:
+        """The diagnostic of a finding, its trace as related information."""
+        about = page(finding.code) if finding.code in codes() else None
+        related = [
+            lsp.DiagnosticRelatedInformation(
+                lsp.Location(_uri(step.span.path), self.range(step.span, report)), step.message
+            )
+            for step in finding.trace
+            if step.span != finding.span
+        ]
+        advice = finding.advice or (about.instead if about else "")
+        return lsp.Diagnostic(
+            range=self.range(finding.span, report),
+            message=f"{finding.message}\n{advice}" if advice else finding.message,
+            severity=_SEVERITIES[finding.severity],
+            code=finding.code,
+            code_description=lsp.CodeDescription(about.url) if about and about.url else None,
+            source="servelint",
+            related_information=related or None,
+        )
+
+    def range(self, span: Span, report: Report) -> lsp.Range:
+        """The range of a span, in the client's units."""
+        source = decode_leniently(span.path, report.tree.read(span.path))
+        return lsp.Range(
+            self._position(source, span.line, span.column),
+            self._position(source, span.end_line, span.end_column),
+        )
+
+    def edit(self, edits: Sequence[Edit], report: Report) -> lsp.WorkspaceEdit:
+        """Edits, grouped by file."""
+        changes: dict[str, list[lsp.TextEdit]] = defaultdict(list)
+        for edit in edits:
+            changes[_uri(edit.span.path)].append(lsp.TextEdit(self.range(edit.span, report), edit.content))
+        return lsp.WorkspaceEdit(changes=dict(changes))
+
+    def _position(self, source: Source, line: int, column: int) -> lsp.Position:
+        before = source.line(line)[: column - 1]
+        match self.encoding:
+            case "utf-8":
+                units = len(before.encode())
+            case "utf-32":
+                units = len(before)
+            case _:
+                units = len(before.encode("utf-16-le", "surrogatepass")) // 2
+        return lsp.Position(line - 1, units)
+
+
+def actions(
+    finding: Finding, state: Checked, writer: Writer, diagnostics: list[lsp.Diagnostic]
+) -> Iterator[lsp.CodeAction]:
+    """What can be done about a finding: its fix, and a suppression."""
+    about = [item for item in diagnostics if item.code == finding.code]
+    if finding.fix is not None:
+        safe = finding.fix.applicability is Applicability.SAFE
+        caveat = "" if safe else f" (unsafe: {finding.fix.reason or 'may change behaviour'})"
+        yield lsp.CodeAction(
+            title=f"servelint: {finding.fix.title}{caveat}",
+            kind=lsp.CodeActionKind.QuickFix,
+            diagnostics=about,
+            is_preferred=safe,
+            edit=writer.edit(finding.fix.edits, state.report),
+        )
+    if finding.code in (UNREADABLE, UNUSED):
+        return
+    try:
+        source = decode(finding.span.path, state.report.tree.read(finding.span.path))
+    except SourceError:
+        return
+    line = statement_start(source, finding.span.line)
+    yield lsp.CodeAction(
+        title=f"servelint: suppress {finding.code} {name_of(finding.code)} here",
+        kind=lsp.CodeActionKind.QuickFix,
+        diagnostics=about,
+        edit=writer.edit([annotate.comment(source, line, [finding.code], REASON)], state.report),
+    )
+
+
+def _uri(path: Path) -> str:
+    return path.as_uri()
+
+
+def _path(uri: str) -> Path:
+    return Path(uris.to_fs_path(uri) or "")
+
+
+def create() -> LanguageServer:
+    """The server, ready to be started."""
+    server = LanguageServer("servelint", __version__)
+    session = Session(server)
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)
+    async def opened(_: lsp.DidOpenTextDocumentParams) -> None:
+        await session.check_soon()
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
+    async def changed(_: lsp.DidChangeTextDocumentParams) -> None:
+        await session.check_soon()
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_SAVE)
+    async def saved(_: lsp.DidSaveTextDocumentParams) -> None:
+        await session.check_soon()
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)
+    def closed(parameters: lsp.DidCloseTextDocumentParams) -> None:
+        session.forget(_path(parameters.text_document.uri))
+
+    @server.feature(
+        lsp.TEXT_DOCUMENT_CODE_ACTION, lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix])
+    )
+    def act(parameters: lsp.CodeActionParams) -> list[lsp.CodeAction]:
+        writer = Writer(session.encoding)
+        return [
+            action
+            for finding, state in session.findings_at(parameters.text_document.uri, parameters.range)
+            for action in actions(finding, state, writer, list(parameters.context.diagnostics))
+        ]
+
+    @server.feature(lsp.TEXT_DOCUMENT_HOVER)
+    def explain(parameters: lsp.HoverParams) -> lsp.Hover | None:
+        here = lsp.Range(parameters.position, parameters.position)
+        writer = Writer(session.encoding)
+        for finding, state in session.findings_at(parameters.text_document.uri, here):
+            extent = writer.range(finding.span, state.report)
+            if extent.start <= parameters.position <= extent.end and finding.code in codes():
+                text = lsp.MarkupContent(lsp.MarkupKind.Markdown, page(finding.code).text)
+                return lsp.Hover(text, extent)
+        return None
+
+    return server
