@@ -1,0 +1,150 @@
+"""Reproduce the incident: one command, some twenty-five minutes, loopback interface only.
+
+pip install -e '.[example]' -r benchmarks/requirements.txt     # and nginx, from your distribution
+python -m benchmarks.incident                                  # everything, three runs
+python -m benchmarks.incident --quick --scenario incident      # two minutes: does it reproduce?
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .ingress import Ingress
+from .kubelet import PodSpec
+from .measure import Bench, Run, capacity, measure
+from .pod import HERE, Machine
+from .report import write_report
+from .scenarios import SCENARIOS, Scenario, Variant
+
+EXAMPLE = HERE.parents[1] / "examples" / "bankchurn"
+PACKAGES = ("fastapi", "lightgbm", "locust", "numpy", "scikit-learn", "servelint", "uvicorn", "xgboost-cpu")
+# Start, stop and the last answers of a run, on top of its seconds.
+OVERHEAD_SECONDS = 8
+
+
+def options() -> argparse.Namespace:
+    names = [scenario.name for scenario in SCENARIOS]
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.incident", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument(
+        "--runs", type=int, default=3, help="times that every variant is measured (default: 3)"
+    )
+    parser.add_argument("--scenario", action="append", choices=names, help="only this one (may be repeated)")
+    parser.add_argument("--variant", action="append", help="only this one (may be repeated)")
+    parser.add_argument("--quick", action="store_true", help="one run, and no longer than 40 seconds")
+    parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for results and plots")
+    return parser.parse_args()
+
+
+def train(models: Path) -> None:
+    """Train the example's models."""
+    subprocess.run([sys.executable, "train.py", "--out", str(models)], cwd=EXAMPLE, check=True)
+
+
+def fix(copy: Path) -> None:
+    """Copy the example and let `servelint fix` at the copy."""
+    shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns("model", "__pycache__"))
+    subprocess.run([sys.executable, "-m", "servelint", "fix", "--unsafe-fixes", str(copy)], check=True)
+
+
+def write_customers(folder: Path) -> dict[str, object]:
+    """Write a hundred customers for Locust; return the first."""
+    script = "import json, train; print(train.customers(100, 99).to_json(orient='records'))"
+    text = subprocess.run(
+        [sys.executable, "-c", script], cwd=EXAMPLE, check=True, capture_output=True, text=True
+    ).stdout
+    (folder / "customers.json").write_text(text, encoding="utf-8")
+    first: dict[str, object] = json.loads(text)[0]
+    return first
+
+
+def plan(chosen: argparse.Namespace) -> list[tuple[Scenario, Variant, float]]:
+    """Every run, in order: variants alternate, so that a slow minute of the machine hits all of them."""
+    return [
+        (scenario, variant, min(scenario.seconds, 40.0) if chosen.quick else scenario.seconds)
+        for scenario in SCENARIOS
+        if not chosen.scenario or scenario.name in chosen.scenario
+        for _ in range(1 if chosen.quick else chosen.runs)
+        for variant in scenario.variants
+        if not chosen.variant or variant.name in chosen.variant
+    ]
+
+
+def conditions(machine: Machine, ingress: str) -> dict[str, Any]:
+    """What the results depend on besides the code."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": len(machine.other_cpus) + 1,
+        "ingress": ingress,
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+
+
+def describe(run: Run) -> str:
+    """One line for the terminal."""
+    return (
+        f"{run.scenario:10} {run.variant:20} {run.failed:6.1%} failed, {run.answered_a_second:5.1f}/s, "
+        f"p95 {run.p95:6.0f} ms, /health p95 {run.health_p95:6.0f} ms, worst {run.health_worst:6.0f} ms, "
+        f"{run.restarts} restarts, {run.memory:4.0f} MB"
+    )
+
+
+def run_all(bench: Bench, runs: list[tuple[Scenario, Variant, float]]) -> Iterator[dict[str, Any]]:
+    """Calibrate, measure everything, and yield the raw results so far after every run."""
+    customer = write_customers(bench.folder)
+    able = capacity(bench, customer, 4.0)
+    print(f"one pod: {able.latency:.0f} ms a prediction, {able.rate:.0f} a second", flush=True)
+    results: dict[str, Any] = {
+        "conditions": conditions(bench.machine, Ingress(bench.folder, 0, bench.machine).name),
+        "capacity": {"latency_ms": able.latency, "predictions_a_second": able.rate},
+        "runs": [],
+    }
+    for scenario, variant, seconds in runs:
+        users = max(1, round(able.rate * scenario.load))
+        run = measure(bench, scenario, variant, users, seconds)
+        print(describe(run), flush=True)
+        results["runs"].append(run.as_json())
+        yield results
+
+
+def main() -> None:
+    chosen = options()
+    runs = plan(chosen)
+    bound = sum(seconds + OVERHEAD_SECONDS for _, _, seconds in runs)
+    print(f"{len(runs)} runs, about {bound / 60:.0f} minutes", flush=True)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="incident-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # nginx may serve as another user than the one who starts it
+        train(folder / "model")
+        fix(folder / "fixed")
+        bench = Bench(
+            services={"unfixed": EXAMPLE, "fixed": folder / "fixed"},
+            models=folder / "model",
+            folder=folder,
+            machine=Machine.here(),
+            spec=PodSpec.read(EXAMPLE / "k8s" / "deployment.yaml"),
+        )
+        for results in run_all(bench, runs):
+            # After every run: whoever stops it half-way keeps what was measured.
+            write_report(results, chosen.out)
+    print(f"{chosen.out}/ written after {(time.monotonic() - started) / 60:.0f} minutes")
+
+
+if __name__ == "__main__":
+    main()

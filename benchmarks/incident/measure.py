@@ -1,0 +1,137 @@
+"""One run: a variant under a load."""
+
+from __future__ import annotations
+
+import statistics
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .calibrate import Capacity, calibrate
+from .ingress import Ingress
+from .kubelet import Kubelet, PodSpec
+from .load import Answers, Observer, percentile, run_locust
+from .pod import Machine, MemoryWatch, Pod, free_port, wait_until_listening
+from .scenarios import FIXED, Scenario, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all runs have in common."""
+
+    services: dict[str, Path]
+    models: Path
+    folder: Path
+    machine: Machine
+    spec: PodSpec
+
+    def pod(self, variant: Variant) -> Pod:
+        """A pod that has not been started."""
+        return Pod(
+            variant,
+            self.services,
+            self.models,
+            self.machine,
+            free_port(),
+            self.folder / "pod.log",
+            self.spec.grace_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The result of one run. Latencies are in milliseconds, memory in megabytes, `failed` is a share."""
+
+    scenario: str
+    variant: str
+    users: int
+    requests: int
+    failed: float
+    failures: dict[str, int]
+    answered_a_second: float
+    p50: float
+    p95: float
+    p99: float
+    health_p50: float
+    health_p95: float
+    health_worst: float
+    health_unanswered: int
+    loop_lag: float
+    failed_probes: int
+    unready_seconds: float
+    restarts: int
+    memory: float
+    timeline: dict[str, list[int]]
+
+    def as_json(self) -> dict[str, Any]:
+        """For the raw results."""
+        return asdict(self)
+
+
+def capacity(bench: Bench, customer: dict[str, object], seconds: float) -> Capacity:
+    """Calibrate with the fixed service, which is the one that keeps answering."""
+    pod = bench.pod(FIXED)
+    pod.start()
+    try:
+        wait_until_listening(pod.port)
+        calibrate(pod.port, customer, 1.0)  # warm up
+        return calibrate(pod.port, customer, seconds)
+    finally:
+        pod.stop()
+
+
+def measure(bench: Bench, scenario: Scenario, variant: Variant, users: int, seconds: float) -> Run:
+    """Serve the variant, let the users at it for so long, and return what was seen."""
+    with ExitStack() as running:
+        pod = bench.pod(variant)
+        ingress = Ingress(bench.folder, pod.port, bench.machine)
+        kubelet = Kubelet(pod, bench.spec, ingress.set_ready)
+        observer, memory = Observer(pod.port), MemoryWatch(pod)
+        pod.start()
+        running.callback(pod.stop)
+        ingress.start()
+        running.callback(ingress.stop)
+        wait_until_listening(pod.port)
+        ingress.set_ready(True)
+        if scenario.probes:
+            kubelet.start()
+            running.callback(kubelet.stop)
+        for watch in (observer, memory):
+            watch.start()
+            running.callback(watch.stop)
+        answers = run_locust(f"http://127.0.0.1:{ingress.port}", users, seconds, bench.folder, bench.machine)
+    return _run(scenario, variant, users, answers, observer, kubelet, memory.peak)
+
+
+def _run(
+    scenario: Scenario,
+    variant: Variant,
+    users: int,
+    answers: Answers,
+    observer: Observer,
+    kubelet: Kubelet,
+    memory: float,
+) -> Run:
+    return Run(
+        scenario=scenario.name,
+        variant=variant.name,
+        users=users,
+        requests=answers.requests,
+        failed=answers.failed,
+        failures=dict(answers.failures),
+        answered_a_second=len(answers.latencies) / answers.seconds,
+        p50=percentile(answers.latencies, 50),
+        p95=percentile(answers.latencies, 95),
+        p99=percentile(answers.latencies, 99),
+        health_p50=statistics.median(observer.health) if observer.health else float("nan"),
+        health_p95=percentile(observer.health, 95),
+        health_worst=max(observer.health, default=float("nan")),
+        health_unanswered=observer.unanswered,
+        loop_lag=observer.lag,
+        failed_probes=kubelet.failed_probes,
+        unready_seconds=kubelet.unready_seconds,
+        restarts=kubelet.restarts,
+        memory=memory,
+        timeline=answers.timeline,
+    )
