@@ -223,6 +223,16 @@ def matches(text: str, name: str) -> bool:
     return pattern(text).match(name) is not None
 
 
+def alternatives(text: str) -> Iterator[str]:
+    """The pattern with each of its `{a,b}` written out."""
+    brace = re.search(r"\{([^{}]*)\}", text)
+    if brace is None:
+        yield text
+        return
+    for option in brace[1].split(","):
+        yield from alternatives(text[: brace.start()] + option + text[brace.end() :])
+
+
 def rules_dir() -> Path:
     """The folder `rules/`: inside the installed package, or beside `src/` in a checkout."""
     packaged = Path(__file__).parent / "rules"
@@ -239,11 +249,13 @@ class NameIndex(Generic[T]):
         self._exact: dict[str, T] = {}
         self._patterns: dict[str, list[tuple[str, T]]] = {}
         self._open: list[tuple[str, T]] = []
-        for text, value in items:
-            first = text.partition(".")[0]
-            if not set(text) & set("*{"):
+        self._last_names: set[str] = set()
+        for text, value in ((option, value) for written, value in items for option in alternatives(written)):
+            first, last = text.partition(".")[0], text.rpartition(".")[2]
+            self._last_names.add(last)
+            if "*" not in text:
                 self._exact.setdefault(text, value)
-            elif set(first) & set("*{"):
+            elif "*" in first:
                 self._open.append((text, value))
             else:
                 self._patterns.setdefault(first, []).append((text, value))
@@ -257,6 +269,10 @@ class NameIndex(Generic[T]):
             self._known[name] = self._search(name)
         return self._known[name]
 
+    def last_names(self) -> frozenset[str]:
+        """The last segments that a name can have to be found (`*` for any)."""
+        return frozenset(self._last_names)
+
     def _search(self, name: str) -> T | None:
         if name in self._exact:
             return self._exact[name]
@@ -264,6 +280,23 @@ class NameIndex(Generic[T]):
             if matches(text, name):
                 return value
         return None
+
+
+class ClassIndex(NameIndex[LibraryType]):
+    """Types by the name of a class. A method of a class is not mistaken for a class by `**`."""
+
+    def __init__(self, types: Mapping[str, LibraryType]) -> None:
+        super().__init__((name, t) for t in types.values() for name in (t.name, *t.classes))
+        self._types = types
+
+    def _search(self, name: str) -> LibraryType | None:
+        found = super()._search(name)
+        head, _, last = name.rpartition(".")
+        if found is None or not head or name in self._exact:
+            return found
+        owner = self.find(head)
+        is_method = owner and any(last in t.methods for t in lineage(self._types, owner.name))
+        return None if is_method else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,15 +339,20 @@ class Catalogue:
 
     def lineage(self, type_name: str) -> Iterator[LibraryType]:
         """The type and all it inherits, nearest first, each once."""
-        waiting, seen = [type_name], set[str]()
-        while waiting:
-            name = waiting.pop(0)
-            known = self.types.get(name)
-            if known is None or name in seen:
-                continue
-            seen.add(name)
-            yield known
-            waiting.extend(known.inherits)
+        return lineage(self.types, type_name)
+
+
+def lineage(types: Mapping[str, LibraryType], type_name: str) -> Iterator[LibraryType]:
+    """The type and all it inherits, nearest first, each once."""
+    waiting, seen = [type_name], set[str]()
+    while waiting:
+        name = waiting.pop(0)
+        known = types.get(name)
+        if known is None or name in seen:
+            continue
+        seen.add(name)
+        yield known
+        waiting.extend(known.inherits)
 
 
 @cache
@@ -325,17 +363,13 @@ def load(folder: Path | None = None) -> Catalogue:
     """
     base = folder or rules_dir()
     libraries = {lib.name: lib for lib in map(_library, _files(base / "libraries"))}
+    types = {name: t for lib in libraries.values() for name, t in lib.types.items()}
     return Catalogue(
         libraries=libraries,
         frameworks=tuple(map(_framework, _files(base / "frameworks"))),
-        types={name: t for lib in libraries.values() for name, t in lib.types.items()},
+        types=types,
         functions=NameIndex((name, e) for lib in libraries.values() for name, e in lib.functions.items()),
-        classes=NameIndex(
-            (name, t)
-            for lib in libraries.values()
-            for t in lib.types.values()
-            for name in (t.name, *t.classes)
-        ),
+        classes=ClassIndex(types),
     )
 
 
