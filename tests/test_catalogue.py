@@ -9,7 +9,16 @@ from collections.abc import Iterator
 import pytest
 
 from servelint import knowledge
-from servelint.knowledge import Claim, Entry, Framework, Library, LibraryType, Role, SyncRuns
+from servelint.knowledge import (
+    Claim,
+    Entry,
+    Framework,
+    Library,
+    LibraryType,
+    Role,
+    SyncRuns,
+    alternatives,
+)
 
 CATALOGUE = knowledge.load()
 LIBRARIES = list(CATALOGUE.libraries.values())
@@ -41,15 +50,6 @@ def patterns(library: Library) -> Iterator[str]:
     yield from library.functions
     for known in library.types.values():
         yield from known.classes
-
-
-def alternatives(text: str) -> Iterator[str]:
-    """The pattern with each of its `{a,b}` written out."""
-    if not (brace := re.search(r"\{([^{}]*)\}", text)):
-        yield text
-        return
-    for option in brace[1].split(","):
-        yield from alternatives(text[: brace.start()] + option + text[brace.end() :])
 
 
 def class_of(name: str) -> str:
@@ -163,6 +163,10 @@ class TestFramework:
             if point.subclass:
                 assert point.methods
 
+    def test_calls_are_found_by_their_last_name(self, framework: Framework) -> None:
+        names = [o for p in framework.entry_points for o in alternatives(p.argument_of)]
+        assert not [name for name in names if name.endswith("*")]
+
     def test_conditions_change_something(self, framework: Framework) -> None:
         for point in framework.entry_points:
             assert not (point.thread_when and point.sync is not SyncRuns.LOOP)
@@ -171,6 +175,18 @@ class TestFramework:
     def test_calls_say_which_argument(self, framework: Framework) -> None:
         for offload in (*framework.offloads, *framework.runs, *framework.on_loop, *framework.injects):
             assert offload.position is not None or offload.keyword
+
+
+def test_a_decorator_means_one_thing() -> None:
+    points = [p for f in FRAMEWORKS for p in f.entry_points if p.decorator]
+    names = Counter(option for p in points for option in alternatives(p.decorator))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_class_methods_are_no_classes() -> None:
+    assert CATALOGUE.classes.find("gensim.models.Word2Vec.load") is None
+    assert class_of("gensim.models.Word2Vec") == "gensim.Model"
+    assert CATALOGUE.classes.find("langchain_community.vectorstores.FAISS.from_documents") is None
 
 
 @pytest.mark.parametrize(
@@ -277,7 +293,7 @@ def test_chains_of_attributes_reach_the_method() -> None:
         assert known is not None
         name = known.name
         for attribute in attributes:
-            name = CATALOGUE.attribute(name, attribute)
+            name = CATALOGUE.attribute(name, attribute) or CATALOGUE.attribute(name, "*")
         return name
 
     sync = CATALOGUE.method(follow("openai.OpenAI", "chat", "completions"), "create")
