@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from servelint.config import Config
@@ -31,16 +31,10 @@ _BLOCKING = ("predict", "predict_raw", "predict_odd", "predict_maybe")
 
 
 @dataclass
-class Result:
-    findings: tuple[Finding, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass
 class _Module:
     path: Path
     tree: ast.Module
-    lines: list[str] = field(default_factory=list)
+    lines: list[str]
 
 
 def analyse(tree: Tree, _config: Config) -> tuple[tuple[Finding, ...], tuple[Problem, ...]]:
@@ -50,7 +44,7 @@ def analyse(tree: Tree, _config: Config) -> tuple[tuple[Finding, ...], tuple[Pro
     for path in tree.python:
         try:
             text = tree.read(path).decode("utf-8-sig")
-            modules.append(_Module(path, ast.parse(text), text.splitlines()))
+            modules.append(_Module(path, ast.parse(text), re.split(r"\r\n|\r|\n", text)))
         except SyntaxError as error:
             problems.append(Problem(path, f"syntax error: {error.msg}", error.lineno or 0))
         except UnicodeDecodeError:
@@ -65,10 +59,21 @@ def analyse(tree: Tree, _config: Config) -> tuple[tuple[Finding, ...], tuple[Pro
     return tuple(findings), tuple(problems)
 
 
-def _span(path: Path, node: ast.expr | ast.stmt) -> Span:
+def _span(module: _Module, node: ast.expr) -> Span:
     assert node.end_lineno is not None
     assert node.end_col_offset is not None
-    return Span(path, node.lineno, node.col_offset + 1, node.end_lineno, node.end_col_offset + 1)
+    column = _column(module, node.lineno, node.col_offset)
+    return Span(
+        module.path,
+        node.lineno,
+        column,
+        node.end_lineno,
+        _column(module, node.end_lineno, node.end_col_offset),
+    )
+
+
+def _column(module: _Module, line: int, offset: int) -> int:
+    return len(module.lines[line - 1].encode()[:offset].decode()) + 1
 
 
 def _sink(node: ast.AST) -> str:
@@ -83,7 +88,7 @@ def _blocking_helpers(module: _Module) -> Iterator[tuple[str, Span]]:
         if isinstance(function, ast.FunctionDef):
             for node in ast.walk(function):
                 if isinstance(node, ast.Call) and _sink(node):
-                    yield function.name, _span(module.path, node)
+                    yield function.name, _span(module, node)
 
 
 def _calls(module: _Module, sinks: dict[str, Span]) -> Iterator[Finding]:
@@ -93,11 +98,11 @@ def _calls(module: _Module, sinks: dict[str, Span]) -> Iterator[Finding]:
         for node in ast.walk(function):
             if not isinstance(node, ast.Call):
                 continue
-            span = _span(module.path, node)
+            span = _span(module, node)
             name = _sink(node)
             if name:
                 steps = (Step(span, f"{name} holds the event loop"),)
-                yield _finding(span, function.name, name, steps, _fix(span, node, name))
+                yield _finding(span, function.name, name, steps, _fix(module, node, name))
             elif isinstance(node.func, ast.Name) and node.func.id in sinks:
                 steps = (
                     Step(span, f"calls {node.func.id}"),
@@ -123,13 +128,9 @@ def _finding(span: Span, function: str, name: str, steps: tuple[Step, ...], fix:
     )
 
 
-def _fix(span: Span, node: ast.Call, name: str) -> Fix | None:
-    assert isinstance(node.func, ast.Attribute)
-    end = node.func.end_col_offset
-    line = node.func.end_lineno
-    assert end is not None
-    assert line is not None
-    place = Span(span.path, line, end - len(name) + 1, line, end + 1)
+def _fix(module: _Module, node: ast.Call, name: str) -> Fix | None:
+    end = _span(module, node.func)
+    place = Span(end.path, end.end_line, end.end_column - len(name), end.end_line, end.end_column)
     match name:
         case "predict":
             return Fix(Applicability.SAFE, "await the asynchronous method", (Edit(place, "apredict"),))

@@ -7,7 +7,6 @@ fingerprints are counted: a second copy of an old finding is new.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections import Counter, defaultdict
@@ -118,6 +117,8 @@ def compare(
 
 def load(path: Path) -> tuple[Entry, ...]:
     """Read a baseline file; raises `BaselineError` if it is damaged or from a newer servelint."""
+    import json
+
     try:
         return _parse(json.loads(path.read_bytes()))
     except OSError as error:
@@ -149,6 +150,8 @@ def _string(value: object) -> str:
 
 def dump(known: Iterable[Entry]) -> str:
     """The text of a baseline file: one finding a line, so that a merge conflict is easy to read."""
+    import json
+
     lines = [
         json.dumps(
             {"fingerprint": item.fingerprint, "code": item.code, "path": item.path, "message": item.message},

@@ -8,7 +8,6 @@ names the file, the line where it can be found, and the nearest key that would h
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -149,12 +148,6 @@ def load(path: Path) -> Config:
     return _Reader(path).config(table)
 
 
-def nearest(start: Path, root: Path) -> Config:
-    """The configuration that holds for the folder `start`; defaults with `root` when there is none."""
-    path = find(start)
-    return Config(root) if path is None else load(path)
-
-
 def _table(path: Path) -> Mapping[str, Any] | None:
     """The settings in `path`: the whole of `servelint.toml`, one table of `pyproject.toml`."""
     try:
@@ -164,14 +157,17 @@ def _table(path: Path) -> Mapping[str, Any] | None:
     whole = path.name != "pyproject.toml"
     if not whole and b"servelint" not in data:
         return None
+    import tomllib
+
     try:
         document = tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8", path) from error
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"\(at line (\d+)", str(error))
+        line = int(place[1]) if place else max(len(data.splitlines()), 1)  # else: at end of document
         message = re.sub(r" \(at .*\)$", "", str(error))
-        raise ConfigError(f"is not valid TOML: {message}", path, int(place[1]) if place else 0) from error
+        raise ConfigError(f"is not valid TOML: {message}", path, line) from error
     if whole:
         return document
     tool = document.get("tool", {})

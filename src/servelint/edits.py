@@ -223,7 +223,9 @@ def _unparsable(changed: Mapping[Path, bytes]) -> str:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an invalid escape in the file is not our subject
                 ast.parse(content)
-        except (SyntaxError, ValueError) as error:
+        except SyntaxError as error:
+            return f"the result would not parse: {error.msg} in line {error.lineno}"
+        except ValueError as error:
             return f"the result would not parse: {error}"
     return ""
 
@@ -279,9 +281,14 @@ def replace_file(target: Path, content: bytes) -> None:
 
 
 def patch(outcome: Outcome, folder: Path) -> bytes:
-    """The changes as a patch that `git apply` takes in `folder`."""
+    """The changes as a patch that `git apply` takes in `folder`.
+
+    It takes no path that leads out of there: with a change elsewhere, the patch is for the project's root.
+    """
+    inside = all(path.is_relative_to(folder) for path in outcome.after)
+    base = folder if inside else outcome.report.tree.root
     return b"".join(
-        _file_patch(os.path.relpath(path, folder), outcome.before[path], content)
+        _file_patch(os.path.relpath(path, base), outcome.before[path], content)
         for path, content in sorted(outcome.after.items())
     )
 

@@ -168,7 +168,7 @@ def in_file(tree: Tree, place: Span) -> tuple[tuple[Suppression, ...], tuple[Pro
     found: list[Suppression] = []
     malformed: list[Problem] = []
     for comment in comments:
-        if "servelint:" not in comment.text and not (python and "SRV" in comment.text):
+        if "servelint:" not in comment.text and not (python and "SRV" in comment.text.upper()):
             continue
         try:
             found += _parse(comment, source, python)
