@@ -9,7 +9,7 @@ from pathlib import Path
 from servelint.manifests.applications import Application, Applications, Served
 from servelint.manifests.resources import Autoscaler, Container, Resources, Setting, Workload
 from servelint.manifests.servers import servers
-from servelint.manifests.starts import Image, Start
+from servelint.manifests.starts import Start
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +21,7 @@ class Deployment:
     starts: list[Start] = field(default_factory=list)
     run: set[Path] = field(default_factory=set)
     applications: Applications | None = None
+    readers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     _known: dict[int, Application | None] = field(default_factory=dict)
 
     def application(self, start: Start) -> Application | None:
@@ -73,14 +74,3 @@ class Deployment:
     def relative(self, path: Path) -> str:
         """A path as the project names it."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
-
-
-@dataclass(frozen=True, slots=True)
-class Images:
-    """The Dockerfiles of the project."""
-
-    all: tuple[Image, ...]
-
-    def of(self, path: Path) -> tuple[Image, ...]:
-        """The stages of one Dockerfile."""
-        return tuple(image for image in self.all if image.path == path)

@@ -7,7 +7,8 @@ Containers are found wherever a pod's specification may stand, so that a custom 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from servelint.manifests import autoscalers
@@ -127,6 +128,7 @@ def _container(node: YamlMapping, *, init: bool) -> Container:
         place=node.place,
         folder=node.text("workingDir"),
         environment_from=tuple(item.text("configMapRef", "name") for item in node.mappings("envFrom")),
+        environment_keys=tuple(_environment_keys(node)),
         cpu_request=node.scalar("resources", "requests", "cpu"),
         cpu_limit=node.scalar("resources", "limits", "cpu"),
         has_resources=node.get("resources") is not None,
@@ -171,6 +173,42 @@ def _environment(node: YamlMapping) -> Environment:
         if name:
             values[name] = expanded(value.text, Environment(values)) if value else None
     return Environment(values, bool(node.items("envFrom")))
+
+
+def _environment_keys(node: YamlMapping) -> Iterator[tuple[str, str, str]]:
+    for item in node.mappings("env"):
+        reference = item.mapping("valueFrom", "configMapKeyRef")
+        if reference is not None:
+            yield item.text("name"), reference.text("name"), reference.text("key")
+
+
+def with_config_maps(container: Container, config_maps: Mapping[str, YamlMapping]) -> Container:
+    """The container with the variables that it takes from ConfigMaps, and its references to them resolved."""
+    values: dict[str, Located | None] = {}
+    complete = True
+    for name in container.environment_from:
+        data = config_maps.get(name)
+        complete = complete and data is not None
+        for key, value in data.index().values() if data is not None else ():
+            values[key.value] = value.text if isinstance(value, Scalar) and not value.is_null else None
+    own = dict(container.environment.values)
+    for variable, name, key in container.environment_keys:
+        value = config_maps[name].scalar(key) if name in config_maps else None
+        if value is not None:
+            own[variable] = value.text
+    if not values and own == container.environment.values:
+        return container
+    environment = Environment({**values, **own}, not complete)
+    return replace(
+        container,
+        environment=environment,
+        command=_resolved(container.command, environment),
+        arguments=_resolved(container.arguments, environment),
+    )
+
+
+def _resolved(words: tuple[Located, ...] | None, environment: Environment) -> tuple[Located, ...] | None:
+    return None if words is None else tuple(expanded(word, environment) for word in words)
 
 
 def _probe(node: YamlMapping | None) -> Probe | None:

@@ -53,6 +53,7 @@ class Container:
     place: Place
     folder: str = ""
     environment_from: tuple[str, ...] = ()
+    environment_keys: tuple[tuple[str, str, str], ...] = ()  # variable, ConfigMap, key
     cpu_request: Scalar | None = None
     cpu_limit: Scalar | None = None
     has_resources: bool = False

@@ -148,9 +148,13 @@ class Servers:
     @property
     def words(self) -> tuple[bytes, ...]:
         """Words of which a file that names a server has to hold one."""
-        return tuple(
-            sorted({name.encode() for server in self.servers for name in (*server.commands, *server.modules)})
-        )
+        names = {name for server in self.servers for name in (*server.commands, *server.modules)}
+        return tuple(sorted(name.encode() for name in names if "." not in name))
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Environment variables that set a worker count."""
+        return frozenset(name for server in self.servers for name in server.workers.environment)
 
     @property
     def calls(self) -> Mapping[str, tuple[Server, Call]]:

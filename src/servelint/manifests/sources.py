@@ -51,6 +51,11 @@ class Sources:
             self.problem(path, error.strerror or "cannot be read")
             return b""
 
+    @cached_property
+    def known_paths(self) -> frozenset[Path]:
+        """Every file of the tree."""
+        return frozenset((*self.tree.manifests, *self.tree.python))
+
     def source(self, path: Path) -> Source | None:
         """A file's text, or None where it cannot be read."""
         if path not in self._known:
@@ -97,12 +102,17 @@ class Sources:
             return next((found for found in candidates if found.parent in folders), None)
         if not candidates:
             return None
-        copied = _copied(wanted, image) if image is not None else ()
-        for target in copied:
+        for target in (*_copied(wanted, image), *_copied_by_name(wanted, image)) if image is not None else ():
             if target in candidates:
                 return target
         return max(
-            candidates, key=lambda found: (_shared_end(found, wanted), _shared_start(found, base), str(found))
+            candidates,
+            key=lambda found: (
+                found.is_relative_to(base),
+                _shared_end(found, wanted),
+                _shared_start(found, base),
+                str(found),
+            ),
         )
 
 
@@ -130,9 +140,17 @@ def _copied(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
         for source in copy.sources:
             origin = image.path.parent / source.lstrip("/")
             if target == absolute or (origin.name == absolute.name and target == absolute.parent):
-                yield origin
+                yield origin.resolve()
             if absolute.is_relative_to(target):
-                yield origin / absolute.relative_to(target)
+                yield (origin / absolute.relative_to(target)).resolve()
+
+
+def _copied_by_name(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
+    """Files of that name that the image copies somewhere: the path may have been told apart by a condition."""
+    for copy in image.stage.copies:
+        for source in copy.sources:
+            if PurePosixPath(source).name == wanted.name:
+                yield (image.path.parent / source.lstrip("/")).resolve()
 
 
 def _shared_end(found: Path, wanted: PurePosixPath) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from servelint.manifests.commandline import (
 from servelint.manifests.dockerfile import Command, Stage
 from servelint.manifests.environment import Environment
 from servelint.manifests.resources import Container, Setting, Workload
+from servelint.manifests.servers import servers
 from servelint.manifests.sources import Sources
 from servelint.manifests.text import Located, Place
+from servelint.manifests.yaml_document import YamlMapping
 
 _DEPTH = 8
 _SOURCING = frozenset((".", "source"))
@@ -45,6 +47,7 @@ class Context:
     container: Container | None = None
     image: Image | None = None
     folder: str = ""
+    config_maps: Mapping[str, YamlMapping] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +155,10 @@ class Follower:
         self, script: ScriptStart, environment: Environment, context: Context, depth: int
     ) -> Iterator[Start]:
         """The servers that a script file starts."""
+        mounted = _mounted(script.path.text, context.config_maps)
+        if mounted is not None and not script.python:
+            yield from self.code(mounted, environment, script.parameters, context, depth)
+            return
         path = self.sources.resolve(script.path.text, context.base, context.image, python=script.python)
         if path is None or path in self._active:
             return
@@ -174,6 +181,17 @@ class Follower:
         for call in python_files.server_calls(source, environment):
             start = ServerStart(call.server, (), call.workers, call.application, "", ())
             yield Start(start, call.workers, call.place, environment, context)
+
+    def lone_configuration(self, path: Path, context: Context) -> Iterator[Start]:
+        """The start that a configuration file means which its server reads without being told to."""
+        source = self.sources.source(path)
+        for server in servers().servers:
+            if source is None or path.name not in server.configuration.files:
+                continue
+            found = python_files.configuration(source, server, Environment())
+            start = ServerStart(server, (), None, "", "", ())
+            if found.workers is not None and start.runs_loop(found.worker_class):
+                yield Start(start, found.workers, found.workers.text.place, Environment(), context)
 
     def server(
         self, server: ServerStart, words: Words, environment: Environment, context: Context
@@ -207,6 +225,18 @@ class Follower:
                 self.scripts_read.add(source.path)
                 return python_files.configuration(source, server.server, environment)
         return None
+
+
+def _mounted(path: str, config_maps: Mapping[str, YamlMapping]) -> Located | None:
+    """A script that a ConfigMap of the project holds under the file's name."""
+    name = path.rpartition("/")[2]
+    if "." not in name:
+        return None
+    for data in config_maps.values():
+        script = data.scalar(name)
+        if script is not None:
+            return script.text
+    return None
 
 
 def _may_start(text: str) -> bool:

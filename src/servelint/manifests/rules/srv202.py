@@ -8,6 +8,7 @@ below one the metric never acts.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from servelint.finding import Confidence, Finding, Severity, Step
 from servelint.manifests.deployment import Deployment
@@ -23,6 +24,7 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
         for metric in autoscaler.metrics:
             if metric.resource == "memory":
                 yield _finding(deployment, autoscaler, metric)
+                yield from _switched_on(deployment, autoscaler, metric)
 
 
 def _finding(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> Finding:
@@ -42,6 +44,22 @@ def _finding(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> 
         fix=fix,
         unfixable=unfixable,
         identity=(deployment.relative(metric.token.source.path), autoscaler.title, metric.container),
+    )
+
+
+def _switched_on(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> Iterator[Finding]:
+    """The value that makes a chart's template scale on memory is where a user of the chart turns it off."""
+    target = metric.target.text if metric.target is not None else None
+    if target is None or not target.runs or target.place.source.path == metric.token.source.path:
+        return
+    finding = _finding(deployment, autoscaler, metric)
+    yield replace(
+        finding,
+        span=target.place.span,
+        trace=(Step(metric.token.span, "the template that reads it"), *finding.trace),
+        fix=None,
+        unfixable="remove the value, or set it to null where a base file sets it too",
+        identity=(deployment.relative(target.place.source.path), autoscaler.title, metric.container),
     )
 
 

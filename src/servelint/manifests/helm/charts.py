@@ -1,0 +1,288 @@
+"""Which charts a project has, which values files go with them, and what they render to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from servelint.manifests.helm import syntax
+from servelint.manifests.helm.outline import switched_off
+from servelint.manifests.helm.render import Engine, RenderError
+from servelint.manifests.helm.values import UNKNOWN_VALUE, Value, bare, from_node, merged
+from servelint.manifests.helm.versions import KUBERNETES
+from servelint.manifests.sources import Sources
+from servelint.manifests.text import Located
+from servelint.manifests.yaml_document import Node, YamlError, YamlMapping, parse
+
+_YAML = (".yaml", ".yml")
+_AUTOSCALER = (b"HorizontalPodAutoscaler", b"ScaledObject", b"scaleMetric", b"/metric:")
+_WORKLOAD = (b"containers", b"ConfigMap", b"predictor")
+_NOT_VALUES = frozenset(("templates", "crds", "charts", "ci", "tests", "unittests", "test", "node_modules"))
+_RETIRED = re.compile(
+    r"extensions/v1beta1|policy/v1beta1|autoscaling/v2beta|networking\.k8s\.io/v1beta1|batch/v1beta1"
+)
+_WRAPPER_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rendered:
+    """One template of one chart with one set of values, as documents."""
+
+    template: Path
+    documents: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """A chart rendered with one set of values. `readers` counts the templates that read a value."""
+
+    chart: Chart
+    values: Path | None
+    rendered: tuple[Rendered, ...]
+    readers: dict[tuple[str, int], set[str]]
+
+
+@dataclass(eq=False)
+class Chart:
+    """One chart: a folder with a `Chart.yaml`."""
+
+    folder: Path
+    sources: Sources
+    templates: tuple[Path, ...]
+    libraries: list[Chart] = field(default_factory=list)
+    extra_values: list[Path] = field(default_factory=list)
+
+    @property
+    def values_path(self) -> Path | None:
+        """Its default values."""
+        found = (self.folder / f"values{suffix}" for suffix in _YAML)
+        return next((path for path in found if path in self.sources.known_paths), None)
+
+    @cached_property
+    def about(self) -> YamlMapping | None:
+        """What `Chart.yaml` says."""
+        document = _document(self.sources, self.folder / "Chart.yaml")
+        return document if isinstance(document, YamlMapping) else None
+
+    @property
+    def name(self) -> str:
+        """The chart's name."""
+        return (self.about.text("name") if self.about else "") or self.folder.name
+
+    @cached_property
+    def default_values(self) -> Value:
+        """The default values; empty where there are none."""
+        path = self.values_path
+        return from_node(_document(self.sources, path)) if path is not None else {}
+
+    def parsed(self, path: Path) -> syntax.Template | None:
+        """A template's tree, or None where it is none."""
+        source = self.sources.source(path)
+        if source is None:
+            return None
+        try:
+            return syntax.parse(Located.of(source))
+        except syntax.TemplateError:
+            return None
+
+    @cached_property
+    def defines(self) -> dict[str, Sequence[syntax.Piece]]:
+        """The named templates within reach: its own, and those of the charts it depends on."""
+        found: dict[str, Sequence[syntax.Piece]] = {}
+        for library in self.libraries:
+            found.update(library.defines)
+        for path in self.templates:
+            if b"define" in self.sources.data(path):
+                template = self.parsed(path)
+                if template is not None:
+                    found.update(template.defines)
+        return found
+
+    def variants(self, *, servers: bool) -> Iterator[Variant]:
+        """The chart with its default values, then with each further values file laid on them."""
+        yield self.render(None, servers=servers)
+        for path in self.extra_values:
+            yield self.render(path, servers=servers)
+
+    def render(self, extra: Path | None, *, servers: bool) -> Variant:
+        """The chart's documents; `servers` says that workloads are wanted whatever scales them."""
+        overlay = from_node(_document(self.sources, extra)) if extra is not None else {}
+        values = merged(_copied(self.default_values or {}), overlay or {})
+        paths = {str(path) for path in (self.values_path, extra) if path is not None}
+        engine = Engine(self.defines, self._root(values), frozenset(paths))
+        rendered = [
+            self._rendered(engine, path) for path in self.templates if self._wanted(path, servers=servers)
+        ]
+        if not servers and any(item.documents for item in rendered):
+            done = {item.template for item in rendered}
+            rendered += [self._rendered(engine, path) for path in self.templates if path not in done]
+        return Variant(self, extra, tuple(rendered), engine.readers)
+
+    def _wanted(self, path: Path, *, servers: bool) -> bool:
+        if path.suffix not in _YAML or path.name.startswith("_"):
+            return False
+        data = self.sources.data(path)
+        if any(word in data for word in _AUTOSCALER) or (b"include" in data and len(data) < _WRAPPER_SIZE):
+            return True
+        return servers and any(word in data for word in _WORKLOAD)
+
+    def _root(self, values: Value) -> dict[str, Value]:
+        about = self.about
+        chart = {
+            "Name": self.name,
+            "Version": (about.text("version") if about else "") or "0.1.0",
+            "AppVersion": about.text("appVersion") if about else "",
+            "Type": "application",
+        }
+        return {
+            "Values": values,
+            "Chart": chart,
+            "Release": {
+                "Name": "release",
+                "Namespace": "default",
+                "Service": "Helm",
+                "Revision": 1,
+                "IsInstall": True,
+                "IsUpgrade": False,
+            },
+            "Capabilities": {
+                "KubeVersion": {"Version": KUBERNETES, "GitVersion": KUBERNETES, "Major": "1", "Minor": "31"},
+                "APIVersions": {"Has": lambda name: not _RETIRED.match(str(bare(name)))},
+                "HelmVersion": {"Version": "v3.16.0"},
+            },
+            "Template": {"Name": self.name, "BasePath": f"{self.name}/templates"},
+            "Files": {
+                "Get": lambda _: "",
+                "Glob": lambda _: {},
+                "Lines": lambda _: [],
+                "AsConfig": "",
+                "AsSecrets": "",
+            },
+            "Subcharts": UNKNOWN_VALUE,
+        }
+
+    def _rendered(self, engine: Engine, path: Path) -> Rendered:
+        if path.suffix not in _YAML or path.name.startswith("_"):
+            return Rendered(path, ())
+        template = self.parsed(path)
+        if template is None:
+            return Rendered(path, ())
+        named = {
+            f"{self.name}/templates/{other.relative_to(self.folder / 'templates').as_posix()}": ()
+            for other in self.templates
+        }
+        engine.defines = {**named, **self.defines}
+        try:
+            text = engine.render(template, str(path))
+            documents = tuple(parse(text)) if text.text.strip() else ()
+        except (RenderError, YamlError, RecursionError):
+            # What is rendered without the cluster's answers need not be whole: the template is left alone.
+            documents = ()
+        return Rendered(path, documents)
+
+
+def _copied(value: Value) -> Value:
+    """Mappings and lists copied, so that a template's `set` changes no other rendering."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    return value
+
+
+def _document(sources: Sources, path: Path) -> Node | None:
+    source = sources.source(path) if path in sources.known_paths else None
+    if source is None:
+        return None
+    try:
+        documents = parse(Located.of(source))
+    except YamlError as error:
+        sources.problem(path, f"not valid YAML: {error}", error.line)
+        return None
+    return documents[0] if documents else None
+
+
+def charts(sources: Sources) -> list[Chart]:
+    """The charts of the project, each with its templates, the charts it depends on and its values files."""
+    paths = sources.tree.manifests
+    folders = sorted({path.parent for path in paths if path.name == "Chart.yaml"})
+    templates: dict[Path, list[Path]] = {folder: [] for folder in folders}
+    for path in paths:
+        if path.suffix in (*_YAML, ".tpl") and "templates" in path.parts:
+            owner = owner_of(path, templates)
+            if owner is not None and path.is_relative_to(owner / "templates"):
+                templates[owner].append(path)
+    found = [Chart(folder, sources, tuple(templates[folder])) for folder in folders]
+    _attach_libraries(found)
+    return found
+
+
+def owner_of(path: Path, folders: dict[Path, list[Path]]) -> Path | None:
+    """The innermost chart that a file is in."""
+    return next((parent for parent in path.parents if parent in folders), None)
+
+
+def _attach_libraries(found: Sequence[Chart]) -> None:
+    by_folder = {chart.folder: chart for chart in found}
+    by_name: dict[str, Chart] = {}
+    for chart in found:
+        by_name.setdefault(chart.folder.name, chart)
+    for chart in found:
+        data = chart.sources.data(chart.folder / "Chart.yaml")
+        nested = [other for folder, other in by_folder.items() if folder.parent == chart.folder / "charts"]
+        named = [by_name[name] for name in _dependencies(data) if name in by_name]
+        chart.libraries = [
+            other
+            for other in dict.fromkeys((*nested, *named))
+            if other is not chart and chart not in other.libraries
+        ]
+
+
+def _dependencies(data: bytes) -> list[str]:
+    _, _, rest = data.partition(b"dependencies:")
+    return [
+        name.decode("utf-8", "replace") for name in re.findall(rb"(?m)^\s*-?\s*name:\s*[\"']?([\w.-]+)", rest)
+    ]
+
+
+def attach_values(chart: Chart, candidates: Sequence[Path]) -> None:
+    """Find the further values files of a chart: by place, name, and the keys they share with its defaults."""
+    own = top_keys(chart.sources.data(chart.values_path)) if chart.values_path is not None else set()
+    for path in candidates:
+        if path == chart.values_path or path.name == "Chart.yaml" or path.suffix not in _YAML:
+            continue
+        inside = path.is_relative_to(chart.folder)
+        if inside and _NOT_VALUES & set(path.relative_to(chart.folder).parts[:-1]):
+            continue
+        if not inside and not re.search(r"values", path.name):
+            continue
+        keys = top_keys(chart.sources.data(path))
+        if keys and len(keys & own) * 2 >= len(keys) and "kind" not in keys:
+            chart.extra_values.append(path)
+
+
+def top_keys(data: bytes) -> set[bytes]:
+    """The keys at the left margin of a YAML text."""
+    return {key.strip(b"\"'") for key in re.findall(rb"(?m)^([\w\"'-]+):(?=\s|$)", data)}
+
+
+def autoscaler_templates(chart: Chart) -> list[Path]:
+    """The templates that may scale on memory or CPU with the default values or one of the others.
+
+    Most charts carry an autoscaler that is off by default; that is told from the text of the values.
+    """
+    texts = [
+        chart.sources.data(path) for path in (chart.values_path, *chart.extra_values) if path is not None
+    ]
+    found: list[Path] = []
+    for path in chart.templates:
+        data = chart.sources.data(path)
+        if not any(word in data for word in _AUTOSCALER):
+            continue
+        template = chart.parsed(path)
+        if path.suffix == ".tpl" or template is None or not switched_off(template, texts):
+            found.append(path)
+    return found

@@ -1,0 +1,257 @@
+"""Evaluates Go templates with Helm's functions; the result knows where each character comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from servelint.manifests.helm import functions, syntax
+from servelint.manifests.helm.values import UNKNOWN_VALUE, Leaf, Unknown, Value, bare, located, truthy
+from servelint.manifests.text import Located, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_MAX_STEPS = 400_000
+_MAX_DEPTH = 60
+
+
+class RenderError(ValueError):
+    """A template runs too long, or calls itself without end."""
+
+
+class _Break(Exception):  # noqa: N818 - control flow of the template
+    """`{{ break }}`."""
+
+
+class _Continue(Exception):  # noqa: N818 - control flow of the template
+    """`{{ continue }}`."""
+
+
+@dataclass(slots=True)
+class Engine:
+    """Renders the templates of one chart. `defines` are the named templates within reach."""
+
+    defines: Mapping[str, Sequence[syntax.Piece]]
+    root: Mapping[str, Value]
+    values_paths: frozenset[str] = frozenset()
+    readers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    template: str = ""
+    steps: int = 0
+    depth: int = 0
+
+    def render(self, template: syntax.Template, name: str) -> Located:
+        """The text that a template file becomes."""
+        self.template = name
+        return self.body(template.pieces, _Frame(self.root, [{"": self.root}]))
+
+    def body(self, pieces: Sequence[syntax.Piece], frame: _Frame) -> Located:
+        """The text of a sequence of pieces, run for what they print."""
+        out: list[Located] = []
+        self.run(pieces, frame, out)
+        return Located.join(out)
+
+    def run(self, pieces: Sequence[syntax.Piece], frame: _Frame, out: list[Located]) -> None:
+        for piece in pieces:
+            self.steps += 1
+            if self.steps > _MAX_STEPS:
+                raise RenderError("too many steps")
+            match piece:
+                case syntax.Text(text=text):
+                    out.append(text)
+                case syntax.Output(pipeline=pipeline, place=place):
+                    value = self.pipeline(pipeline, frame, place)
+                    if value is not None:
+                        self.note(value)
+                        out.append(located(value, place))
+                case syntax.Assign(name=name, pipeline=pipeline, declares=declares, place=place):
+                    frame.assign(name, self.pipeline(pipeline, frame, place), declares=declares)
+                case syntax.Invoke(name=name, pipeline=pipeline, place=place):
+                    value = self.pipeline(pipeline, frame, place) if pipeline else None
+                    out.append(self.named(name, value))
+                case syntax.Jump(kind=kind):
+                    raise _Break if kind == "break" else _Continue
+                case syntax.Block():
+                    self.block(piece, frame, out)
+
+    def note(self, value: Value) -> None:
+        """Remember which template reads a value of a values file."""
+        if isinstance(value, Leaf):
+            place = value.text.place
+            self.readers.setdefault((str(place.source.path), place.start), set()).add(self.template)
+        elif isinstance(value, Located):
+            for run in value.runs:
+                if str(run.source.path) in self.values_paths:
+                    self.readers.setdefault((str(run.source.path), run.offset), set()).add(self.template)
+
+    def block(self, block: syntax.Block, frame: _Frame, out: list[Located]) -> None:
+        if block.kind == "range":
+            self.loop(block, frame, out)
+            return
+        for position, (condition, body) in enumerate(block.branches):
+            if condition is None:
+                self.run(body, frame.inner(frame.dot), out)
+                return
+            value = self.pipeline(condition, frame, block.place)
+            if truthy(value):
+                scoped = block.kind == "with" if position == 0 else block.otherwise == "with"
+                inner = frame.inner(value if scoped else frame.dot)
+                if position == 0 and block.variables:
+                    inner.assign(block.variables[0], value, declares=True)
+                self.run(body, inner, out)
+                return
+
+    def loop(self, block: syntax.Block, frame: _Frame, out: list[Located]) -> None:
+        condition, body = block.branches[0]
+        assert condition is not None
+        entries = list(_entries(self.pipeline(condition, frame, block.place)))
+        for key, value in entries:
+            inner = frame.inner(value)
+            if len(block.variables) == 2:
+                inner.assign(block.variables[0], key, declares=True)
+            if block.variables:
+                inner.assign(block.variables[-1], value, declares=True)
+            try:
+                self.run(body, inner, out)
+            except _Continue:
+                continue
+            except _Break:
+                break
+        if not entries and len(block.branches) > 1:
+            self.run(block.branches[1][1], frame.inner(frame.dot), out)
+
+    def named(self, name: str, value: Value) -> Located:
+        """What the named template prints for a value; nothing where it is not known."""
+        pieces = self.defines.get(name)
+        if pieces is None:
+            return Located("")
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise RenderError(f"`{name}` includes itself")
+        result = self.body(pieces, _Frame(value, [{"": value}]))
+        self.depth -= 1
+        return result
+
+    def include(self, name: str, value: Value, here: Place) -> Value:
+        """`include`: a short text that no values file holds stands where it is included."""
+        if name not in self.defines:
+            return UNKNOWN_VALUE
+        result = self.named(name, value)
+        short = "\n" not in result.text.strip() and len(result.text) < 200
+        if not short or any(str(run.source.path) in self.values_paths for run in result.runs):
+            return result
+        stripped = result.strip()
+        return Located.computed(result.text, here, stripped if stripped.runs else None)
+
+    def pipeline(self, pipeline: syntax.Pipeline, frame: _Frame, here: Place) -> Value:
+        """The value of a pipeline."""
+        frame.place = here
+        result: Value = None
+        for position, command in enumerate(pipeline.commands):
+            result = self.command(command, frame, [result] if position else [])
+        return result
+
+    def command(self, command: syntax.Command, frame: _Frame, last: list[Value]) -> Value:
+        first = command.words[0]
+        if isinstance(first, syntax.Name):
+            arguments = [self.value(word, frame) for word in command.words[1:]]
+            return functions.call(self, first.name, [*arguments, *last], frame.place)
+        if isinstance(first, syntax.Field) and (len(command.words) > 1 or last):
+            arguments = [self.value(word, frame) for word in command.words[1:]]
+            return self.method(first, [*arguments, *last], frame)
+        return self.value(first, frame)
+
+    def method(self, chain: syntax.Field, arguments: list[Value], frame: _Frame) -> Value:
+        """`.Capabilities.APIVersions.Has "x"`, `.Files.Get "x"`."""
+        owner = self.value(syntax.Field(chain.base, chain.names[:-1]), frame)
+        found = bare(owner).get(chain.names[-1]) if isinstance(bare(owner), Mapping) else None
+        return found(*arguments) if callable(found) else UNKNOWN_VALUE
+
+    def value(self, expression: syntax.Expression, frame: _Frame) -> Value:
+        """The value of an expression."""
+        match expression:
+            case syntax.Literal(value=value):
+                return value
+            case syntax.Dot():
+                return frame.dot
+            case syntax.Variable(name=name):
+                return frame.variable(name)
+            case syntax.Field(base=base, names=names):
+                return _chain(self.value(base, frame), names)
+            case syntax.Pipeline():
+                return self.pipeline(expression, frame, frame.place)
+            case syntax.Command():
+                return self.command(expression, frame, [])
+            case syntax.Name(name=name):
+                return functions.call(self, name, [], frame.place)
+
+    def evaluate_text(self, text: Located, value: Value) -> Value:
+        """`tpl`: a text evaluated as a template."""
+        if "{{" not in text.text:
+            return text
+        try:
+            template = syntax.parse(text)
+        except syntax.TemplateError:
+            return UNKNOWN_VALUE
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise RenderError("a value includes itself")
+        result = self.body(template.pieces, _Frame(value, [{"": value}]))
+        self.depth -= 1
+        return result
+
+
+def _chain(value: Value, names: tuple[str, ...]) -> Value:
+    for name in names:
+        plain = bare(value)
+        if isinstance(plain, Unknown):
+            return UNKNOWN_VALUE
+        value = plain.get(name) if isinstance(plain, Mapping) else None
+    return value
+
+
+def _entries(value: Value) -> Iterable[tuple[Value, Value]]:
+    plain = bare(value)
+    if isinstance(plain, Mapping):
+        return ((key, plain[key]) for key in sorted(plain, key=str))
+    if isinstance(plain, list):
+        return enumerate(plain)
+    if isinstance(plain, int) and not isinstance(plain, bool):
+        return ((number, number) for number in range(min(plain, 1000)))
+    return ()
+
+
+@dataclass(slots=True)
+class _Frame:
+    """The current value and the variables in scope; `place` is the action being evaluated."""
+
+    dot: Value
+    scopes: list[dict[str, Value]]
+    _place: Place | None = None
+
+    @property
+    def place(self) -> Place:
+        assert self._place is not None
+        return self._place
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        self._place = place
+
+    def inner(self, dot: Value) -> _Frame:
+        return _Frame(dot, [*self.scopes, {}], self._place)
+
+    def assign(self, name: str, value: Value, *, declares: bool) -> None:
+        if not declares:
+            for scope in reversed(self.scopes):
+                if name in scope:
+                    scope[name] = value
+                    return
+        self.scopes[-1][name] = value
+
+    def variable(self, name: str) -> Value:
+        for scope in reversed(self.scopes):
+            if name in scope:
+                return scope[name]
+        return None

@@ -1,0 +1,265 @@
+"""Values that templates compute with, and YAML written from them with the place of every scalar."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from servelint.manifests.commandline import UNKNOWN
+from servelint.manifests.text import Located, Place
+from servelint.manifests.yaml_document import Node, Scalar, YamlMapping, YamlSequence
+
+Value: TypeAlias = Any
+_PLAIN = re.compile(
+    r"[A-Za-z/_.][A-Za-z0-9/_.+@=:-]*(?: [A-Za-z0-9/_.+@=(<>\$-][A-Za-z0-9/_.+@=:()<>\$,-]*)*\Z"
+)
+_AMBIGUOUS = re.compile(
+    r"(?i)\A(?:y|n|yes|no|on|off|true|false|null|~|\.inf|\.nan|[-+]?\.?[0-9][0-9_.eE+-]*)\Z|:\Z|: "
+)
+_INTEGER = re.compile(r"[-+]?[0-9][0-9_]*\Z")
+
+
+class Unknown:
+    """A value that cannot be known: a cluster's answer, a secret, a function that is not read."""
+
+    def __repr__(self) -> str:
+        return UNKNOWN
+
+
+UNKNOWN_VALUE: Final = Unknown()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leaf:
+    """A scalar of a values file."""
+
+    data: Value
+    text: Located
+
+
+def bare(value: Value) -> Value:
+    """The value without its place."""
+    if isinstance(value, Leaf):
+        return value.data
+    if isinstance(value, Located):
+        return value.text
+    return value
+
+
+def from_node(node: Node | None, depth: int = 0) -> Value:
+    """A YAML node as a template sees it."""
+    if node is None or depth > 60:
+        return None
+    if isinstance(node, Scalar):
+        data = scalar_data(node)
+        return None if data is None else Leaf(data, node.text)
+    if isinstance(node, YamlSequence):
+        return [from_node(item, depth + 1) for item in node.items]
+    return {key: from_node(value, depth + 1) for key, (_, value) in node.index().items()}
+
+
+def scalar_data(node: Scalar) -> Value:
+    """The Python value of a scalar."""
+    if not node.plain or node.tag.endswith(":str"):
+        return node.value
+    if node.is_null:
+        return None
+    if node.tag.endswith(":bool"):
+        return node.value.lower() in ("true", "yes", "on", "y")
+    if node.tag.endswith(":int") and _INTEGER.match(node.value):
+        return (
+            int(node.value.replace("_", ""))
+            if not node.value.startswith("0") or node.value == "0"
+            else node.value
+        )
+    if node.tag.endswith(":float"):
+        try:
+            return float(node.value)
+        except ValueError:
+            return node.value
+    return node.value
+
+
+def merged(base: Value, over: Value) -> Value:
+    """`over` laid on `base` as Helm does it: mappings merge, anything else replaces, null removes."""
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        return over
+    result = dict(base)
+    for key, value in over.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def text_of(value: Value) -> str:
+    """How a template prints a value."""
+    value = bare(value)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, Unknown):
+        return UNKNOWN
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{text_of(value[key])}" for key in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(text_of(item) for item in value) + "]"
+    return str(value)
+
+
+def located(value: Value, here: Place) -> Located:
+    """A value's printed form: where it is written in a values file, else standing for the expression `here`."""
+    if isinstance(value, Located):
+        return value
+    text = text_of(value)
+    if isinstance(value, Leaf):
+        return value.text if value.text.text == text else Located.computed(text, value.text.place)
+    return Located.computed(text, here)
+
+
+def truthy(value: Value) -> bool:
+    """Whether `if` takes the branch; what is unknown is taken as off, as a default would be."""
+    value = bare(value)
+    return not isinstance(value, Unknown) and bool(value)
+
+
+def to_yaml(value: Value, here: Place) -> Located:
+    """A value as YAML, without a line end."""
+    lines: list[list[Located]] = []
+    _write(value, here, 0, lines, [])
+    parts: list[Located] = []
+    for number, line in enumerate(lines):
+        if number:
+            parts.append(Located.computed("\n", here))
+        parts.extend(line)
+    return Located.join(parts)
+
+
+def _write(value: Value, here: Place, depth: int, lines: list[list[Located]], lead: list[Located]) -> None:
+    """Append the lines of a value; `lead` is what stands before it on its first line."""
+    plain = bare(value)
+
+    def literal(text: str) -> Located:
+        return Located.computed(text, here)
+
+    if isinstance(plain, dict) and plain:
+        for number, key in enumerate(sorted(plain, key=str)):
+            start = lead if number == 0 and lead else [literal(" " * depth)]
+            item = plain[key]
+            name = str(key)
+            start = [
+                *start,
+                literal(
+                    (name if _PLAIN.match(name) and not _AMBIGUOUS.search(name) else json.dumps(name)) + ":"
+                ),
+            ]
+            _nested(item, here, depth, lines, start)
+    elif isinstance(plain, list) and plain:
+        for number, item in enumerate(plain):
+            start = lead if number == 0 and lead else [literal(" " * depth)]
+            _write(item, here, depth + 2, lines, [*start, literal("- ")])
+    else:
+        head = lead or [literal(" " * depth)]
+        _scalar(value, here, depth, lines, head)
+
+
+def _nested(item: Value, here: Place, depth: int, lines: list[list[Located]], start: list[Located]) -> None:
+    plain = bare(item)
+    if isinstance(plain, dict) and plain:
+        lines.append(start)
+        _write(item, here, depth + 2, lines, [])
+    elif isinstance(plain, list) and plain:
+        lines.append(start)
+        _write(item, here, depth, lines, [])
+    else:
+        _scalar(item, here, depth + 2, lines, [*start, Located.computed(" ", here)])
+
+
+def _scalar(value: Value, here: Place, depth: int, lines: list[list[Located]], head: list[Located]) -> None:
+    plain = bare(value)
+    text = located(value, here)
+    if plain is None or isinstance(plain, (dict, list)):
+        empty = {dict: "{}", list: "[]"}.get(type(plain), "null")
+        lines.append([*head, Located.computed(empty, here)])
+    elif not isinstance(plain, str) or isinstance(plain, Unknown):
+        lines.append([*head, text])
+    elif "\n" in plain and not plain.startswith((" ", "\n", "\t")):
+        _block(text, here, depth, lines, head)
+    elif _PLAIN.match(plain) and not _AMBIGUOUS.search(plain):
+        lines.append([*head, text])
+    elif re.search(r'["\\\x00-\x1f]', plain):
+        place = text.place if text.runs else here
+        if "'" not in plain and "\n" not in plain:
+            quote = Located.computed("'", place)
+            lines.append([*head, quote, text, quote])
+        else:
+            lines.append([*head, Located.computed(json.dumps(plain), place)])
+    else:
+        quote = Located.computed('"', text.place if text.runs else here)
+        lines.append([*head, quote, text, quote])
+
+
+def _block(text: Located, here: Place, depth: int, lines: list[list[Located]], head: list[Located]) -> None:
+    """A literal block."""
+    content = text.text
+    body = content.rstrip("\n")
+    chomping = "-" if body == content else "" if content == body + "\n" else "+"
+    lines.append([*head, Located.computed("|" + chomping, here)])
+    position = 0
+    for line in body.split("\n"):
+        indent = [Located.computed(" " * max(depth, 2), here)] if line else []
+        lines.append([*indent, text.slice(position, position + len(line))])
+        position += len(line) + 1
+    lines.extend([[] for _ in range(len(content) - len(body) - 1)] if chomping == "+" else [])
+
+
+def to_json(value: Value, here: Place) -> Located:
+    """A value as JSON, which is YAML on one line."""
+    plain = bare(value)
+
+    def literal(text: str) -> Located:
+        return Located.computed(text, here)
+
+    if isinstance(plain, dict):
+        parts = [
+            part
+            for number, key in enumerate(sorted(plain, key=str))
+            for part in (
+                literal((", " if number else "") + json.dumps(str(key)) + ": "),
+                to_json(plain[key], here),
+            )
+        ]
+        return Located.join((literal("{"), *parts, literal("}")))
+    if isinstance(plain, list):
+        parts = [
+            part
+            for number, item in enumerate(plain)
+            for part in (literal(", " if number else ""), to_json(item, here))
+            if part.text
+        ]
+        return Located.join((literal("["), *parts, literal("]")))
+    text = located(value, here)
+    if plain is None:
+        return literal("null")
+    if not isinstance(plain, str):
+        return text
+    if json.dumps(plain) != f'"{plain}"':
+        return Located.computed(json.dumps(plain), text.place if text.runs else here)
+    return Located.join((literal('"'), text, literal('"')))
+
+
+def from_yaml(text: Located) -> Value:
+    """What `fromYaml` makes of a text; an empty mapping where it is not YAML."""
+    from servelint.manifests.yaml_document import YamlError, parse
+
+    try:
+        documents = parse(text)
+    except YamlError:
+        return {}
+    return from_node(documents[0]) if documents else {}
