@@ -79,6 +79,8 @@ def check(
     start = time.perf_counter()
     stage("listing files")
     tree = files.collect(paths, config, overlay)
+    if not tree.checked() and not tree.problems:
+        return Report(tree, config, ())
     report = check_tree(tree, config, stage=stage)
     if since:
         from servelint.since import select
@@ -99,8 +101,10 @@ def check_tree(tree: Tree, config: Config, *, stage: Callable[[str], None] = lam
     """Check files that are already listed; no baseline, no clock."""
     stage(f"reading {len(tree.python):,} Python files and {len(tree.manifests):,} manifests")
     found, problems = analyse(tree, config)
-    unreadable = tuple(_unreadable(problem, tree.root) for problem in problems)
-    here = [finding for finding in (*found, *unreadable) if tree.reports(finding.span.path)]
+    # A folder that could not be listed may hold any of the files that were asked for.
+    problems = tuple(item for item in problems if tree.reports(item.path) or item in tree.problems)
+    here = [finding for finding in found if tree.reports(finding.span.path)]
+    here += [_unreadable(problem, tree.root) for problem in problems]
     outcome = suppress.sort_out(sorted(here, key=_order), tree)
     wanted = _Wanted(config)
     findings = [wanted.adjust(finding) for finding in outcome.findings if wanted.keeps(finding)]
@@ -115,7 +119,7 @@ def check_tree(tree: Tree, config: Config, *, stage: Callable[[str], None] = lam
         config=config,
         findings=tuple(sorted(findings, key=_order)),
         suppressed=tuple(item for item in outcome.suppressed if wanted.keeps(item.finding)),
-        problems=tuple(problem for problem in problems if tree.reports(problem.path)),
+        problems=problems,
         warnings=tuple(warnings),
         files=tree.checked(),
     )

@@ -104,6 +104,21 @@ def test_an_unreadable_file_is_a_finding_and_the_rest_is_checked(
     assert document["findings"][1]["line"] == line
 
 
+def test_an_unreadable_folder_is_a_finding(
+    project: Project, servelint: Servelint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write({"locked/app.py": BLOCKING})
+
+    def scandir(_: Path) -> None:  # the tests may run as a user whom no mode keeps out
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for path in (".", "locked"):
+        result = servelint("check", path, "--output-format", "concise")
+        assert result.status == 1
+        assert "SRV000 unreadable-file: the folder cannot be read: Permission denied" in result.out
+
+
 def test_what_could_not_be_checked_fails_whatever_is_selected(project: Project, servelint: Servelint) -> None:
     project.write({"broken.py": "def f(:\n"})
     assert servelint("check", "--select", "SRV2").status == 1

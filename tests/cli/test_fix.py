@@ -21,8 +21,10 @@ def test_says_what_was_done_and_what_was_left_and_why(project: Project, servelin
         "  app.py:2:12 SRV101 blocking-inference: await the asynchronous method",
         "Left 2 findings:",
         "  app.py:6:5 SRV101 blocking-inference: needs --unsafe-fixes: the raw call keeps state",
-        "  app.py:7:12 SRV101 blocking-inference: the fix was taken back: "
-        + "the result would not parse: '(' was never closed in line 7",
+        (
+            "  app.py:7:12 SRV101 blocking-inference: the fix was taken back: "
+            "the result would not parse: '(' was never closed in line 7"
+        ),
     ]
     assert project.read("app.py") == MIXED.replace(".predict(", ".apredict(")
 

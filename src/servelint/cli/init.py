@@ -38,7 +38,7 @@ _HOOK = """\
         entry: servelint check
         language: python
         additional_dependencies: ["servelint=={version}"]
-        types_or: [python, yaml, toml, dockerfile, shell, ini, text]
+        types: [text]
         require_serial: true
 """
 
