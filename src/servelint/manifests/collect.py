@@ -100,16 +100,11 @@ class _Collector:
         self.add_scope(found)
 
     def add_charts(self, charts: list[helm.Chart], documents: list[Path]) -> None:
+        folders = [chart.folder for chart in charts]
         for chart in charts:
-            nearer = [
-                other.folder
-                for other in charts
-                if other is not chart and other.folder.is_relative_to(chart.folder)
-            ]
-            candidates = [
-                path for path in documents if not any(path.is_relative_to(folder) for folder in nearer)
-            ]
-            helm.attach_values(chart, candidates)
+            inner = [other for other in folders if other != chart.folder and chart.folder in other.parents]
+            own = [path for path in documents if not any(path.is_relative_to(other) for other in inner)]
+            helm.attach_values(chart, own)
             serves = self.chart_serves(chart)
             if not serves and not helm.autoscaler_templates(chart):
                 continue
@@ -129,7 +124,7 @@ class _Collector:
         return bool(self.images.starts) or any(self.names_server(path) for path in paths)
 
     def add_scope(self, found: Resources) -> None:
-        """Add documents that know each other: a release of a chart, or everything that stands in plain files."""
+        """Add documents that know each other: a release of a chart, or everything in plain files."""
         self.deployment.resources.extend(found)
         for workload in found.workloads:
             self.follow(workload, found.config_maps, None)
@@ -137,10 +132,10 @@ class _Collector:
     def follow(self, workload: Workload, config_maps: dict[str, YamlMapping], image: Image | None) -> None:
         if workload.batch:
             return
-        for container in workload.containers:
-            if container.init:
+        for described in workload.containers:
+            if described.init:
                 continue
-            container = kubernetes.with_config_maps(container, config_maps)
+            container = kubernetes.with_config_maps(described, config_maps)
             built = image or self.images.find(container)
             if built is not None and workload.setting is Setting.KUBERNETES:
                 self.deployment.run.add(built.path)

@@ -192,10 +192,10 @@ def with_config_maps(container: Container, config_maps: Mapping[str, YamlMapping
         for key, value in data.index().values() if data is not None else ():
             values[key.value] = value.text if isinstance(value, Scalar) and not value.is_null else None
     own = dict(container.environment.values)
-    for variable, name, key in container.environment_keys:
-        value = config_maps[name].scalar(key) if name in config_maps else None
-        if value is not None:
-            own[variable] = value.text
+    for variable, name, data_key in container.environment_keys:
+        found = config_maps[name].scalar(data_key) if name in config_maps else None
+        if found is not None:
+            own[variable] = found.text
     if not values and own == container.environment.values:
         return container
     environment = Environment({**values, **own}, not complete)

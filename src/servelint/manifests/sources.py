@@ -146,7 +146,7 @@ def _copied(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
 
 
 def _copied_by_name(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
-    """Files of that name that the image copies somewhere: the path may have been told apart by a condition."""
+    """Files of that name that the image copies somewhere: a condition may have chosen the path."""
     for copy in image.stage.copies:
         for source in copy.sources:
             if PurePosixPath(source).name == wanted.name:

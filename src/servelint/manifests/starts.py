@@ -103,8 +103,16 @@ class Follower:
             return
         if container.command is not None:
             yield from self.words((*container.command, *(container.arguments or ())), environment, context)
-        elif image is not None:
-            yield from self.image(image, environment, context, container.arguments)
+        else:
+            found = (
+                list(self.image(image, environment, context, container.arguments))
+                if image is not None
+                else []
+            )
+            if not found and container.arguments:
+                # An entrypoint that cannot be followed most often ends in `exec "$@"`.
+                found = list(self.words(container.arguments, environment, context))
+            yield from found
 
     def image(
         self, image: Image, environment: Environment, context: Context, arguments: Words | None = None

@@ -260,7 +260,7 @@ def attach_values(chart: Chart, candidates: Sequence[Path]) -> None:
         if not inside and not re.search(r"values", path.name):
             continue
         keys = top_keys(chart.sources.data(path))
-        if keys and len(keys & own) * 2 >= len(keys) and "kind" not in keys:
+        if keys and len(keys & own) * 2 >= len(keys) and b"kind" not in keys:
             chart.extra_values.append(path)
 
 

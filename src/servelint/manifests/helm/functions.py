@@ -288,10 +288,11 @@ def _kind(value: Value) -> str:
 
 
 def _compared(left: Value, right: Value) -> int:
+    """Below zero, zero or above, as `left` is less than, equal to or more than `right`."""
     if isinstance(left, str) or isinstance(right, str):
         one, other = text_of(left), text_of(right)
         return (one > other) - (one < other)
-    return (left > right) - (left < right)
+    return int(left > right) - int(left < right)
 
 
 def _equal(first: Value, *others: Value) -> bool:

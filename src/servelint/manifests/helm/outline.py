@@ -15,7 +15,7 @@ _OFF = frozenset((b"", b"false", b"null", b"~", b'""', b"''", b"0", b"{}", b"[]"
 
 
 def switched_off(template: syntax.Template, values: Sequence[bytes]) -> bool:
-    """Whether every part of a template that prints something is behind a value that is off in all `values`."""
+    """Whether all that a template prints is behind a value that is off in all `values`."""
     return all(_silent(piece, values) for piece in template.pieces)
 
 
@@ -58,7 +58,7 @@ def _off(keys: tuple[str, ...], values: Sequence[bytes]) -> bool:
 
 
 def _value(text: bytes, keys: Sequence[str]) -> bytes:
-    """What stands after the last of a path of keys: empty where it is not there, `?` where it is not plain."""
+    """What stands after a path of keys: empty where it is not there, `?` where it is not plain."""
     if re.search(rb"(?m)^\s*<<\s*:", text):
         return b"?"
     indent = 0

@@ -53,6 +53,7 @@ class Engine:
         return Located.join(out)
 
     def run(self, pieces: Sequence[syntax.Piece], frame: _Frame, out: list[Located]) -> None:
+        """Append to `out` what the pieces print."""
         for piece in pieces:
             self.steps += 1
             if self.steps > _MAX_STEPS:
@@ -86,6 +87,7 @@ class Engine:
                     self.readers.setdefault((str(run.source.path), run.offset), set()).add(self.template)
 
     def block(self, block: syntax.Block, frame: _Frame, out: list[Located]) -> None:
+        """`if`, `with` and `range`."""
         if block.kind == "range":
             self.loop(block, frame, out)
             return
@@ -103,6 +105,7 @@ class Engine:
                 return
 
     def loop(self, block: syntax.Block, frame: _Frame, out: list[Located]) -> None:
+        """`range`, its body once for each entry."""
         condition, body = block.branches[0]
         assert condition is not None
         entries = list(_entries(self.pipeline(condition, frame, block.place)))
@@ -153,6 +156,7 @@ class Engine:
         return result
 
     def command(self, command: syntax.Command, frame: _Frame, last: list[Value]) -> Value:
+        """The value of one command of a pipeline; `last` holds the result of the one before."""
         first = command.words[0]
         if isinstance(first, syntax.Name):
             arguments = [self.value(word, frame) for word in command.words[1:]]

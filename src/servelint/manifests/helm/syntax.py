@@ -12,7 +12,8 @@ from servelint.manifests.text import Located, Place
 
 _ACTION = re.compile(
     r"""\{\{(-(?=\s))?\s*
-        (?: /\*(?P<comment>.*?)\*/ | (?P<body>(?:"(?:\\.|[^"\\])*"|`[^`]*`|'(?:\\.|[^'\\])*'|(?!\s-?\}\}|-?\}\}).)*) )
+        (?: /\*(?P<comment>.*?)\*/
+          | (?P<body>(?:"(?:\\.|[^"\\])*"|`[^`]*`|'(?:\\.|[^'\\])*'|(?!\s-?\}\}|-?\}\}).)*) )
         (?:\s+(-)|\s*)\}\}""",
     re.DOTALL | re.VERBOSE,
 )
@@ -226,8 +227,8 @@ def _action(body: str, place: Place) -> Piece | tuple[str, str, Place]:
     word = word.strip()
     if word in ("if", "with", "range", "define", "block", "else", "end"):
         return word, rest.strip(), place
-    if body.split("\n")[0].split("\t")[0].strip() in ("break", "continue"):
-        return Jump(body.strip())
+    if body in ("break", "continue"):
+        return Jump(body)
     if word == "template":
         found = re.match(r"\s*\"((?:\\.|[^\"\\])*)\"\s*", rest)
         if found is None:

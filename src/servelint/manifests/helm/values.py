@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from servelint.manifests.commandline import UNKNOWN
 from servelint.manifests.text import Located, Place
-from servelint.manifests.yaml_document import Node, Scalar, YamlMapping, YamlSequence
+from servelint.manifests.yaml_document import Node, Scalar, YamlSequence
 
 Value: TypeAlias = Any
 _PLAIN = re.compile(
@@ -114,7 +114,7 @@ def text_of(value: Value) -> str:
 
 
 def located(value: Value, here: Place) -> Located:
-    """A value's printed form: where it is written in a values file, else standing for the expression `here`."""
+    """A value as printed: where it is written in a values file, else standing for the expression `here`."""
     if isinstance(value, Located):
         return value
     text = text_of(value)
@@ -185,7 +185,7 @@ def _scalar(value: Value, here: Place, depth: int, lines: list[list[Located]], h
     plain = bare(value)
     text = located(value, here)
     if plain is None or isinstance(plain, (dict, list)):
-        empty = {dict: "{}", list: "[]"}.get(type(plain), "null")
+        empty = "{}" if isinstance(plain, dict) else "[]" if isinstance(plain, list) else "null"
         lines.append([*head, Located.computed(empty, here)])
     elif not isinstance(plain, str) or isinstance(plain, Unknown):
         lines.append([*head, text])
