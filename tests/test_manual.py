@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomllib
 import yaml
+
 from servelint.config import load, option_names
 from servelint.reports import FORMATS
 
