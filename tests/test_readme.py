@@ -1,0 +1,59 @@
+"""The README shows what really happens; `python tests/test_readme.py` writes it anew."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from servelint.pages import codes, page
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+
+
+def servelint(*arguments: str) -> str:
+    command = [sys.executable, "-m", "servelint", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+
+
+def rules() -> str:
+    rows = (f"| {code} | {page(code).name} | {page(code).why} |" for code in codes())
+    return "\n".join(("| rule | name | what |", "|---|---|---|", *rows))
+
+
+def first_finding() -> str:
+    """The first finding of the example that was followed through another file, and the summary."""
+    *findings, summary = servelint("check", "examples/bankchurn").rstrip("\n").split("\n\n")
+    shown = next(finding for finding in findings if finding.count(":::") >= 2)
+    return f"```text\n{shown}\n\n...\n\n{summary}\n```"
+
+
+def first_change() -> str:
+    """The change of the example's endpoints, without the headers that only a machine reads."""
+    hunks = re.findall(
+        r"^(@@ .*?)(?=^@@ |^--- |\Z)", servelint("fix", "--diff", "examples/bankchurn"), re.M | re.S
+    )
+    shown = next(hunk for hunk in hunks if "run_in_executor" in hunk)
+    return f"```diff\n{shown.rstrip()}\n```"
+
+
+PARTS = {"output": first_finding, "diff": first_change, "rules": rules}
+
+
+def written() -> str:
+    text = README.read_text()
+    for name, content in PARTS.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}{content()}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def test_the_readme_is_up_to_date() -> None:
+    assert README.read_text() == written(), "run `python tests/test_readme.py`"
+
+
+if __name__ == "__main__":
+    README.write_text(written())
