@@ -71,6 +71,8 @@ class Ingress:
         configuration.write_text(text, encoding="utf-8")
         cpus = ",".join(map(str, self._machine.other_cpus))
         command = ["taskset", "--cpu-list", cpus, "nginx", "-p", str(self._folder), "-c", str(configuration)]
+        # Before it has read the configuration, nginx logs to a place that only root may write to.
+        command += ["-e", str(self._folder / "error.log")]
         with (self._folder / "nginx.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_until_listening(self.port)
