@@ -32,9 +32,8 @@ def first_finding() -> str:
 
 def first_change() -> str:
     """The change of the example's endpoints, without the headers that only a machine reads."""
-    hunks = re.findall(
-        r"^(@@ .*?)(?=^@@ |^--- |\Z)", servelint("fix", "--diff", "examples/bankchurn"), re.MULTILINE | re.DOTALL
-    )
+    patch = servelint("fix", "--diff", "examples/bankchurn")
+    hunks = re.findall(r"^(@@ .*?)(?=^@@ |^--- |\Z)", patch, re.MULTILINE | re.DOTALL)
     shown = next(hunk for hunk in hunks if "run_in_executor" in hunk)
     return f"```diff\n{shown.rstrip()}\n```"
 

@@ -93,6 +93,7 @@ def _rule(line: str) -> _Rule | None:
 
 def _translate(text: str) -> str:
     out: list[str] = []
+    text = re.sub(r"(^|/)(?:\*\*/)+", r"\1**/", text)  # several are one
     for token in _TOKEN.finditer(text):
         match token.lastgroup:
             case "inside":
