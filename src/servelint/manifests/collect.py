@@ -100,11 +100,9 @@ class _Collector:
         self.add_scope(found)
 
     def add_charts(self, charts: list[helm.Chart], documents: list[Path]) -> None:
-        folders = [chart.folder for chart in charts]
+        owned = helm.by_owner(charts, documents)
         for chart in charts:
-            inner = [other for other in folders if other != chart.folder and chart.folder in other.parents]
-            own = [path for path in documents if not any(path.is_relative_to(other) for other in inner)]
-            helm.attach_values(chart, own)
+            helm.attach_values(chart, [*owned.get(chart.folder, ()), *owned.get(None, ())])
             serves = self.chart_serves(chart)
             if not serves and not helm.autoscaler_templates(chart):
                 continue

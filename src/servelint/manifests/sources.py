@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
@@ -42,6 +43,7 @@ class Sources:
         self.tree = tree
         self.problems: list[Problem] = []
         self._known: dict[Path, Source | None] = {}
+        self._keys: dict[Path, frozenset[bytes]] = {}
 
     def data(self, path: Path) -> bytes:
         """A file's bytes, empty where it cannot be read."""
@@ -55,6 +57,14 @@ class Sources:
     def known_paths(self) -> frozenset[Path]:
         """Every file of the tree."""
         return frozenset((*self.tree.manifests, *self.tree.python))
+
+    def top_keys(self, path: Path) -> frozenset[bytes]:
+        """The keys at the left margin of a YAML file."""
+        known = self._keys.get(path)
+        if known is None:
+            found = re.findall(rb"(?m)^([\w\"'-]+):(?=\s|$)", self.data(path))
+            known = self._keys[path] = frozenset(key.strip(b"\"'") for key in found)
+        return known
 
     def source(self, path: Path) -> Source | None:
         """A file's text, or None where it cannot be read."""

@@ -248,25 +248,32 @@ def _dependencies(data: bytes) -> list[str]:
     ]
 
 
+def by_owner(found: Sequence[Chart], paths: Sequence[Path]) -> dict[Path | None, list[Path]]:
+    """Files by the innermost chart's folder they are in; of those in none only what is called values."""
+    folders: dict[Path, list[Path]] = {chart.folder: [] for chart in found}
+    outside: dict[Path, Path | None] = {}
+    result: dict[Path | None, list[Path]] = {}
+    for path in paths if folders else ():
+        if path.parent not in outside:
+            outside[path.parent] = owner_of(path, folders)
+        owner = outside[path.parent]
+        if owner is not None or "values" in path.name:
+            result.setdefault(owner, []).append(path)
+    return result
+
+
 def attach_values(chart: Chart, candidates: Sequence[Path]) -> None:
     """Find the further values files of a chart: by place, name, and the keys they share with its defaults."""
-    own = top_keys(chart.sources.data(chart.values_path)) if chart.values_path is not None else set()
+    own = chart.sources.top_keys(chart.values_path) if chart.values_path is not None else frozenset()
     for path in candidates:
-        if path == chart.values_path or path.name == "Chart.yaml" or path.suffix not in _YAML:
+        if path == chart.values_path or path.name == "Chart.yaml" or not own:
             continue
         inside = path.is_relative_to(chart.folder)
         if inside and _NOT_VALUES & set(path.relative_to(chart.folder).parts[:-1]):
             continue
-        if not inside and not re.search(r"values", path.name):
-            continue
-        keys = top_keys(chart.sources.data(path))
+        keys = chart.sources.top_keys(path)
         if keys and len(keys & own) * 2 >= len(keys) and b"kind" not in keys:
             chart.extra_values.append(path)
-
-
-def top_keys(data: bytes) -> set[bytes]:
-    """The keys at the left margin of a YAML text."""
-    return {key.strip(b"\"'") for key in re.findall(rb"(?m)^([\w\"'-]+):(?=\s|$)", data)}
 
 
 def autoscaler_templates(chart: Chart) -> list[Path]:

@@ -36,7 +36,12 @@ class Leaf:
     """A scalar of a values file."""
 
     data: Value
-    text: Located
+    written: Located | Scalar
+
+    @property
+    def text(self) -> Located:
+        """What is written, each character with its place: worked out when it is asked for."""
+        return self.written if isinstance(self.written, Located) else self.written.text
 
 
 def bare(value: Value) -> Value:
@@ -54,7 +59,7 @@ def from_node(node: Node | None, depth: int = 0) -> Value:
         return None
     if isinstance(node, Scalar):
         data = scalar_data(node)
-        return None if data is None else Leaf(data, node.text)
+        return None if data is None else Leaf(data, node)
     if isinstance(node, YamlSequence):
         return [from_node(item, depth + 1) for item in node.items]
     return {key: from_node(value, depth + 1) for key, (_, value) in node.index().items()}
