@@ -32,14 +32,18 @@ PIECES = st.sampled_from(
         "[x",
     ]
 )
-PATTERN = st.builds(
+SENSIBLE = st.builds(
     lambda negated, leading, pieces, trailing: negated + leading + "/".join(pieces) + trailing,
     st.sampled_from(["", "", "", "!"]),
     st.sampled_from(["", "", "/"]),
     st.lists(PIECES, min_size=1, max_size=3),
     st.sampled_from(["", "", "/", " ", "\\ "]),
 )
-PATH = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+PATTERN = SENSIBLE | st.text("ab*?[]!/\\.-^ #", min_size=1, max_size=7)
+ODD_NAMES = st.text("ab*[]!.-^ #\\", min_size=1, max_size=4).filter(
+    lambda name: name not in (".", "..") and not name.endswith(" ")
+)
+PATH = st.lists(NAMES | ODD_NAMES, min_size=1, max_size=3).map("/".join)
 
 
 @pytest.fixture(scope="module")

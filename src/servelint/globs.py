@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     | (?P<leading>^\*\*/)            # at any depth
     | (?P<star>\*+)
     | (?P<one>\?)
-    | \[(?P<negated>[!^]?)(?P<members>\]?(?:\\.|\[:\w+:\]|[^\]])*)\]
+    | \[(?P<negated>[!^]?+)(?P<members>\]?+(?:\\.|\[:\w+:\]|[^\]])*)\]
     | \\(?P<escaped>.)
     | (?P<plain>.)
     """,
@@ -71,6 +71,10 @@ def compile_patterns(lines: Iterable[str]) -> Patterns:
     return Patterns(tuple(rule for rule in rules if rule is not None))
 
 
+class _MalformedError(ValueError):
+    """A pattern with a `[` that is never closed, or a backslash before nothing."""
+
+
 def _rule(line: str) -> _Rule | None:
     text = re.sub(r"(?<!\\) +$", "", line)
     if not text or text.startswith("#"):
@@ -86,7 +90,7 @@ def _rule(line: str) -> _Rule | None:
     prefix = "" if anchored else r"(?:.*/)?"
     try:
         regex = re.compile(prefix + _translate(text) + r"\Z", re.DOTALL)
-    except re.error:  # an impossible range such as [z-a]: git matches nothing with it
+    except (re.error, _MalformedError):  # git matches nothing with it
         return None
     return _Rule(regex, negated, folders_only)
 
@@ -108,6 +112,8 @@ def _translate(text: str) -> str:
                 out.append("[^/]")
             case "members":
                 out.append(_character_class(token["negated"], token["members"]))
+            case "plain" if token["plain"] in ("[", "\\"):
+                raise _MalformedError(text)
             case _:
                 out.append(re.escape(token["escaped"] or token["plain"]))
     return "".join(out)
