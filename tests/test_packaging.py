@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from servelint.pages import codes
 
 ROOT = Path(__file__).parents[1]
