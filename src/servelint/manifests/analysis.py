@@ -11,10 +11,16 @@ from servelint.finding import Finding, Problem
 from servelint.manifests import collect
 from servelint.manifests.applications import Applications, Served
 from servelint.manifests.deployment import Deployment
-from servelint.manifests.rules import srv201, srv202
+from servelint.manifests.rules import srv201, srv202, srv203, srv204, srv205
 from servelint.manifests.sources import Tree
 
-RULES: tuple[Callable[[Deployment], Iterator[Finding]], ...] = (srv201.findings, srv202.findings)
+RULES: tuple[Callable[[Deployment], Iterator[Finding]], ...] = (
+    srv201.findings,
+    srv202.findings,
+    srv203.findings,
+    srv204.findings,
+    srv205.findings,
+)
 
 
 @dataclass(frozen=True, slots=True)

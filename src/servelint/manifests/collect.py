@@ -34,7 +34,7 @@ _TEST_FOLDER = re.compile(r"(^|/)(tests?|testing|testdata|test_data|fixtures)(/|
 def deployment(tree: Tree, applications: Applications | None) -> tuple[Deployment, tuple[Problem, ...]]:
     """Everything the tree's manifests describe, and the files that could not be read."""
     sources = Sources(tree)
-    collector = _Collector(sources, Deployment(tree.root, Resources(), applications=applications))
+    collector = _Collector(sources, Deployment(tree.root, applications=applications))
     collector.run()
     return collector.deployment, tuple(sources.problems)
 
@@ -86,18 +86,30 @@ class _Collector:
     def add_compose(self, paths: Iterable[Path]) -> None:
         files = {path: self.documents(path) for path in paths if self.images.starts or self.matters(path)}
         for workload, image in compose.workloads(files, self.sources, self.images):
-            self.deployment.resources.workloads.append(workload)
             self.follow(workload, {}, image)
 
     def add_kubernetes(self, paths: list[Path]) -> None:
         found = Resources()
+        left: list[Path] = []
         for path in paths:
-            if self.matters(path) or (self.images.starts and b"containers:" in self.sources.data(path)):
-                documents = self.documents(path)
-                found.extend(kubernetes.resources(documents, path))
-            elif b"ConfigMap" in self.sources.data(path) and self.images.starts:
+            if self.matters(path) or (
+                self.images.starts and self.describes(path, b"containers:", b"ConfigMap")
+            ):
+                found.extend(kubernetes.resources(self.documents(path), path))
+            else:
+                left.append(path)
+        targets = [
+            autoscaler.target_name.encode() for autoscaler in found.autoscalers if autoscaler.target_name
+        ]
+        for path in left if targets else ():
+            # What is scaled, and what a namespace gives it by default, may stand in files of their own.
+            if self.describes(path, b"containers:", *targets) or self.describes(path, b"LimitRange"):
                 found.extend(kubernetes.resources(self.documents(path), path))
         self.add_scope(found)
+
+    def describes(self, path: Path, *words: bytes) -> bool:
+        data = self.sources.data(path)
+        return b"kind:" in data and any(word in data for word in words)
 
     def add_charts(self, charts: list[helm.Chart], documents: list[Path]) -> None:
         owned = helm.by_owner(charts, documents)
@@ -123,7 +135,7 @@ class _Collector:
 
     def add_scope(self, found: Resources) -> None:
         """Add documents that know each other: a release of a chart, or everything in plain files."""
-        self.deployment.resources.extend(found)
+        self.deployment.scopes.append(found)
         for workload in found.workloads:
             self.follow(workload, found.config_maps, None)
 

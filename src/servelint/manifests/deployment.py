@@ -14,10 +14,15 @@ from servelint.manifests.starts import Start
 
 @dataclass(slots=True, eq=False)
 class Deployment:
-    """What rules read. `run` are the Dockerfiles whose image a workload of the project runs."""
+    """What rules read.
+
+    A scope holds documents that know each other: one release of a chart, or all plain files. `run` are the
+    Dockerfiles whose image a workload of the project runs. `readers` are the templates that read a value, by
+    the file and the offset it stands at.
+    """
 
     root: Path
-    resources: Resources
+    scopes: list[Resources] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     run: set[Path] = field(default_factory=set)
     applications: Applications | None = None
@@ -34,11 +39,25 @@ class Deployment:
 
     def target(self, autoscaler: Autoscaler) -> Workload | None:
         """The workload that an autoscaler scales, if the project describes it."""
-        for workload in self.resources.workloads:
-            same_kind = not autoscaler.target_kind or workload.kind == autoscaler.target_kind
-            if same_kind and workload.name and workload.name == autoscaler.target_name:
-                return workload
-        return None
+        return next(self.descriptions(autoscaler), None)
+
+    def descriptions(self, autoscaler: Autoscaler) -> Iterator[Workload]:
+        """Every document that describes the scaled workload: a base and the patches to it."""
+        for scope in self.scopes:
+            if autoscaler not in scope.autoscalers:
+                continue
+            for workload in scope.workloads:
+                same_kind = not autoscaler.target_kind or workload.kind == autoscaler.target_kind
+                if same_kind and workload.name and workload.name == autoscaler.target_name:
+                    yield workload
+
+    def autoscalers(self) -> Iterator[Autoscaler]:
+        """Every autoscaler that the project describes."""
+        return (autoscaler for scope in self.scopes for autoscaler in scope.autoscalers)
+
+    def default_requests(self, autoscaler: Autoscaler) -> bool:
+        """Whether a LimitRange gives containers a CPU request where the autoscaler is."""
+        return any(scope.default_requests for scope in self.scopes if autoscaler in scope.autoscalers)
 
     def starts_of(self, workload: Workload) -> Iterator[tuple[Start, Container]]:
         """The servers that a workload's containers start."""

@@ -33,6 +33,11 @@ class Probe:
     place: Place
 
     @property
+    def allowance(self) -> str:
+        """What it takes to fail, as messages say it: `3 x 1 s`."""
+        return f"{self.failures} x {self.timeout} s"
+
+    @property
     def budget(self) -> int:
         """Seconds for which the loop may be blocked before the container is restarted."""
         return self.period * (self.failures - 1) + self.timeout

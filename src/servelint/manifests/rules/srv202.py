@@ -20,7 +20,7 @@ CODE = "SRV202"
 
 def findings(deployment: Deployment) -> Iterator[Finding]:
     """A finding for every memory metric of every autoscaler."""
-    for autoscaler in deployment.resources.autoscalers:
+    for autoscaler in deployment.autoscalers():
         for metric in autoscaler.metrics:
             if metric.resource == "memory":
                 yield _finding(deployment, autoscaler, metric)

@@ -1,0 +1,73 @@
+"""SRV204 oversubscribed-threads: a CPU limit without `OMP_NUM_THREADS` or its kin.
+
+Native libraries start one thread per core that they see. A limit is a quota of time and hides no core: the
+threads use up the quota at once, and the container then stands still for the rest of each period.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from servelint.finding import Confidence, Finding, Severity
+from servelint.manifests.applications import Application
+from servelint.manifests.deployment import Deployment
+from servelint.manifests.resources import Container, Workload
+from servelint.manifests.servers import ThreadPool, servers
+from servelint.manifests.starts import Start
+from servelint.manifests.yaml_document import Scalar
+
+CODE = "SRV204"
+# Above this many CPUs a pool as wide as the host is no longer far from what the limit allows.
+_MANY_CPUS = 16.0
+
+
+def findings(deployment: Deployment) -> Iterator[Finding]:
+    """A finding for every limited container whose application starts an unbounded native thread pool."""
+    for start in deployment.starts:
+        workload, container = start.context.workload, start.context.container
+        application = deployment.application(start)
+        if workload is None or container is None or application is None or application.limits_threads:
+            continue
+        limit = container.cpu_limit
+        cpus = _cpus(limit.value) if limit is not None else None
+        if limit is None or cpus is None or cpus >= _MANY_CPUS or start.environment.open_ended:
+            continue
+        pool = _unbounded(start, application)
+        if pool is not None:
+            yield _finding(deployment, workload, container, limit, pool)
+
+
+def _unbounded(start: Start, application: Application) -> ThreadPool | None:
+    """The first native thread pool that the application uses and no variable bounds."""
+    for pool in servers().pools:
+        used = pool.libraries & application.libraries
+        if used and all(start.environment.unset(variable) for variable in pool.variables):
+            return pool
+    return None
+
+
+def _cpus(quantity: str) -> float | None:
+    """CPUs of a quantity: `500m`, `2`, `1.5`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(m?)", quantity.strip())
+    return None if found is None else float(found.group(1)) / (1000 if found.group(2) else 1)
+
+
+def _finding(
+    deployment: Deployment, workload: Workload, container: Container, limit: Scalar, pool: ThreadPool
+) -> Finding:
+    where = f"container {container.name} of {workload.title}" if container.name else workload.title
+    place = limit.text.place
+    return Finding(
+        code=CODE,
+        span=place.span,
+        message=(
+            f"{where} may use {limit.value} CPU but starts one {pool.name} thread per core of the host: "
+            f"{pool.variables[0]} is not set"
+        ),
+        severity=Severity.WARNING,
+        confidence=Confidence.MEDIUM,
+        advice=f"Set {pool.variables[0]} to the limit, rounded up, in the container's environment.",
+        unfixable="the number of threads has to go with the limit and the size of the thread pool",
+        identity=(deployment.relative(place.source.path), workload.title, container.name, pool.name),
+    )

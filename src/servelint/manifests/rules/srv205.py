@@ -1,0 +1,50 @@
+"""SRV205 probe-outrun: the liveness probe's budget is shorter than the inference that blocks the same loop.
+
+The probe is answered by the event loop that the inference holds. Queued requests hold it one after another,
+so the probe misses its deadline as often as it takes and the kubelet restarts a healthy container.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servelint.finding import Confidence, Finding, Severity, Step
+from servelint.manifests.deployment import Deployment
+from servelint.manifests.resources import Probe, Workload
+
+CODE = "SRV205"
+# Rules whose findings hold the loop for as long as an inference takes.
+_BLOCKING = frozenset(("SRV101", "SRV103", "SRV105", "SRV110"))
+# A probe that lets the loop be blocked for a minute is meant to find a dead process, not a busy one.
+_PATIENT_SECONDS = 60
+_SHOWN = 3
+
+
+def findings(deployment: Deployment) -> Iterator[Finding]:
+    """A finding for every liveness probe that shares its event loop with blocking inference."""
+    for start in deployment.starts:
+        workload, container = start.context.workload, start.context.container
+        probe = container.liveness if container is not None else None
+        application = deployment.application(start)
+        if workload is None or probe is None or application is None or probe.budget > _PATIENT_SECONDS:
+            continue
+        blocking = [finding for finding in application.findings if finding.code in _BLOCKING]
+        if blocking:
+            yield _finding(deployment, workload, probe, blocking)
+
+
+def _finding(deployment: Deployment, workload: Workload, probe: Probe, blocking: list[Finding]) -> Finding:
+    calls = "one call blocks" if len(blocking) == 1 else f"{len(blocking)} calls block"
+    return Finding(
+        code=CODE,
+        span=probe.place.span,
+        message=(
+            f"the liveness probe {probe.path} of {workload.title} allows {probe.allowance} "
+            f"on an event loop that {calls} for as long as an inference takes"
+        ),
+        severity=Severity.WARNING,
+        confidence=Confidence.MEDIUM,
+        trace=tuple(Step(finding.span, finding.message) for finding in blocking[:_SHOWN]),
+        unfixable="take the inference off the event loop; a longer probe only hides it",
+        identity=(deployment.relative(probe.place.source.path), workload.title, probe.path),
+    )
