@@ -274,6 +274,18 @@ def test_long_lines_are_cut_around_the_call() -> None:
     assert shown[mark.index("^") : mark.rindex("^") + 1] == "f(y)"
 
 
+def test_a_label_that_does_not_fit_stands_below() -> None:
+    source = decode(ROOT / "app.py", b"    return f(x)\n")
+    label = "calls the model of the service, which holds the event loop"
+    lines = draw(Frame(source, Span(source.path, 1, 12, 1, 16), label), 1, Style(width=50))
+    assert lines == [
+        "1 |     return f(x)",
+        "  |            ^^^^",
+        "  |            calls the model of the service, which",
+        "  |            holds the event loop",
+    ]
+
+
 def test_a_call_over_several_lines_is_shown_with_its_beginning() -> None:
     source = decode(ROOT / "app.py", b"f(\n    a,\n    b,\n    c,\n)\n")
     lines = draw(Frame(source, Span(source.path, 1, 1, 5, 2), "here"), 1, Style())

@@ -93,8 +93,11 @@ def command(*, folder: Path, configuration: bool, hook: bool, workflow: bool, ye
         return ExitStatus.CLEAN
     for item in planned:
         _show(item)
-    if not yes and not _agreed():
-        return ExitStatus.FAILED
+    if not yes and not sys.stdin.isatty():
+        raise options.Failure("nothing was written: there is no terminal to ask on; `--yes` does not ask")
+    if not yes and not click.confirm("Write this?", default=True):
+        write("Nothing was written.\n")
+        return ExitStatus.CLEAN
     for item in planned:
         item.path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -111,13 +114,6 @@ def _root(folder: Path) -> Path:
         return git.top(folder)
     except git.GitError:
         return folder
-
-
-def _agreed() -> bool:
-    if not sys.stdin.isatty():
-        complain("nothing was written: there is no terminal to ask on; `--yes` writes without asking")
-        return False
-    return click.confirm("Write this?", default=True)
 
 
 def _show(item: Planned) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from dataclasses import dataclass
 
@@ -69,11 +70,24 @@ def draw(frame: Frame, gutter: int, style: Style) -> list[str]:
         out.append(_numbered(number, gutter, shown, style))
         if style.width:
             width = min(width, max(style.width - gutter - 3 - (left - shift), 1))
-        label = frame.label if number == last else ""
         more = "..." if number == last and last < frame.span.end_line else ""
-        mark = style.paint("^" * width + more + (f" {printable(label)}" if label else ""), frame.colour)
-        out.append(f"{' ' * gutter} {bar} {' ' * (left - shift)}{mark}")
+        label = frame.label if number == last else ""
+        for line in _labelled("^" * width + more, left - shift, label, gutter, style):
+            blank = len(line) - len(line.lstrip())
+            out.append(f"{' ' * gutter} {bar} {line[:blank]}{style.paint(line[blank:], frame.colour)}")
     return out
+
+
+def _labelled(mark: str, left: int, label: str, gutter: int, style: Style) -> list[str]:
+    """The underline with its label behind it, or below it where the terminal is too narrow."""
+    words = printable(label)
+    line = f"{' ' * left}{mark}{' ' if words else ''}{words}"
+    room = style.width - gutter - 3
+    if not words or not style.width or len(line) <= room:
+        return [line]
+    indent = " " * min(left, max(room // 2, 0))
+    wrapped = textwrap.wrap(words, max(room - len(indent), 20), break_on_hyphens=False)
+    return [f"{' ' * left}{mark}", *(f"{indent}{part}" for part in wrapped)]
 
 
 def _numbered(number: int, gutter: int, text: str, style: Style) -> str:
