@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import Project
 
+from servelint import git
 from servelint.config import Config
 from servelint.files import Kind, collect, kind_of
 
@@ -56,6 +58,7 @@ FILES: dict[str, str | bytes] = {
     "app/main.py": "",
     "app/generated/x.py": "",
     "build/lib/main.py": "",
+    "nested/.venv/x.py": "",
     "node_modules/x/setup.py": "",
     "secret/keys.py": "",
     "keep/secret/keys.py": "",
@@ -68,15 +71,25 @@ FILES: dict[str, str | bytes] = {
 EXPECTED_PYTHON = ["app/main.py", "keep/secret/keys.py", "v0.7.0/old.py"]
 
 
+def test_a_build_folder_that_git_tracks_holds_sources(project: Project) -> None:
+    project.write({"build/Dockerfile": "", "dist/pack.py": ""})
+    assert collect([], Config(project.root)).checked() == 0
+    project.git("init", "-q")
+    project.git("add", "build/Dockerfile")
+    tree = collect([], Config(project.root))
+    assert names(project, (*tree.python, *tree.manifests)) == ["build/Dockerfile"]
+    excluding = replace(Config(project.root), extend_exclude=("build",))
+    assert collect([], excluding).checked() == 0
+
+
 @pytest.mark.parametrize("with_git", [True, False])
 def test_git_and_the_walk_find_the_same(project: Project, with_git: bool) -> None:
     project.write(FILES)
     for name in ("start", "tool"):
         (project.root / name).chmod(0o755)
     if with_git:
-        project.commit()
-        project.write({"app/untracked.py": ""})
-        (project.root / "app" / "untracked.py").unlink()
+        project.git("init", "-q")
+        project.git("add", "app", "k8s")
     tree = collect([], Config(project.root))
     assert names(project, tree.python) == EXPECTED_PYTHON
     assert names(project, tree.manifests) == ["k8s/hpa.yaml", "start"]
@@ -110,7 +123,7 @@ def test_named_files_are_reported_and_the_rest_is_context(project: Project) -> N
 
 def test_what_is_named_is_read_although_it_is_ignored(project: Project) -> None:
     project.write(FILES)
-    project.commit()
+    project.git("init", "-q")
     config = Config(project.root)
     named = [project.root / "secret", project.root / "build" / "lib", project.root / "app/generated/x.py"]
     tree = collect(named, config)
@@ -158,6 +171,27 @@ def test_an_unreadable_folder_is_a_problem(project: Project, monkeypatch: pytest
     assert names(project, tree.python) == ["a.py"]
     assert [(problem.path.name, problem.message) for problem in tree.problems] == [
         ("locked", "the folder cannot be read: Permission denied")
+    ]
+
+
+def test_what_git_cannot_look_into_is_a_problem(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def completed(*_: object) -> subprocess.CompletedProcess[bytes]:
+        warning = b"warning: could not open directory 'new/': Permission denied\n"
+        return subprocess.CompletedProcess([], 0, b"H a.py\0H locked/b.py\0", warning)
+
+    def lstat(path: str) -> os.stat_result:
+        if "locked" in path:
+            raise PermissionError(13, "Permission denied")
+        return os.stat(path)
+
+    project.write({"a.py": ""})
+    monkeypatch.setattr(git, "_completed", completed)
+    monkeypatch.setattr(os, "lstat", lstat)
+    tree = collect([], Config(project.root))
+    assert names(project, tree.python) == ["a.py"]
+    assert [(problem.path.name, problem.message) for problem in tree.problems] == [
+        ("b.py", "the file cannot be read: Permission denied"),
+        ("new", "the folder cannot be read: Permission denied"),
     ]
 
 

@@ -18,6 +18,7 @@ from servelint.finding import Confidence, Severity
 FILE_NAMES = ("servelint.toml", "pyproject.toml")
 OFFLOAD_FORMS = ("auto", "run-in-executor", "to-thread", "run-in-threadpool", "anyio", "def")
 PROJECT_OFFLOAD = "project:"
+OUTPUT_FOLDERS = ("build", "dist")
 DEFAULT_EXCLUDE = (
     ".git",
     ".hg",
@@ -36,8 +37,7 @@ DEFAULT_EXCLUDE = (
     "__pypackages__",
     "site-packages",
     "node_modules",
-    "build",
-    "dist",
+    *OUTPUT_FOLDERS,
 )
 
 

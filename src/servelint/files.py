@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 
 from servelint import git
-from servelint.config import DEFAULT_EXCLUDE, FILE_NAMES, Config, find
+from servelint.config import DEFAULT_EXCLUDE, FILE_NAMES, OUTPUT_FOLDERS, Config, find
 from servelint.finding import Problem
 from servelint.globs import Patterns, compile_patterns
 
@@ -170,9 +170,38 @@ def collect(paths: Sequence[Path], config: Config, overlay: Mapping[Path, bytes]
         manifests=tuple(sorted(listing.manifests)),
         reported=None if whole else frozenset(reported),
         problems=tuple(listing.problems),
-        skipped=tuple(listing.skipped),
+        skipped=listing.all_skipped(),
     )
     return tree.with_overlay(overlay) if overlay else tree
+
+
+class _Excluded:
+    """The exclude patterns of a project, and what they said of each folder."""
+
+    def __init__(self, root: Path, patterns: Iterable[str]) -> None:
+        self.prefix = f"{root}/"
+        self.patterns = compile_patterns(patterns)
+        self.folders: dict[str, bool] = {"": False}
+        self.topmost: list[str] = []
+
+    def covers(self, path: str) -> bool:
+        """Whether an absolute path, a folder's ending in `/`, or a folder on the way to it, is excluded."""
+        if not path.startswith(self.prefix):
+            return False
+        folder, _, name = path[len(self.prefix) :].rpartition("/")
+        if self._folder(folder):
+            return True
+        return bool(name) and bool(self.patterns.decide(path[len(self.prefix) :], folder=False))
+
+    def _folder(self, folder: str) -> bool:
+        known = self.folders.get(folder)
+        if known is None:
+            above = self._folder(folder.rpartition("/")[0])
+            known = above or bool(self.patterns.decide(folder, folder=True))
+            self.folders[folder] = known
+            if known and not above:
+                self.topmost.append(folder)
+        return known
 
 
 class _Listing:
@@ -180,14 +209,16 @@ class _Listing:
 
     def __init__(self, config: Config) -> None:
         self.root = config.root
-        self.patterns = compile_patterns((*config.exclude, *config.extend_exclude))
-        chosen = config.exclude if config.exclude != DEFAULT_EXCLUDE else ()
-        self.chosen = compile_patterns((*chosen, *config.extend_exclude))
+        default = config.exclude == DEFAULT_EXCLUDE
+        self.excluded = _Excluded(self.root, (*config.exclude, *config.extend_exclude))
+        # A folder called build that git tracks holds sources, not what was built.
+        kept = [name for name in config.exclude if not default or name not in OUTPUT_FOLDERS]
+        self.excluded_tracked = _Excluded(self.root, (*kept, *config.extend_exclude))
+        self.chosen = compile_patterns((*(() if default else config.exclude), *config.extend_exclude))
         self.python: set[Path] = set()
         self.manifests: set[Path] = set()
         self.problems: list[Problem] = []
         self.skipped: list[Skipped] = []
-        self._folders: dict[str, bool] = {"": False}
 
     def add_named(self, path: Path, overlay: Mapping[Path, bytes]) -> set[Path]:
         """List what a user named, and give back which files of the project that is."""
@@ -202,7 +233,7 @@ class _Listing:
             return {path}
         below = self._below(path)
         if not below:
-            self._folders[relative] = False
+            self.excluded.folders[relative] = False
             self._walk(path)
             below = self._below(path)
         return below
@@ -210,25 +241,38 @@ class _Listing:
     def add(self, folder: Path) -> None:
         """List every file below `folder` that is neither ignored nor excluded."""
         try:
-            names = git.list_files(folder)
+            listed = git.list_files(folder)
         except git.GitError:
             self._walk(folder)
             return
-        prefix = str(folder)
-        for name in names:
-            path = f"{prefix}/{name}"
-            if name.endswith("/"):
-                self._nested(Path(path))
-            elif not self._excluded(path):
-                self._add_text(path)
+        for names, excluded in ((listed.tracked, self.excluded_tracked), (listed.untracked, self.excluded)):
+            for name in names:
+                path = f"{folder}/{name}"
+                if excluded.covers(path):
+                    continue
+                if name.endswith("/"):
+                    self._nested(Path(path))
+                else:
+                    self._add_text(path)
+        for name, reason in listed.unreadable:
+            self._unreadable(folder / name, "the folder", reason)
+
+    def all_skipped(self) -> tuple[Skipped, ...]:
+        """What was left out: excluded folders, then the rest."""
+        folders = {*self.excluded.topmost, *self.excluded_tracked.topmost}
+        excluded = (Skipped(self.root / folder, "excluded") for folder in sorted(folders))
+        return (*excluded, *self.skipped)
 
     def _below(self, folder: Path) -> set[Path]:
         return {path for path in (*self.python, *self.manifests) if path.is_relative_to(folder)}
 
     def _nested(self, folder: Path) -> None:
         """A repository inside the repository: its files belong to the project."""
-        if not self._excluded(f"{folder}/x") and not folder.is_symlink():
+        if not folder.is_symlink():
             self.add(folder)
+
+    def _unreadable(self, path: Path, what: str, reason: str | None) -> None:
+        self.problems.append(Problem(path, f"{what} cannot be read: {reason}"))
 
     def _add_file(self, path: Path) -> bool:
         self._add_text(str(path))
@@ -241,8 +285,11 @@ class _Listing:
             return
         try:
             status = os.lstat(path)
-        except OSError:
+        except FileNotFoundError:
             return  # tracked, but deleted in the work tree
+        except OSError as error:
+            self._unreadable(Path(path), "the file", error.strerror)
+            return
         if stat.S_ISLNK(status.st_mode) and not self._leads_outside(Path(path)):
             return
         if stat.S_ISDIR(status.st_mode):
@@ -260,23 +307,6 @@ class _Listing:
             return False
         return target.is_file() and not target.is_relative_to(self.root)
 
-    def _excluded(self, path: str) -> bool:
-        if not path.startswith(f"{self.root}/"):
-            return False
-        relative = path[len(str(self.root)) + 1 :]
-        folder, _, _ = relative.rpartition("/")
-        return self._excluded_folder(folder) or bool(self.patterns.decide(relative, folder=False))
-
-    def _excluded_folder(self, folder: str) -> bool:
-        known = self._folders.get(folder)
-        if known is None:
-            above = self._excluded_folder(folder.rpartition("/")[0])
-            known = above or bool(self.patterns.decide(folder, folder=True))
-            self._folders[folder] = known
-            if known and not above:
-                self.skipped.append(Skipped(self.root / folder, "excluded"))
-        return known
-
     def _walk(self, folder: Path) -> None:
         """List a folder without git, obeying the `.gitignore` files in it and below."""
         waiting: list[tuple[Path, tuple[tuple[Path, Patterns], ...]]] = [(folder, ())]
@@ -285,7 +315,7 @@ class _Listing:
             try:
                 entries = sorted(os.scandir(current), key=lambda entry: entry.name)
             except OSError as error:
-                self.problems.append(Problem(current, f"the folder cannot be read: {error.strerror}"))
+                self._unreadable(current, "the folder", error.strerror)
                 continue
             ignores = (*ignores, *_ignore_file(current))
             for entry in entries:
@@ -294,9 +324,9 @@ class _Listing:
                 if _ignored(path, ignores, folder=is_folder):
                     self.skipped.append(Skipped(path, "ignored by .gitignore"))
                 elif is_folder:
-                    if not self._excluded(f"{entry.path}/x"):
+                    if not self.excluded.covers(f"{entry.path}/"):
                         waiting.append((path, ignores))
-                elif not self._excluded(entry.path):
+                elif not self.excluded.covers(entry.path):
                     self._add_text(entry.path)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 # A hook that git runs inherits these; they would point every later command at the hook's index.
@@ -18,6 +19,12 @@ class GitError(RuntimeError):
 
 def run(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     """What `git ARGUMENTS` prints when run in `folder`; raises `GitError` when it fails."""
+    return _completed(folder, arguments, stdin).stdout
+
+
+def _completed(
+    folder: Path, arguments: Sequence[str], stdin: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
     environment = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
     command = ["git", "-C", str(folder), *arguments]
     try:
@@ -29,22 +36,33 @@ def run(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise GitError(lines[0] if lines else f"git {arguments[0]} failed with status {done.returncode}")
-    return done.stdout
+    return done
 
 
-def list_files(folder: Path) -> list[str]:
-    """Tracked and untracked files below `folder` that are not ignored, relative to it, with `/`.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What git lists below a folder, relative to it, with `/`; a nested repository is an entry ending in `/`.
 
-    A nested repository is one entry, naming its folder. Raises `GitError` outside a work tree.
+    `unreadable` are folders that git could not look into, each with the reason.
     """
-    out = run(folder, "ls-files", "-coz", "--exclude-standard")
-    return sorted(set(os.fsdecode(out).split("\0")) - {""})
+
+    tracked: tuple[str, ...]
+    untracked: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
 
 
-def ignored_files(folder: Path) -> list[str]:
-    """Files and folders below `folder` that git ignores, relative to it; raises `GitError`."""
-    out = run(folder, "ls-files", "-oiz", "--exclude-standard", "--directory")
-    return sorted(filter(None, os.fsdecode(out).split("\0")))
+def list_files(folder: Path) -> Listing:
+    """Files below `folder`, tracked, or untracked and not ignored; raises `GitError` outside a work tree."""
+    done = _completed(folder, ("ls-files", "-cotz", "--exclude-standard"))
+    entries = sorted(set(os.fsdecode(done.stdout).split("\0")) - {""})
+    unreadable = re.findall(
+        r"^warning: could not open directory '(.*?)/?': (.*)$", os.fsdecode(done.stderr), re.MULTILINE
+    )
+    return Listing(
+        tracked=tuple(entry[2:] for entry in entries if entry[0] != "?"),
+        untracked=tuple(entry[2:] for entry in entries if entry[0] == "?"),
+        unreadable=tuple(unreadable),
+    )
 
 
 def top(folder: Path) -> Path:

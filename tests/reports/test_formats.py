@@ -281,8 +281,8 @@ def test_a_label_that_does_not_fit_stands_below() -> None:
     assert lines == [
         "1 |     return f(x)",
         "  |            ^^^^",
-        "  |            calls the model of the service, which",
-        "  |            holds the event loop",
+        "  |            calls the model of the service,",
+        "  |            which holds the event loop",
     ]
 
 
