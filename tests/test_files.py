@@ -182,7 +182,7 @@ def test_what_git_cannot_look_into_is_a_problem(project: Project, monkeypatch: p
     def lstat(path: str) -> os.stat_result:
         if "locked" in path:
             raise PermissionError(13, "Permission denied")
-        return os.stat(path)
+        return Path(path).stat()
 
     project.write({"a.py": ""})
     monkeypatch.setattr(git, "_completed", completed)
