@@ -54,7 +54,7 @@ class _Collector:
         self.add_dockerfiles(path for path in paths if is_dockerfile(path.name))
         charts = helm.charts(self.sources)
         templates = {path for chart in charts for path in chart.templates}
-        documents = [path for path in paths if path.suffix in _YAML and path not in templates]
+        documents = [path for path in paths if masking.suffix(path) in _YAML and path not in templates]
         self.add_compose(path for path in documents if compose.is_compose(path, self.sources.data(path)))
         self.add_kubernetes(documents)
         self.add_charts(charts, documents)

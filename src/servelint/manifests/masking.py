@@ -7,11 +7,20 @@ keeps its position, so that findings stand where they should.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from servelint.manifests.commandline import UNKNOWN
 from servelint.manifests.text import Located, Run
 
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<%.*?%>", re.DOTALL)
+
+
+_TEMPLATES = (".j2", ".jinja", ".jinja2", ".gotmpl", ".tmpl", ".template")
+
+
+def suffix(path: Path) -> str:
+    """The suffix of what a file is, or of what it is a template for."""
+    return path.with_suffix("").suffix if path.suffix in _TEMPLATES else path.suffix
 
 
 def masked(text: Located) -> Located | None:

@@ -52,7 +52,7 @@ def verify(before: bytes, after: bytes, path: Path, edits: Sequence[Edit]) -> st
     )
     if path.suffix == ".py":
         return _python(old, new, ranges)
-    if path.suffix in _YAML:
+    if masking.suffix(path) in _YAML:
         return _yaml(old, new, ranges)
     if path.suffix in _SHELL or "ockerfile" in path.name:
         return _tokens(old, new, ranges)
@@ -68,12 +68,12 @@ def _yaml(old: Source, new: Source, ranges: _Ranges) -> str:
         return "the result would not be valid YAML"
     if len(first) != len(second):
         return "the result would have other documents"
-    changed = next(
-        (node for pair in zip(first, second, strict=True) for node in _differences(*pair, ranges)), None
-    )
+    pairs = zip(first, second, strict=True)
+    changed = next((node for pair in pairs for node in _differences(*pair, ranges)), None)
     if changed is None:
         return ""
-    return f"something else would change in line {changed.within.slice(changed.start, changed.end).place.span.line}"
+    line = changed.within.slice(changed.start, changed.end).place.span.line
+    return f"something else would change in line {line}"
 
 
 def _documents(source: Source) -> list[Node] | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from servelint.finding import Applicability, Edit, Fix
 from servelint.manifests.resources import Autoscaler, Metric
-from servelint.manifests.text import Place
-from servelint.manifests.yaml_document import Node, Scalar, YamlSequence, walk
+from servelint.manifests.text import Located, Place
+from servelint.manifests.yaml_document import Node, Scalar, YamlError, YamlMapping, YamlSequence, parse, walk
 from servelint.source import Source
 
 _TITLE = "Remove the memory metric"
@@ -19,7 +19,7 @@ def drop_metric(autoscaler: Autoscaler, metric: Metric) -> tuple[Fix | None, str
     others = [other for other in autoscaler.metrics if other.resource != "memory"]
     if not others:
         return None, _ONLY
-    edit = remove_item(autoscaler.items, metric.item)
+    edit = remove_item(autoscaler.items, metric.item) or _removed_from_values(autoscaler, metric)
     if edit is None:
         return None, "the metric is written by a template or shared through an anchor: remove it there"
     if any(other.resource for other in others):
@@ -42,6 +42,24 @@ def remove_item(items: YamlSequence, item: Node) -> Edit | None:
         return None
     end = source.text.find("\n", _content_end(item) + shift - 1) + 1 or len(source.text)
     return Place(source, start, end, True).edit("")
+
+
+def _removed_from_values(autoscaler: Autoscaler, metric: Metric) -> Edit | None:
+    """The edit where a chart's template prints a list of metrics that stands whole in a values file."""
+    source = metric.token.source
+    if source.path == autoscaler.path:
+        return None
+    try:
+        documents = parse(Located.of(source))
+    except YamlError:
+        return None
+    for document in documents:
+        for node in walk(document):
+            for item in node.items if isinstance(node, YamlSequence) else ():
+                name = item.get("resource", "name") if isinstance(item, YamlMapping) else None
+                if name is not None and name.start <= metric.token.start < name.end:
+                    return remove_item(node, item) if isinstance(node, YamlSequence) else None
+    return None
 
 
 def _flow(items: YamlSequence, position: int, source: Source, shift: int) -> Edit:

@@ -15,19 +15,22 @@ _TITLE = "Start one worker"
 _BLOCKING = "the application still blocks its event loop: one blocked worker serves nobody, four serve three"
 
 
-def one_worker(workers: WorkerCount, *, blocking: bool) -> tuple[Fix | None, str]:
-    """The fix, or None and why there is none. `blocking` says that inference still blocks the loop."""
+def one_worker(workers: WorkerCount, *, blocking: bool, readers: int = 1) -> tuple[Fix | None, str]:
+    """The fix, or None and why there is none. `blocking` says that inference still blocks the loop,
+    `readers` how many templates read the value.
+    """
     place = workers.text.place
     if place.verbatim and place.written == str(workers.number):
-        return _fix(place, _BLOCKING if blocking else ""), ""
+        shared = "other templates read the value too" if readers > 1 else ""
+        return _fix(place, _BLOCKING if blocking else shared), ""
     definition = place.definition.place if place.definition is not None else None
     if definition is not None and definition.verbatim and definition.written == str(workers.number):
-        readers = _readers(definition)
-        reason = _BLOCKING if blocking else "" if readers == 1 else "the variable has other readers"
+        reason = "" if _readers(definition) == 1 else "the variable has other readers"
+        reason = _BLOCKING if blocking else reason
         return _fix(definition, reason), ""
     if place.written.startswith("{{") or "\n" in place.written:
         return None, "the number is computed by a template: set it where the template reads it"
-    if place.written.startswith("$"):
+    if place.written.startswith("$") or place.source.path.suffix == ".py":
         return _fix(place, "the number is computed, perhaps on purpose"), ""
     return None, "the number is computed: set it to 1 where that is done"
 

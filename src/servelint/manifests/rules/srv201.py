@@ -29,7 +29,11 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
 def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Finding:
     place = workers.text.place
     application = deployment.application(start)
-    fix, unfixable = one_worker(workers, blocking=application is not None and application.blocking_after_fix)
+    fix, unfixable = one_worker(
+        workers,
+        blocking=application is not None and application.blocking_after_fix,
+        readers=len(deployment.readers.get((str(place.source.path), place.start), ())),
+    )
     return Finding(
         code=CODE,
         span=place.span,
