@@ -6,7 +6,6 @@ fingerprints are counted: a second copy of an old finding is new.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import Counter, defaultdict
@@ -49,6 +48,8 @@ def fingerprint(finding: Finding, read: Callable[[Path], bytes]) -> str:
 
     `read` gives the content of a file, for findings without an identity of their own.
     """
+    import hashlib
+
     parts = (finding.code, *(finding.identity or _identity(finding, read)))
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,17 +83,15 @@ def resolve(folder: Path, revision: str) -> str:
         raise GitError(f"there is no revision `{revision}`") from error
 
 
-def files_at(folder: Path, commit: str) -> Mapping[Path, bytes]:
-    """The regular files below `folder` as they were at `commit`: absolute path -> content."""
-    listing = os.fsdecode(run(folder, "ls-tree", "-rz", "--full-tree", commit))
-    root = top(folder)
+def files_at(folder: Path, commit: str, wanted: Callable[[str], bool]) -> Mapping[Path, bytes]:
+    """The regular files below `folder` at `commit` whose relative path is `wanted`, by absolute path."""
+    listing = os.fsdecode(run(folder, "ls-tree", "-rz", commit))
     blobs: dict[Path, str] = {}
     for entry in filter(None, listing.split("\0")):
         mode, kind, rest = entry.split(" ", 2)
         identity, _, name = rest.partition("\t")
-        path = root / name
-        if kind == "blob" and mode != "120000" and path.is_relative_to(folder):
-            blobs[path] = identity
+        if kind == "blob" and mode != "120000" and wanted(name):
+            blobs[folder / name] = identity
     return dict(zip(blobs, _contents(folder, list(blobs.values())), strict=True))
 
 
@@ -117,20 +115,24 @@ def changed_lines(folder: Path, commit: str) -> Mapping[Path, tuple[range, ...]]
         "--no-color",
         "--no-ext-diff",
         "--no-renames",
+        "--relative",
         "--unified=0",
         "--src-prefix=a/",
         "--dst-prefix=b/",
     )
     out = run(folder, "-c", "core.quotePath=false", *arguments, commit).decode(errors="surrogateescape")
-    root = top(folder)
     changed: dict[Path, list[range]] = {}
     current: list[range] = []
+    body = 0  # lines of the hunk still to come, whose text may look like a header
     for line in out.split("\n"):
-        if line.startswith("+++ "):
-            current = changed.setdefault(root / _diff_name(line[4:]), [])
-        elif hunk := re.match(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@", line):
-            start, count = int(hunk[1]), int(hunk[2] or 1)
+        if body and line[:1] in "+-":
+            body -= 1
+        elif line.startswith("+++ "):
+            current = changed.setdefault(folder / _diff_name(line[4:]), [])
+        elif hunk := re.match(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", line):
+            start, count = int(hunk[2]), int(hunk[3] or 1)
             current.append(range(start, start + count) if count else range(start, start + 2))
+            body = int(hunk[1] or 1) + count
     return {path: tuple(ranges) for path, ranges in changed.items()}
 
 

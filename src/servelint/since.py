@@ -52,11 +52,11 @@ def _touched(finding: Finding, changed: Mapping[Path, tuple[range, ...]], untrac
 def tree_at(commit: str, config: Config) -> Tree:
     """The project's files as they were at `commit`, read from git, not from disk."""
     patterns = compile_patterns((*config.exclude, *config.extend_exclude))
-    contents = {
-        path: content
-        for path, content in git.files_at(config.root, commit).items()
-        if not patterns.covers(path.relative_to(config.root).as_posix())
-    }
+
+    def wanted(name: str) -> bool:
+        return kind_of(name.rpartition("/")[2]) is not None and not patterns.covers(name)
+
+    contents = git.files_at(config.root, commit, wanted)
     return Tree(
         root=config.root,
         python=tuple(sorted(path for path in contents if kind_of(path.name) is Kind.PYTHON)),

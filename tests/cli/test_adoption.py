@@ -120,6 +120,20 @@ def test_since_reports_what_the_change_touched_or_caused(project: Project, serve
     assert servelint("check", "--since", "HEAD~1").status == 1
 
 
+def test_since_in_a_part_of_a_repository(
+    project: Project, servelint: Servelint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write({"other/x.py": "", "api/servelint.toml": "", "api/app.py": handler("old")})
+    project.commit()
+    # What is added looks like the header of a diff.
+    project.write(
+        {"api/app.py": handler("old") + "x = 1\n++ +x\n" + handler("new"), "other/x.py": handler("new")}
+    )
+    monkeypatch.chdir(project.root / "api")
+    result = servelint("check", "--since", "HEAD", "--output-format", "concise")
+    assert [line.split(": ")[0] for line in result.out.splitlines()] == ["app.py:8:12"]
+
+
 def test_since_looks_at_the_steps_of_a_trace(project: Project, servelint: Servelint) -> None:
     project.write(
         {
