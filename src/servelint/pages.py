@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
+from servelint.finding import Finding
 from servelint.knowledge import rules_dir
 
 
@@ -76,9 +77,19 @@ def parse(code: str, text: str) -> Page:
     )
 
 
+def about(code: str) -> Page:
+    """The page of one rule; for a rule without one, an empty page that is named by the code."""
+    return page(code) if code in codes() else Page(code, code, "", "", {}, "")
+
+
 def name_of(code: str) -> str:
     """The rule's name; the code itself when it has no page."""
-    return page(code).name if code in codes() else code
+    return about(code).name
+
+
+def advice_for(finding: Finding) -> str:
+    """What to do about a finding: its own advice, else its rule's."""
+    return finding.advice or about(finding.code).instead
 
 
 def resolve(text: str) -> str:

@@ -23,7 +23,7 @@ from servelint.baseline import BaselineError
 from servelint.config import ConfigError
 from servelint.finding import Applicability, Edit, Finding, Severity, Span
 from servelint.lint import UNREADABLE, Report
-from servelint.pages import codes, name_of, page
+from servelint.pages import about, advice_for, name_of
 from servelint.run import prepare
 from servelint.source import Source, SourceError, decode, decode_leniently, encode_buffer
 from servelint.suppress import UNUSED, statement_start
@@ -143,7 +143,7 @@ class Writer:
 
     def diagnostic(self, finding: Finding, report: Report) -> lsp.Diagnostic:
         """The diagnostic of a finding, its trace as related information."""
-        about = page(finding.code) if finding.code in codes() else None
+        url = about(finding.code).url
         related = [
             lsp.DiagnosticRelatedInformation(
                 lsp.Location(_uri(step.span.path), self.range(step.span, report)), step.message
@@ -151,13 +151,13 @@ class Writer:
             for step in finding.trace
             if step.span != finding.span
         ]
-        advice = finding.advice or (about.instead if about else "")
+        advice = advice_for(finding)
         return lsp.Diagnostic(
             range=self.range(finding.span, report),
             message=f"{finding.message}\n{advice}" if advice else finding.message,
             severity=_SEVERITIES[finding.severity],
             code=finding.code,
-            code_description=lsp.CodeDescription(about.url) if about and about.url else None,
+            code_description=lsp.CodeDescription(url) if url else None,
             source="servelint",
             related_information=related or None,
         )
@@ -193,14 +193,14 @@ def actions(
     finding: Finding, state: Checked, writer: Writer, diagnostics: list[lsp.Diagnostic]
 ) -> Iterator[lsp.CodeAction]:
     """What can be done about a finding: its fix, and a suppression."""
-    about = [item for item in diagnostics if item.code == finding.code]
+    same_rule = [item for item in diagnostics if item.code == finding.code]
     if finding.fix is not None:
         safe = finding.fix.applicability is Applicability.SAFE
         caveat = "" if safe else f" (unsafe: {finding.fix.reason or 'may change behaviour'})"
         yield lsp.CodeAction(
             title=f"servelint: {finding.fix.title}{caveat}",
             kind=lsp.CodeActionKind.QuickFix,
-            diagnostics=about,
+            diagnostics=same_rule,
             is_preferred=safe,
             edit=writer.edit(finding.fix.edits, state.report),
         )
@@ -214,7 +214,7 @@ def actions(
     yield lsp.CodeAction(
         title=f"servelint: suppress {finding.code} {name_of(finding.code)} here",
         kind=lsp.CodeActionKind.QuickFix,
-        diagnostics=about,
+        diagnostics=same_rule,
         edit=writer.edit([annotate.comment(source, line, [finding.code], REASON)], state.report),
     )
 
@@ -265,8 +265,8 @@ def create() -> LanguageServer:
         writer = Writer(session.encoding)
         for finding, state in session.findings_at(parameters.text_document.uri, here):
             extent = writer.range(finding.span, state.report)
-            if extent.start <= parameters.position <= extent.end and finding.code in codes():
-                text = lsp.MarkupContent(lsp.MarkupKind.Markdown, page(finding.code).text)
+            if extent.start <= parameters.position <= extent.end:
+                text = lsp.MarkupContent(lsp.MarkupKind.Markdown, about(finding.code).text)
                 return lsp.Hover(text, extent)
         return None
 

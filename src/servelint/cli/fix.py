@@ -146,5 +146,4 @@ def _why_left(finding: Finding, rejected: str, unsafe: bool) -> str:
 
 
 def _place(finding: Finding, style: Style) -> str:
-    place = f"{style.path(finding.span.path)}:{finding.span.line}:{finding.span.column}"
-    return f"{place} {style.paint(finding.code, 'cyan')} {name_of(finding.code)}"
+    return f"{style.place(finding.span)} {style.paint(finding.code, 'cyan')} {name_of(finding.code)}"

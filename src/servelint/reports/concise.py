@@ -12,8 +12,8 @@ def concise(report: Report, style: Style) -> str:
     """`path:line:column: CODE name: message`."""
     lines = [] if not style.statistics else summary(report, style)
     for finding in report.findings if not style.statistics else ():
-        span = finding.span
-        place = printable(f"{style.path(span.path)}:{span.line}:{span.column}")
         code = style.paint(finding.code, SEVERITY_COLOURS[finding.severity])
-        lines.append(f"{place}: {code} {name_of(finding.code)}: {printable(finding.message)}")
+        lines.append(
+            f"{style.place(finding.span)}: {code} {name_of(finding.code)}: {printable(finding.message)}"
+        )
     return "".join(f"{line}\n" for line in lines)

@@ -7,7 +7,7 @@ from typing import Any
 
 from servelint.finding import Finding, Fix, Span
 from servelint.lint import Report
-from servelint.pages import codes, name_of, page
+from servelint.pages import about, advice_for, name_of
 from servelint.reports.style import Style
 
 VERSION = 1
@@ -49,7 +49,6 @@ def document(report: Report, style: Style) -> dict[str, Any]:
 
 
 def _finding(finding: Finding, fingerprint: str, style: Style) -> dict[str, Any]:
-    about = page(finding.code) if finding.code in codes() else None
     return {
         "code": finding.code,
         "name": name_of(finding.code),
@@ -70,8 +69,8 @@ def _finding(finding: Finding, fingerprint: str, style: Style) -> dict[str, Any]
             for step in finding.trace
         ],
         "fix": _fix(finding.fix, style),
-        "help": finding.advice or (about.instead if about else ""),
-        "url": about.url if about else "",
+        "help": advice_for(finding),
+        "url": about(finding.code).url,
         "fingerprint": fingerprint,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from servelint.finding import Finding
 from servelint.lint import Report
-from servelint.pages import codes, name_of, page
+from servelint.pages import advice_for, name_of
 from servelint.reports.style import Style, repository_path
 from servelint.reports.text import summary
 
@@ -51,8 +51,7 @@ def _detail(finding: Finding, report: Report) -> str:
         f"  1. `{repository_path(step.span.path, root)}:{step.span.line}`: {_inline(step.message)}"
         for step in finding.trace
     ]
-    about = page(finding.code) if finding.code in codes() else None
-    advice = finding.advice or (about.instead if about else "")
+    advice = advice_for(finding)
     return "\n".join((*lines, f"\n  Instead: {advice}")) if advice else "\n".join(lines)
 
 

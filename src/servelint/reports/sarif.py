@@ -11,7 +11,7 @@ from servelint import __version__
 from servelint.baseline import fingerprints
 from servelint.finding import Confidence, Finding, Fix, Severity, Span
 from servelint.lint import Report
-from servelint.pages import Page, codes, name_of, page
+from servelint.pages import Page, about, codes
 from servelint.reports.style import Style, repository_path
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -58,22 +58,22 @@ def sarif(report: Report, _style: Style) -> str:
 
 
 def _rule(code: str) -> dict[str, Any]:
-    about = page(code) if code in codes() else None
-    rule: dict[str, Any] = {"id": code, "name": name_of(code)}
-    if about is not None:
-        rule |= {
-            "shortDescription": {"text": about.why},
-            "fullDescription": {"text": f"{about.why} {about.instead}"},
-            "help": {"text": _plain(about), "markdown": about.text},
+    rule = about(code)
+    described: dict[str, Any] = {"id": code, "name": rule.name}
+    if rule.text:
+        described |= {
+            "shortDescription": {"text": rule.why},
+            "fullDescription": {"text": f"{rule.why} {rule.instead}"},
+            "help": {"text": _plain(rule), "markdown": rule.text},
             "properties": {"tags": ["event-loop" if code < "SRV2" else "deployment", "machine-learning"]},
         }
-        if about.url:
-            rule["helpUri"] = about.url
-    return rule
+    if rule.url:
+        described["helpUri"] = rule.url
+    return described
 
 
-def _plain(about: Page) -> str:
-    return f"{about.why}\n\nInstead: {about.instead}\n\n{about.sections.get('Why', '')}".strip()
+def _plain(rule: Page) -> str:
+    return f"{rule.why}\n\nInstead: {rule.instead}\n\n{rule.sections.get('Why', '')}".strip()
 
 
 class _Writer:

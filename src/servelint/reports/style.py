@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from servelint.files import shown_path
+from servelint.finding import Span
 
 _CODES = {
     "bold": "1",
@@ -40,6 +41,11 @@ class Style:
     def link(self, text: str, target: str) -> str:
         """`text` as a hyperlink for terminals that have them."""
         return f"\x1b]8;;{target}\x1b\\{text}\x1b]8;;\x1b\\" if self.links and target else text
+
+    def place(self, span: Span) -> str:
+        """`path:line:column` of where `span` begins, linked to the file."""
+        text = printable(f"{self.path(span.path)}:{span.line}:{span.column}")
+        return self.link(text, span.path.as_uri() if self.links else "")
 
     def path(self, path: Path) -> str:
         """`path` relative to the folder when it is inside, else absolute; always with `/`."""

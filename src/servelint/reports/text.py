@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from servelint.finding import Applicability, Finding, Span
 from servelint.lint import Report
-from servelint.pages import Page, codes, name_of, page
+from servelint.pages import about, advice_for, name_of
 from servelint.reports.frames import Frame, draw, enclosing_definition, gutter_width
 from servelint.reports.style import SEVERITY_COLOURS, Style, printable
 from servelint.source import Source, decode_leniently
@@ -43,30 +43,24 @@ class _Sources:
 
 
 def _finding(finding: Finding, sources: _Sources, style: Style) -> Iterator[str]:
-    about = page(finding.code) if finding.code in codes() else None
     colour = SEVERITY_COLOURS[finding.severity]
-    code = style.link(style.paint(finding.code, colour), about.url if about else "")
+    code = style.link(style.paint(finding.code, colour), about(finding.code).url)
     yield f"{code} {style.paint(name_of(finding.code), 'bold')}: {printable(finding.message)}"
     frames = _frames(finding, sources)
     gutter = gutter_width(frames)
     arrow = style.paint("-->", "blue")
-    yield f"{' ' * gutter}{arrow} {_place(finding.span, style)}  {_degree(finding, style)}"
+    yield f"{' ' * gutter}{arrow} {style.place(finding.span)}  {_degree(finding, style)}"
     edge = f"{' ' * gutter} {style.paint('|', 'blue')}"
     for index, frame in enumerate(frames):
         if index:
             yield edge
-            yield f"{' ' * gutter}{style.paint(':::', 'blue')} {_place(frame.span, style)}"
+            yield f"{' ' * gutter}{style.paint(':::', 'blue')} {style.place(frame.span)}"
         yield edge
         yield from draw(frame, gutter, style)
     if frames:
         yield edge
-    for name, words in _notes(finding, about):
+    for name, words in _notes(finding):
         yield from _note(name, words, gutter, style)
-
-
-def _place(span: Span, style: Style) -> str:
-    place = printable(f"{style.path(span.path)}:{span.line}:{span.column}")
-    return style.link(place, span.path.as_uri() if style.links else "")
 
 
 def _degree(finding: Finding, style: Style) -> str:
@@ -90,12 +84,8 @@ def _frames(finding: Finding, sources: _Sources) -> list[Frame]:
     return frames
 
 
-def _notes(finding: Finding, about: Page | None) -> Iterator[tuple[str, str]]:
-    if about is not None:
-        yield "why", about.why
-        yield "do", finding.advice or about.instead
-    elif finding.advice:
-        yield "do", finding.advice
+def _notes(finding: Finding) -> Iterator[tuple[str, str]]:
+    yield from (note for note in (("why", about(finding.code).why), ("do", advice_for(finding))) if note[1])
     if finding.fix is not None and finding.fix.applicability is Applicability.SAFE:
         yield "fix", f"{finding.fix.title} (`servelint fix`)"
     elif finding.fix is not None:
