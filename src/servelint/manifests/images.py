@@ -84,9 +84,15 @@ class ImageIndex:
         return {word for part in parts for word in _WORD.findall(part.lower())} - _COMMON
 
     def _only(self, container: Container, candidates: list[Image]) -> Image | None:
-        """The one image that starts a server, for a container that listens where the image does."""
+        """The one image that starts a server, for a container that listens or starts what the image does."""
         serving = [image for image in candidates if id(image) in self.starts]
-        if len(serving) != 1 or container.command is not None:
+        if len(serving) != 1:
+            return None
+        applications = {start.server.application for start in self.starts[id(serving[0])]} - {""}
+        words = (*(container.command or ()), *(container.arguments or ()))
+        if any(word.text in applications for word in words):
+            return serving[0]
+        if container.command is not None:
             return None
         exposed = {port.partition("/")[0] for port in serving[0].stage.ports}
         return serving[0] if exposed & set(container.ports) else None

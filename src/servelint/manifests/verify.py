@@ -161,5 +161,5 @@ def _leaves(source: Source) -> list[tuple[str, int, int]]:
     return [
         (syntax.raw(node), syntax.start(node), syntax.end(node))
         for node in shell_syntax.descendants(syntax.root)
-        if node.child_count == 0
+        if node.child_count == 0 and node.type != "comment"
     ]

@@ -1,0 +1,142 @@
+"""What the Python side knows changes severity, adds SRV204 and SRV205, and may hold a fix back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from servelint.finding import Confidence, Finding, Severity, Span
+from servelint.manifests.applications import Application
+
+from .harness import check, written
+
+_BLOCKING = Finding(
+    "SRV101", Span(Path("/x/app/main.py"), 9, 5, 9, 20), "predict blocks", Severity.ERROR, Confidence.HIGH
+)
+_DEPLOYMENT = """kind: Deployment
+metadata: {name: churn-api}
+spec:
+  template:
+    spec:
+      containers:
+        - name: api
+          image: registry.test/churn:1
+          command: [uvicorn, app.main:app, --workers, "4"]
+          env: [{name: LOG_LEVEL, value: info}]
+          resources: {limits: {cpu: 500m}}
+          livenessProbe:
+            httpGet: {path: /health, port: 8000}
+            periodSeconds: 10
+            timeoutSeconds: 1
+            failureThreshold: 3
+---
+kind: HorizontalPodAutoscaler
+metadata: {name: churn-api}
+spec:
+  scaleTargetRef: {kind: Deployment, name: churn-api}
+  metrics: [{type: Resource, resource: {name: memory}}]
+"""
+
+
+@dataclass
+class _Application:
+    path: Path = Path("/x/app/main.py")
+    libraries: frozenset[str] = frozenset({"sklearn"})
+    findings: Sequence[Finding] = (_BLOCKING,)
+    serves_model: bool = True
+    limits_threads: bool = False
+    blocking_after_fix: bool = False
+
+
+@dataclass
+class _Applications:
+    application: Application | None = field(default_factory=_Application)
+    asked: list[tuple[str, tuple[Path, ...]]] = field(default_factory=list)
+
+    def find(self, reference: str, folders: Sequence[Path]) -> Application | None:
+        self.asked.append((reference, tuple(folders)))
+        return self.application
+
+
+def _codes(root: Path, applications: _Applications) -> dict[str, Finding]:
+    return {finding.code: finding for finding in check(root, applications).findings}
+
+
+def test_everything_that_the_application_adds(tmp_path: Path) -> None:
+    root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT})
+    found = _codes(root, _Applications())
+    assert sorted(found) == ["SRV201", "SRV202", "SRV204", "SRV205"]
+    assert found["SRV202"].severity is Severity.ERROR
+    assert found["SRV204"].span == Span(root / "k8s.yaml", 11, 37, 11, 41)
+    assert "OMP_NUM_THREADS is not set" in found["SRV204"].message
+    assert found["SRV205"].message == (
+        "the liveness probe /health of deployment churn-api allows 3 x 1 s "
+        "on an event loop that one call blocks for as long as an inference takes"
+    )
+    assert found["SRV205"].trace[0].span == _BLOCKING.span
+
+
+@pytest.mark.parametrize(
+    ("change", "gone"),
+    [
+        (("LOG_LEVEL", "OMP_NUM_THREADS"), "SRV204"),
+        (("cpu: 500m", 'cpu: "32"'), "SRV204"),
+        (("env: [", "envFrom: [{secretRef: {name: s}}]\n          env: ["), "SRV204"),
+        (("failureThreshold: 3", "failureThreshold: 30"), "SRV205"),
+        (("httpGet: {path: /health, port: 8000}", "tcpSocket: {port: 8000}"), "SRV205"),
+    ],
+)
+def test_what_a_manifest_does_right(change: tuple[str, str], gone: str, tmp_path: Path) -> None:
+    root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT.replace(*change)})
+    assert {"SRV204", "SRV205"} - set(_codes(root, _Applications())) == {gone}
+
+
+def test_what_the_application_does_right(tmp_path: Path) -> None:
+    root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT})
+    good = _Application(findings=(), limits_threads=True)
+    assert sorted(_codes(root, _Applications(good))) == ["SRV201", "SRV202"]
+    assert sorted(_codes(root, _Applications(None))) == ["SRV201", "SRV202"]
+
+
+def test_one_worker_with_a_blocked_loop_is_no_safe_fix(tmp_path: Path) -> None:
+    root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT})
+    fix = _codes(root, _Applications(_Application(blocking_after_fix=True)))["SRV201"].fix
+    assert fix is not None
+    assert (fix.applicability.value, bool(fix.reason)) == ("unsafe", True)
+
+
+def test_severity_rises_with_inference(tmp_path: Path) -> None:
+    root = written(tmp_path, {"Dockerfile": 'FROM a\nCMD ["uvicorn", "app.main:app", "--workers", "4"]\n'})
+    assert _codes(root, _Applications(None))["SRV201"].severity is Severity.INFO
+    assert _codes(root, _Applications())["SRV201"].severity is Severity.WARNING
+
+
+def test_the_application_is_looked_for_where_the_image_copies_it_from(tmp_path: Path) -> None:
+    dockerfile = (
+        'FROM a\nWORKDIR /srv\nCOPY service/src /srv\nCMD ["uvicorn", "app.main:app", "--workers", "4"]\n'
+    )
+    root = written(tmp_path, {"Dockerfile": dockerfile})
+    applications = _Applications()
+    check(root, applications)
+    reference, folders = applications.asked[0]
+    assert reference == "app.main:app"
+    assert folders[0] == root / "service/src"
+
+
+def test_who_serves_what_is_told_to_the_other_side(tmp_path: Path) -> None:
+    root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT})
+    [served] = check(root).served
+    assert (served.reference, served.workload, served.kubernetes) == (
+        "app.main:app",
+        "deployment churn-api",
+        True,
+    )
+    assert served.liveness is not None
+    assert (served.liveness.path, served.liveness.allowance, served.liveness.budget) == (
+        "/health",
+        "3 x 1 s",
+        21,
+    )

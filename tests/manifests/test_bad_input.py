@@ -1,0 +1,67 @@
+"""What cannot be read is told with file and line; everything else is still checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .harness import check, written
+
+_GOOD = "services:\n  a: {image: i, command: uvicorn a:app --workers 4}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line", "message"),
+    [
+        ("hpa.yaml", b"kind: HorizontalPodAutoscaler\na: [\n", 3, "not valid YAML"),
+        ("hpa.yaml", b"kind: HorizontalPodAutoscaler\n# \xff\n", 2, "is not utf-8"),
+        ("Dockerfile", b"FROM x\nCMD \xff\n", 2, "is not utf-8"),
+        ("docker-compose.yml", b"services:\n\tuvicorn: {}\n", 2, "not valid YAML"),
+    ],
+)
+def test_a_broken_file_is_a_problem_with_its_line(
+    name: str, content: bytes, line: int, message: str, tmp_path: Path
+) -> None:
+    result = check(written(tmp_path, {name: content, "sub/compose.yaml": _GOOD}))
+    [problem] = result.problems
+    assert (problem.path, problem.line) == (tmp_path / name, line)
+    assert message in problem.message
+    assert [finding.span.path for finding in result.findings] == [tmp_path / "sub/compose.yaml"]
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        {"notes.yaml": "a: [\n"},
+        {"c/Chart.yaml": "name: c", "c/templates/hpa.yaml": "kind: HorizontalPodAutoscaler {{ if }}"},
+        {"c/Chart.yaml": "name: c", "c/templates/a.yaml": '{{ include "gone" . }}uvicorn: {{ fail "no" }}'},
+        {
+            "c/Chart.yaml": "name: c",
+            "c/templates/a.yaml": '{{ define "a" }}{{ include "a" . }}{{ end }}uvicorn: {{ include "a" . }}',
+        },
+        {"hpa.yaml": "kind: HorizontalPodAutoscaler\nmetadata: {name: {{ name }}}\n{% if x %}\n  a:\nb\n"},
+        {"Dockerfile": 'CMD ["uvicorn", "a:app", "--workers"'},
+        {"Dockerfile": "FROM a\nENTRYPOINT []\nCMD []\nENV\nCOPY\n"},
+        {"a.yaml": "kind: HorizontalPodAutoscaler\nspec: &a\n  metrics: [*a]\n"},
+        {"a.yaml": "kind: Deployment\nspec: &a {containers: [{command: [uvicorn]}], again: *a}\n"},
+        {"compose.yaml": "services: {a: {extends: {service: b}}, b: {extends: a, command: uvicorn}}\n"},
+        {"compose.yaml": "services: [uvicorn]\n"},
+        {"start.sh": "uvicorn ${", "Dockerfile": 'FROM a\nCOPY start.sh .\nCMD ["./start.sh"]\n'},
+        {"start.sh": ". ./start.sh; uvicorn", "Dockerfile": 'FROM a\nCMD ["./start.sh"]\n'},
+        {"gunicorn.conf.py": "workers = ("},
+        {"Procfile": ""},
+        {"a.yaml": "{{- range }} uvicorn {{ end }}"},
+    ],
+)
+def test_odd_files_are_no_problem(contents: dict[str, str | bytes], tmp_path: Path) -> None:
+    result = check(written(tmp_path, {**contents, "sub/compose.yaml": _GOOD}))
+    assert not result.problems
+    assert len(result.findings) == 1
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    written(tmp_path, {"docker-compose.yml": _GOOD, "sub/compose.yaml": _GOOD})
+    (tmp_path / "docker-compose.yml").unlink()
+    (tmp_path / "docker-compose.yml").symlink_to("/nonexistent/outside.yml")
+    assert len(check(tmp_path).findings) == 1
