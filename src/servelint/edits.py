@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from servelint import baseline
+from servelint.files import Kind, kind_of
 from servelint.finding import Applicability, Edit, Finding
 from servelint.lint import UNREADABLE, Report, against_baseline, check_tree
 from servelint.source import Source, SourceError, decode
@@ -107,9 +108,10 @@ class _Work:
     def attempt(self, batch: list[Finding]) -> bool:
         """Apply a batch, or as much of it as holds up; whether the text changed."""
         try:
-            changed = self._spliced(batch)
+            edits = _by_file(batch)
+            changed = {path: self._spliced(path, found) for path, found in edits.items()}
             checked = check_tree(self.report.tree.with_overlay(changed), self.report.config)
-            fault = _unparsable(changed) or self._fault(batch, checked)
+            fault = _unparsable(changed) or self._altered(changed, edits) or self._fault(batch, checked)
         except SourceError as error:
             fault = str(error)
         if not fault:
@@ -139,14 +141,20 @@ class _Work:
     def _name(self, finding: Finding) -> tuple[object, ...]:
         return (*_key(finding), baseline.fingerprint(finding, self.report.tree.read))
 
-    def _spliced(self, batch: list[Finding]) -> dict[Path, bytes]:
-        edits: dict[Path, set[Edit]] = defaultdict(set)
-        for finding in batch:
-            for edit in finding.fix.edits if finding.fix else ():
-                edits[edit.span.path].add(edit)
-        return {
-            path: splice(decode(path, self._content(path) or b""), found) for path, found in edits.items()
-        }
+    def _spliced(self, path: Path, edits: frozenset[Edit]) -> bytes:
+        return splice(decode(path, self._content(path) or b""), edits)
+
+    def _altered(self, changed: Mapping[Path, bytes], edits: Mapping[Path, frozenset[Edit]]) -> str:
+        """What would change in the meaning of a manifest apart from what was edited; empty if nothing."""
+        from servelint.manifests import verify
+
+        for path, content in changed.items():
+            before = self._content(path)
+            if before is not None and kind_of(path.name) is not Kind.PYTHON:
+                fault = verify(before, content, path, tuple(edits[path]))
+                if fault:
+                    return fault
+        return ""
 
     def _content(self, path: Path) -> bytes | None:
         try:
@@ -176,6 +184,15 @@ class _Work:
         timed = replace(checked, seconds=self.report.seconds)
         left = against_baseline(timed, self.known, complete=False) if self.known else timed
         self.report = self.propose(left)
+
+
+def _by_file(batch: list[Finding]) -> dict[Path, frozenset[Edit]]:
+    """The edits of some fixes; those that several of them need are there once."""
+    edits: dict[Path, set[Edit]] = defaultdict(set)
+    for finding in batch:
+        for edit in finding.fix.edits if finding.fix else ():
+            edits[edit.span.path].add(edit)
+    return {path: frozenset(found) for path, found in edits.items()}
 
 
 def _key(finding: Finding) -> tuple[object, ...]:

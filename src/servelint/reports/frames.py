@@ -12,19 +12,19 @@ from servelint.reports.style import Style, printable
 from servelint.source import Source
 
 _TAB = "    "
-_MOST_LINES = 3
 _DEFINITION = re.compile(r"\s*(?:async\s+)?def\s")
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A place to show: `label` stands after the underline, `header` is the line of its `def`, or 0."""
+    """A place to show, at most `lines` of it: `label` stands after the underline, `header` is the line of its `def`, or 0."""
 
     source: Source
     span: Span
     label: str = ""
     colour: str = "red"
     header: int = 0
+    lines: int = 3
 
 
 def enclosing_definition(source: Source, line: int) -> int:
@@ -49,7 +49,7 @@ def gutter_width(frames: list[Frame]) -> int:
 
 
 def _last_line(frame: Frame) -> int:
-    return min(frame.span.end_line, frame.span.line + _MOST_LINES - 1)
+    return min(frame.span.end_line, frame.span.line + frame.lines - 1)
 
 
 def draw(frame: Frame, gutter: int, style: Style) -> list[str]:

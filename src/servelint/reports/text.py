@@ -80,7 +80,7 @@ def _frames(finding: Finding, sources: _Sources) -> list[Frame]:
         source = sources.at(span)
         if source is not None and span.line <= source.line_count and source.text:
             header = enclosing_definition(source, span.line) if span.path.suffix == ".py" else 0
-            frames.append(Frame(source, span, message, colour, header))
+            frames.append(Frame(source, span, message, colour, header, lines=1 if frames else 3))
     return frames
 
 
