@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import click
@@ -20,6 +21,9 @@ Examples:
   servelint rule SRV101                why it matters, bad and good code, the fix, the exceptions
   servelint rule blocking-inference    the same, by name
 """
+
+
+_NAME_COLUMNS = 28
 
 
 def _complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -58,7 +62,12 @@ def _described(item: Page) -> dict[str, object]:
 
 
 def _listed(item: Page, style: Style) -> str:
-    return f"{style.paint(item.code, 'cyan')}  {item.name:<26} {item.why}\n"
+    """A line, or as many as the terminal needs."""
+    indent = 2 + len(item.code) + _NAME_COLUMNS
+    room = style.width - indent
+    first, *rest = textwrap.wrap(item.why, room, break_on_hyphens=False) if room > 20 else [item.why]
+    lines = [f"{style.paint(item.code, 'cyan')}  {item.name:<{_NAME_COLUMNS}}{first}"]
+    return "".join(f"{line}\n" for line in (*lines, *(" " * indent + line for line in rest)))
 
 
 def _rendered(markdown: str, style: Style) -> Iterator[str]:

@@ -17,7 +17,10 @@ _DEFINITION = re.compile(r"\s*(?:async\s+)?def\s")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A place to show, at most `lines` of it: `label` stands after the underline, `header` is the line of its `def`, or 0."""
+    """A place to show, at most `lines` of it.
+
+    `label` stands behind the underline, `header` is the line of the `def` around it, or 0.
+    """
 
     source: Source
     span: Span
