@@ -55,22 +55,26 @@ def prepare(
     contents = overlay or {}
     present = tuple(path for path in absolute if path in contents or os.path.lexists(path))
     missing = tuple(path for path in absolute if path not in present)
-    start = _common_folder(present) if present else Path.cwd()
     if settings is None:
-        settings = _settings(start, config_file, isolated)
+        folders = [path if path.is_dir() else path.parent for path in present] or [Path.cwd()]
+        settings = _settings(folders, config_file, isolated)
     return Run(present, missing, settings, overlay)
 
 
-def _settings(start: Path, config_file: Path | None, isolated: bool) -> Config:
-    root, source = files.project_root(start, configured=not isolated)
+def _settings(folders: Sequence[Path], config_file: Path | None, isolated: bool) -> Config:
+    common = Path(os.path.commonpath(folders))
+    root, source = files.project_root(common, configured=not isolated)
+    if source is None and not (root / ".git").exists() and common not in folders:
+        # Nothing joins them but a folder that may be anything, a whole disk even.
+        projects = {files.project_root(folder, configured=not isolated)[0] for folder in folders}
+        if len(projects) > 1:
+            named = " and ".join(map(str, sorted(projects)))
+            raise config.ConfigError(
+                f"the paths belong to different projects, {named}; check them one by one"
+            )
     if config_file is not None:
         return replace(config.load(config_file.absolute()), root=root)
     return config.load(source) if source is not None else Config(root)
-
-
-def _common_folder(paths: Sequence[Path]) -> Path:
-    folders = [path if path.is_dir() else path.parent for path in paths]
-    return Path(os.path.commonpath(folders))
 
 
 def check(paths: Sequence[str | os.PathLike[str]], settings: Config | None) -> lint.Report:

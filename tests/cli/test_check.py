@@ -78,7 +78,7 @@ def test_a_path_that_does_not_exist_fails_the_run_and_the_rest_is_checked(
     result = servelint("check", "app.py", "gone.py")
     assert result.status == 2
     assert "app.py:2:5" in result.out
-    assert result.err == f"servelint: {project.root}/gone.py: no such file or folder\n"
+    assert result.err == "servelint: gone.py: no such file or folder\n"
     assert servelint("check", "gone.py").status == 2
 
 
@@ -209,6 +209,15 @@ def test_a_broken_configuration_fails_the_run(
     assert (result.status, result.out) == (2, "")
     assert message in result.err
     assert servelint("check", "--isolated").status == 1
+
+
+def test_paths_of_different_projects_are_refused(project: Project, servelint: Servelint) -> None:
+    project.write({"one/.git/HEAD": "", "two/servelint.toml": "", "one/a.py": BLOCKING, "two/b.py": BLOCKING})
+    result = servelint("check", "one/a.py", "two/b.py")
+    assert (result.status, result.out) == (2, "")
+    assert "the paths belong to different projects" in result.err
+    project.write({"servelint.toml": ""})
+    assert servelint("check", "one/a.py", "two/b.py").status == 1, "one configuration joins them"
 
 
 def test_standard_input_is_taken_for_the_named_file(project: Project, servelint: Servelint) -> None:

@@ -13,6 +13,7 @@ import click
 from servelint import baseline
 from servelint.cli.terminal import complain
 from servelint.config import ConfigError, codes
+from servelint.files import shown_path
 from servelint.finding import Confidence, Severity
 from servelint.run import Run, prepare
 
@@ -191,4 +192,4 @@ def with_baseline(run: Run, baseline_file: Path | None, no_baseline: bool) -> Ru
 def complain_about_missing(run: Run) -> None:
     """Name the paths that do not exist."""
     for path in run.missing:
-        complain(f"{path}: no such file or folder")
+        complain(f"{shown_path(path, Path.cwd())}: no such file or folder")
