@@ -6,8 +6,9 @@ do are parsed.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,10 +25,13 @@ from servelint.manifests.sources import Sources, Tree
 from servelint.manifests.starts import Context, Follower, Image, Start
 from servelint.manifests.text import Located
 from servelint.manifests.yaml_document import Node, YamlError, YamlMapping, parse
+from servelint.source import Source
 
 _YAML = (".yaml", ".yml")
 _DOCKERFILE = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", re.IGNORECASE)
 _AUTOSCALED = (b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling")
+_DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
+_MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _TEST_FOLDER = re.compile(r"(^|/)(tests?|testing|testdata|test_data|fixtures)(/|$)")
 
 
@@ -250,23 +254,46 @@ class _Collector:
         return any(word in data for word in servers().words)
 
     def documents(self, path: Path) -> list[Node]:
-        """The documents of a file, its template tags masked where it is not YAML as it stands."""
+        """The documents of a file, its template tags masked where it is not YAML as it stands.
+
+        Documents that say how a resource is defined are not read: they are long and describe nothing.
+        """
         source = self.sources.source(path)
         if source is None:
             return []
-        text = Located.of(source)
+        found: list[Node] = []
+        for part in _parts(source):
+            try:
+                found.extend(self.part(part))
+            except YamlError as error:
+                line = source.position(part.place.start)[0] + error.line - 1
+                self.sources.problem(path, f"not valid YAML: {error}", line)
+        return found
+
+    def part(self, text: Located) -> list[Node]:
         try:
             return parse(text)
-        except YamlError as error:
+        except YamlError:
             masked = masking.masked(text)
             if masked is None:
-                self.sources.problem(path, f"not valid YAML: {error}", error.line)
-                return []
+                raise
         try:
             return parse(masked)
         except YamlError:
             # A template that only its own engine can read, and no chart of ours: it is no manifest yet.
             return []
+
+
+def _parts(source: Source) -> Iterator[Located]:
+    """A file, cut at the document markers of the definitions in it."""
+    text = source.text
+    if not _DEFINITION.search(text):
+        yield Located.of(source)
+        return
+    edges = [0, *(found.start() for found in _MARKER.finditer(text)), len(text)]
+    for start, end in itertools.pairwise(edges):
+        if start < end and not _DEFINITION.search(text, start, end):
+            yield Located.of(source, start, end)
 
 
 def environment_of(image: Image) -> Environment:

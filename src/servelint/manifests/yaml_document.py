@@ -19,6 +19,7 @@ from servelint.manifests.text import Located, Place, Run
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|\r\n|.)", re.DOTALL)
+_LINE_JOIN = re.compile(r"\\\r?\n[ \t]*")
 MERGE = "<<"
 
 
@@ -216,36 +217,60 @@ def _content_start(scalar: Scalar, raw: str, start: int) -> int:
     return start
 
 
+# Where a run of equal characters has to stop: what comes may be an escape.
+_STOP = {'"': "\\", "'": "'"}
+
+
 def _align(scalar: Scalar, raw: str, position: int, end: int) -> Located:
+    value, stop = scalar.value, _STOP.get(scalar.style, "")
     parts: list[Located] = []
-    for character in scalar.value:
-        width = 1
-        if scalar.style == '"':
-            while raw[position : position + 1] == "\\" and raw[position + 1 : position + 2] in ("\n", "\r"):
-                position += len(re.match(r"\\\r?\n?[ \t]*", raw[position:]).group())  # type: ignore[union-attr]
-            escape = _ESCAPE.match(raw, position)
-            width = escape.end() - position if escape else 1
-        elif scalar.style == "'" and raw.startswith("''", position):
-            width = 2
-        if not character.isspace() and width == 1:
-            while position < end and raw[position] != character and raw[position].isspace():
+    at = 0
+    while at < len(value):
+        position = _skip_line_join(scalar, raw, position)
+        width = _escape_width(scalar, raw, position)
+        if not value[at].isspace() and width == 1:
+            while position < end and raw[position] != value[at] and raw[position].isspace():
                 position += 1
-        here = scalar.within.slice(min(position, end), min(position + width, end))
-        if here.text == character:
-            parts.append(here)
-        elif here.runs:
-            parts.append(Located.computed(character, here.place))
-        else:
-            parts.append(Located(character, _nothing(scalar, position)))
-        if not character.isspace() or raw[position : position + 1].isspace() or width > 1:
-            position += width
+        length = 1
+        if width == 1 and position < end and raw[position] == value[at]:
+            while (
+                at + length < len(value)
+                and position + length < end
+                and raw[position + length] == value[at + length]
+                and raw[position + length] != stop
+            ):
+                length += 1
+        here = scalar.within.slice(min(position, end), min(position + max(width, length), end))
+        wanted = value[at : at + length]
+        parts.append(here if here.text == wanted else _standing_for(wanted, here, scalar))
+        if not value[at].isspace() or raw[position : position + 1].isspace() or width > 1:
+            position += max(width, length)
+        at += length
     return Located.join(parts)
 
 
-def _nothing(scalar: Scalar, position: int) -> tuple[Run, ...]:
-    place = scalar.place
-    del position
-    return (Run(0, 1, place.source, place.end, place.end, False),)
+def _skip_line_join(scalar: Scalar, raw: str, position: int) -> int:
+    """Past the backslashes with which double quotes continue a line without a break."""
+    if scalar.style == '"':
+        while found := _LINE_JOIN.match(raw, position):
+            position = found.end()
+    return position
+
+
+def _escape_width(scalar: Scalar, raw: str, position: int) -> int:
+    """How many characters of the file the next character of the value takes."""
+    if scalar.style == '"':
+        escape = _ESCAPE.match(raw, position)
+        return escape.end() - position if escape else 1
+    return 2 if scalar.style == "'" and raw.startswith("''", position) else 1
+
+
+def _standing_for(text: str, here: Located, scalar: Scalar) -> Located:
+    """A text that is written in another way at a place."""
+    if here.runs:
+        return Located.computed(text, here.place)
+    end = scalar.place
+    return Located(text, (Run(0, len(text), end.source, end.end, end.end, False),))
 
 
 def walk(node: Node) -> Iterator[Node]:
