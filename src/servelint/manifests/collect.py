@@ -6,6 +6,7 @@ do are parsed.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from servelint.finding import Problem
-from servelint.manifests import compose, dockerfile, kubernetes, masking, processes
+from servelint.manifests import compose, dockerfile, kubernetes, kustomize, masking, processes
 from servelint.manifests.applications import Applications
 from servelint.manifests.deployment import Deployment
 from servelint.manifests.environment import Environment
@@ -61,6 +62,7 @@ class _Collector:
         documents = [path for path in paths if masking.suffix(path) in _YAML and path not in templates]
         self.add_compose(path for path in documents if compose.is_compose(path, self.sources.data(path)))
         self.add_kubernetes(documents)
+        self.add_kustomizations(paths)
         self.add_charts(charts, documents)
         self.add_processes(paths)
         self.add_lone_images()
@@ -114,6 +116,15 @@ class _Collector:
     def describes(self, path: Path, *words: bytes) -> bool:
         data = self.sources.data(path)
         return b"kind:" in data and any(word in data for word in words)
+
+    def add_kustomizations(self, paths: Iterable[Path]) -> None:
+        """What overlays make of their bases; bases and patches by themselves are judged already."""
+        builder = kustomize.Builder(self.sources.known_paths, functools.cache(self.documents))
+        for path in paths:
+            if path.name not in kustomize.NAMES or not builder.patches(path):
+                continue
+            if self.images.starts or any(self.matters(other) for other in builder.involved(path)):
+                self.add_scope(kubernetes.resources(builder.build(path), path))
 
     def add_charts(self, charts: list[helm.Chart], documents: list[Path]) -> None:
         owned = helm.by_owner(charts, documents)

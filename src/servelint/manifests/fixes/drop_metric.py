@@ -21,7 +21,7 @@ def drop_metric(autoscaler: Autoscaler, metric: Metric) -> tuple[Fix | None, str
         return None, _ONLY
     edit = remove_item(autoscaler.items, metric.item) or _removed_from_values(autoscaler, metric)
     if edit is None:
-        return None, "the metric is written by a template or shared through an anchor: remove it there"
+        return None, "a template, a patch or an anchor brings the metric: remove it there"
     if any(other.resource for other in others):
         return Fix(Applicability.SAFE, _TITLE, (edit,)), ""
     reason = "no resource metric remains: make sure that the others cover overload"
@@ -31,7 +31,8 @@ def drop_metric(autoscaler: Autoscaler, metric: Metric) -> tuple[Fix | None, str
 def remove_item(items: YamlSequence, item: Node) -> Edit | None:
     """The edit that takes one item out of a list, or None where the text around it is not plain YAML."""
     place = items.place
-    if not place.verbatim or any(node.anchored for node in (items, *walk(item))):
+    inside = item.within is items.within and items.start <= item.start < items.end
+    if not inside or not place.verbatim or any(node.anchored for node in (items, *walk(item))):
         return None
     source, shift = place.source, place.start - items.start
     position = next(index for index, other in enumerate(items.items) if other is item)
