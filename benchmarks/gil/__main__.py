@@ -4,7 +4,7 @@
     python -m benchmarks.gil                    # all, three runs, about ten minutes
     python -m benchmarks.gil --library shap     # one library
 
-Wants two CPUs with nothing else to do. Every case runs in a process of its own, with OMP_NUM_THREADS=1.
+Wants Linux and two CPUs. Every case runs in a process of its own, with OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -29,6 +28,8 @@ from .cases import CASES, Case
 from .meter import measure, shared_by_threads
 
 HERE = Path(__file__).parent
+# Runs whose threads waited for a processor for more of the time than this are not used.
+DISTURBED = 0.15
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 COLUMNS = (
     "library",
@@ -46,7 +47,7 @@ COLUMNS = (
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.gil", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=3, help="processes for each case (default: 3)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each loop (default: 0.5)")
+    parser.add_argument("--seconds", type=float, default=0.1, help="of each round (default: 0.1)")
     parser.add_argument("--library", action="append", help="only this one (may be repeated)")
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     parser.add_argument("--case", type=int, help=argparse.SUPPRESS)  # what the process of one case is given
@@ -67,62 +68,47 @@ def run_case(case: Case, seconds: float) -> dict[str, Any]:
     """Measure in this process."""
     warnings.simplefilter("ignore")
     calls = case.build()
+    shared = shared_by_threads(calls.one, same)
+    threads = shared in {"same answers", "other answers"}
     return {
-        "one": asdict(measure(calls.one, seconds)),
-        "batch": asdict(measure(calls.batch, seconds)),
+        "one": asdict(measure(calls.one, seconds, threads=threads)),
+        "batch": asdict(measure(calls.batch, seconds, threads=threads)),
         "batch_of": calls.size,
-        "two_threads_share_it": shared_by_threads(calls.one, same),
+        "two_threads_share_it": shared,
     }
-
-
-def idle_share(seconds: float) -> float:
-    """Which share of all processor time nobody used in the next so many seconds."""
-
-    def times() -> list[int]:
-        return [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split()[1:9]]
-
-    before = times()
-    time.sleep(seconds)
-    spent = [after - then for then, after in zip(before, times(), strict=True)]
-    return spent[3] / sum(spent)
-
-
-def wait_for_quiet(seconds: float = 300.0) -> float:
-    """Wait until next to nothing else runs here, at most so long; return the share that is idle."""
-    deadline = time.monotonic() + seconds
-    while (idle := idle_share(1.0)) < 0.95 and time.monotonic() < deadline:
-        pass
-    return idle
 
 
 def run_apart(index: int, seconds: float) -> dict[str, Any] | str:
     """Measure in a process of its own; return why not, where that failed."""
-    idle = wait_for_quiet()
     command = [sys.executable, "-m", "benchmarks.gil", "--case", str(index), "--seconds", str(seconds)]
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=600)
     if done.returncode:
         return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result | {"idle_before": idle}
+    return result
+
+
+def least_disturbed(runs: list[dict[str, Any]], size: str) -> list[dict[str, Any]]:
+    """The measurements of the runs that other processes left alone; the best one where there is none."""
+    found = sorted((run[size] for run in runs), key=lambda measured: measured["disturbed"])
+    return [measured for measured in found if measured["disturbed"] <= DISTURBED] or found[:1]
 
 
 def summary(case: Case, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over the runs, with the lowest and the highest."""
+    """Medians over the runs that were not disturbed, with the lowest and the highest."""
 
     def of(size: str) -> dict[str, Any]:
-        values = {
-            key: sorted(run[size][key] for run in runs)
-            for key in runs[0][size]
-            if all(run[size][key] is not None for run in runs)
-        }
-        return {
+        used = least_disturbed(runs, size)
+        values = {key: [each[key] for each in used if each[key] is not None] for key in used[0]}
+        return {"runs": len(used)} | {
             key: {
                 "median": round(statistics.median(each), 3),
-                "low": round(each[0], 3),
-                "high": round(each[-1], 3),
+                "low": round(min(each), 3),
+                "high": round(max(each), 3),
             }
             for key, each in values.items()
+            if each
         }
 
     shared = {run["two_threads_share_it"] for run in runs}
@@ -133,7 +119,6 @@ def summary(case: Case, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "one": of("one"),
         "batch": of("batch"),
         "batch_of": runs[0]["batch_of"],
-        "idle_before": [round(run["idle_before"], 2) for run in runs],
         "two_threads_share_it": min(shared - {"same answers"}, default="same answers"),
     }
 
@@ -158,30 +143,37 @@ def table(results: dict[str, Any]) -> Iterator[str]:
         )
 
 
+def write(measured: dict[int, list[dict[str, Any]]], out: Path) -> None:
+    """Write what has been measured so far, as JSON and as a table beside it."""
+    results = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "cases": [summary(CASES[index], measured[index]) for index in sorted(measured)],
+    }
+    out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    out.with_suffix(".md").write_text("\n".join(table(results)) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     chosen = options()
     if chosen.case is not None:
         print(json.dumps(run_case(CASES[chosen.case], chosen.seconds)))
         return
-    measured: list[dict[str, Any]] = []
-    for index, case in enumerate(CASES):
-        if chosen.library and case.library not in chosen.library:
-            continue
-        runs = [run_apart(index, chosen.seconds) for _ in range(chosen.runs)]
-        good = [run for run in runs if not isinstance(run, str)]
-        if len(good) < len(runs):
-            print(f"{case.library}: {case.name}: not measured: {next(r for r in runs if isinstance(r, str))}")
-            continue
-        measured.append(summary(case, good))
-        print(f"{case.library}: {case.name}: done", flush=True)
-    results = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "cpus": len(os.sched_getaffinity(0)),
-        "cases": measured,
-    }
-    chosen.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    chosen.out.with_suffix(".md").write_text("\n".join(table(results)) + "\n", encoding="utf-8")
+    measured: dict[int, list[dict[str, Any]]] = {}
+    # All cases once, then all again: a busy hour of the machine spoils one run of each, and not all of one.
+    for _ in range(chosen.runs):
+        for index, case in enumerate(CASES):
+            if chosen.library and case.library not in chosen.library:
+                continue
+            result = run_apart(index, chosen.seconds)
+            if isinstance(result, str):
+                print(f"{case.library}: {case.name}: not measured: {result}", flush=True)
+                continue
+            measured.setdefault(index, []).append(result)
+            disturbed = max(result["one"]["disturbed"], result["batch"]["disturbed"])
+            print(f"{case.library}: {case.name}: done, {disturbed:.0%} disturbed", flush=True)
+            write(measured, chosen.out)
 
 
 if __name__ == "__main__":

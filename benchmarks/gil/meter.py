@@ -4,6 +4,9 @@
 what it gets done tells how long it could have had the GIL. Take N calls of `alone` seconds each when nobody
 disturbs them, made in `wall` seconds, of which the spinner worked `worked`. When the spinner does not work,
 the calls hold the GIL: for `wall - worked`. Their free share is 1 - (wall - worked) / (N * alone).
+
+Other processes disturb this. Linux says how long each thread has waited for a processor, so every
+measurement is repeated in short rounds and the least disturbed ones are used.
 """
 
 from __future__ import annotations
@@ -16,13 +19,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Call = Callable[[], Any]
 
 _SPIN = 1000
 _TICK_SECONDS = 0.005
+# A round is good enough when its threads waited for a processor for less than this share of it.
+_DISTURBED = 0.05
+_ROUNDS = 5
+_PATIENCE_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +38,9 @@ class Measurement:
     """What one call does. Times are in milliseconds.
 
     `gil_free` is the share of the call during which another thread could run Python; `two_threads` is how
-    many times the calls of one thread two threads get done; the stalls are the longest that a timer of an
-    event loop was late while the call ran on the loop, and in a thread.
+    many times the calls of one thread two threads get done, None if the call cannot stand two; the stalls
+    are the longest that a timer of an event loop was late while the call ran on the loop, and in a thread.
+    `disturbed` is the share of the rounds used that their threads waited for a processor.
     """
 
     ms: float
@@ -39,6 +48,49 @@ class Measurement:
     two_threads: float | None
     stall_direct: float
     stall_offloaded: float
+    disturbed: float
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Sums up how long threads have waited for a processor, in seconds."""
+
+    seconds: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Add what the calling thread waits in the block."""
+        before = self._so_far()
+        yield
+        with self._lock:
+            self.seconds += self._so_far() - before
+
+    @staticmethod
+    def _so_far() -> float:
+        schedstat = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+        return int(schedstat.read_text(encoding="ascii").split()[1]) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A value, and the share of the time it took that was lost to other processes."""
+
+    value: float
+    disturbed: float
+
+
+def undisturbed(take: Callable[[], Sample]) -> Sample:
+    """Take samples until enough are good, or patience ends; return the median of the best."""
+    samples: list[Sample] = []
+    deadline = time.perf_counter() + _PATIENCE_SECONDS
+    while True:
+        samples.append(take())
+        good = sum(sample.disturbed <= _DISTURBED for sample in samples)
+        if good >= _ROUNDS or (len(samples) >= _ROUNDS and time.perf_counter() > deadline):
+            best = sorted(samples, key=lambda sample: sample.disturbed)[:_ROUNDS]
+            middle = statistics.median(sample.value for sample in best)
+            return Sample(middle, max(sample.disturbed for sample in best))
 
 
 def spin() -> int:
@@ -71,37 +123,51 @@ def repeat(call: Call, seconds: float) -> tuple[int, float]:
             return calls, wall
 
 
-def gil_free(call: Call, alone: float, seconds: float) -> float:
-    """The share of the call, from 0 to 1, during which another thread could run Python."""
+def alone(call: Call, seconds: float) -> Sample:
+    """How long one call takes, in seconds."""
+    waiting = Waiting()
+    with waiting.counted():
+        calls, wall = repeat(call, seconds)
+    return Sample(wall / calls, waiting.seconds / wall)
+
+
+def gil_free(call: Call, each: float, seconds: float) -> Sample:
+    """The share of the call, which takes `each` seconds, during which another thread could run Python."""
     stop = threading.Event()
     worked = 0.0
+    waiting = Waiting()
 
     def spinner() -> None:
         nonlocal worked
-        while not stop.is_set():
-            spin()
-        worked = time.thread_time()  # does not pass while the thread waits for the GIL
+        with waiting.counted():
+            while not stop.is_set():
+                spin()
+            worked = time.thread_time()  # does not pass while the thread waits for the GIL
 
     thread = threading.Thread(target=spinner)
-    with switching(0.0002):
+    with switching(0.0002), waiting.counted():
         started = time.perf_counter()
         thread.start()
         calls, _ = repeat(call, seconds)
         stop.set()
         thread.join()
         wall = time.perf_counter() - started
-    return min(1.0, max(0.0, 1 - (wall - worked) / (calls * alone)))
+    free = 1 - (wall - worked) / (calls * each)
+    return Sample(min(1.0, max(0.0, free)), waiting.seconds / wall)
 
 
-def two_threads(call: Call, seconds: float) -> float | None:
-    """How many times the calls of one thread two threads get done; None if the call cannot stand two."""
-    one, wall = repeat(call, seconds)
+def two_threads(call: Call, each: float, seconds: float) -> Sample:
+    """How many times the calls of one thread two threads get done."""
+    waiting = Waiting()
+
+    def work() -> tuple[int, float]:
+        with waiting.counted():
+            return repeat(call, seconds)
+
     with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(repeat, call, seconds) for _ in range(2)]
-        if any(future.exception() for future in both):
-            return None
-        rate = sum(calls / took for calls, took in (future.result() for future in both))
-    return rate / (one / wall)
+        both = [future.result() for future in [pool.submit(work) for _ in range(2)]]
+    wall = max(took for _, took in both)
+    return Sample(sum(calls * each / took for calls, took in both), waiting.seconds / wall)
 
 
 async def _worst_lateness(work: Callable[[], Any], settle: float) -> float:
@@ -124,8 +190,8 @@ async def _worst_lateness(work: Callable[[], Any], settle: float) -> float:
     return worst * 1000
 
 
-def stall(call: Call, *, offloaded: bool) -> float:
-    """How late, in milliseconds, a timer of 5 ms was at worst while the call ran; the median of five."""
+def stall(call: Call, *, offloaded: bool) -> Sample:
+    """How late, in milliseconds, a timer of 5 ms was at worst while the call ran."""
 
     async def direct() -> None:
         call()
@@ -133,25 +199,32 @@ def stall(call: Call, *, offloaded: bool) -> float:
     async def in_thread() -> None:
         await asyncio.to_thread(call)
 
-    work = in_thread if offloaded else direct
-    return statistics.median(asyncio.run(_worst_lateness(work, 0.03)) for _ in range(5))
+    waiting = Waiting()
+    started = time.perf_counter()
+    with waiting.counted():
+        worst = asyncio.run(_worst_lateness(in_thread if offloaded else direct, 0.03))
+    return Sample(worst, waiting.seconds / (time.perf_counter() - started))
 
 
-def measure(call: Call, seconds: float) -> Measurement:
-    """Everything about one call, in about five times so many seconds."""
+def measure(call: Call, seconds: float, *, threads: bool) -> Measurement:
+    """Everything about one call, in rounds of so many seconds; with `threads` two may share it."""
     call()
-    calls, wall = repeat(call, seconds)
-    alone = wall / calls
+    each = undisturbed(lambda: alone(call, seconds))
+    free = undisturbed(lambda: gil_free(call, each.value, seconds))
+    both = undisturbed(lambda: two_threads(call, each.value, seconds)) if threads else None
+    direct = undisturbed(lambda: stall(call, offloaded=False))
+    offloaded = undisturbed(lambda: stall(call, offloaded=True))
     return Measurement(
-        ms=alone * 1000,
-        gil_free=gil_free(call, alone, seconds),
-        two_threads=two_threads(call, seconds),
-        stall_direct=stall(call, offloaded=False),
-        stall_offloaded=stall(call, offloaded=True),
+        ms=each.value * 1000,
+        gil_free=free.value,
+        two_threads=both.value if both else None,
+        stall_direct=direct.value,
+        stall_offloaded=offloaded.value,
+        disturbed=max(each.disturbed, free.disturbed, both.disturbed if both else 0.0),
     )
 
 
-def shared_by_threads(call: Call, same: Callable[[Any, Any], bool], times: int = 40) -> str:
+def shared_by_threads(call: Call, same: Callable[[Any, Any], bool], times: int = 60) -> str:
     """Two threads call the same object: `same answers`, `other answers`, or the name of what was raised."""
     expected = call()
 

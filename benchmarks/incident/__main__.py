@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ EXAMPLE = HERE.parents[1] / "examples" / "bankchurn"
 PACKAGES = ("fastapi", "lightgbm", "locust", "numpy", "scikit-learn", "servelint", "uvicorn", "xgboost-cpu")
 # Start, stop and the last answers of a run, on top of its seconds.
 OVERHEAD_SECONDS = 8
+CALIBRATION_SECONDS = 3.0
 
 
 def options() -> argparse.Namespace:
@@ -72,15 +74,23 @@ def write_customers(folder: Path) -> dict[str, object]:
     return first
 
 
-def plan(chosen: argparse.Namespace) -> list[tuple[Scenario, Variant, float]]:
-    """Every run, in order: variants alternate, so that a slow minute of the machine hits all of them."""
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Every variant of a scenario once, for so many seconds each, under one load."""
+
+    scenario: Scenario
+    variants: tuple[Variant, ...]
+    seconds: float
+
+
+def plan(chosen: argparse.Namespace) -> list[Round]:
+    """All rounds: variants alternate, so that a slow minute of the machine does not hit one of them alone."""
     return [
-        (scenario, variant, min(scenario.seconds, 40.0) if chosen.quick else scenario.seconds)
+        Round(scenario, variants, min(scenario.seconds, 40.0) if chosen.quick else scenario.seconds)
         for scenario in SCENARIOS
         if not chosen.scenario or scenario.name in chosen.scenario
+        if (variants := tuple(v for v in scenario.variants if not chosen.variant or v.name in chosen.variant))
         for _ in range(1 if chosen.quick else chosen.runs)
-        for variant in scenario.variants
-        if not chosen.variant or variant.name in chosen.variant
     ]
 
 
@@ -105,22 +115,24 @@ def describe(run: Run) -> str:
     )
 
 
-def run_all(bench: Bench, runs: list[tuple[Scenario, Variant, float]]) -> Iterator[dict[str, Any]]:
-    """Calibrate, measure everything, and yield the raw results so far after every run."""
+def run_all(bench: Bench, rounds: list[Round]) -> Iterator[dict[str, Any]]:
+    """Calibrate before every round, measure everything, and yield the raw results so far after every run."""
     customer = write_customers(bench.folder)
-    able = capacity(bench, customer, 4.0)
-    print(f"one pod: {able.latency:.0f} ms a prediction, {able.rate:.0f} a second", flush=True)
     results: dict[str, Any] = {
         "conditions": conditions(bench.machine, Ingress(bench.folder, 0, bench.machine).name),
-        "capacity": {"latency_ms": able.latency, "predictions_a_second": able.rate},
+        "capacity": [],
         "runs": [],
     }
-    for scenario, variant, seconds in runs:
-        users = max(1, round(able.rate * scenario.load))
-        run = measure(bench, scenario, variant, users, seconds)
-        print(describe(run), flush=True)
-        results["runs"].append(run.as_json())
-        yield results
+    for planned in rounds:
+        able = capacity(bench, customer, CALIBRATION_SECONDS)
+        print(f"one pod: {able.latency:.0f} ms a prediction, {able.rate:.0f} a second", flush=True)
+        results["capacity"].append(asdict(able))
+        users = max(1, round(able.rate * planned.scenario.load))
+        for variant in planned.variants:
+            run = measure(bench, planned.scenario, variant, users, planned.seconds)
+            print(describe(run), flush=True)
+            results["runs"].append(run.as_json())
+            yield results
 
 
 def disappointments(runs: list[dict[str, Any]]) -> Iterator[str]:
@@ -136,9 +148,11 @@ def disappointments(runs: list[dict[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     chosen = options()
-    runs = plan(chosen)
-    bound = sum(seconds + OVERHEAD_SECONDS for _, _, seconds in runs)
-    print(f"{len(runs)} runs, about {bound / 60:.0f} minutes", flush=True)
+    rounds = plan(chosen)
+    bound = sum(
+        3 * CALIBRATION_SECONDS + len(each.variants) * (each.seconds + OVERHEAD_SECONDS) for each in rounds
+    )
+    print(f"{len(rounds)} rounds, about {bound / 60:.0f} minutes", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="incident-") as name:
         folder = Path(name)
@@ -152,7 +166,7 @@ def main() -> None:
             machine=Machine.here(),
             spec=PodSpec.read(EXAMPLE / "k8s" / "deployment.yaml"),
         )
-        for results in run_all(bench, runs):
+        for results in run_all(bench, rounds):
             # After every run: whoever stops it half-way keeps what was measured.
             write_report(results, chosen.out)
     print(f"{chosen.out}/ written after {(time.monotonic() - started) / 60:.0f} minutes")

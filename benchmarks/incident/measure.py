@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from .calibrate import Capacity, calibrate
 from .ingress import Ingress
@@ -41,7 +45,10 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The result of one run. Latencies are in milliseconds, memory in megabytes, `failed` is a share."""
+    """The result of one run. Latencies are in milliseconds, memory in megabytes, `failed` is a share.
+
+    `elsewhere` is how many CPUs other processes than these kept busy, on average over the run.
+    """
 
     scenario: str
     variant: str
@@ -62,6 +69,7 @@ class Run:
     unready_seconds: float
     restarts: int
     memory: float
+    elsewhere: float
     timeline: dict[str, list[int]]
 
     def as_json(self) -> dict[str, Any]:
@@ -81,8 +89,16 @@ def capacity(bench: Bench, customer: dict[str, object], seconds: float) -> Capac
         pod.stop()
 
 
+def processor_seconds() -> tuple[float, float]:
+    """Processor time since the start: of everything on this machine, and of this process and its children."""
+    machine = psutil.cpu_times()
+    ours = os.times()
+    return sum(machine) - machine.idle - machine.iowait, sum(ours[:4])
+
+
 def measure(bench: Bench, scenario: Scenario, variant: Variant, users: int, seconds: float) -> Run:
     """Serve the variant, let the users at it for so long, and return what was seen."""
+    started, (machine, ours) = time.monotonic(), processor_seconds()
     with ExitStack() as running:
         pod = bench.pod(variant)
         ingress = Ingress(bench.folder, pod.port, bench.machine)
@@ -101,7 +117,10 @@ def measure(bench: Bench, scenario: Scenario, variant: Variant, users: int, seco
             watch.start()
             running.callback(watch.stop)
         answers = run_locust(f"http://127.0.0.1:{ingress.port}", users, seconds, bench.folder, bench.machine)
-    return _run(scenario, variant, users, answers, observer, kubelet, memory.peak)
+    # Children count once they have ended, which all of them have by now.
+    machine_now, ours_now = processor_seconds()
+    elsewhere = (machine_now - machine - (ours_now - ours)) / (time.monotonic() - started)
+    return _run(scenario, variant, users, answers, observer, kubelet, memory.peak, elsewhere)
 
 
 def _run(
@@ -112,6 +131,7 @@ def _run(
     observer: Observer,
     kubelet: Kubelet,
     memory: float,
+    elsewhere: float,
 ) -> Run:
     return Run(
         scenario=scenario.name,
@@ -133,5 +153,6 @@ def _run(
         unready_seconds=kubelet.unready_seconds,
         restarts=kubelet.restarts,
         memory=memory,
+        elsewhere=max(0.0, elsewhere),
         timeline=answers.timeline,
     )

@@ -23,6 +23,7 @@ _COLUMNS = (
     ("unready_seconds", "unready s", "{:.0f}"),
     ("restarts", "restarts", "{:.0f}"),
     ("memory", "memory MB", "{:.0f}"),
+    ("elsewhere", "CPUs busy elsewhere", "{:.1f}"),
 )
 
 
@@ -37,19 +38,21 @@ def cell(values: list[float], form: str) -> str:
 
 def table(results: dict[str, Any]) -> Iterator[str]:
     """Markdown, a line at a time."""
-    able, given = results["capacity"], results["conditions"]
+    given, able = results["conditions"], results["capacity"]
     yield f"Measured {given['date']}, Python {given['python']}, {given['cpus']} CPUs, {given['ingress']}."
-    yield (
-        f"One pod on one CPU: {able['latency_ms']:.0f} ms a prediction, "
-        f"{able['predictions_a_second']:.0f} a second."
-    )
+    latency = cell([each["latency"] for each in able], "{:.0f}")
+    rate = cell([each["rate"] for each in able], "{:.0f}")
+    yield f"One pod on one CPU: {latency} ms a prediction, {rate} a second."
     yield "Medians of the runs, lowest and highest in brackets."
     for scenario in SCENARIOS:
         variants = of(results["runs"], scenario.name)
         if not variants:
             continue
         some = next(iter(variants.values()))
-        yield f"\n## {scenario.title} ({some[0]['users']} users, {len(some)} runs)\n"
+        users = cell([run["users"] for run in some], "{:.0f}")
+        length = f"{len(some)} runs of {scenario.seconds:g} s"
+        yield f"\n## {scenario.title}\n"
+        yield f"{scenario.load:g} times the capacity, {users} users, {length}.\n"
         yield "| | " + " | ".join(title for _, title, _ in _COLUMNS) + " |"
         yield "|---" * (len(_COLUMNS) + 1) + "|"
         for name, runs in variants.items():

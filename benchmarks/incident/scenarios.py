@@ -60,10 +60,10 @@ SCENARIOS = (
         seconds=60,
         probes=True,
     ),
-    Scenario("severe", "Twice that, with probes", (UNFIXED, FIXED), load=5, seconds=60, probes=True),
-    Scenario("no-probes", "Overload, without probes", (UNFIXED, FIXED), load=2.5, seconds=25, probes=False),
+    Scenario("severe", "Twice that, with probes", (UNFIXED, FIXED), load=5, seconds=45, probes=True),
+    Scenario("no-probes", "Overload, without probes", (UNFIXED, FIXED), load=2.5, seconds=20, probes=False),
+    Scenario("light", "Light load, with probes", (UNFIXED, FIXED), load=0.2, seconds=15, probes=True),
     Scenario(
-        "light", "A fifth of capacity, with probes", (UNFIXED, FIXED), load=0.2, seconds=20, probes=True
+        "offloads", "A little above capacity, without probes", OFFLOADS, load=1.2, seconds=10, probes=False
     ),
-    Scenario("offloads", "Just above capacity, without probes", OFFLOADS, load=1.2, seconds=12, probes=False),
 )
