@@ -12,7 +12,6 @@ from servelint.code.facts import (
     Constant,
     Expression,
     FunctionFacts,
-    Mapping,
     Name,
     Parameter,
     Sequence,
@@ -23,7 +22,6 @@ from servelint.code.facts import (
 from servelint.code.values import (
     ClassReference,
     External,
-    ExternalObject,
     Frame,
     FunctionReference,
     Generator,
@@ -36,14 +34,13 @@ from servelint.code.values import (
     Offloaded,
     Partial,
     Pending,
-    Super,
     Value,
     Values,
     guessed,
     plain,
     union,
 )
-from servelint.knowledge import Entry, LibraryType, Offload, Role
+from servelint.knowledge import Entry, Offload, Role
 
 if TYPE_CHECKING:
     from servelint.code.evaluate import Evaluator
@@ -112,28 +109,20 @@ class Calls:
                     for method in self.evaluator.classes.attribute(value, "__call__")
                 )
             case LibraryObject(type_name):
-                return self._of_method(LibraryMethod(type_name, "__call__"), frame, call)
+                return self._of_method(LibraryMethod(type_name, "__call__"), call)
             case LibraryMethod():
-                return self._of_method(value, frame, call)
-            case Partial(function, arguments, keywords):
-                return self._of_partial(function, arguments, keywords, frame, call)
+                return self._of_method(value, call)
+            case Partial():
+                return self._of_partial(value, frame, call)
             case Offloaded(function):
                 return (Pending(function, offloaded=True),)
         return ()
 
-    def _of_partial(
-        self,
-        function: Value,
-        arguments: tuple[Values, ...],
-        keywords: tuple[tuple[str, Values], ...],
-        *where: object,
-    ) -> Values:
-        frame, call = where
-        assert isinstance(frame, Frame)
-        assert isinstance(call, Call)
-        if isinstance(function, FunctionReference):
-            return self.of_function(function, self.enter(function, frame, call, arguments, keywords))
-        return self.returned(function, frame, call)
+    def _of_partial(self, partial: Partial, frame: Frame, call: Call) -> Values:
+        if isinstance(partial.function, FunctionReference):
+            given = self.enter(partial.function, frame, call, partial.arguments, partial.keywords)
+            return self.of_function(partial.function, given)
+        return self.returned(partial.function, frame, call)
 
     def of_function(self, function: FunctionReference, frame: Frame) -> Values:
         """What the function gives when it is called with the frame's arguments."""
@@ -157,7 +146,7 @@ class Calls:
 
     def _outside(self, frame: Frame) -> Frame:
         """The frame in which a function's own annotations mean something."""
-        return frame.parent or Frame(frame.module, self.evaluator.facts(frame).parent or 0)
+        return frame.parent or self.evaluator.frames(frame.module, self.evaluator.facts(frame).parent or 0)
 
     def _of_external(self, name: str, frame: Frame, call: Call) -> Values:
         evaluate = self.evaluator.evaluate
@@ -175,30 +164,30 @@ class Calls:
             if offload.wraps:
                 return tuple(Offloaded(f) for f, _ in plain(functions))
             return tuple(Pending(f, offloaded=True) for f, _ in plain(functions))
-        return self._of_library(name, frame, call)
+        return self._of_library(name, call)
 
-    def _of_library(self, name: str, frame: Frame, call: Call) -> Values:
+    def _of_library(self, name: str, call: Call) -> Values:
         catalogue = self.evaluator.catalogue
         entry = catalogue.functions.find(name)
         if entry is not None:
-            return self._of_entry(entry, "", frame, call)
+            return self._of_entry(entry, "", call)
         known = catalogue.classes.find(name)
         if known is not None:
             return (LibraryObject(known.name),)
         head, _, last = name.rpartition(".")
         owner = catalogue.classes.find(head) if head else None
         if owner is not None:  # a class method: `AutoModel.from_pretrained(...)`
-            return self._of_method(LibraryMethod(owner.name, last), frame, call)
+            return self._of_method(LibraryMethod(owner.name, last), call)
         usual = self.evaluator.frameworks.usual(name)
         if usual != name or last[:1].isupper():
             return self.evaluator.object_of(usual)
         return ()
 
-    def _of_method(self, method: LibraryMethod, frame: Frame, call: Call) -> Values:
+    def _of_method(self, method: LibraryMethod, call: Call) -> Values:
         entry = self.evaluator.catalogue.method(method.type, method.method)
-        return () if entry is None else self._of_entry(entry, method.type, frame, call)
+        return () if entry is None else self._of_entry(entry, method.type, call)
 
-    def _of_entry(self, entry: Entry, type_name: str, frame: Frame, call: Call) -> Values:
+    def _of_entry(self, entry: Entry, type_name: str, call: Call) -> Values:
         role = role_in_call(entry, call)
         if role is Role.LAZY:
             return (LazyResult(entry.name, entry.library),)
@@ -233,12 +222,12 @@ class Calls:
             case FunctionReference(module, number, receiver, frame):
                 if frame is not None and frame.module == module and frame.function == number:
                     return self.returns(frame)
-                return self.returns(Frame(module, number, parent=frame, receiver=receiver))
+                return self.returns(self.evaluator.frames(module, number, parent=frame, receiver=receiver))
         return ()
 
     def result_of(self, function: Value) -> Values:
         """What a callable gives when nothing is known of its arguments, awaited where it is a coroutine."""
-        return self.awaited(self.returned(function, Frame("", 0), _NO_ARGUMENTS))
+        return self.awaited(self.returned(function, self.evaluator.frames("", 0), _NO_ARGUMENTS))
 
     def method_result(self, value: Value, name: str) -> Values:
         """What `value.name()` gives."""
@@ -265,7 +254,9 @@ class Calls:
         """What a generator of the project yields."""
         match value:
             case Generator(function, frame):
-                here = frame or Frame(function.module, function.function, receiver=function.receiver)
+                here = frame or self.evaluator.frames(
+                    function.module, function.function, receiver=function.receiver
+                )
                 facts = self.evaluator.facts(function)
                 return union(self.evaluator.evaluate(here, item) for item in facts.yields)
             case Guess(inner):
@@ -288,12 +279,16 @@ class Calls:
             return function.frame
         facts = self.evaluator.facts(function)
         if self._passing >= MAXIMUM_PASSING or not facts.parameters:
-            return Frame(function.module, function.function, (), function.frame, function.receiver)
+            return self.evaluator.frames(
+                function.module, function.function, (), function.frame, function.receiver
+            )
         self._passing += 1
         given = dict(self._given(facts, function, frame, call, before, keywords))
         self._passing -= 1
         passed = tuple((p.name, given[p.name]) for p in facts.parameters if given.get(p.name))
-        return Frame(function.module, function.function, passed, function.frame, function.receiver)
+        return self.evaluator.frames(
+            function.module, function.function, passed, function.frame, function.receiver
+        )
 
     def _given(
         self,
@@ -393,7 +388,7 @@ class Calls:
                     )
                     other = self.evaluator.project.module(path) if path else None
                     if other is not None and item.name:
-                        yield from self._metadata(Frame(other.path, 0), Name(item.name))
+                        yield from self._metadata(self.evaluator.frames(other.path, 0), Name(item.name))
 
     def _injection(self, frame: Frame, call: Call, declared: Expression | None) -> Values:
         for value in self.callees(frame, call):
@@ -413,8 +408,8 @@ class Calls:
     def _provided(self, providers: Values) -> Values:
         found: list[Values] = []
         for provider in providers:
-            for result in self.result_of(provider):
-                found.append(self.yielded(result) if isinstance(result, Generator) else (result,))
+            results = self.result_of(provider)
+            found += [self.yielded(r) if isinstance(r, Generator) else (r,) for r in results]
         return union(found)
 
     def applied(self, frame: Frame, decorator: Expression, values: Values) -> Values:
@@ -427,7 +422,7 @@ class Calls:
                     if entry is not None and entry.wraps:
                         found.append(tuple(Offloaded(v) for v, _ in plain(values)))
                 case FunctionReference():
-                    given = self.enter(value, Frame("", 0), _NO_ARGUMENTS, (values,))
+                    given = self.enter(value, self.evaluator.frames("", 0), _NO_ARGUMENTS, (values,))
                     found.append(self.of_function(value, given))
         return union(found)
 
@@ -466,6 +461,3 @@ def _with_frame(function: FunctionReference, frame: Frame) -> FunctionReference:
 def _is_frame_of(function: FunctionReference) -> bool:
     frame = function.frame
     return frame is not None and frame.module == function.module and frame.function == function.function
-
-
-__all__ = ["Calls", "ExternalObject", "LibraryType", "Mapping", "Super", "argument", "role_in_call"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from servelint.code.facts import Attribute, ClassFacts, Constant, FunctionFacts, Name, dotted
+from servelint.code.facts import Attribute, ClassFacts, FunctionFacts, Name, dotted
 from servelint.code.project import last_name
 from servelint.code.values import (
     ClassReference,
@@ -15,7 +15,6 @@ from servelint.code.values import (
     Instance,
     LibraryMethod,
     LibraryObject,
-    ModuleReference,
     Super,
     Value,
     Values,
@@ -46,7 +45,7 @@ class Classes:
         if cls not in self._lineages:
             self._lineages[cls] = (cls,)  # a class that inherits from itself ends here
             found: dict[ClassReference | External, None] = {cls: None}
-            frame = Frame(cls.module, self.facts(cls).parent)
+            frame = self.evaluator.frames(cls.module, self.facts(cls).parent)
             for base in self.facts(cls).bases:
                 for value, _ in plain(self.evaluator.evaluate(frame, base)):
                     if isinstance(value, ClassReference):
@@ -124,7 +123,7 @@ class Classes:
     def constructors(self, cls: ClassReference) -> Iterator[FunctionReference]:
         """The methods of the project that run when the class is called."""
         for name in ("__new__", "__init__", "__post_init__", "model_post_init"):
-            for method, _ in plain(self._from_lineage(Instance(cls), cls, name, self.lineage(cls))):
+            for method, _ in plain(self._from_lineage(Instance(cls), name, self.lineage(cls))):
                 if isinstance(method, FunctionReference):
                     yield method
 
@@ -136,16 +135,15 @@ class Classes:
         return self.evaluator.remembered(key, lambda: self._attribute(value, name))
 
     def _attribute(self, value: Instance | ClassReference | Super, name: str) -> Values:
-        name = name.lstrip("_") if name.startswith("__") and not name.endswith("__") else name
         match value:
             case Super(cls, receiver):
                 lineage = self.lineage(_class_of(receiver) or cls)
                 after = lineage[lineage.index(cls) + 1 :] if cls in lineage else self.lineage(cls)[1:]
-                return self._from_lineage(receiver, cls, name, after)
+                return self._from_lineage(receiver, name, after)
             case ClassReference():
-                return self._from_lineage(value, value, name, self.lineage(value))
+                return self._from_lineage(value, name, self.lineage(value))
             case Instance(cls, exact):
-                found = self._from_lineage(value, cls, name, self.lineage(cls))
+                found = self._from_lineage(value, name, self.lineage(cls))
                 if not exact:
                     found = self._with_overrides(cls, name, found)
                 return found
@@ -154,7 +152,7 @@ class Classes:
     def _with_overrides(self, cls: ClassReference, name: str, found: Values) -> Values:
         """Add what subclasses put in place of an attribute; a stub gives way to them."""
         own = [
-            self._from_lineage(Instance(child), child, name, (child,))
+            self._from_lineage(Instance(child), name, (child,))
             for child in dict.fromkeys(self.subclasses(cls))
         ]
         overrides = union(own)
@@ -178,11 +176,11 @@ class Classes:
             for number, facts in enumerate(module.facts.classes):
                 other = ClassReference(module.path, number)
                 if other != cls and wanted and wanted <= set(facts.methods):
-                    found.append(self._from_lineage(Instance(other), other, name, (other,)))
+                    found.append(self._from_lineage(Instance(other), name, (other,)))
         return union(found)
 
     def _from_lineage(
-        self, receiver: Value, cls: ClassReference, name: str, lineage: tuple[ClassReference | External, ...]
+        self, receiver: Value, name: str, lineage: tuple[ClassReference | External, ...]
     ) -> Values:
         assigned: list[Values] = []
         for base in lineage:
@@ -208,9 +206,9 @@ class Classes:
         function = module.function(number)
         kinds = _decorators(function)
         if kinds & PROPERTIES or any(kind.endswith("_property") for kind in kinds):
-            frame = Frame(cls.module, number, receiver=receiver)
+            frame = self.evaluator.frames(cls.module, number, receiver=receiver)
             return self.evaluator.calls.returns(frame) if isinstance(receiver, Instance) else ()
-        values = self.evaluator.decorated(Frame(cls.module, facts.parent), number)
+        values = self.evaluator.decorated(self.evaluator.frames(cls.module, facts.parent), number)
         return tuple(self._bind(value, receiver, function, kinds) for value in values)
 
     def _bind(self, value: Value, receiver: Value, function: FunctionFacts, kinds: frozenset[str]) -> Value:
@@ -227,7 +225,7 @@ class Classes:
     def _assigned(self, cls: ClassReference, name: str) -> Iterator[Values]:
         """What `self.name = ...` in the class's methods and `name = ...` in its body give."""
         module = self.evaluator.module(cls.module)
-        body = Frame(cls.module, self.facts(cls).parent)
+        body = self.evaluator.frames(cls.module, self.facts(cls).parent)
         for binding in self.facts(cls).bindings:
             if isinstance(binding.target, Name) and binding.target.id == name:
                 found = self.evaluator.evaluate(body, binding.value)
@@ -284,6 +282,3 @@ def _class_of(value: Value) -> ClassReference | None:
 
 def _decorators(function: FunctionFacts) -> frozenset[str]:
     return frozenset(dotted(decorator) for decorator in function.decorators)
-
-
-__all__ = ["Classes", "Constant", "ModuleReference"]

@@ -41,6 +41,7 @@ from servelint.code.values import (
     External,
     ExternalObject,
     Frame,
+    Frames,
     FunctionReference,
     Guess,
     Instance,
@@ -60,14 +61,20 @@ from servelint.code.values import (
 from servelint.knowledge import Catalogue
 
 # How deep names, calls and attributes are followed before the answer is "unknown".
-MAXIMUM_DEPTH = 70
+MAXIMUM_DEPTH = 50
+MAXIMUM_NESTING = 150
 UNIONS = frozenset({"Optional", "Union"})
 CONTAINERS = frozenset(
-    "list List set Set frozenset FrozenSet tuple Tuple Sequence Iterable Iterator Collection MutableSequence"
-    " Generator AsyncGenerator AsyncIterator AsyncIterable deque Deque".split()
+    {"list", "List", "set", "Set", "frozenset", "FrozenSet", "tuple", "Tuple", "deque", "Deque", "Collection"}
+    | {"Sequence", "MutableSequence", "Iterable", "Iterator", "AsyncIterable", "AsyncIterator"}
+    | {"Generator", "AsyncGenerator"}
 )
-MAPPINGS = frozenset("dict Dict Mapping MutableMapping defaultdict DefaultDict OrderedDict".split())
-TRANSPARENT = frozenset("ClassVar Final Required NotRequired ReadOnly Awaitable ContextVar".split())
+MAPPINGS = frozenset(
+    {"dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "DefaultDict", "OrderedDict"}
+)
+TRANSPARENT = frozenset(
+    {"ClassVar", "Final", "Required", "NotRequired", "ReadOnly", "Awaitable", "ContextVar"}
+)
 
 
 class Evaluator:
@@ -77,30 +84,49 @@ class Evaluator:
         self.project = project
         self.catalogue = catalogue
         self.frameworks = frameworks
+        self.frames = Frames()
         self.classes = Classes(self)
         self.calls = Calls(self)
         self._known: dict[Hashable, Values] = {}
         self._active: dict[Hashable, int] = {}
-        self._lowest = MAXIMUM_DEPTH + 1
+        self._lowest = MAXIMUM_DEPTH
+        self._provisional: dict[Hashable, tuple[Values, int]] = {}
+        self._provisional_keys: list[Hashable] = []
+        self._nesting = 0
 
     def remembered(self, key: Hashable, compute: Callable[[], Values]) -> Values:
-        """`compute()`, once a key. A question that leads back to itself is answered with nothing."""
+        """`compute()`, once a key. A question that leads back to itself is answered with nothing.
+
+        An answer that was cut short in that way holds until the question that it was cut short by is
+        answered, and is then forgotten: asked again, it will be whole.
+        """
         if key in self._known:
             return self._known[key]
+        if key in self._provisional:
+            found, lowest = self._provisional[key]
+            self._lowest = min(self._lowest, lowest)
+            return found
         if key in self._active:
             self._lowest = min(self._lowest, self._active[key])
             return ()
         depth = len(self._active)
         if depth >= MAXIMUM_DEPTH:
-            self._lowest = 0
             return ()
+        outer, self._lowest = self._lowest, MAXIMUM_DEPTH
+        first = len(self._provisional_keys)
         self._active[key] = depth
         found = compute()
         del self._active[key]
-        # An answer that was cut short by a question further out is not the whole answer to this one.
         if self._lowest >= depth:
             self._known[key] = found
-            self._lowest = MAXIMUM_DEPTH + 1
+            for cut_short in self._provisional_keys[first:]:
+                del self._provisional[cut_short]
+            del self._provisional_keys[first:]
+            self._lowest = MAXIMUM_DEPTH
+        else:
+            self._provisional[key] = (found, self._lowest)
+            self._provisional_keys.append(key)
+        self._lowest = min(self._lowest, outer)
         return found
 
     def module(self, path: str) -> Module:
@@ -118,13 +144,22 @@ class Evaluator:
 
     def evaluate(self, frame: Frame, expression: Expression | None) -> Values:
         """What the expression may be in the frame."""
+        if self._nesting >= MAXIMUM_NESTING:
+            return ()
+        self._nesting += 1
+        found = self._evaluate(frame, expression)
+        self._nesting -= 1
+        return found
+
+    def _evaluate(self, frame: Frame, expression: Expression | None) -> Values:
         match expression:
             case Name(id):
                 return self.name(frame, id)
             case Attribute(value, name):
                 return self.attributes(self.evaluate(frame, value), name)
             case Call():
-                return self.calls.result(frame, expression)
+                key = ("call", frame, expression.position)
+                return self.remembered(key, lambda: self.calls.result(frame, expression))
             case Subscript(value, key):
                 return self.item(frame, value, key)
             case Choice(options):
@@ -150,7 +185,7 @@ class Evaluator:
     def frame(self, module: Module, function: int) -> Frame:
         """The frame of a function of which nothing is known but where it stands."""
         parent = module.function(function).parent
-        return Frame(module.path, function, parent=self.frame(module, parent) if parent else None)
+        return self.frames(module.path, function, parent=self.frame(module, parent) if parent else None)
 
     # -- names -----------------------------------------------------------------------------------
 
@@ -167,7 +202,7 @@ class Evaluator:
         if found:
             return union(found)
         outer = frame.parent or (
-            self.frame(module, function.parent) if function.parent else Frame(frame.module, 0)
+            self.frame(module, function.parent) if function.parent else self.frames(frame.module, 0)
         )
         return self.name(outer, name)
 
@@ -203,7 +238,7 @@ class Evaluator:
         return self.remembered(("member", module.path, name), lambda: self._member(module, name))
 
     def _member(self, module: Module, name: str) -> Values:
-        body, frame = module.facts.body, Frame(module.path, 0)
+        body, frame = module.facts.body, self.frames(module.path, 0)
         found: list[Values] = []
         if name in body.names:
             found.append(self.evaluate(frame, body.names[name]))
@@ -248,11 +283,11 @@ class Evaluator:
     # -- parameters ------------------------------------------------------------------------------
 
     def parameter(self, frame: Frame, function: FunctionFacts, parameter: Parameter) -> Values:
-        """What a parameter may be: what this call passes, else its annotation, default, or any call's argument."""
+        """What a parameter may be: what is passed here, else its annotation, its default, any call's argument."""
         passed = frame.argument(parameter.name)
         if passed:
             return passed
-        here = Frame(frame.module, frame.function, parent=frame.parent)
+        here = self.frames(frame.module, frame.function, parent=frame.parent)
         if parameter is function.parameters[0] and function.owner is not None:
             own = self.classes.own(frame, function)
             if own:
@@ -330,6 +365,11 @@ class Evaluator:
 
     def item(self, frame: Frame, container: Expression, key: Expression) -> Values:
         """What `container[key]` may be."""
+        # Both are parts of a file's facts, which live as long as the evaluation: their identity will do.
+        asked = ("item of", frame, id(container), id(key))
+        return self.remembered(asked, lambda: self._item(frame, container, key))
+
+    def _item(self, frame: Frame, container: Expression, key: Expression) -> Values:
         match container, key:
             case Element(Call(Attribute(base, "items"), _, _, _)), Constant(1):
                 return self.elements(frame, base)
@@ -342,6 +382,10 @@ class Evaluator:
 
     def elements(self, frame: Frame, container: Expression) -> Values:
         """What iterating the container gives."""
+        asked = ("elements of", frame, id(container))
+        return self.remembered(asked, lambda: self._elements(frame, container))
+
+    def _elements(self, frame: Frame, container: Expression) -> Values:
         match container:
             case Call(Attribute(base, "values" | "copy"), _, _, _):
                 return self.elements(frame, base)
@@ -353,7 +397,8 @@ class Evaluator:
             case Guess(inner):
                 return guessed(self._item_of(frame, inner, key))
             case Literal(made, expression):
-                return self._literal_item(made, expression, key)
+                asked = ("item", made, id(expression), key)
+                return self.remembered(asked, lambda: self._literal_item(made, expression, key))
             case LibraryObject(type_name):
                 held = self.catalogue.items(type_name)
                 return (LibraryObject(held),) if held else ()

@@ -48,7 +48,7 @@ class Evidence:
             return Role.INFERENCE
         if method in self.loads and words & self.called:
             return Role.LOAD
-        if self._is(self.called, call.function) and not call.function == receiver:
+        if self._is(self.called, call.function):
             return Role.INFERENCE
         return self._of_given(method, call)
 
@@ -88,10 +88,13 @@ def load() -> Evidence:
     data = evidence_data()
     return Evidence(
         unmistakable={
-            method: Role(role) for role, methods in data.table("unmistakable").items() for method in _list(methods)
+            method: Role(role)
+            for role, methods in data.table("unmistakable").items()
+            for method in _list(methods)
         },
         receivers=tuple(
-            (frozenset(item.names("words")), frozenset(item.names("methods"))) for item in data.tables("receivers")
+            (frozenset(item.names("words")), frozenset(item.names("methods")))
+            for item in data.tables("receivers")
         ),
         called=frozenset(data.names("called")),
         none_first=frozenset(data.names("none-first")),

@@ -14,28 +14,77 @@ from typing import TypeAlias
 from servelint.code.facts import Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """The body of one function, seen from one call: what its parameters are there.
 
     `arguments` holds only parameters about which something is known. `parent` is the frame in which a
-    nested function was made.
+    nested function was made. Frames are made by `Frames`, once each, and compared by identity.
     """
 
     module: str
     function: int
-    arguments: tuple[tuple[str, Values], ...] = ()
-    parent: Frame | None = None
-    receiver: Value | None = None
+    arguments: tuple[tuple[str, Values], ...]
+    parent: Frame | None
+    receiver: Value | None
+    level: int
 
     def argument(self, name: str) -> Values:
         """What the call passed for the parameter `name`; empty where nothing is known."""
         return next((values for key, values in self.arguments if key == name), ())
 
-    @property
-    def depth(self) -> int:
-        """How many frames enclose this one lexically."""
-        return 1 + self.parent.depth if self.parent else 0
+
+class Frames:
+    """Makes frames, the same object for the same content.
+
+    Calls that pass what other calls made, and functions that are entered in very many ways, are followed
+    so far and no further: then the arguments are forgotten.
+    """
+
+    MAXIMUM_LEVEL = 4
+    MAXIMUM_WAYS = 24
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[object, ...], Frame] = {}
+        self._ways: dict[tuple[str, int], int] = {}
+
+    def __call__(
+        self,
+        module: str,
+        function: int,
+        arguments: tuple[tuple[str, Values], ...] = (),
+        parent: Frame | None = None,
+        receiver: Value | None = None,
+    ) -> Frame:
+        """The frame with this content."""
+        key = (module, function, arguments, parent, receiver)
+        frame = self._made.get(key)
+        if frame is not None:
+            return frame
+        level = 1 + max((_level(value) for _, values in arguments for value in values), default=-1)
+        ways = self._ways.get((module, function), 0)
+        if arguments and (level > self.MAXIMUM_LEVEL or ways >= self.MAXIMUM_WAYS):
+            frame = self(module, function, (), parent, receiver)
+        else:
+            frame = Frame(module, function, arguments, parent, receiver, level)
+            self._ways[module, function] = ways + bool(arguments)
+        self._made[key] = frame
+        return frame
+
+
+def _level(value: Value) -> int:
+    match value:
+        case Literal(frame, _):
+            return frame.level
+        case FunctionReference(_, _, receiver, frame):
+            return max(frame.level if frame else 0, _level(receiver) if receiver else 0)
+        case Generator(function, frame):
+            return max(frame.level if frame else 0, _level(function))
+        case Partial(function, arguments, _):
+            return 1 + max(_level(function), *(_level(v) for values in arguments for v in values), 0)
+        case Pending(function) | Offloaded(function) | Guess(function):
+            return _level(function)
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +239,18 @@ Value: TypeAlias = (
 Values: TypeAlias = tuple[Value, ...]
 
 
+MAXIMUM_VALUES = 24
+
+
 def union(groups: Iterable[Values]) -> Values:
-    """All values of the groups, each once, in order."""
-    return tuple(dict.fromkeys(value for group in groups for value in group))
+    """The values of the groups, each once, in order; of very many, the first."""
+    found: dict[Value, None] = {}
+    for group in groups:
+        for value in group:
+            found[value] = None
+        if len(found) >= MAXIMUM_VALUES:
+            break
+    return tuple(found)
 
 
 def guessed(values: Values) -> Values:

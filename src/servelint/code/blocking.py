@@ -1,0 +1,374 @@
+"""Whether a call blocks the thread that makes it, and the way from the call to the library.
+
+A call is judged by what it may call. A function of the project blocks when its body makes a blocking
+call; the answer is worked out once for each way in which the function is entered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from servelint.code import evidence
+from servelint.code.calls import argument, role_in_call
+from servelint.code.evaluate import Evaluator
+from servelint.code.facts import (
+    Attribute,
+    Call,
+    Expression,
+    FunctionFacts,
+    Iteration,
+    Name,
+    Position,
+    Site,
+    dotted,
+)
+from servelint.code.reach import Reach
+from servelint.code.values import (
+    ClassReference,
+    External,
+    ExternalObject,
+    Frame,
+    FunctionReference,
+    Generator,
+    Instance,
+    LazyResult,
+    LibraryMethod,
+    LibraryObject,
+    Offloaded,
+    Partial,
+    Value,
+    Values,
+    plain,
+)
+from servelint.finding import Confidence
+from servelint.knowledge import Entry, NameIndex, Role
+
+MAXIMUM_HOPS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One call on the way: the file and position of the call, and what it calls."""
+
+    path: str
+    position: Position
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """A blocking call: the way to it (the call itself first), what it ends in, and how sure that is."""
+
+    role: Role
+    library: str
+    sink: str
+    confidence: Confidence
+    hops: tuple[Hop, ...]
+    thread_safe: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What calling one value does: `blocking`, or known to be harmless, or neither (not known)."""
+
+    blocking: Blocking | None = None
+    harmless: bool = False
+
+
+HARMLESS = Outcome(harmless=True)
+UNKNOWN = Outcome()
+
+
+class Judge:
+    """Judges the calls of one project."""
+
+    def __init__(self, evaluator: Evaluator, reach: Reach, own_calls: Iterable[str] = ()) -> None:
+        self.evaluator = evaluator
+        self.catalogue = evaluator.catalogue
+        self.frameworks = evaluator.frameworks
+        self.reach = reach
+        self.evidence = evidence.load()
+        self.own_calls: NameIndex[str] = NameIndex((name, name) for name in own_calls)
+        self._summaries: dict[Frame, Blocking | None] = {}
+        self._active: set[Frame] = set()
+
+    # -- sites -----------------------------------------------------------------------------------
+
+    def site(self, frame: Frame, site: Site) -> Blocking | None:
+        """The blocking that the call at the site does on its own thread, if any."""
+        if site.use in ("await", "async"):
+            return None
+        found = self.call(frame, site.call, site)
+        if found is None and site.use == "iterate":
+            found = self._consumed(
+                frame, self.evaluator.evaluate(frame, site.call), site.call.position, site.call
+            )
+        return found
+
+    def iteration(self, frame: Frame, iteration: Iteration) -> Blocking | None:
+        """The blocking that iterating a variable does: the variable holds a lazy result."""
+        if isinstance(iteration.iterable, Call):
+            return None  # judged as a call site
+        values = self.evaluator.evaluate(frame, iteration.iterable)
+        return self._consumed(frame, values, iteration.position, iteration.iterable)
+
+    def call(self, frame: Frame, call: Call, site: Site | None = None) -> Blocking | None:
+        """The blocking that a call does; `site` tells whether its result is awaited."""
+        values = self.evaluator.calls.callees(frame, call)
+        outcomes: list[tuple[Outcome, bool]] = []
+        for value, certain in plain(values):
+            outcomes.append((self.outcome(value, frame, call), certain))
+        found = [
+            outcome.blocking if certain else _less_sure(outcome.blocking)
+            for outcome, certain in outcomes
+            if outcome.blocking is not None
+        ]
+        if found:
+            harmless = any(outcome.harmless for outcome, _ in outcomes)
+            best = min(found, key=_preference)
+            return _less_sure(best) if harmless else best
+        if any(outcome.harmless for outcome, _ in outcomes):
+            return None
+        return self._by_name(frame, call, values, site)
+
+    # -- values ----------------------------------------------------------------------------------
+
+    def outcome(self, value: Value, frame: Frame, call: Call) -> Outcome:
+        """What calling the value does."""
+        match value:
+            case FunctionReference():
+                return self._of_function(value, frame, call)
+            case ClassReference():
+                return self._of_class(value, frame, call)
+            case Instance():
+                return self._of_instance(value, frame, call)
+            case LibraryObject(type_name):
+                return self._of_method(LibraryMethod(type_name, "__call__"), frame, call)
+            case LibraryMethod():
+                return self._of_method(value, frame, call)
+            case External(name):
+                return self._of_external(name, frame, call)
+            case Partial(FunctionReference() as function, arguments, keywords):
+                entered = self.evaluator.calls.enter(function, frame, call, arguments, keywords)
+                return self._of_frame(function, entered, frame, call)
+            case Partial(function, _, _):
+                return self.outcome(function, frame, call)
+            case Offloaded():
+                return HARMLESS
+        return UNKNOWN
+
+    def _of_function(self, function: FunctionReference, frame: Frame, call: Call) -> Outcome:
+        return self._of_frame(function, self.evaluator.calls.enter(function, frame, call), frame, call)
+
+    def _of_frame(self, function: FunctionReference, entered: Frame, frame: Frame, call: Call) -> Outcome:
+        facts = self.evaluator.facts(function)
+        if facts.is_async or facts.is_generator:
+            return HARMLESS
+        if facts.stub:
+            return UNKNOWN
+        inner = self.summary(entered)
+        if inner is None:
+            return HARMLESS
+        return Outcome(self._through(frame, call.position, call.function, inner))
+
+    def _of_class(self, cls: ClassReference, frame: Frame, call: Call) -> Outcome:
+        for constructor in self.evaluator.classes.constructors(cls):
+            outcome = self._of_function(constructor, frame, call)
+            if outcome.blocking is not None:
+                return outcome
+        for type_name in self.evaluator.classes.library_types(cls):
+            construct = self.catalogue.types[type_name].construct
+            if construct is not None and construct.role.blocks:
+                return self._of_entry(construct, type_name, frame, call)
+        return HARMLESS
+
+    def _of_instance(self, instance: Instance, frame: Frame, call: Call) -> Outcome:
+        for value in self.evaluator.classes.attribute(instance, "__call__"):
+            if not isinstance(value, LibraryMethod):
+                return self.outcome(value, frame, call)
+            through = self._overridden(instance, value, frame, call)
+            if through is not None:
+                return through
+            return self._of_method(value, frame, call)
+        return UNKNOWN
+
+    def _overridden(
+        self, instance: Instance, method: LibraryMethod, frame: Frame, call: Call
+    ) -> Outcome | None:
+        """A library method that runs a method of the project's subclass: `model(x)` runs `forward`."""
+        for known in self.catalogue.lineage(method.type):
+            for overridden, caller in known.override_means.items():
+                if caller != method.method:
+                    continue
+                for value in self.evaluator.classes.attribute(instance, overridden):
+                    if isinstance(value, FunctionReference):
+                        outcome = self._of_function(value, frame, call)
+                        if outcome.blocking is not None:
+                            return outcome
+        return None
+
+    def _of_method(self, method: LibraryMethod, frame: Frame, call: Call) -> Outcome:
+        entry = self.catalogue.method(method.type, method.method)
+        if entry is None:
+            return HARMLESS
+        return self._of_entry(entry, method.type, frame, call)
+
+    def _of_external(self, name: str, frame: Frame, call: Call) -> Outcome:
+        if self.own_calls.find(name):
+            return Outcome(self._sink(Role.INFERENCE, "", name, frame, call))
+        last = name.rpartition(".")[2]
+        if self.frameworks.offload.find(name, last) or self.frameworks.on_loop.find(name, last):
+            return HARMLESS
+        runs = self.frameworks.runs.find(name)
+        if runs is not None:
+            return self._running(argument(call, runs.position, runs.keyword), frame, call)
+        if self.frameworks.consumes.find(name):
+            return self._consuming(frame, call)
+        return self._of_library(name, frame, call)
+
+    def _of_library(self, name: str, frame: Frame, call: Call) -> Outcome:
+        entry = self.catalogue.functions.find(name)
+        if entry is not None:
+            return self._of_entry(entry, "", frame, call)
+        known = self.catalogue.classes.find(name)
+        if known is not None:
+            if known.construct is None:
+                return HARMLESS
+            return self._of_entry(known.construct, known.name, frame, call)
+        head = name.rpartition(".")[0]
+        owner = self.catalogue.classes.find(head) if head else None
+        if owner is not None:
+            return self._of_method(LibraryMethod(owner.name, name.rpartition(".")[2]), frame, call)
+        return HARMLESS if name.startswith("builtins.") else UNKNOWN
+
+    def _of_entry(self, entry: Entry, type_name: str, frame: Frame, call: Call) -> Outcome:
+        role = role_in_call(entry, call)
+        if not role.blocks:
+            return HARMLESS
+        name = f"{type_name}.{entry.name}" if type_name and "." not in entry.name else entry.name
+        return Outcome(self._sink(role, entry.library, name, frame, call))
+
+    def _running(self, function: Expression | None, frame: Frame, call: Call) -> Outcome:
+        """A call that calls its argument at once: `list(map(model.predict, batches))`."""
+        if function is None:
+            return HARMLESS
+        inner = Call(function, (), (), call.position)
+        found = [
+            self.outcome(value, frame, inner) for value, _ in plain(self.evaluator.evaluate(frame, function))
+        ]
+        return next((outcome for outcome in found if outcome.blocking is not None), HARMLESS)
+
+    def _consuming(self, frame: Frame, call: Call) -> Outcome:
+        for value in call.arguments:
+            found = self._consumed(frame, self.evaluator.evaluate(frame, value), call.position, call.function)
+            if found is not None:
+                return Outcome(found)
+        return HARMLESS
+
+    def _consumed(
+        self, frame: Frame, values: Values, position: Position, what: Expression
+    ) -> Blocking | None:
+        """The blocking that iterating the values does on the thread that iterates."""
+        for value, certain in plain(values):
+            found: Blocking | None = None
+            match value:
+                case Generator(function, entered) if not self.evaluator.facts(function).is_async:
+                    inner = self.summary(entered or self.evaluator.frames(function.module, function.function))
+                    found = self._through(frame, position, what, inner) if inner is not None else None
+                case LazyResult(name, library):
+                    hop = Hop(frame.module, position, f"iterating {dotted(what)} runs {name} ({library})")
+                    found = self._blocking(Role.INFERENCE, library, name, (hop,))
+            if found is not None:
+                return found if certain else _less_sure(found)
+        return None
+
+    # -- functions -------------------------------------------------------------------------------
+
+    def summary(self, frame: Frame) -> Blocking | None:
+        """The worst blocking that running the body of the frame's function does, if any."""
+        if frame in self._summaries:
+            return self._summaries[frame]
+        if frame in self._active or len(self._active) >= MAXIMUM_HOPS:
+            return None
+        self._active.add(frame)
+        found = min(self._in_body(frame, self.evaluator.facts(frame)), key=_preference, default=None)
+        self._active.discard(frame)
+        if not self._active or found is not None:
+            self._summaries[frame] = found
+        return found
+
+    def _in_body(self, frame: Frame, facts: FunctionFacts) -> Iterator[Blocking]:
+        for site in facts.sites:
+            found = self.site(frame, site)
+            if found is not None:
+                yield found
+        for iteration in facts.iterations:
+            found = self.iteration(frame, iteration)
+            if found is not None:
+                yield found
+
+    # -- evidence by name ------------------------------------------------------------------------
+
+    def _by_name(self, frame: Frame, call: Call, values: Values, site: Site | None) -> Blocking | None:
+        if site is not None and self._is_awaited_later(frame, site):
+            return None
+        if any(not isinstance(value, External | ExternalObject) for value, _ in plain(values)):
+            return None
+        if self._is_elsewhere(frame, call):
+            return None
+        role = self.evidence.role_of(call)
+        if role is None or not self.reach.has_models(frame.module):
+            return None
+        text = f"{dotted(call.function)} looks like {role.value} by its name"
+        hop = Hop(frame.module, call.position, text)
+        return Blocking(role, "", dotted(call.function), Confidence.MEDIUM, (hop,))
+
+    def _is_awaited_later(self, frame: Frame, site: Site) -> bool:
+        """Whether the result is handed to something that awaits it: the callee is no plain function."""
+        if site.name and site.name in self.evaluator.facts(frame).awaited:
+            return True
+        if site.receiver is None:
+            return False
+        values = self.evaluator.evaluate(frame, site.receiver)
+        return any(isinstance(v, External) and self.frameworks.awaits.find(v.name) for v, _ in plain(values))
+
+    def _is_elsewhere(self, frame: Frame, call: Call) -> bool:
+        """Whether the receiver is known, and known to be no model: text, a number, a framework's object."""
+        if not isinstance(call.function, Attribute | Name):
+            return False
+        base = call.function.value if isinstance(call.function, Attribute) else call.function
+        for value, _ in plain(self.evaluator.evaluate(frame, base)):
+            match value:
+                case External(name) | ExternalObject(name):
+                    if self.reach.is_ordinary(name):
+                        return True
+                case _:
+                    return True
+        return False
+
+    # -- making --------------------------------------------------------------------------------
+
+    def _sink(self, role: Role, library: str, name: str, frame: Frame, call: Call) -> Blocking:
+        shown = f" ({library})" if library else ""
+        hop = Hop(frame.module, call.position, f"{dotted(call.function)} is {name}{shown}")
+        return self._blocking(role, library, name, (hop,))
+
+    def _blocking(self, role: Role, library: str, name: str, hops: tuple[Hop, ...]) -> Blocking:
+        known = self.catalogue.libraries.get(library)
+        safe = {"yes": True, "no": False}.get(known.thread_safe.verdict) if known else None
+        return Blocking(role, library, name, Confidence.HIGH, hops, safe)
+
+    def _through(self, frame: Frame, position: Position, what: Expression, inner: Blocking) -> Blocking:
+        hop = Hop(frame.module, position, f"calls {dotted(what)}")
+        return replace(inner, hops=(hop, *inner.hops))
+
+
+def _less_sure(blocking: Blocking | None) -> Blocking | None:
+    return None if blocking is None else replace(blocking, confidence=Confidence.MEDIUM)
+
+
+def _preference(blocking: Blocking | None) -> tuple[int, int, int]:
+    """Surest first, inference before loads, the shortest way before longer ones."""
+    assert blocking is not None
+    return (-blocking.confidence.rank, blocking.role is Role.LOAD, len(blocking.hops))

@@ -1,0 +1,265 @@
+"""Which functions run on the event loop while the service serves."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from servelint.code import evidence
+from servelint.code.calls import argument
+from servelint.code.evaluate import Evaluator
+from servelint.code.facts import Call, Constant, Expression, FunctionFacts, Site
+from servelint.code.project import Module, last_name
+from servelint.code.values import ClassReference, External, Frame, FunctionReference, Instance, plain
+from servelint.knowledge import EntryPoint, NameIndex, Phase, SyncRuns
+
+TEST_FOLDERS = re.compile(r"(?:^|/)(?:tests?|testing)/")
+TEST_FILE = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_tests?)\.py$")
+TEST_LIBRARIES = frozenset({"pytest", "unittest"})
+# Calls that start a coroutine beside the caller: it then runs while the service serves.
+BACKGROUND = frozenset(
+    {"create_task", "ensure_future", "start_soon", "add_task", "spawn", "create_background_task"}
+)
+
+
+class Where(Enum):
+    """Where and when a function runs."""
+
+    LOOP = "loop"
+    STARTUP = "startup"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBound:
+    """A function whose body runs on the event-loop thread while serving."""
+
+    module: Module
+    index: int
+    role: str
+    framework: str
+
+    @property
+    def facts(self) -> FunctionFacts:
+        """The function's facts."""
+        return self.module.function(self.index)
+
+
+class Loop:
+    """Finds the loop-bound functions of a project."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        loop_bound: tuple[str, ...] = (),
+        startup: tuple[str, ...] = (),
+    ) -> None:
+        self.evaluator = evaluator
+        self.project = evaluator.project
+        self.frameworks = evaluator.frameworks
+        self.startup_words = evidence.load().startup
+        self._own_loop: NameIndex[str] = NameIndex((name, name) for name in loop_bound)
+        self._own_startup: NameIndex[str] = NameIndex((name, name) for name in startup)
+        self._points: dict[tuple[str, int], list[EntryPoint]] | None = None
+        self._phases: dict[tuple[str, int], Where | None] = {}
+        self._argument_names = frozenset(self.frameworks.arguments.last_names())
+
+    def functions(self) -> Iterator[LoopBound]:
+        """The loop-bound functions, in the order of files and lines."""
+        for module in self.project.modules():
+            if is_test(module, self.project.root):
+                continue
+            for index, function in enumerate(module.facts.functions):
+                if index and self.where(module, index, function) is Where.LOOP:
+                    role, framework = self.role(module, index, function)
+                    yield LoopBound(module, index, role, framework)
+
+    def where(self, module: Module, index: int, function: FunctionFacts) -> Where:
+        """Where and when the function runs; sync functions run where their callers do (`ELSEWHERE`)."""
+        name = f"{_module_name(module, self.project.root)}.{function.qualname}"
+        if self._own_startup.find(name):
+            return Where.STARTUP
+        if self._own_loop.find(name):
+            return Where.LOOP
+        points = self.points(module, index)
+        if any(point.phase is Phase.STARTUP for point in points):
+            return Where.STARTUP
+        if function.is_async:
+            if any(point.sync is SyncRuns.PROCESS for point in points):
+                return Where.ELSEWHERE
+            return self.phase(module, index)
+        return Where.LOOP if any(point.sync is SyncRuns.LOOP for point in points) else Where.ELSEWHERE
+
+    def role(self, module: Module, index: int, function: FunctionFacts) -> tuple[str, str]:
+        """What the function is to its framework, and the framework; `coroutine` where none is known."""
+        for point in self.points(module, index):
+            return point.role, point.framework
+        return ("coroutine" if function.is_async else "callback"), ""
+
+    # -- phases of coroutines --------------------------------------------------------------------
+
+    def phase(self, module: Module, index: int) -> Where:
+        """Whether a coroutine function runs at start-up only, judged by who calls it."""
+        key = (module.path, index)
+        if key not in self._phases:
+            self._phases[key] = None
+            self._phases[key] = self._phase(module, index)
+        return self._phases[key] or Where.LOOP
+
+    def _phase(self, module: Module, index: int) -> Where:
+        function = module.function(index)
+        if any(point.phase is Phase.SERVING for point in self.points(module, index)):
+            return Where.LOOP
+        callers = list(self._callers(module, index))
+        if callers:
+            return Where.STARTUP if all(where is not Where.LOOP for where in callers) else Where.LOOP
+        return Where.STARTUP if function.name.lstrip("_") in self.startup_words else Where.LOOP
+
+    def _callers(self, module: Module, index: int) -> Iterator[Where]:
+        frame = self.evaluator.frame(module, index)
+        for caller, call in self.evaluator.calls.call_sites(frame):
+            other = self.evaluator.module(caller.module)
+            if is_test(other, self.project.root) or (other.path, caller.function) == (module.path, index):
+                continue
+            site = next((s for s in other.function(caller.function).sites if s.call is call), None)
+            yield self._caller_phase(other, caller, site)
+
+    def _caller_phase(self, module: Module, caller: Frame, site: Site | None) -> Where:
+        if site is not None and site.receiver is not None:
+            if last_name(site.receiver) in BACKGROUND:
+                return Where.LOOP
+            for value, _ in plain(self.evaluator.evaluate(caller, site.receiver)):
+                if isinstance(value, External) and self.frameworks.runs_coroutine.find(value.name):
+                    return Where.STARTUP
+            if last_name(site.receiver) in ("run_until_complete", "run_coroutine"):
+                return Where.STARTUP
+        function = module.function(caller.function)
+        if not caller.function:
+            return Where.STARTUP
+        if self._phases.get((module.path, caller.function), Where.LOOP) is None:
+            return Where.STARTUP  # a cycle says nothing of its own
+        if function.is_async:
+            return self.where(module, caller.function, function)
+        return Where.LOOP
+
+    # -- entry points ----------------------------------------------------------------------------
+
+    def points(self, module: Module, index: int) -> list[EntryPoint]:
+        """How frameworks learn of the function."""
+        if self._points is None:
+            self._points = {}
+            for other in self.project.modules():
+                self._collect(other)
+        return self._points.get((module.path, index), [])
+
+    def _collect(self, module: Module) -> None:
+        assert self._points is not None
+        for index, function in enumerate(module.facts.functions):
+            frame = (
+                self.evaluator.frame(module, function.parent or 0)
+                if index
+                else self.evaluator.frames(module.path, 0)
+            )
+            for decorator in function.decorators:
+                for point in self._decorator_points(frame, decorator):
+                    self._points.setdefault((module.path, index), []).append(point)
+            for site in function.sites:
+                if last_name(site.call.function) in self._argument_names:
+                    self._collect_arguments(self.evaluator.frame(module, index), site.call)
+                self._collect_callbacks(module, index, site.call)
+        for number, cls in enumerate(module.facts.classes):
+            if cls.bases or cls.decorators:
+                self._collect_methods(module, number)
+
+    def _decorator_points(self, frame: Frame, decorator: Expression) -> Iterator[EntryPoint]:
+        call = decorator if isinstance(decorator, Call) else None
+        function = call.function if call is not None else decorator
+        for value, _ in plain(self.evaluator.evaluate(frame, function)):
+            if isinstance(value, External):
+                point = self.frameworks.decorators.find(value.name)
+                if point is not None and not point.methods:
+                    yield _adjusted(point, call)
+
+    def _collect_arguments(self, frame: Frame, call: Call) -> None:
+        for value, _ in plain(self.evaluator.calls.callees(frame, call)):
+            for point in (
+                self.frameworks.arguments.find(value.name) or () if isinstance(value, External) else ()
+            ):
+                given = argument(call, point.position, point.keyword)
+                if given is not None:
+                    self._register(frame, given, _adjusted(point, call))
+
+    def _collect_callbacks(self, module: Module, index: int, call: Call) -> None:
+        name = last_name(call.function)
+        entry = self.frameworks.on_loop.methods.get(name)
+        if entry is not None:
+            given = argument(call, entry.position, entry.keyword)
+            if given is not None:
+                self._register(self.evaluator.frame(module, index), given, _CALLBACK)
+
+    def _register(self, frame: Frame, given: Expression, point: EntryPoint) -> None:
+        assert self._points is not None
+        for value, _ in plain(self.evaluator.evaluate(frame, given)):
+            match value:
+                case FunctionReference(path, number):
+                    self._points.setdefault((path, number), []).append(point)
+                case Instance():
+                    for method in self.evaluator.classes.attribute(value, "__call__"):
+                        if isinstance(method, FunctionReference):
+                            self._points.setdefault((method.module, method.function), []).append(point)
+
+    def _collect_methods(self, module: Module, number: int) -> None:
+        assert self._points is not None
+        facts = module.facts.classes[number]
+        points: list[EntryPoint] = []
+        for base in self.evaluator.classes.lineage(ClassReference(module.path, number)):
+            if isinstance(base, External):
+                points += self.frameworks.subclasses.find(base.name) or ()
+        frame = self.evaluator.frames(module.path, facts.parent)
+        for decorator in facts.decorators:
+            function = decorator.function if isinstance(decorator, Call) else decorator
+            for value, _ in plain(self.evaluator.evaluate(frame, function)):
+                point = self.frameworks.decorators.find(value.name) if isinstance(value, External) else None
+                if point is not None and point.methods:
+                    points.append(point)
+        for point in points:
+            for name in point.methods:
+                if name in facts.methods:
+                    self._points.setdefault((module.path, facts.methods[name]), []).append(point)
+
+
+_CALLBACK = EntryPoint(
+    role="event-loop callback", sync=SyncRuns.LOOP, decorator="asyncio", framework="asyncio"
+)
+
+
+def _adjusted(point: EntryPoint, call: Call | None) -> EntryPoint:
+    """The entry point with what its keyword arguments say about where a plain `def` runs."""
+    constants = {k: v.value for k, v in call.keywords if isinstance(v, Constant)} if call is not None else {}
+    if any(constants.get(key) == value for key, value in point.thread_when.items()):
+        return replace(point, sync=SyncRuns.THREAD)
+    if any(constants.get(key) == value for key, value in point.loop_when.items()):
+        return replace(point, sync=SyncRuns.LOOP)
+    return point
+
+
+def is_test(module: Module, root: str) -> bool:
+    """Whether the file is a test: by its folder, or by its name and what is in it."""
+    relative = os.path.relpath(module.path, root).replace(os.sep, "/")
+    if TEST_FOLDERS.search(relative) or relative.endswith("conftest.py"):
+        return True
+    if not TEST_FILE.search(relative):
+        return False
+    functions = module.facts.functions
+    return any(f.name.startswith("test") for f in functions) or any(
+        item.module.partition(".")[0] in TEST_LIBRARIES for f in functions for item in f.imports
+    )
+
+
+def _module_name(module: Module, root: str) -> str:
+    relative = os.path.relpath(module.path, root)
+    stem = relative[: -len(".py")].removesuffix(f"{os.sep}__init__")
+    return stem.replace(os.sep, ".").removeprefix("src.")
