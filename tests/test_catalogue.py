@@ -287,6 +287,17 @@ def test_methods_have_their_role(class_name: str, method: str, role: Role) -> No
     assert method_role(class_name, method) == role
 
 
+@pytest.mark.parametrize("loader", ["clip.load", "open_clip.create_model_and_transforms"])
+def test_a_transform_loaded_beside_a_model_is_not_called_a_model(loader: str) -> None:
+    loaded = CATALOGUE.functions.find(loader)
+    assert loaded is not None
+    part = CATALOGUE.items(loaded.returns)
+    assert CATALOGUE.method(part, "__call__") is None
+    encode = CATALOGUE.method(part, "encode_image")
+    assert encode is not None
+    assert encode.role is Role.INFERENCE
+
+
 def test_chains_of_attributes_reach_the_method() -> None:
     def follow(class_name: str, *attributes: str) -> str:
         known: LibraryType | None = CATALOGUE.classes.find(class_name)
