@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import Project
 
 from servelint.config import load, option_names
+from servelint.lint import Report
 from servelint.reports import FORMATS
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +39,23 @@ def test_the_inputs_of_the_action_are_in_the_manual() -> None:
     assert not [name for name in action["inputs"] if f"| `{name}` |" not in manual]
 
 
-@pytest.mark.parametrize("page", ["ci.md", "editors.md", "configuration.md"])
+@pytest.mark.usefixtures("toy_engine")
+def test_the_examples_of_the_library_run(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write({"app/main.py": "async def a(m):\n    m.predict(1)\n", "deploy/Procfile": ""})
+    first, second = re.findall(r"```python\n(.*?)```", (DOCS / "library.md").read_text(), re.DOTALL)
+    with pytest.raises(SystemExit) as left:
+        exec(compile(first, "library.md", "exec"), {})
+    assert left.value.code == 1
+    assert capsys.readouterr().out.startswith(f"SRV101 {project.root}/app/main.py 2 ")
+    scope: dict[str, Report] = {}
+    exec(compile(second, "library.md", "exec"), scope)
+    assert len(scope["report"].findings) == 1
+    members = re.findall(r"^\| (`.*?`) \|", (DOCS / "library.md").read_text(), re.MULTILINE)
+    for name in re.findall(r"`(\w+)`", " ".join(members)):
+        assert hasattr(scope["report"], name)
+
+
+@pytest.mark.parametrize("page", ["ci.md", "editors.md", "configuration.md", "library.md"])
 def test_examples_parse(page: str) -> None:
     blocks = re.findall(r"```(\w+)\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
     assert blocks
