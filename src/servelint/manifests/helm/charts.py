@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +54,8 @@ class Chart:
     templates: tuple[Path, ...]
     libraries: list[Chart] = field(default_factory=list)
     extra_values: list[Path] = field(default_factory=list)
+    parent: Chart | None = None
+    _parsed: dict[Path, syntax.Template | None] = field(default_factory=dict)
 
     @property
     def values_path(self) -> Path | None:
@@ -74,19 +76,38 @@ class Chart:
 
     @cached_property
     def default_values(self) -> Value:
-        """The default values; empty where there are none."""
+        """The default values, with what the chart it is part of sets for it."""
         path = self.values_path
-        return from_node(_document(self.sources, path)) if path is not None else {}
+        own = from_node(_document(self.sources, path)) if path is not None else {}
+        if self.parent is None:
+            return own
+        above = self.parent.default_values or {}
+        shared = {"global": above["global"]} if above.get("global") else {}
+        return merged(merged(own or {}, shared), above.get(self.name) or {})
+
+    @property
+    def disabled(self) -> bool:
+        """Whether the chart it is part of leaves it out by default."""
+        about = self.parent.about if self.parent is not None else None
+        if self.parent is None or about is None:
+            return False
+        for dependency in about.mappings("dependencies"):
+            if dependency.text("name") == self.name and dependency.text("condition"):
+                value = self.parent.default_values
+                for key in dependency.text("condition").split(",")[0].split("."):
+                    value = value.get(key) if isinstance(value, dict) else None
+                return value is not None and not bare(value)
+        return False
 
     def parsed(self, path: Path) -> syntax.Template | None:
         """A template's tree, or None where it is none."""
-        source = self.sources.source(path)
-        if source is None:
-            return None
-        try:
-            return syntax.parse(Located.of(source))
-        except syntax.TemplateError:
-            return None
+        if path not in self._parsed:
+            source = self.sources.source(path)
+            try:
+                self._parsed[path] = syntax.parse(Located.of(source)) if source is not None else None
+            except syntax.TemplateError:
+                self._parsed[path] = None
+        return self._parsed[path]
 
     @cached_property
     def defines(self) -> dict[str, Sequence[syntax.Piece]]:
@@ -103,6 +124,8 @@ class Chart:
 
     def variants(self, *, servers: bool) -> Iterator[Variant]:
         """The chart with its default values, then with each further values file laid on them."""
+        if self.disabled:
+            return
         yield self.render(None, servers=servers)
         for path in self.extra_values:
             yield self.render(path, servers=servers)
@@ -111,7 +134,8 @@ class Chart:
         """The chart's documents; `servers` says that workloads are wanted whatever scales them."""
         overlay = from_node(_document(self.sources, extra)) if extra is not None else {}
         values = merged(_copied(self.default_values or {}), overlay or {})
-        paths = {str(path) for path in (self.values_path, extra) if path is not None}
+        above = self.parent.values_path if self.parent is not None else None
+        paths = {str(path) for path in (self.values_path, extra, above) if path is not None}
         engine = Engine(self.defines, self._root(values), frozenset(paths))
         rendered = [
             self._rendered(engine, path) for path in self.templates if self._wanted(path, servers=servers)
@@ -208,16 +232,24 @@ def _document(sources: Sources, path: Path) -> Node | None:
 def charts(sources: Sources) -> list[Chart]:
     """The charts of the project, each with its templates, the charts it depends on and its values files."""
     paths = sources.tree.manifests
-    folders = sorted({path.parent for path in paths if path.name == "Chart.yaml"})
-    templates: dict[Path, list[Path]] = {folder: [] for folder in folders}
+    folders = sorted(path.parent for path in paths if path.name == "Chart.yaml")
+    templates: dict[str, list[Path]] = {str(folder): [] for folder in folders}
     for path in paths:
-        if path.suffix in (*_YAML, ".tpl") and "templates" in path.parts:
-            owner = owner_of(path, templates)
-            if owner is not None and path.is_relative_to(owner / "templates"):
-                templates[owner].append(path)
-    found = [Chart(folder, sources, tuple(templates[folder])) for folder in folders]
+        if path.suffix in (*_YAML, ".tpl"):
+            folder = _chart_of(str(path), templates)
+            if folder is not None:
+                templates[folder].append(path)
+    found = [Chart(folder, sources, tuple(templates[str(folder)])) for folder in folders]
     _attach_libraries(found)
     return found
+
+
+def _chart_of(path: str, folders: Container[str]) -> str | None:
+    """The innermost chart that a file is a template of."""
+    end = path.rfind("/templates/")
+    while end >= 0 and path[:end] not in folders:
+        end = path.rfind("/templates/", 0, end)
+    return path[:end] if end >= 0 else None
 
 
 def owner_of(path: Path, folders: dict[Path, list[Path]]) -> Path | None:
@@ -226,19 +258,22 @@ def owner_of(path: Path, folders: dict[Path, list[Path]]) -> Path | None:
 
 
 def _attach_libraries(found: Sequence[Chart]) -> None:
+    """Tell charts what they are part of, and whose named templates they may use."""
     by_folder = {chart.folder: chart for chart in found}
     by_name: dict[str, Chart] = {}
     for chart in found:
         by_name.setdefault(chart.folder.name, chart)
+        if chart.folder.parent.name == "charts":
+            chart.parent = by_folder.get(chart.folder.parent.parent)
     for chart in found:
         data = chart.sources.data(chart.folder / "Chart.yaml")
-        nested = [other for folder, other in by_folder.items() if folder.parent == chart.folder / "charts"]
         named = [by_name[name] for name in _dependencies(data) if name in by_name]
-        chart.libraries = [
-            other
-            for other in dict.fromkeys((*nested, *named))
-            if other is not chart and chart not in other.libraries
-        ]
+        chart.libraries = [other for other in named if other is not chart and chart not in other.libraries]
+    for chart in found:
+        if chart.parent is not None and chart not in chart.parent.libraries:
+            chart.parent.libraries.append(chart)
+            if chart.parent in chart.libraries:
+                chart.libraries.remove(chart.parent)
 
 
 def _dependencies(data: bytes) -> list[str]:
