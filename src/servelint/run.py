@@ -64,17 +64,23 @@ def prepare(
 def _settings(folders: Sequence[Path], config_file: Path | None, isolated: bool) -> Config:
     common = Path(os.path.commonpath(folders))
     root, source = files.project_root(common, configured=not isolated)
-    if source is None and not (root / ".git").exists() and common not in folders:
-        # Nothing joins them but a folder that may be anything, a whole disk even.
-        projects = {files.project_root(folder, configured=not isolated)[0] for folder in folders}
-        if len(projects) > 1:
-            named = " and ".join(map(str, sorted(projects)))
+    if not _is_project(root, source):
+        found = [files.project_root(folder, configured=not isolated) for folder in folders]
+        projects = {item[0] for item in found if _is_project(*item)}
+        # Nothing joins the paths but a folder that may be anything, a whole disk even.
+        if projects or common == Path(common.anchor):
+            named = " and ".join(map(str, sorted(projects or set(folders))))
             raise config.ConfigError(
                 f"the paths belong to different projects, {named}; check them one by one"
             )
     if config_file is not None:
         return replace(config.load(config_file.absolute()), root=root)
     return config.load(source) if source is not None else Config(root)
+
+
+def _is_project(root: Path, source: Path | None) -> bool:
+    """Whether a root was found by what is in it, and is not merely the folder that was given."""
+    return source is not None or (root / ".git").exists()
 
 
 def check(paths: Sequence[str | os.PathLike[str]], settings: Config | None) -> lint.Report:
