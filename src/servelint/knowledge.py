@@ -175,7 +175,8 @@ class Framework:
     `on_loop` those that make the event loop call it later (`call_soon`), `injects` those whose result at
     run time is what their argument returns (`Depends`), `passes` those whose result is their argument,
     `awaits` those that take awaitables, `consumes` those that iterate their argument at once. `state` are
-    attributes that hold what a service shares. `types` maps other spellings of a class to the usual one.
+    attributes that hold what a service shares, `limits_threads` names of functions that bound native thread
+    pools. `types` maps other spellings of a class to the usual one.
     """
 
     name: str
@@ -193,6 +194,7 @@ class Framework:
     awaits: tuple[str, ...]
     consumes: tuple[str, ...]
     state: tuple[str, ...]
+    limits_threads: tuple[str, ...]
 
 
 @cache
@@ -529,6 +531,7 @@ def _framework(file: Table) -> Framework:
         awaits=file.names("awaits"),
         consumes=file.names("consumes"),
         state=file.names("state"),
+        limits_threads=file.names("limits-threads"),
     )
     file.done()
     return framework

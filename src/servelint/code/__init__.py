@@ -1,1 +1,34 @@
 """Python: from the bytes of one file to facts, from all facts to findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from servelint.finding import Finding, Problem
+
+if TYPE_CHECKING:
+    from servelint.code.applications import CodeApplications
+    from servelint.config import Config
+    from servelint.files import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class CodeResult:
+    """What the Python files of a project show. `problems` are files that could not be read or parsed."""
+
+    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...]
+    applications: CodeApplications
+
+
+def analyze(tree: Tree, config: Config) -> CodeResult:
+    """Every finding in the project's Python code, in the order of files and positions."""
+    from servelint.code import rules
+    from servelint.code.analysis import Analysis, deep_recursion
+    from servelint.code.applications import CodeApplications
+
+    analysis = Analysis(tree, config)
+    with deep_recursion():
+        findings = tuple(rules.findings(analysis))
+    return CodeResult(findings, tuple(analysis.project.problems), CodeApplications(analysis, findings))

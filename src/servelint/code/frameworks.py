@@ -22,6 +22,7 @@ class Frameworks:
         self.consumes = _names(name for f in all_ for name in f.consumes)
         self.runs_coroutine = _names(name for f in all_ for name in f.runs_coroutine)
         self.state = frozenset(name for f in all_ for name in f.state)
+        self.limits_threads = frozenset(name for f in all_ for name in f.limits_threads)
         self.modules = frozenset(name for f in all_ for name in f.modules)
         points = [p for f in all_ for p in f.entry_points]
         self.decorators: NameIndex[EntryPoint] = NameIndex((p.decorator, p) for p in points if p.decorator)

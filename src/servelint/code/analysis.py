@@ -1,0 +1,117 @@
+"""The Python side of a check: a project, what is known of it, and what blocks its event loop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from servelint import knowledge
+from servelint.code.blocking import Blocking, Judge
+from servelint.code.evaluate import Evaluator
+from servelint.code.facts import Position, Site, dotted
+from servelint.code.frameworks import Frameworks
+from servelint.code.loop import Loop, LoopBound
+from servelint.code.project import Files, Project
+from servelint.code.reach import Reach
+from servelint.code.values import Frame
+from servelint.config import Config
+from servelint.finding import Span, Step
+from servelint.source import Source, decode
+
+# Enough for MAXIMUM_NESTING levels of evaluation, each of them several calls.
+RECURSION_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingCall:
+    """A call, or an iteration (`site` is None), in a loop-bound function that blocks the event loop."""
+
+    caller: LoopBound
+    frame: Frame
+    position: Position
+    blocking: Blocking
+    site: Site | None
+    text: str
+
+
+class Analysis:
+    """One project under analysis. Rules ask it; nothing is worked out before it is asked for."""
+
+    def __init__(self, tree: Files, config: Config) -> None:
+        self.tree = tree
+        self.config = config
+        self.catalogue = knowledge.load()
+        self.frameworks = Frameworks(self.catalogue, config.offloads)
+        self.project = Project(tree, self.catalogue.modules | self.frameworks.modules)
+        self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)
+        self.reach = Reach(self.project, self.catalogue, self.frameworks.modules)
+        self.judge = Judge(self.evaluator, self.reach, config.blocking_calls)
+        self.loop = Loop(self.evaluator, config.loop_bound, config.startup)
+        self._sources: dict[str, Source] = {}
+
+    @cached_property
+    def loop_bound(self) -> tuple[LoopBound, ...]:
+        """The functions that run on the event loop while serving, in the order of files and lines."""
+        return tuple(self.loop.functions())
+
+    @cached_property
+    def blocking_calls(self) -> tuple[BlockingCall, ...]:
+        """Every blocking call in a loop-bound function."""
+        return tuple(self._blocking_calls())
+
+    def _blocking_calls(self) -> Iterator[BlockingCall]:
+        for caller in self.loop_bound:
+            frame = self.evaluator.frame(caller.module, caller.index)
+            for site in caller.facts.sites:
+                blocking = self.judge.site(frame, site)
+                if blocking is not None:
+                    text = f"{dotted(site.call.function)}()"
+                    yield BlockingCall(caller, frame, site.call.position, blocking, site, text)
+            for iteration in caller.facts.iterations:
+                blocking = self.judge.iteration(frame, iteration)
+                if blocking is not None:
+                    text = dotted(iteration.iterable)
+                    yield BlockingCall(caller, frame, iteration.position, blocking, None, text)
+
+    def source(self, path: str) -> Source:
+        """The text of a file that has been parsed."""
+        if path not in self._sources:
+            self._sources[path] = decode(Path(path), self.tree.read(Path(path)))
+        return self._sources[path]
+
+    def span(self, path: str, position: Position) -> Span:
+        """A position as the contract has it: columns in characters, counted from 1."""
+        source = self.source(path)
+        return Span(
+            Path(path),
+            position.line,
+            _characters(source.line(position.line), position.column),
+            position.end_line,
+            _characters(source.line(position.end_line), position.end_column),
+        )
+
+    def trace(self, blocking: Blocking) -> tuple[Step, ...]:
+        """The way from a blocking call to the library; empty where the call is the library's."""
+        if len(blocking.hops) == 1:
+            return ()
+        return tuple(Step(self.span(hop.path, hop.position), hop.text) for hop in blocking.hops)
+
+
+def _characters(line: str, column: int) -> int:
+    """The 1-based column in characters of a 0-based column in UTF-8 bytes."""
+    return column + 1 if line.isascii() else len(line.encode()[:column].decode(errors="ignore")) + 1
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Let Python recurse as deep as the evaluation may."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, RECURSION_LIMIT))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

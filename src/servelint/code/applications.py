@@ -1,0 +1,90 @@
+"""The applications that manifests start, as the code knows them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from servelint.code.analysis import Analysis
+from servelint.code.project import Module, last_name
+from servelint.finding import Finding
+
+BLOCKING = frozenset({"SRV101", "SRV102"})
+
+
+@dataclass(frozen=True)
+class CodeApplication:
+    """An application object: its file, and what the files that it imports hold."""
+
+    analysis: Analysis
+    path: Path
+    closure: frozenset[str]
+    findings: tuple[Finding, ...]
+
+    @cached_property
+    def libraries(self) -> frozenset[str]:
+        """Top-level modules outside the project that the application's files import."""
+        found: set[str] = set()
+        for module in self._modules():
+            found |= self.analysis.reach.libraries(module)
+        return frozenset(found)
+
+    @cached_property
+    def serves_model(self) -> bool:
+        """Whether one of the application's files imports a library that runs models."""
+        return bool(self.libraries & self.analysis.reach.model_modules)
+
+    @cached_property
+    def limits_threads(self) -> bool:
+        """Whether the application bounds the native thread pools itself."""
+        names = self.analysis.frameworks.limits_threads
+        return any(
+            last_name(site.call.function) in names
+            for module in self._modules()
+            for function in module.facts.functions
+            for site in function.sites
+        )
+
+    @property
+    def blocking_after_fix(self) -> bool:
+        """Whether a blocking call is left that no fix of this run removes."""
+        return any(finding.code in BLOCKING and finding.fix is None for finding in self.findings)
+
+    def _modules(self) -> list[Module]:
+        found = (self.analysis.project.module(path) for path in sorted(self.closure))
+        return [module for module in found if module is not None]
+
+
+class CodeApplications:
+    """Finds the applications of one project."""
+
+    def __init__(self, analysis: Analysis, findings: Sequence[Finding]) -> None:
+        self.analysis = analysis
+        self.findings = tuple(findings)
+
+    def find(self, reference: str, folders: Sequence[Path]) -> CodeApplication | None:
+        """The application that `reference` (`app.main:app`, `app.main`, `src/main.py`) names."""
+        target = reference.partition(":")[0]
+        relative = target if target.endswith(".py") else target.replace(".", os.sep)
+        for folder in folders:
+            base = os.path.normpath(folder / relative)
+            for path in (base, f"{base}.py", os.path.join(base, "__init__.py")):
+                module = self.analysis.project.module(path) if path.endswith(".py") else None
+                if module is not None:
+                    return self._application(module)
+        return None
+
+    def _application(self, module: Module) -> CodeApplication:
+        closure = {module.path}
+        waiting = [module]
+        while waiting:
+            for path in self.analysis.reach.imports(waiting.pop()):
+                other = self.analysis.project.module(path) if path not in closure else None
+                if other is not None:
+                    closure.add(path)
+                    waiting.append(other)
+        inside = tuple(f for f in self.findings if str(f.span.path) in closure)
+        return CodeApplication(self.analysis, Path(module.path), frozenset(closure), inside)

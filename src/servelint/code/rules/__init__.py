@@ -1,0 +1,18 @@
+"""The rules about code, one module each: `check(analysis)` yields the rule's findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servelint.code.analysis import Analysis
+from servelint.code.rules import srv101, srv102, srv110
+from servelint.finding import Finding
+
+RULES = (srv101, srv102, srv110)
+
+
+def findings(analysis: Analysis) -> Iterator[Finding]:
+    """The findings of every rule that the configuration selects."""
+    for rule in RULES:
+        if analysis.config.selects(rule.CODE):
+            yield from rule.check(analysis)

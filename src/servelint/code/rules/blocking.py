@@ -1,0 +1,51 @@
+"""What the rules about blocking calls have in common: a finding for a call of certain roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from servelint.code.analysis import Analysis, BlockingCall
+from servelint.finding import Finding, Severity
+from servelint.knowledge import Role
+
+
+def of_roles(
+    analysis: Analysis,
+    code: str,
+    roles: Collection[Role],
+    severity: Severity,
+    message: Callable[[BlockingCall], str],
+) -> Iterator[Finding]:
+    """A finding for each blocking call whose sink has one of the roles."""
+    for call in analysis.blocking_calls:
+        if call.blocking.role in roles:
+            yield finding(analysis, code, call, severity, message(call))
+
+
+def finding(analysis: Analysis, code: str, call: BlockingCall, severity: Severity, message: str) -> Finding:
+    """The finding for one blocking call."""
+    known = analysis.catalogue.libraries.get(call.blocking.library)
+    return Finding(
+        code=code,
+        span=analysis.span(call.caller.module.path, call.position),
+        message=message,
+        severity=severity,
+        confidence=call.blocking.confidence,
+        function=call.caller.facts.qualname,
+        role=call.caller.role,
+        library=call.blocking.library,
+        trace=analysis.trace(call.blocking),
+        advice=known.advice if known else "",
+        identity=(call.caller.facts.qualname, call.text, call.blocking.sink),
+    )
+
+
+def through(call: BlockingCall) -> str:
+    """How far the library call is from the call: empty, or ` through 2 calls`."""
+    hops = len(call.blocking.hops) - 1
+    return f" through {hops} call{'s' if hops > 1 else ''}" if hops else ""
+
+
+def of_library(call: BlockingCall) -> str:
+    """The library with a space after it, empty where it is not known."""
+    return f"{call.blocking.library} " if call.blocking.library else ""
