@@ -119,13 +119,14 @@ def _is_sidecar(node: YamlMapping) -> bool:
 def _container(node: YamlMapping, *, init: bool) -> Container:
     environment = _environment(node)
     image = node.scalar("image")
+    name = node.scalar("name")
     return Container(
         name=node.text("name"),
         image=image.text if image else None,
         command=_words(node, "command", environment),
         arguments=_words(node, "args", environment),
         environment=environment,
-        place=node.place,
+        place=name.text.place if name is not None and name.value else node.place,
         folder=node.text("workingDir"),
         environment_from=tuple(item.text("configMapRef", "name") for item in node.mappings("envFrom")),
         environment_keys=tuple(_environment_keys(node)),

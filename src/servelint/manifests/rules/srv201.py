@@ -46,7 +46,6 @@ def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Find
         fix=fix,
         unfixable=unfixable,
         identity=(
-            deployment.relative(place.source.path),
             _where(start),
             start.server.server.name,
             workers.variable,

@@ -43,7 +43,7 @@ def _finding(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> 
         trace=trace,
         fix=fix,
         unfixable=unfixable,
-        identity=(deployment.relative(metric.token.source.path), autoscaler.title, metric.container),
+        identity=(autoscaler.title, metric.container),
     )
 
 
@@ -59,7 +59,7 @@ def _switched_on(deployment: Deployment, autoscaler: Autoscaler, metric: Metric)
         trace=(Step(metric.token.span, "the template that reads it"), *finding.trace),
         fix=None,
         unfixable="remove the value, or set it to null where a base file sets it too",
-        identity=(deployment.relative(target.place.source.path), autoscaler.title, metric.container),
+        identity=(autoscaler.title, metric.container),
     )
 
 

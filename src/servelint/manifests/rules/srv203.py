@@ -55,5 +55,5 @@ def _finding(
         confidence=Confidence.MEDIUM,
         trace=(Step(container.place.span, "this container has no CPU request"),),
         unfixable="how much CPU to request has to be measured",
-        identity=(deployment.relative(metric.token.source.path), autoscaler.title, container.name),
+        identity=(autoscaler.title, container.name),
     )

@@ -69,5 +69,5 @@ def _finding(
         confidence=Confidence.MEDIUM,
         advice=f"Set {pool.variables[0]} to the limit, rounded up, in the container's environment.",
         unfixable="the number of threads has to go with the limit and the size of the thread pool",
-        identity=(deployment.relative(place.source.path), workload.title, container.name, pool.name),
+        identity=(workload.title, container.name, pool.name),
     )

@@ -46,5 +46,5 @@ def _finding(deployment: Deployment, workload: Workload, probe: Probe, blocking:
         confidence=Confidence.MEDIUM,
         trace=tuple(Step(finding.span, finding.message) for finding in blocking[:_SHOWN]),
         unfixable="take the inference off the event loop; a longer probe only hides it",
-        identity=(deployment.relative(probe.place.source.path), workload.title, probe.path),
+        identity=(workload.title, probe.path),
     )
