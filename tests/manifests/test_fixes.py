@@ -63,7 +63,7 @@ def test_the_fix_keeps_the_finding_exact(tmp_path: Path) -> None:
     assert finding.fix is not None
     assert finding.fix.applicability is Applicability.SAFE
     assert finding.span == Span(tmp_path / "hpa.yaml", 5, 41, 5, 47)
-    assert finding.identity == ("hpa.yaml", "HorizontalPodAutoscaler", "")
+    assert finding.identity == ("HorizontalPodAutoscaler", "")
 
 
 @pytest.mark.parametrize(

@@ -37,13 +37,11 @@ def _missing(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> 
         for container in workload.containers:
             counts = not container.init and container.image is not None and container.name
             if counts and container.name not in requested and metric.container in ("", container.name):
-                yield _finding(deployment, autoscaler, metric, workload, container)
+                yield _finding(autoscaler, metric, workload, container)
                 return
 
 
-def _finding(
-    deployment: Deployment, autoscaler: Autoscaler, metric: Metric, workload: Workload, container: Container
-) -> Finding:
+def _finding(autoscaler: Autoscaler, metric: Metric, workload: Workload, container: Container) -> Finding:
     return Finding(
         code=CODE,
         span=metric.token.span,

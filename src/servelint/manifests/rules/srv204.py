@@ -35,7 +35,7 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
             continue
         pool = _unbounded(start, application)
         if pool is not None:
-            yield _finding(deployment, workload, container, limit, pool)
+            yield _finding(workload, container, limit, pool)
 
 
 def _unbounded(start: Start, application: Application) -> ThreadPool | None:
@@ -53,9 +53,7 @@ def _cpus(quantity: str) -> float | None:
     return None if found is None else float(found.group(1)) / (1000 if found.group(2) else 1)
 
 
-def _finding(
-    deployment: Deployment, workload: Workload, container: Container, limit: Scalar, pool: ThreadPool
-) -> Finding:
+def _finding(workload: Workload, container: Container, limit: Scalar, pool: ThreadPool) -> Finding:
     where = f"container {container.name} of {workload.title}" if container.name else workload.title
     place = limit.text.place
     return Finding(

@@ -30,10 +30,10 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
             continue
         blocking = [finding for finding in application.findings if finding.code in _BLOCKING]
         if blocking:
-            yield _finding(deployment, workload, probe, blocking)
+            yield _finding(workload, probe, blocking)
 
 
-def _finding(deployment: Deployment, workload: Workload, probe: Probe, blocking: list[Finding]) -> Finding:
+def _finding(workload: Workload, probe: Probe, blocking: list[Finding]) -> Finding:
     calls = "one call blocks" if len(blocking) == 1 else f"{len(blocking)} calls block"
     return Finding(
         code=CODE,
