@@ -34,7 +34,7 @@ def first_change() -> str:
     """The change of the example's endpoints, without the headers that only a machine reads."""
     patch = servelint("fix", "--diff", "examples/bankchurn")
     hunks = re.findall(r"^(@@ .*?)(?=^@@ |^--- |\Z)", patch, re.MULTILINE | re.DOTALL)
-    shown = next(hunk for hunk in hunks if "run_in_executor" in hunk)
+    shown = next((hunk for hunk in hunks if "run_in_executor" in hunk), hunks[0])
     return f"```diff\n{shown.rstrip()}\n```"
 
 
