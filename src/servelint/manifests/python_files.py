@@ -76,6 +76,7 @@ def server_calls(source: Source, environment: Environment) -> Iterator[ServerCal
     known = servers().calls
     module = _Module(source, environment)
     module.run(tree.body)
+    module.find_defaults(tree)
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -143,7 +144,38 @@ class _Module:
     names: dict[str, Value] = field(default_factory=dict)
     assigned: dict[str, ast.expr] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, Value] = field(default_factory=dict)
     statements: int = 0
+
+    def find_defaults(self, tree: ast.Module) -> None:
+        """Defaults of command-line options and of settings classes: what `args.workers` is if nobody says."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                self.option_default(node)
+            elif isinstance(node, ast.ClassDef) and any(
+                "Settings" in ast.unparse(base) for base in node.bases
+            ):
+                for statement in node.body:
+                    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                        self.default(statement.target.id, statement.value)
+
+    def option_default(self, call: ast.Call) -> None:
+        """`parser.add_argument("--workers", default=4)`."""
+        if not isinstance(call.func, ast.Attribute) or call.func.attr != "add_argument":
+            return
+        names = [
+            name.value for name in call.args if isinstance(name, ast.Constant) and isinstance(name.value, str)
+        ]
+        option = next((name for name in names if name.startswith("--")), "")
+        default = next((keyword.value for keyword in call.keywords if keyword.arg == "default"), None)
+        if option:
+            self.default(option[2:].replace("-", "_"), default)
+
+    def default(self, name: str, node: ast.expr | None) -> None:
+        """Note a default; the first of a name counts."""
+        value = self.value(node) if node is not None else None
+        if value is not None:
+            self.defaults.setdefault(name, value)
 
     def run(self, body: Sequence[ast.stmt]) -> None:
         """Take the effect of statements, in order; a condition that is not known takes both branches."""
@@ -236,6 +268,8 @@ class _Module:
                 return self.names.get(name)
             case ast.Call():
                 return self.call(node)
+            case ast.Attribute(attr=name):
+                return self.defaults.get(name)
             case ast.BinOp(left=left, op=operator, right=right):
                 return _arithmetic(operator, self.value(left), self.value(right))
             case ast.UnaryOp(op=ast.Not(), operand=operand):

@@ -59,7 +59,7 @@ def _off(keys: tuple[str, ...], values: Sequence[bytes]) -> bool:
 
 def _value(text: bytes, keys: Sequence[str]) -> bytes:
     """What stands after a path of keys: empty where it is not there, `?` where it is not plain."""
-    if re.search(rb"(?m)^\s*<<\s*:", text):
+    if b"<<:" in text:
         return b"?"
     indent = 0
     for position, key in enumerate(keys):

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from servelint.manifests.text import Located, Place
@@ -250,6 +251,7 @@ def _assignment(body: str) -> tuple[tuple[str, ...], Pipeline, str]:
     return names, _expression(body[found.end() :])[1], found.group(3)
 
 
+@lru_cache(maxsize=4096)
 def _expression(body: str) -> tuple[int, Pipeline]:
     parser = _Parser(body)
     pipeline = parser.pipeline()
