@@ -115,6 +115,8 @@ class Judge:
 
     def call(self, frame: Frame, call: Call, site: Site | None = None) -> Blocking | None:
         """The blocking that a call does; `site` tells whether its result is awaited."""
+        if site is not None and self._is_awaited_later(frame, site):
+            return None
         values = self.evaluator.calls.callees(frame, call)
         outcomes: list[tuple[Outcome, bool]] = []
         for value, certain in plain(values):
@@ -130,7 +132,7 @@ class Judge:
             return _less_sure(best) if harmless else best
         if any(outcome.harmless for outcome, _ in outcomes):
             return None
-        return self._by_name(frame, call, values, site)
+        return self._by_name(frame, call, values)
 
     # -- values ----------------------------------------------------------------------------------
 
@@ -310,9 +312,7 @@ class Judge:
 
     # -- evidence by name ------------------------------------------------------------------------
 
-    def _by_name(self, frame: Frame, call: Call, values: Values, site: Site | None) -> Blocking | None:
-        if site is not None and self._is_awaited_later(frame, site):
-            return None
+    def _by_name(self, frame: Frame, call: Call, values: Values) -> Blocking | None:
         if any(not isinstance(value, External | ExternalObject) for value, _ in plain(values)):
             return None
         if self._is_elsewhere(frame, call):

@@ -9,6 +9,7 @@ from servelint.code.facts import (
     OPAQUE,
     Attribute,
     Call,
+    Closure,
     Constant,
     Expression,
     FunctionFacts,
@@ -332,6 +333,27 @@ class Calls:
             receiver = self.evaluator.classes.receiver(frame, facts)
             reference = FunctionReference(frame.module, frame.function, receiver)
             yield dict(self._given(facts, reference, caller, call, (), ())).get(name, ())
+        if facts.parameters and facts.parameters[0].name == name and facts.owner is None:
+            yield from self._decorated_by(frame)
+
+    def _decorated_by(self, frame: Frame) -> Iterator[Values]:
+        """What the frame's function is applied to as a decorator, or as what a decorator factory returns."""
+        facts = self.evaluator.facts(frame)
+        module = self.evaluator.module(frame.module)
+        names = [facts.name, *([module.function(facts.parent).name] if facts.parent else [])]
+        for name in names:
+            for other, thing in self.evaluator.project.decorated(name):
+                scope = self.evaluator.frame(other, thing.scope)
+                for value, _ in plain(self.evaluator.evaluate(scope, thing.decorator)):
+                    match value:
+                        case FunctionReference(frame.module, frame.function):
+                            yield self._undecorated(scope, thing.value)
+
+    def _undecorated(self, scope: Frame, value: Expression) -> Values:
+        match value:
+            case Closure(number):
+                return (FunctionReference(scope.module, number),)
+        return self.evaluator.evaluate(scope, value)
 
     def call_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
         """The calls in the project that run the frame's function, with the frames that make them."""
@@ -340,11 +362,10 @@ class Calls:
         is_constructor = owner is not None and facts.name in ("__init__", "__new__")
         names = self.evaluator.classes.spellings(owner) if owner and is_constructor else (facts.name,)
         for called in names:
-            for module in self.evaluator.project.mentioning(called):
-                for function, site in module.calls(called):
-                    caller = self.evaluator.frame(module, function)
-                    if self._runs(caller, site.call, frame, owner if is_constructor else None):
-                        yield caller, site.call
+            for module, function, site in self.evaluator.project.calls(called):
+                caller = self.evaluator.frame(module, function)
+                if self._runs(caller, site.call, frame, owner if is_constructor else None):
+                    yield caller, site.call
 
     def _runs(self, caller: Frame, call: Call, frame: Frame, constructed: ClassReference | None) -> bool:
         for value, _ in plain(self.callees(caller, call)):

@@ -172,7 +172,7 @@ class Classes:
     def _implementations(self, cls: ClassReference, name: str) -> Values:
         wanted = set(self.facts(cls).methods)
         found: list[Values] = []
-        for module in self.evaluator.project.mentioning(name):
+        for module in self.evaluator.project.modules():
             for number, facts in enumerate(module.facts.classes):
                 other = ClassReference(module.path, number)
                 if other != cls and wanted and wanted <= set(facts.methods):

@@ -344,16 +344,15 @@ class Evaluator:
         return self.remembered(("shared", name), lambda: union(self._shared(name)))
 
     def _shared(self, name: str) -> Iterator[Values]:
-        for module in self.project.mentioning(name):
-            for bound in module.attributes(name):
-                target = bound.binding.target
-                if isinstance(target, Attribute) and self.is_state(module, bound.function, target.value):
-                    yield self.bound(module, bound)
-            for index, site in module.calls("setattr"):
-                match site.call.arguments:
-                    case (holder, Constant(str(key)), value) if key == name:
-                        if self.is_state(module, index, holder):
-                            yield self.evaluate(self.frame(module, index), value)
+        for module, bound in self.project.attributes(name):
+            target = bound.binding.target
+            if isinstance(target, Attribute) and self.is_state(module, bound.function, target.value):
+                yield self.bound(module, bound)
+        for module, index, site in self.project.calls("setattr"):
+            match site.call.arguments:
+                case (holder, Constant(str(key)), value) if key == name:
+                    if self.is_state(module, index, holder):
+                        yield self.evaluate(self.frame(module, index), value)
 
     def is_state(self, module: Module, function: int, holder: Expression) -> bool:
         """Whether the expression is an attribute bag of the application or a request."""
@@ -464,14 +463,12 @@ class Evaluator:
         return self.remembered(("application item", name), lambda: union(self._application_items(name)))
 
     def _application_items(self, name: str) -> Iterator[Values]:
-        for module in self.project.mentioning(name):
-            for function in range(len(module.facts.functions)):
-                for binding in module.function(function).bindings:
-                    match binding.target:
-                        case Subscript(holder, Constant(str(key))) if key == name:
-                            owners = self.evaluate(self.frame(module, function), holder)
-                            if not owners or any(isinstance(o, State | ExternalObject) for o in owners):
-                                yield self.bound(module, Bound(function, binding))
+        for module, bound in self.project.items(name):
+            target = bound.binding.target
+            if isinstance(target, Subscript):
+                owners = self.evaluate(self.frame(module, bound.function), target.value)
+                if not owners or any(isinstance(owner, State | ExternalObject) for owner in owners):
+                    yield self.bound(module, bound)
 
     # -- annotations -----------------------------------------------------------------------------
 

@@ -101,6 +101,7 @@ class _Body:
         self.awaited: set[str] = set()
         self.awaits = False
         self.is_generator = False
+        self.guarded = False
         self.contexts: tuple[Expression, ...] = ()
 
     def done(
@@ -136,6 +137,7 @@ class _Body:
             awaited=frozenset(self.awaited),
             awaits=self.awaits,
             stub=definition is not None and _is_stub(definition.body),
+            guarded=self.guarded,
         )
 
     # -- statements ------------------------------------------------------------------------------
@@ -186,7 +188,10 @@ class _Body:
         value = self.expression(node.iter, use="async" if lazy else "iterate")
         if not lazy:
             self.iterations.append(Iteration(value, _position(node.iter)))
-        self.awaits |= lazy
+        if lazy:
+            self.awaits = True
+            if isinstance(node.iter, ast.Name):
+                self.awaited.add(node.iter.id)
         self.bind(node.target, Element(value))
         self.statements(node.body)
         self.statements(node.orelse)
@@ -212,6 +217,7 @@ class _Body:
         self.statements(node.body)
 
     def on_If(self, node: ast.If) -> None:
+        self.guarded |= _is_guard(node.test)
         self.expression(node.test)
         self.narrow(node.test)
         self.statements(node.body)
@@ -527,6 +533,18 @@ def _is_accessor(node: FunctionNode) -> bool:
                 return True
             case ast.Name(id="overload") | ast.Attribute(attr="overload"):
                 return True
+    return False
+
+
+def _is_guard(test: ast.expr) -> bool:
+    """Whether a condition asks if a name or attribute has been set: `x is None`, `not self.x`."""
+    match test:
+        case ast.Compare(left=ast.Name() | ast.Attribute(), ops=[ast.Is() | ast.IsNot()]):
+            return isinstance(test.comparators[0], ast.Constant)
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Name() | ast.Attribute()):
+            return True
+        case ast.BoolOp(values=values):
+            return any(_is_guard(value) for value in values)
     return False
 
 

@@ -14,7 +14,17 @@ from typing import NamedTuple, Protocol
 
 from servelint.code import facts
 from servelint.code.extract import extract
-from servelint.code.facts import Attribute, Binding, Call, FunctionFacts, ModuleFacts, Name, Site, Subscript
+from servelint.code.facts import (
+    Attribute,
+    Binding,
+    Call,
+    Constant,
+    FunctionFacts,
+    ModuleFacts,
+    Name,
+    Site,
+    Subscript,
+)
 from servelint.finding import Problem
 
 # Methods of the language's containers that put their last argument into the receiver.
@@ -56,6 +66,14 @@ class Filled(NamedTuple):
     line: int
 
 
+class Decorated(NamedTuple):
+    """A function or class under a decorator, and the function in whose scope the decorator stands."""
+
+    decorator: facts.Expression
+    scope: int
+    value: facts.Closure | facts.ClassValue
+
+
 class Module:
     """One file with its facts, and indexes over them that are made when first asked for."""
 
@@ -66,7 +84,6 @@ class Module:
         self._names: dict[tuple[int, str], list[Bound]] | None = None
         self._attributes: dict[str, list[Bound]] | None = None
         self._filled: dict[str, list[Filled]] | None = None
-        self._calls: dict[str, list[tuple[int, Site]]] | None = None
 
     def function(self, index: int) -> FunctionFacts:
         """The function with this index."""
@@ -84,14 +101,18 @@ class Module:
         return self._names.get((scope, name), [])
 
     def attributes(self, name: str) -> list[Bound]:
-        """All bindings `<anything>.name = value` of the file."""
+        """The bindings `<anything>.name = value` of the file."""
+        return self.attribute_bindings().get(name, [])
+
+    def attribute_bindings(self) -> dict[str, list[Bound]]:
+        """All bindings `<anything>.name = value` of the file, by name."""
         if self._attributes is None:
             self._attributes = {}
             for index, function in enumerate(self.facts.functions):
                 for binding in function.bindings:
                     if isinstance(binding.target, Attribute):
                         self._attributes.setdefault(binding.target.name, []).append(Bound(index, binding))
-        return self._attributes.get(name, [])
+        return self._attributes
 
     def filled(self, name: str) -> list[Filled]:
         """What is put into containers whose last name is `name` (`models` for `self.models[k] = v`)."""
@@ -116,14 +137,22 @@ class Module:
                 key = call.arguments[0] if len(call.arguments) > 1 else None
                 yield call.function.value, Filled(index, key, call.arguments[-1], call.position.line)
 
-    def calls(self, name: str) -> list[tuple[int, Site]]:
-        """The calls whose callee's last name is `name`, with the function that makes them."""
-        if self._calls is None:
-            self._calls = {}
-            for index, function in enumerate(self.facts.functions):
-                for site in function.sites:
-                    self._calls.setdefault(last_name(site.call.function), []).append((index, site))
-        return self._calls.get(name, [])
+    def calls(self) -> dict[str, list[tuple[int, Site]]]:
+        """The calls by the callee's last name, with the function that makes them."""
+        found: dict[str, list[tuple[int, Site]]] = {}
+        for index, function in enumerate(self.facts.functions):
+            for site in function.sites:
+                found.setdefault(last_name(site.call.function), []).append((index, site))
+        return found
+
+    def decorated(self) -> Iterator[Decorated]:
+        """The functions and classes of the file that have decorators."""
+        for index, function in enumerate(self.facts.functions):
+            for decorator in function.decorators:
+                yield Decorated(decorator, function.parent or 0, facts.Closure(index))
+        for number, cls in enumerate(self.facts.classes):
+            for decorator in cls.decorators:
+                yield Decorated(decorator, cls.parent, facts.ClassValue(number))
 
     def _scope_of(self, index: int, name: str) -> int:
         """The function in whose scope an assignment to `name` inside function `index` binds it."""
@@ -171,6 +200,10 @@ class Project:
         self._modules: dict[str, Module | None] = {}
         self._resolved: dict[tuple[str, str], str | None] = {}
         self._by_last: dict[str, list[str]] | None = None
+        self._calls: dict[str, list[tuple[Module, int, Site]]] | None = None
+        self._attributes: dict[str, list[tuple[Module, Bound]]] | None = None
+        self._items: dict[str, list[tuple[Module, Bound]]] | None = None
+        self._decorated: dict[str, list[tuple[Module, Decorated]]] | None = None
         self.problems: list[Problem] = []
 
     def module(self, path: str) -> Module | None:
@@ -186,21 +219,44 @@ class Project:
             if module is not None:
                 yield module
 
-    def mentioning(self, name: str) -> Iterator[Module]:
-        """The modules in whose text `name` occurs."""
-        needle = name.encode()
-        for path in self.paths:
-            if needle in self._bytes(path):
-                module = self.module(path)
-                if module is not None:
-                    yield module
+    def calls(self, name: str) -> list[tuple[Module, int, Site]]:
+        """The calls whose callee's last name is `name`: the module, the function that makes it, the call."""
+        if self._calls is None:
+            self._calls = {}
+            for module in self.modules():
+                for called, sites in module.calls().items():
+                    self._calls.setdefault(called, []).extend((module, index, site) for index, site in sites)
+        return self._calls.get(name, [])
 
-    def _bytes(self, path: str) -> bytes:
-        try:
-            return self.tree.read(Path(path))
-        except OSError:
-            self.module(path)  # records the problem once
-            return b""
+    def attributes(self, name: str) -> list[tuple[Module, Bound]]:
+        """All bindings `<anything>.name = value`."""
+        if self._attributes is None:
+            self._attributes = {}
+            for module in self.modules():
+                for held, found in module.attribute_bindings().items():
+                    self._attributes.setdefault(held, []).extend((module, bound) for bound in found)
+        return self._attributes.get(name, [])
+
+    def items(self, key: str) -> list[tuple[Module, Bound]]:
+        """All bindings `<anything>["key"] = value`."""
+        if self._items is None:
+            self._items = {}
+            for module in self.modules():
+                for index, function in enumerate(module.facts.functions):
+                    for binding in function.bindings:
+                        match binding.target:
+                            case Subscript(_, Constant(str(text))):
+                                self._items.setdefault(text, []).append((module, Bound(index, binding)))
+        return self._items.get(key, [])
+
+    def decorated(self, name: str) -> list[tuple[Module, Decorated]]:
+        """The functions and classes with a decorator whose last name is `name`."""
+        if self._decorated is None:
+            self._decorated = {}
+            for module in self.modules():
+                for thing in module.decorated():
+                    self._decorated.setdefault(last_name(thing.decorator), []).append((module, thing))
+        return self._decorated.get(name, [])
 
     def _read(self, path: str) -> Module | None:
         try:
