@@ -86,7 +86,7 @@ class _Work:
 
     def __post_init__(self) -> None:
         self.wanted = frozenset(_key(finding) for finding in self.report.findings)
-        self.counts = _count(check_tree(self.report.tree, self.report.config))
+        self.counts = _count(self.report)
 
     def next_batch(self) -> list[Finding]:
         """Findings whose fixes can be applied now, none in the way of another."""
@@ -201,7 +201,7 @@ def _key(finding: Finding) -> tuple[object, ...]:
 
 
 def _count(report: Report) -> Counter[tuple[object, ...]]:
-    return Counter(_key(finding) for finding in report.findings)
+    return Counter(_key(finding) for finding in report.accountable)
 
 
 def _collide(one: Edit, other: Edit) -> bool:

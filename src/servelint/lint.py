@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from servelint import baseline, files, suppress
+from servelint import baseline, files, git, suppress
 from servelint.config import Config
 from servelint.files import Skipped, Tree, shown_path
 from servelint.finding import Confidence, ExitStatus, Finding, Problem, Severity, Span
@@ -24,22 +24,29 @@ UNREADABLE = "SRV000"
 class Report:
     """What a check found, in the order of path and position.
 
-    `baselined` are findings that the baseline knows, `stale` its entries that match nothing any more (only
-    worked out when the whole project was checked). `problems` are files that could not be read or parsed,
-    each of them also a SRV000 finding unless that is ignored; `warnings` are things to tell a person that
-    are no finding. `files` counts the files reported on, `seconds` is wall time.
+    `unchanged` are findings that `since` left out, `baselined` those that the baseline knows, `stale` its
+    entries that match nothing any more (only worked out when the whole project was checked). `problems` are
+    files that could not be read or parsed, each of them also a SRV000 finding unless that is ignored;
+    `warnings` are things to tell a person that are no finding. `files` counts the files reported on,
+    `seconds` is wall time.
     """
 
     tree: Tree
     config: Config
     findings: tuple[Finding, ...]
     suppressed: tuple[Suppressed, ...] = ()
+    unchanged: tuple[Finding, ...] = ()
     baselined: tuple[Finding, ...] = ()
     stale: tuple[baseline.Entry, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     files: int = 0
     seconds: float = 0.0
+
+    @property
+    def accountable(self) -> tuple[Finding, ...]:
+        """All findings that are not suppressed, the old ones included."""
+        return (*self.findings, *self.unchanged, *self.baselined)
 
     @property
     def unused_suppressions(self) -> tuple[Finding, ...]:
@@ -77,23 +84,21 @@ def check(
     it is reported. `stage` is told in words what is being done. Raises `git.GitError` for `since`.
     """
     start = time.perf_counter()
+    commit = git.resolve(config.root, since) if since else ""
     stage("listing files")
     tree = files.collect(paths, config, overlay)
     if not tree.checked() and not tree.problems:
         return Report(tree, config, ())
     report = check_tree(tree, config, stage=stage)
-    if since:
+    if commit:
         from servelint.since import select
 
         stage(f"comparing with {since}")
-        report = replace(
-            report,
-            findings=select(
-                report.findings, since, tree, config, lambda old: check_tree(old, config).findings
-            ),
-        )
+        touched = select(report.findings, commit, tree, config, lambda old: check_tree(old, config).findings)
+        unchanged = tuple(finding for finding in report.findings if finding not in touched)
+        report = replace(report, findings=touched, unchanged=unchanged)
     if known:
-        report = against_baseline(report, known, complete=not since and tree.reported is None)
+        report = against_baseline(report, known, complete=not commit and tree.reported is None)
     return replace(report, seconds=time.perf_counter() - start)
 
 

@@ -18,17 +18,15 @@ from servelint.globs import compile_patterns
 
 def select(
     findings: Sequence[Finding],
-    revision: str,
+    commit: str,
     tree: Tree,
     config: Config,
     analyse: Callable[[Tree], Sequence[Finding]],
 ) -> tuple[Finding, ...]:
-    """Those of `findings` that the change since `revision` touched or caused.
+    """Those of `findings` that the change since `commit` touched or caused.
 
-    `analyse` gives the findings of a project. Raises `git.GitError` if there is no such revision, no
-    repository or no git.
+    `analyse` gives the findings of a project. Raises `git.GitError`.
     """
-    commit = git.resolve(tree.root, revision)
     changed = git.changed_lines(tree.root, commit)
     untracked = git.untracked_files(tree.root)
     before = tree_at(commit, config)

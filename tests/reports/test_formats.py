@@ -192,7 +192,7 @@ def test_sarif_has_rules_flows_fixes_and_suppressions(project: Project) -> None:
     hidden = replace(shape(), span=Span(path, 2, 5, 2, 14))
     suppressed = sort_out([hidden], tree).suppressed
     old = replace(shape(), span=Span(path, 1, 1, 1, 2))
-    report = Report(tree, Config(project.root), (), suppressed, (old,))
+    report = Report(tree, Config(project.root), (), suppressed, baselined=(old,))
     document = json.loads(render("sarif", report, Style()))
     jsonschema.Draft4Validator(SARIF_SCHEMA).validate(document)
     (run,) = document["runs"]

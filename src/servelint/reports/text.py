@@ -114,7 +114,11 @@ def summary(report: Report, style: Style) -> list[str]:
     where = f"in {_many(report.files, 'file')}"
     hidden = [
         f"{len(items)} {what}"
-        for items, what in ((report.suppressed, "suppressed"), (report.baselined, "in the baseline"))
+        for items, what in (
+            (report.suppressed, "suppressed"),
+            (report.unchanged, "unchanged"),
+            (report.baselined, "in the baseline"),
+        )
         if items
     ]
     aside = f" ({', '.join(hidden)})" if hidden else ""
