@@ -98,17 +98,16 @@ def started(words: Sequence[Located], environment: Environment) -> Started | Non
             return start
     launcher = known.launchers.get(command)
     if launcher:
-        return None if launcher.development else started(_launched(remaining, environment), environment)
+        return None if launcher.development else started(_launched(remaining), environment)
     if known.shell.runs(command):
-        return _shell(remaining[1:], known.shell.code, environment)
+        return _shell(remaining[1:], known.shell.code)
     if known.python.runs(command):
         return _python(remaining[1:], environment)
     return _script(remaining)
 
 
-def _launched(words: Words, environment: Environment) -> Words:
+def _launched(words: Words) -> Words:
     """The command that a launcher is given."""
-    del environment
     launcher = servers().launchers[PurePosixPath(words[0].text.strip()).name]
     rest = words[1:]
     if launcher.until:
@@ -132,7 +131,7 @@ def _skip_options(words: Words, values: tuple[str, ...]) -> Words:
     return words[position:]
 
 
-def _shell(words: Words, code: str, environment: Environment) -> Started | None:
+def _shell(words: Words, code: str) -> Started | None:
     """`sh -c code`, `sh -ec code`, `sh script`, `busybox sh ...`."""
     position = 0
     while position < len(words) and words[position].text[:1] in "-+" and words[position].text:
@@ -145,7 +144,7 @@ def _shell(words: Words, code: str, environment: Environment) -> Started | None:
     if position >= len(words):
         return None
     if servers().shell.runs(words[position].text):
-        return _shell(words[position + 1 :], code, environment)
+        return _shell(words[position + 1 :], code)
     return ScriptStart(words[position], words[position + 1 :])
 
 

@@ -47,8 +47,7 @@ class Deployment:
             if autoscaler not in scope.autoscalers:
                 continue
             for workload in scope.workloads:
-                same_kind = not autoscaler.target_kind or workload.kind == autoscaler.target_kind
-                if same_kind and workload.name and workload.name == autoscaler.target_name:
+                if _scales(autoscaler, workload):
                     yield workload
 
     def autoscalers(self) -> Iterator[Autoscaler]:
@@ -93,3 +92,12 @@ class Deployment:
     def relative(self, path: Path) -> str:
         """A path as the project names it."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+
+
+def _scales(autoscaler: Autoscaler, workload: Workload) -> bool:
+    same_kind = not autoscaler.target_kind or workload.kind == autoscaler.target_kind
+    # An overlay may set the namespace of one and not of the other.
+    namespaces = {autoscaler.namespace, workload.namespace} - {""}
+    return (
+        same_kind and bool(workload.name) and workload.name == autoscaler.target_name and len(namespaces) < 2
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from servelint.manifests.text import Located
@@ -27,11 +27,3 @@ class Environment:
     def unset(self, name: str) -> bool:
         """Whether the variable is known not to be set."""
         return name not in self.values
-
-
-def layered(layers: Iterable[Environment]) -> Environment:
-    """One environment of several, the first the strongest."""
-    result = Environment()
-    for layer in reversed(list(layers)):
-        result = layer.over(result)
-    return result

@@ -132,7 +132,6 @@ def _container(node: YamlMapping, *, init: bool) -> Container:
         environment_keys=tuple(_environment_keys(node)),
         cpu_request=node.scalar("resources", "requests", "cpu"),
         cpu_limit=node.scalar("resources", "limits", "cpu"),
-        has_resources=node.get("resources") is not None,
         liveness=_probe(node.mapping("livenessProbe")),
         ports=tuple(item.text("containerPort") for item in node.mappings("ports")),
         init=init,

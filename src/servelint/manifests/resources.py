@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -61,7 +60,6 @@ class Container:
     environment_keys: tuple[tuple[str, str, str], ...] = ()  # variable, ConfigMap, key
     cpu_request: Scalar | None = None
     cpu_limit: Scalar | None = None
-    has_resources: bool = False
     liveness: Probe | None = None
     ports: tuple[str, ...] = ()
     init: bool = False
@@ -79,8 +77,6 @@ class Workload:
     setting: Setting = Setting.KUBERNETES
     namespace: str = ""
     batch: bool = False
-    mounts: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

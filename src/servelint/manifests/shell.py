@@ -30,7 +30,6 @@ class SimpleCommand:
 
     words: Words
     environment: Environment
-    background: bool = False
 
 
 @dataclass(slots=True)
@@ -58,7 +57,6 @@ class _Walk:
     functions: dict[str, Node] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
     calls: int = 0
-    background: bool = False
 
     def visit(self, node: Node, scope: Scope) -> None:
         match node.type:
@@ -97,13 +95,8 @@ class _Walk:
                 self.children(node, scope)
 
     def children(self, node: Node, scope: Scope) -> None:
-        children = node.children
-        for position, child in enumerate(children):
-            following = children[position + 1] if position + 1 < len(children) else None
-            before = self.background
-            self.background = before or (following is not None and following.type == "&")
+        for child in node.children:
             self.visit(child, scope)
-            self.background = before
 
     def redirected(self, node: Node, scope: Scope) -> None:
         for child in node.children:
@@ -161,10 +154,12 @@ class _Walk:
             for word in words[1:]:
                 scope.variables[word.text] = None
         elif name == "eval":
-            code = Located.join(part for word in words[1:] for part in (word,))
-            self.script.commands.append(SimpleCommand((words[0], code), environment, self.background))
+            code = Located.join(
+                part for word in words[1:] for part in (Located.computed(" ", word.place), word)
+            )
+            self.script.commands.append(SimpleCommand((words[0], code), environment))
         else:
-            self.script.commands.append(SimpleCommand(words, environment, self.background))
+            self.script.commands.append(SimpleCommand(words, environment))
 
     def declaration(self, node: Node, scope: Scope) -> None:
         exports = self.syntax.raw(node).startswith(("export", "declare -x", "typeset -x"))
@@ -209,48 +204,25 @@ class _Walk:
 
     def condition(self, node: Node, scope: Scope) -> None:
         """`if`, `elif`, `else`: each branch on its own; then the variables of the one that runs."""
-        test: Node | None = None
-        outcome: bool | None = None
         taken: Scope | None = None
         undecided: list[Scope] = []
-        branch, in_body = scope.copy(), False
-        for child in node.children:
-            if child.type in ("elif_clause", "else_clause"):
-                taken = taken or self.finish(branch, outcome, undecided) if in_body else taken
-                branch, in_body = scope.copy(), child.type == "else_clause"
-                outcome, branch = self.clause(child, branch)
-                if outcome is not False and not undecided and taken is None and outcome:
-                    taken = branch
-                elif outcome is None:
-                    undecided.append(branch)
-                in_body = False
-            elif child.type == "then":
-                in_body = True
-                outcome = self.decide(test, scope)
-            elif in_body:
-                self.visit(child, branch)
-            elif child.is_named:
-                test = child
-                self.visit(child, branch)
-        if in_body:
-            taken = taken or self.finish(branch, outcome, undecided)
+        settled = False
+        for test, body in _clauses(node):
+            outcome = True if test is None else self.decide(test, scope)
+            branch = scope.copy()
+            for part in body if test is None else (test, *body):
+                self.visit(part, branch)
+            if settled or outcome is False:
+                continue
+            settled = bool(outcome)
+            if outcome and not undecided:
+                taken = branch
+            else:
+                undecided.append(branch)
         self.merge(scope, taken, undecided)
 
-    def finish(self, branch: Scope, outcome: bool | None, undecided: list[Scope]) -> Scope | None:
-        if outcome is None:
-            undecided.append(branch)
-        return branch if outcome and not undecided else None
-
-    def clause(self, node: Node, branch: Scope) -> tuple[bool | None, Scope]:
-        if node.type == "else_clause":
-            self.children(node, branch)
-            return True, branch
-        tests = [child for child in node.children if child.is_named]
-        outcome = self.decide(tests[0] if tests else None, branch)
-        self.children(node, branch)
-        return outcome, branch
-
     def branches(self, items: list[Node], scope: Scope) -> None:
+        """The items of a `case`, of which any may run."""
         undecided: list[Scope] = []
         for item in items:
             branch = scope.copy()
@@ -259,23 +231,23 @@ class _Walk:
         self.merge(scope, None, undecided)
 
     def merge(self, scope: Scope, taken: Scope | None, undecided: list[Scope]) -> None:
-        if taken is not None and not undecided:
+        if taken is not None:
             scope.variables, scope.exported, scope.parameters = (
                 taken.variables,
                 taken.exported,
                 taken.parameters,
             )
             return
-        for branch in (*undecided, *((taken,) if taken else ())):
+        for branch in undecided:
             scope.exported |= branch.exported
             for name, value in branch.variables.items():
                 current = scope.variables.get(name)
                 if name not in scope.variables or not current or not any(word.text for word in current):
                     scope.variables[name] = value
 
-    def decide(self, node: Node | None, scope: Scope) -> bool | None:
+    def decide(self, node: Node, scope: Scope) -> bool | None:
         """Whether a test holds, where its operands are known."""
-        if node is None or node.type != "test_command":
+        if node.type != "test_command":
             return None
         inner = [child for child in node.children if child.is_named]
         if len(inner) != 1:
@@ -293,6 +265,23 @@ class _Walk:
 
     def operand(self, node: Node, scope: Scope) -> str:
         return self.evaluator.value(node, scope).text
+
+
+def _clauses(node: Node) -> Iterator[tuple[Node | None, list[Node]]]:
+    """The branches of an `if`: the test, None for `else`, and what is run."""
+    test: Node | None = None
+    body: list[Node] = []
+    later: list[Node] = []
+    for child in node.children:
+        if child.type in ("elif_clause", "else_clause"):
+            later.append(child)
+        elif child.is_named and test is None and node.type != "else_clause":
+            test = child
+        elif child.is_named:
+            body.append(child)
+    yield test, body
+    for clause in later:
+        yield from _clauses(clause)
 
 
 def _operands(node: Node) -> Iterator[Node]:
