@@ -15,6 +15,7 @@ from servelint.config import Config
 from servelint.files import Skipped, Tree, shown_path
 from servelint.finding import Confidence, ExitStatus, Finding, Problem, Severity, Span
 from servelint.globs import compile_patterns
+from servelint.pages import codes
 from servelint.suppress import Suppressed
 
 UNREADABLE = "SRV000"
@@ -115,7 +116,7 @@ def check_tree(tree: Tree, config: Config, *, stage: Callable[[str], None] = lam
     findings = [wanted.adjust(finding) for finding in outcome.findings if wanted.keeps(finding)]
     warnings = list(outcome.malformed)
     if config.report_unused:
-        judged = [code for code in _codes() if config.selects(code)]
+        judged = [code for code in codes() if config.selects(code)]
         idle, malformed = suppress.unused(outcome.suppressed, tree, judged)
         findings += [wanted.adjust(finding) for finding in idle if wanted.keeps(finding)]
         warnings += [problem for problem in malformed if problem not in warnings]
@@ -154,12 +155,6 @@ def _order(finding: Finding) -> tuple[object, ...]:
     return (finding.span, finding.code, finding.message, finding.function)
 
 
-def _codes() -> tuple[str, ...]:
-    from servelint.pages import codes
-
-    return codes()
-
-
 def _unreadable(problem: Problem, root: Path) -> Finding:
     line = max(problem.line, 1)
     return Finding(
@@ -178,7 +173,7 @@ class _Wanted:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.per_file = [(compile_patterns([glob]), codes) for glob, codes in config.per_file_ignores.items()]
+        self.per_file = [(compile_patterns([glob]), off) for glob, off in config.per_file_ignores.items()]
 
     def keeps(self, finding: Finding) -> bool:
         # What could not be checked is reported whatever is selected: only naming it silences it.
@@ -199,6 +194,4 @@ class _Wanted:
         if not finding.span.path.is_relative_to(self.config.root):
             return False
         path = finding.span.path.relative_to(self.config.root).as_posix()
-        return any(
-            finding.code.startswith(codes) and patterns.covers(path) for patterns, codes in self.per_file
-        )
+        return any(finding.code.startswith(off) and patterns.covers(path) for patterns, off in self.per_file)
