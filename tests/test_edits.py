@@ -95,6 +95,25 @@ def test_a_fix_that_causes_another_finding_is_taken_back(
     assert [item.reason for item in outcome.rejected] == ["it would cause SRV102: SRV102"]
 
 
+def test_a_manifest_that_would_change_elsewhere_is_left_as_it_was(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = project.root / "hpa.yaml"
+    project.write({"hpa.yaml": "a: 1\nb: 2\n"})
+
+    def analyse(tree: object, _config: object) -> tuple[tuple[Finding, ...], tuple[()]]:
+        if tree.read(path) != b"a: 1\nb: 2\n":  # type: ignore[attr-defined]
+            return (), ()
+        edit = Edit(Span(path, 1, 4, 1, 5), "2\nc: 3")  # one value is edited, an entry appears
+        fix = Fix(Applicability.SAFE, "set it", (edit,))
+        return (Finding("SRV202", edit.span, "", Severity.ERROR, Confidence.HIGH, fix=fix),), ()
+
+    monkeypatch.setattr(lint, "analyse", analyse)
+    outcome = outcome_of(project)
+    assert not outcome.after
+    assert [item.reason for item in outcome.rejected] == ["something else would change in line 1"]
+
+
 def test_line_endings_encoding_and_mode_are_kept(project: Project) -> None:
     before = b"# coding: latin-1\r\nasync def a(m):\r\n    m.predict('\xe9')\r\n"
     project.write({"app.py": before, "bom.py": b"\xef\xbb\xbfasync def a(m):\n    m.predict(1)"})

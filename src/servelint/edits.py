@@ -164,19 +164,6 @@ class _Work:
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
-    def _misplaced(self, batch: list[Finding], changed: Mapping[Path, bytes]) -> str:
-        """Why a manifest would change in meaning outside its edits; empty if none would."""
-        from servelint.manifests import verify
-
-        for path, content in changed.items():
-            if path.suffix != ".py":
-                fixes = [finding.fix for finding in batch if finding.fix]
-                edits = [edit for fix in fixes for edit in fix.edits if edit.span.path == path]
-                fault = verify(self._content(path) or b"", content, path, edits)
-                if fault:
-                    return fault
-        return ""
-
     def _fault(self, batch: list[Finding], checked: Report) -> str:
         """Why the result may not be kept; empty if it may."""
         now = _count(checked)
