@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from servelint.finding import Applicability, Edit, Fix
 from servelint.manifests.resources import Autoscaler, Metric
 from servelint.manifests.text import Located, Place
@@ -9,6 +11,7 @@ from servelint.manifests.yaml_document import Node, Scalar, YamlError, YamlMappi
 from servelint.source import Source
 
 _TITLE = "Remove the memory metric"
+_GUARD_REACH = 500  # characters before a metric in which the condition that guards it stands
 _ONLY = "it is the only metric: scale on CPU, on requests in flight or on queue length instead"
 
 
@@ -26,6 +29,29 @@ def drop_metric(autoscaler: Autoscaler, metric: Metric) -> tuple[Fix | None, str
         return Fix(Applicability.SAFE, _TITLE, (edit,)), ""
     reason = "no resource metric remains: make sure that the others cover overload"
     return Fix(Applicability.UNSAFE, _TITLE, (edit,), reason), ""
+
+
+def unset_value(
+    autoscaler: Autoscaler, metric: Metric, target: Place, *, readers: int
+) -> tuple[Fix | None, str]:
+    """The fix in a values file that turns a memory metric on: no value, where the template asks for one.
+
+    `readers` is how many templates read the value.
+    """
+    if all(other.resource in ("", "memory") for other in autoscaler.metrics):
+        return None, _ONLY
+    line = target.source.line(target.span.line)
+    key = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*:", line)
+    asked = key is not None and re.search(
+        rf"\{{\{{-?\s*(?:if|with)\b[^}}]*\.{re.escape(key.group(1))}\b",
+        metric.token.source.text[max(0, metric.token.start - _GUARD_REACH) : metric.token.start],
+    )
+    if not asked or not target.verbatim:
+        return None, "the template scales on memory whatever the value: remove the metric there"
+    reason = "other templates read the value too" if readers > 1 else ""
+    applicability = Applicability.UNSAFE if reason else Applicability.SAFE
+    # Not removed: in a file that is laid on another one, the other's value would come back.
+    return Fix(applicability, "Turn the memory metric off", (target.edit("null"),), reason), ""
 
 
 def remove_item(items: YamlSequence, item: Node) -> Edit | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from servelint.finding import Confidence, Finding, Severity, Step
 from servelint.manifests.deployment import Deployment
-from servelint.manifests.fixes.drop_metric import drop_metric
+from servelint.manifests.fixes.drop_metric import drop_metric, unset_value
 from servelint.manifests.resources import Autoscaler, Metric
 
 CODE = "SRV202"
@@ -53,12 +53,15 @@ def _switched_on(deployment: Deployment, autoscaler: Autoscaler, metric: Metric)
     if target is None or not target.runs or target.place.source.path == metric.token.source.path:
         return
     finding = _finding(deployment, autoscaler, metric)
+    place = target.place
+    readers = len(deployment.readers.get((str(place.source.path), place.start), ()))
+    fix, unfixable = unset_value(autoscaler, metric, place, readers=readers)
     yield replace(
         finding,
-        span=target.place.span,
+        span=place.span,
         trace=(Step(metric.token.span, "the template that reads it"), *finding.trace),
-        fix=None,
-        unfixable="remove the value, or set it to null where a base file sets it too",
+        fix=fix,
+        unfixable=unfixable,
         identity=(autoscaler.title, metric.container),
     )
 
