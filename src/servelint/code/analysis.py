@@ -20,6 +20,7 @@ from servelint.code.reach import Reach
 from servelint.code.values import Frame
 from servelint.config import Config
 from servelint.finding import Span, Step
+from servelint.knowledge import Role
 from servelint.source import Source, decode
 
 # Enough for MAXIMUM_NESTING levels of evaluation, each of them several calls.
@@ -68,7 +69,7 @@ class Analysis:
             frame = self.evaluator.frame(caller.module, caller.index)
             for site in caller.facts.sites:
                 blocking = self.judge.site(frame, site)
-                if blocking is not None:
+                if blocking is not None and not self._is_preloaded(blocking):
                     text = f"{dotted(site.call.function)}()"
                     yield BlockingCall(caller, frame, site.call.position, blocking, site, text)
             for iteration in caller.facts.iterations:
@@ -76,6 +77,14 @@ class Analysis:
                 if blocking is not None:
                     text = dotted(iteration.iterable)
                     yield BlockingCall(caller, frame, iteration.position, blocking, None, text)
+
+    def _is_preloaded(self, blocking: Blocking) -> bool:
+        """Whether the blocking is a load that start-up has done already."""
+        if blocking.role is not Role.LOAD:
+            return False
+        return any(
+            self.loop.is_preloaded(self.evaluator.module(path), index) for path, index in blocking.functions
+        )
 
     def source(self, path: str) -> Source:
         """The text of a file that has been parsed."""

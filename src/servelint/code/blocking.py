@@ -58,7 +58,11 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """A blocking call: the way to it (the call itself first), what it ends in, and how sure that is."""
+    """A blocking call: the way to it (the call itself first), what it ends in, and how sure that is.
+
+    `functions` are the project's functions on the way, by file and index. `thread_safe` is None where
+    nobody says.
+    """
 
     role: Role
     library: str
@@ -66,17 +70,23 @@ class Blocking:
     confidence: Confidence
     hops: tuple[Hop, ...]
     thread_safe: bool | None = None
+    functions: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What calling one value does: `blocking`, or known to be harmless, or neither (not known)."""
+    """What calling one value does: `blocking`, or known to be harmless, or neither (not known).
+
+    `coroutine` says that a library documents the call as asynchronous.
+    """
 
     blocking: Blocking | None = None
     harmless: bool = False
+    coroutine: bool = False
 
 
 HARMLESS = Outcome(harmless=True)
+COROUTINE = Outcome(harmless=True, coroutine=True)
 UNKNOWN = Outcome()
 
 
@@ -121,6 +131,8 @@ class Judge:
         outcomes: list[tuple[Outcome, bool]] = []
         for value, certain in plain(values):
             outcomes.append((self.outcome(value, frame, call), certain))
+        if any(outcome.coroutine for outcome, _ in outcomes):
+            return None  # an object that is one of several is used as the asynchronous one
         found = [
             outcome.blocking if certain else _less_sure(outcome.blocking)
             for outcome, certain in outcomes
@@ -172,7 +184,7 @@ class Judge:
         inner = self.summary(entered)
         if inner is None:
             return HARMLESS
-        return Outcome(self._through(frame, call.position, call.function, inner))
+        return Outcome(self._through(frame, call.position, call.function, inner, entered))
 
     def _of_class(self, cls: ClassReference, frame: Frame, call: Call) -> Outcome:
         for constructor in self.evaluator.classes.constructors(cls):
@@ -247,7 +259,7 @@ class Judge:
     def _of_entry(self, entry: Entry, type_name: str, frame: Frame, call: Call) -> Outcome:
         role = role_in_call(entry, call)
         if not role.blocks:
-            return HARMLESS
+            return COROUTINE if role is Role.COROUTINE else HARMLESS
         name = f"{type_name}.{entry.name}" if type_name and "." not in entry.name else entry.name
         return Outcome(self._sink(role, entry.library, name, frame, call))
 
@@ -275,9 +287,11 @@ class Judge:
         for value, certain in plain(values):
             found: Blocking | None = None
             match value:
-                case Generator(function, entered) if not self.evaluator.facts(function).is_async:
-                    inner = self.summary(entered or self.evaluator.frames(function.module, function.function))
-                    found = self._through(frame, position, what, inner) if inner is not None else None
+                case Generator(function, made) if not self.evaluator.facts(function).is_async:
+                    entered = made or self.evaluator.frames(function.module, function.function)
+                    inner = self.summary(entered)
+                    if inner is not None:
+                        found = self._through(frame, position, what, inner, entered)
                 case LazyResult(name, library):
                     hop = Hop(frame.module, position, f"iterating {dotted(what)} runs {name} ({library})")
                     found = self._blocking(Role.INFERENCE, library, name, (hop,))
@@ -359,9 +373,12 @@ class Judge:
         safe = {"yes": True, "no": False}.get(known.thread_safe.verdict) if known else None
         return Blocking(role, library, name, Confidence.HIGH, hops, safe)
 
-    def _through(self, frame: Frame, position: Position, what: Expression, inner: Blocking) -> Blocking:
+    def _through(
+        self, frame: Frame, position: Position, what: Expression, inner: Blocking, entered: Frame
+    ) -> Blocking:
         hop = Hop(frame.module, position, f"calls {dotted(what)}")
-        return replace(inner, hops=(hop, *inner.hops))
+        functions = ((entered.module, entered.function), *inner.functions)
+        return replace(inner, hops=(hop, *inner.hops), functions=functions)
 
 
 def _less_sure(blocking: Blocking | None) -> Blocking | None:

@@ -59,7 +59,7 @@ class Classes:
         """The project's classes that inherit from `cls`, directly or not."""
         if self._children is None:
             self._children = {}
-            for module in self.evaluator.project.modules():
+            for module in self.evaluator.project.sources():
                 for number, facts in enumerate(module.facts.classes):
                     for base in facts.bases:
                         reference = ClassReference(module.path, number)
@@ -144,10 +144,7 @@ class Classes:
                 return self._from_lineage(value, name, self.lineage(value))
             case Instance(cls, exact):
                 found = self._from_lineage(value, name, self.lineage(cls))
-                if not exact:
-                    found = self._with_overrides(cls, name, found)
-                return found
-        return ()
+                return found if exact else self._with_overrides(cls, name, found)
 
     def _with_overrides(self, cls: ClassReference, name: str, found: Values) -> Values:
         """Add what subclasses put in place of an attribute; a stub gives way to them."""
@@ -172,7 +169,7 @@ class Classes:
     def _implementations(self, cls: ClassReference, name: str) -> Values:
         wanted = set(self.facts(cls).methods)
         found: list[Values] = []
-        for module in self.evaluator.project.modules():
+        for module in self.evaluator.project.sources():
             for number, facts in enumerate(module.facts.classes):
                 other = ClassReference(module.path, number)
                 if other != cls and wanted and wanted <= set(facts.methods):

@@ -257,11 +257,18 @@ class Evaluator:
         path = self.project.resolve(module, item.module, item.level)
         if not item.name:
             return self._imported_module(module, item, path)
-        if path is not None:
+        if path is not None and not self._is_library(item):
             return self.module_member(path, item.name)
         if item.level:
             return ()
         return (External(self.frameworks.usual(f"{item.module}.{item.name}")),)
+
+    def _is_library(self, item: Import) -> bool:
+        """Whether the catalogue knows what is imported though the project has it: a library's sources."""
+        if item.level or item.module.partition(".")[0] not in self.catalogue.modules:
+            return False
+        name = f"{item.module}.{item.name}"
+        return (self.catalogue.functions.find(name) or self.catalogue.classes.find(name)) is not None
 
     def _imported_module(self, module: Module, item: Import, path: str | None) -> Values:
         if path is None:
@@ -283,7 +290,7 @@ class Evaluator:
     # -- parameters ------------------------------------------------------------------------------
 
     def parameter(self, frame: Frame, function: FunctionFacts, parameter: Parameter) -> Values:
-        """What a parameter may be: what is passed here, else its annotation, its default, any call's argument."""
+        """What a parameter may be: what is passed, else its annotation, its default, any call's argument."""
         passed = frame.argument(parameter.name)
         if passed:
             return passed

@@ -210,8 +210,8 @@ class FunctionFacts(NamedTuple):
 
     `parent` is the index of the enclosing function, `owner` that of the class whose method it is.
     `awaited` holds the names that the body awaits (`await task`). `outer` are names declared global or
-    nonlocal. `stub` says that the body does nothing: `...`, `pass`, `raise NotImplementedError`. `guarded` says that
-    it asks whether a name or attribute has been set already (`if model is None`).
+    nonlocal. `stub` says that the body does nothing: `...`, `pass`, `raise NotImplementedError`.
+    `guarded` says that it asks whether a name or attribute has been set already (`if model is None`).
     """
 
     name: str

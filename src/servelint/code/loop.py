@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -16,13 +15,11 @@ from servelint.code.project import Module, last_name
 from servelint.code.values import ClassReference, External, Frame, FunctionReference, Instance, plain
 from servelint.knowledge import EntryPoint, NameIndex, Phase, SyncRuns
 
-TEST_FOLDERS = re.compile(r"(?:^|/)(?:tests?|testing)/")
-TEST_FILE = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_tests?)\.py$")
-TEST_LIBRARIES = frozenset({"pytest", "unittest"})
 # Calls that start a coroutine beside the caller: it then runs while the service serves.
 BACKGROUND = frozenset(
     {"create_task", "ensure_future", "start_soon", "add_task", "spawn", "create_background_task"}
 )
+CACHES = frozenset({"lru_cache", "cache", "cached", "singleton"})
 
 
 class Where(Enum):
@@ -65,13 +62,12 @@ class Loop:
         self._own_startup: NameIndex[str] = NameIndex((name, name) for name in startup)
         self._points: dict[tuple[str, int], list[EntryPoint]] | None = None
         self._phases: dict[tuple[str, int], Where | None] = {}
+        self._at_startup: dict[tuple[str, int], bool] = {}
         self._argument_names = frozenset(self.frameworks.arguments.last_names())
 
     def functions(self) -> Iterator[LoopBound]:
         """The loop-bound functions, in the order of files and lines."""
-        for module in self.project.modules():
-            if is_test(module, self.project.root):
-                continue
+        for module in self.project.sources():
             for index, function in enumerate(module.facts.functions):
                 if index and self.where(module, index, function) is Where.LOOP:
                     role, framework = self.role(module, index, function)
@@ -122,7 +118,7 @@ class Loop:
         frame = self.evaluator.frame(module, index)
         for caller, call in self.evaluator.calls.call_sites(frame):
             other = self.evaluator.module(caller.module)
-            if is_test(other, self.project.root) or (other.path, caller.function) == (module.path, index):
+            if (other.path, caller.function) == (module.path, index):
                 continue
             site = next((s for s in other.function(caller.function).sites if s.call is call), None)
             yield self._caller_phase(other, caller, site)
@@ -145,13 +141,38 @@ class Loop:
             return self.where(module, caller.function, function)
         return Where.LOOP
 
+    # -- preloading ------------------------------------------------------------------------------
+
+    def is_preloaded(self, module: Module, index: int) -> bool:
+        """Whether the function loads once (it asks first, or is cached) and start-up has called it."""
+        function = module.function(index)
+        cached = any(last_name(decorator) in CACHES for decorator in function.decorators)
+        return (function.guarded or cached) and self.runs_at_startup(module, index)
+
+    def runs_at_startup(self, module: Module, index: int) -> bool:
+        """Whether some call of the function is made at start-up or when a module is imported."""
+        key = (module.path, index)
+        if key not in self._at_startup:
+            self._at_startup[key] = False  # a function that only calls itself is not called at start-up
+            sites = self.evaluator.calls.call_sites(self.evaluator.frame(module, index))
+            self._at_startup[key] = any(self._is_startup(caller) for caller, _ in sites)
+        return self._at_startup[key]
+
+    def _is_startup(self, caller: Frame) -> bool:
+        module = self.evaluator.module(caller.module)
+        function = module.function(caller.function)
+        where = self.where(module, caller.function, function) if caller.function else Where.STARTUP
+        if where is Where.ELSEWHERE:
+            return self.runs_at_startup(module, caller.function)
+        return where is Where.STARTUP
+
     # -- entry points ----------------------------------------------------------------------------
 
     def points(self, module: Module, index: int) -> list[EntryPoint]:
         """How frameworks learn of the function."""
         if self._points is None:
             self._points = {}
-            for other in self.project.modules():
+            for other in self.project.sources():
                 self._collect(other)
         return self._points.get((module.path, index), [])
 
@@ -244,19 +265,6 @@ def _adjusted(point: EntryPoint, call: Call | None) -> EntryPoint:
     if any(constants.get(key) == value for key, value in point.loop_when.items()):
         return replace(point, sync=SyncRuns.LOOP)
     return point
-
-
-def is_test(module: Module, root: str) -> bool:
-    """Whether the file is a test: by its folder, or by its name and what is in it."""
-    relative = os.path.relpath(module.path, root).replace(os.sep, "/")
-    if TEST_FOLDERS.search(relative) or relative.endswith("conftest.py"):
-        return True
-    if not TEST_FILE.search(relative):
-        return False
-    functions = module.facts.functions
-    return any(f.name.startswith("test") for f in functions) or any(
-        item.module.partition(".")[0] in TEST_LIBRARIES for f in functions for item in f.imports
-    )
 
 
 def _module_name(module: Module, root: str) -> str:

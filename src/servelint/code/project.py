@@ -7,6 +7,7 @@ and then in each folder above it, so that several services in one repository eac
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,11 @@ FILLING_METHODS = frozenset(
 )
 # Folders that hold importable packages without being one.
 SOURCE_FOLDERS = ("src", "lib", "python", "app", "backend")
+
+
+TEST_FOLDERS = re.compile(r"(?:^|/)(?:tests?|testing)/")
+TEST_FILE = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_tests?)\.py$")
+TEST_LIBRARIES = frozenset({"pytest", "unittest"})
 
 
 class Files(Protocol):
@@ -202,12 +208,13 @@ class Project:
         self._by_last: dict[str, list[str]] | None = None
         self._calls: dict[str, list[tuple[Module, int, Site]]] | None = None
         self._attributes: dict[str, list[tuple[Module, Bound]]] | None = None
+        self._tests: dict[str, bool] = {}
         self._items: dict[str, list[tuple[Module, Bound]]] | None = None
         self._decorated: dict[str, list[tuple[Module, Decorated]]] | None = None
         self.problems: list[Problem] = []
 
     def module(self, path: str) -> Module | None:
-        """The module in the file `path`; None where it cannot be read or parsed, or is a namespace package."""
+        """The module in the file `path`; None where it cannot be read or parsed, or is a folder."""
         if path not in self._modules:
             self._modules[path] = self._read(path) if path in self._files else None
         return self._modules[path]
@@ -219,11 +226,23 @@ class Project:
             if module is not None:
                 yield module
 
+    def sources(self) -> Iterator[Module]:
+        """Every module that parses and is no test."""
+        for module in self.modules():
+            if not self.is_test(module):
+                yield module
+
+    def is_test(self, module: Module) -> bool:
+        """Whether the file is a test, which tells nothing about the service."""
+        if module.path not in self._tests:
+            self._tests[module.path] = is_test(module, self.root)
+        return self._tests[module.path]
+
     def calls(self, name: str) -> list[tuple[Module, int, Site]]:
         """The calls whose callee's last name is `name`: the module, the function that makes it, the call."""
         if self._calls is None:
             self._calls = {}
-            for module in self.modules():
+            for module in self.sources():
                 for called, sites in module.calls().items():
                     self._calls.setdefault(called, []).extend((module, index, site) for index, site in sites)
         return self._calls.get(name, [])
@@ -232,7 +251,7 @@ class Project:
         """All bindings `<anything>.name = value`."""
         if self._attributes is None:
             self._attributes = {}
-            for module in self.modules():
+            for module in self.sources():
                 for held, found in module.attribute_bindings().items():
                     self._attributes.setdefault(held, []).extend((module, bound) for bound in found)
         return self._attributes.get(name, [])
@@ -241,7 +260,7 @@ class Project:
         """All bindings `<anything>["key"] = value`."""
         if self._items is None:
             self._items = {}
-            for module in self.modules():
+            for module in self.sources():
                 for index, function in enumerate(module.facts.functions):
                     for binding in function.bindings:
                         match binding.target:
@@ -253,7 +272,7 @@ class Project:
         """The functions and classes with a decorator whose last name is `name`."""
         if self._decorated is None:
             self._decorated = {}
-            for module in self.modules():
+            for module in self.sources():
                 for thing in module.decorated():
                     self._decorated.setdefault(last_name(thing.decorator), []).append((module, thing))
         return self._decorated.get(name, [])
@@ -323,15 +342,11 @@ class Project:
                 self._by_last.setdefault(stem.rpartition(os.sep)[2], []).append(path)
         tail = module.replace(".", os.sep)
         ends = (f"{os.sep}{tail}.py", f"{os.sep}{tail}{os.sep}__init__.py")
-        found = [
-            p
-            for p in self._by_last.get(module.rpartition(".")[2], ())
-            if p.endswith(ends) and p != origin.path
-        ]
+        same_last = self._by_last.get(module.rpartition(".")[2], [])
+        found = [path for path in same_last if path.endswith(ends) and path != origin.path]
         if len(found) > 1:
-            shared = [(len(os.path.commonprefix([p, origin.path])), p) for p in found]
-            best = max(length for length, _ in shared)
-            found = [p for length, p in shared if length == best]
+            near = {path: len(os.path.commonpath([path, origin.path])) for path in found}
+            found = [path for path in found if near[path] == max(near.values())]
         return found[0] if len(found) == 1 else None
 
     def _below(self, folder: str, module: str) -> str | None:
@@ -358,3 +373,16 @@ def _folders(paths: list[str], root: str) -> Iterator[str]:
             seen.add(folder)
             yield folder
             folder = os.path.dirname(folder)
+
+
+def is_test(module: Module, root: str) -> bool:
+    """Whether the file is a test: by its folder, or by its name and what is in it."""
+    relative = os.path.relpath(module.path, root).replace(os.sep, "/")
+    if TEST_FOLDERS.search(relative) or relative.endswith("conftest.py"):
+        return True
+    if not TEST_FILE.search(relative):
+        return False
+    functions = module.facts.functions
+    return any(f.name.startswith("test") for f in functions) or any(
+        item.module.partition(".")[0] in TEST_LIBRARIES for f in functions for item in f.imports
+    )
