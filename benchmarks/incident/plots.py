@@ -45,16 +45,15 @@ def typical(runs: list[Run]) -> Run:
     return sorted(runs, key=lambda run: run["failed"])[len(runs) // 2]
 
 
-def draw_timeline(runs: list[Run], path: Path) -> None:
+def draw_timeline(runs: list[Run], scenario: str, title: str, path: Path) -> None:
     """Answers and failures a second over the run, one panel a variant."""
-    variants = of(runs, "incident")
-    figure = Figure(figsize=(8, 1.9 * len(variants)))
+    variants = of(runs, scenario)
+    figure = Figure(figsize=(8, 1.9 * len(variants) + 0.4))
     panels = figure.subplots(len(variants), 1, sharex=True, sharey=True, squeeze=False)
     for axes, (name, same) in zip(panels[:, 0], variants.items(), strict=True):
         run = typical(same)
-        seconds = range(len(run["timeline"]["answered"]))
         axes.stackplot(
-            seconds,
+            range(len(run["timeline"]["answered"])),
             run["timeline"]["answered"],
             run["timeline"]["failed"],
             labels=["answered", "failed"],
@@ -64,9 +63,9 @@ def draw_timeline(runs: list[Run], path: Path) -> None:
         axes.set_title(f"{name}: {run['failed']:.0%} failed{restarts}", loc="left", fontsize=10)
         axes.set_ylabel("requests/s")
         plain(axes)
-    panels[0, 0].legend(loc="upper left", ncols=2, frameon=False)
     panels[-1, 0].set_xlabel("seconds since the first answer")
-    figure.suptitle("The same load, the same probes: the median run of each", x=0.01, ha="left", fontsize=12)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="upper right", ncols=2, frameon=False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     figure.tight_layout()
     save(figure, path)
 
@@ -110,7 +109,9 @@ def draw(runs: list[Run], out: Path) -> None:
     """Write every plot for which there are runs into the folder `out`."""
     scenarios = {run["scenario"] for run in runs}
     if "incident" in scenarios:
-        draw_timeline(runs, out / "timeline")
+        draw_timeline(runs, "incident", "2.5 times the capacity, with probes", out / "timeline")
+    if "severe" in scenarios:
+        draw_timeline(runs, "severe", "5 times the capacity, with probes", out / "timeline-severe")
     if "offloads" in scenarios:
         title = "/health while predictions run, a little above capacity"
         draw_bars(runs, "health_p95", title, "95th percentile, ms (log scale)", out / "health", log=True)
