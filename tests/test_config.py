@@ -18,7 +18,7 @@ SCHEMA = json.loads((Path(load.__code__.co_filename).parent / "schemas" / "confi
 
 EVERYTHING = """\
 select = ["SRV1", "SRV202"]
-ignore = ["SRV105"]
+ignore = ["SRV102"]
 extend-select = ["SRV203"]
 exclude = ["vendor"]
 extend-exclude = ["*.gen.py"]

@@ -192,7 +192,7 @@ def test_a_comment_at_the_library_call_speaks_for_every_way_to_it() -> None:
         ("# servelint: ignore[]", "`servelint: ignore` names no rule"),
         ("# servelint: ignore-file", "`servelint: ignore-file` names no rule"),
         ("# servelint: disable[SRV101]", "`servelint: disable` is not known"),
-        ("# servelint: ignore[SRV10l]", "unknown rule `SRV10l`; did you mean SRV10"),
+        ("# servelint: ignore[SRV10l]", "unknown rule `SRV10l`; did you mean SRV101 blocking-inference?"),
     ],
 )
 def test_what_is_not_understood_suppresses_nothing_and_is_told(comment: str, message: str) -> None:

@@ -120,7 +120,8 @@ def _suggestion(text: str) -> str:
     import difflib
 
     names = {page(code).name: code for code in codes()}
-    near = difflib.get_close_matches(text.upper(), codes(), n=1, cutoff=0.7)
+    digits = text.upper().translate(str.maketrans("OIL", "011"))  # as they are mistaken for one another
+    near = difflib.get_close_matches(digits, codes(), n=1, cutoff=0.7)
     if not near:
         near = [names[name] for name in difflib.get_close_matches(text.lower(), names, n=1, cutoff=0.5)]
     return (
