@@ -30,15 +30,20 @@ class Syntax:
 
     root: Node
     code: Located
-    _characters: list[int] | None
+    _data: bytes
 
     def start(self, node: Node) -> int:
         """The position of the node's first character."""
-        return node.start_byte if self._characters is None else self._characters[node.start_byte]
+        return self._character(node.start_byte)
 
     def end(self, node: Node) -> int:
         """The position after the node's last character."""
-        return node.end_byte if self._characters is None else self._characters[node.end_byte]
+        return self._character(node.end_byte)
+
+    def _character(self, position: int) -> int:
+        if len(self._data) == len(self.code.text):
+            return position
+        return len(self._data[:position].decode("utf-8", "surrogatepass"))
 
     def text(self, node: Node) -> Located:
         """What the node stands for."""
@@ -52,13 +57,7 @@ class Syntax:
 def parse(code: Located) -> Syntax:
     """The syntax tree of a script; never fails, what is no shell becomes error nodes."""
     data = code.text.encode("utf-8", "surrogatepass")
-    characters: list[int] | None = None
-    if len(data) != len(code.text):
-        characters = []
-        for position, character in enumerate(code.text):
-            characters.extend([position] * len(character.encode("utf-8", "surrogatepass")))
-        characters.append(len(code.text))
-    return Syntax(_parser().parse(data).root_node, code, characters)
+    return Syntax(_parser().parse(data).root_node, code, data)
 
 
 def descendants(node: Node) -> Iterator[Node]:
