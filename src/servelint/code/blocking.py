@@ -260,8 +260,10 @@ class Judge:
         role = role_in_call(entry, call)
         if not role.blocks:
             return COROUTINE if role is Role.COROUTINE else HARMLESS
+        known = self.catalogue.types.get(type_name)
+        library = known.library if known is not None else entry.library
         name = f"{type_name}.{entry.name}" if type_name and "." not in entry.name else entry.name
-        return Outcome(self._sink(role, entry.library, name, frame, call))
+        return Outcome(self._sink(role, library, name, frame, call))
 
     def _running(self, function: Expression | None, frame: Frame, call: Call) -> Outcome:
         """A call that calls its argument at once: `list(map(model.predict, batches))`."""

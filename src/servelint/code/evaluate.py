@@ -265,10 +265,12 @@ class Evaluator:
 
     def _is_library(self, item: Import) -> bool:
         """Whether the catalogue knows what is imported though the project has it: a library's sources."""
-        if item.level or item.module.partition(".")[0] not in self.catalogue.modules:
+        top = item.module.partition(".")[0]
+        if item.level or (top not in self.catalogue.modules and top not in self.frameworks.modules):
             return False
-        name = f"{item.module}.{item.name}"
-        return (self.catalogue.functions.find(name) or self.catalogue.classes.find(name)) is not None
+        name = self.frameworks.usual(f"{item.module}.{item.name}")
+        known = (self.catalogue.functions, self.catalogue.classes, self.frameworks.subclasses)
+        return any(index.find(name) is not None for index in known)
 
     def _imported_module(self, module: Module, item: Import, path: str | None) -> Values:
         if path is None:

@@ -19,6 +19,7 @@ class Evidence:
     unmistakable: Mapping[str, Role]
     receivers: tuple[tuple[frozenset[str], frozenset[str]], ...]
     called: frozenset[str]
+    makes: frozenset[str]
     none_first: frozenset[str]
     given_model: frozenset[str]
     loads: frozenset[str]
@@ -67,7 +68,9 @@ class Evidence:
     def _is(self, wanted: frozenset[str], expression: Expression) -> bool:
         """Whether the last word of the expression's name is one of the wanted (`sentiment_model`)."""
         parts = split(last_name(expression))
-        return bool(parts) and parts[-1] in wanted and not set(parts) & self.never
+        if not parts or parts[0] in self.makes:
+            return False
+        return parts[-1] in wanted and not set(parts) & self.never
 
 
 @cache
@@ -97,6 +100,7 @@ def load() -> Evidence:
             for item in data.tables("receivers")
         ),
         called=frozenset(data.names("called")),
+        makes=frozenset(data.names("makes")),
         none_first=frozenset(data.names("none-first")),
         given_model=frozenset(data.names("given-model")),
         loads=frozenset(data.table("loads").names("methods")),
