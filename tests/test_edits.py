@@ -55,6 +55,33 @@ def test_a_fix_that_breaks_the_file_is_taken_back_and_the_others_stay(project: P
     assert [item.function for item in outcome.report.findings] == ["a"]
 
 
+def test_what_was_fixed_is_told_by_the_lines_of_the_original(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = project.root / "app.py"
+    project.write({"app.py": "one\ntwo\n"})
+
+    def analyse(tree: object, _config: object) -> tuple[tuple[Finding, ...], tuple[()]]:
+        lines = tree.read(path).decode().splitlines()  # type: ignore[attr-defined]
+        found = []
+        for word in ("one", "two"):  # each fix adds a line at the top, so the second waits for a round
+            if word in lines:
+                line = lines.index(word) + 1
+                span = Span(path, line, 1, line, 4)
+                edits = (Edit(Span(path, 1, 1, 1, 1), f"# {word}\n"), Edit(span, "done"))
+                fix = Fix(Applicability.SAFE, "do it", edits)
+                finding = Finding(
+                    "SRV101", span, word, Severity.ERROR, Confidence.HIGH, fix=fix, identity=(word,)
+                )
+                found.append(finding)
+        return tuple(found), ()
+
+    monkeypatch.setattr(lint, "analyse", analyse)
+    outcome = outcome_of(project)
+    assert outcome.after[path] == b"# two\n# one\ndone\ndone\n"
+    assert [(item.message, item.span.line) for item in outcome.applied] == [("one", 1), ("two", 2)]
+
+
 def test_unsafe_fixes_need_to_be_asked_for(project: Project) -> None:
     project.write({"app.py": "async def a(m):\n    m.predict_raw(1)\n"})
     assert not outcome_of(project).after

@@ -83,8 +83,10 @@ class _Work:
     applied: list[Finding] = field(default_factory=list)
     rejected: dict[tuple[object, ...], Rejected] = field(default_factory=dict)
     original: dict[Path, bytes | None] = field(default_factory=dict)
+    first_seen: dict[tuple[object, ...], Finding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.first_seen = {self._name(finding): finding for finding in reversed(self.report.findings)}
         self.wanted = frozenset(_key(finding) for finding in self.report.findings)
         self.counts = _count(self.report)
 
@@ -179,7 +181,8 @@ class _Work:
     def _keep(self, batch: list[Finding], changed: Mapping[Path, bytes], checked: Report) -> None:
         for path in changed:
             self.original.setdefault(path, self._content(path))
-        self.applied += batch
+        # Told as they stood when the user last saw the file, not where earlier rounds have moved them.
+        self.applied += [self.first_seen.get(self._name(finding), finding) for finding in batch]
         self.counts = _count(checked)
         timed = replace(checked, seconds=self.report.seconds)
         left = against_baseline(timed, self.known, complete=False) if self.known else timed
