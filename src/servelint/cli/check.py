@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ Examples:
   servelint check app/ k8s/hpa.yaml                   report on these only
   servelint check --since origin/main                 what this branch touched or caused
   servelint check --output-format text --output-format sarif=servelint.sarif
+  servelint check --explain app/main.py:41            why line 41 is or is not a finding
   cat app.py | servelint check - --stdin-filename app.py
 
 Exit status: 0 nothing found, 1 findings, 2 the run itself failed.
@@ -80,6 +82,13 @@ Exit status: 0 nothing found, 1 findings, 2 the run itself failed.
 @click.option("--since", metavar="REV", default="", help="Only what the change since REV touched or caused.")
 @options.baseline_options
 @options.stdin_option
+@click.option(
+    "--explain",
+    "explained",
+    metavar="PATH:LINE",
+    default="",
+    help="Say why the calls on a line are or are not findings.",
+)
 @click.option("--statistics", is_flag=True, help="Counts by rule instead of findings.")
 @click.option("--quiet", "-q", is_flag=True, help="Findings only: no summary, no progress.")
 @click.option("--verbose", "-v", is_flag=True, help="Say what was read, what was skipped and why.")
@@ -94,6 +103,7 @@ def command(
     baseline_file: Path | None,
     no_baseline: bool,
     stdin_filename: Path | None,
+    explained: str,
     statistics: bool,
     quiet: bool,
     verbose: bool,
@@ -106,6 +116,8 @@ def command(
     When PATHS are given, the whole project is still read, so that calls can be followed, but only they are
     reported on.
     """
+    if explained:
+        return _explain(explained, options.Target(paths, config_file, isolated, stdin_filename), settings)
     outputs = _outputs(formats, output)
     target = options.Target(paths, config_file, isolated, stdin_filename)
     run = options.with_baseline(options.configured(target.run(), settings), baseline_file, no_baseline)
@@ -121,6 +133,21 @@ def command(
     if run.missing:
         return ExitStatus.FAILED
     return ExitStatus.CLEAN if exit_zero else report.exit_status
+
+
+def _explain(place: str, target: options.Target, settings: dict[str, Any]) -> int:
+    """Print how the calls on a line are judged; raises `click.UsageError` for no such place."""
+    from servelint import files
+    from servelint.code.explain import explain
+
+    name, colon, line = place.rpartition(":")
+    path = Path(name).absolute()
+    if not colon or not line.isdigit() or not path.is_file():
+        raise click.UsageError(f"--explain needs an existing file and a line, as in app.py:12, not {place!r}")
+    config = options.configured(replace(target, paths=(path,)).run(), settings).config
+    told = explain(files.collect((path,), config), config, path, int(line))
+    write("\n".join(told or (f"There is no call on line {line} of {name}.",)) + "\n")
+    return ExitStatus.CLEAN
 
 
 def checked(run: Run, since: str = "", *, quiet: bool) -> Report:
