@@ -57,7 +57,7 @@ SCENARIOS = (
         "Overload, with probes",
         (UNFIXED, FIXED, Variant("unfixed, 4 workers", "unfixed", workers=4)),
         load=2.5,
-        seconds=60,
+        seconds=45,
         probes=True,
     ),
     Scenario("severe", "Twice that, with probes", (UNFIXED, FIXED), load=5, seconds=45, probes=True),
