@@ -377,7 +377,12 @@ def load(folder: Path | None = None) -> Catalogue:
 
 def evidence_data(folder: Path | None = None) -> Table:
     """The mapping in `rules/evidence.yaml`, to be read with `Table`'s methods."""
-    return next(_files(folder or rules_dir(), "evidence.yaml"))
+    return data("evidence.yaml", folder)
+
+
+def data(name: str, folder: Path | None = None) -> Table:
+    """The mapping in the file `name` of `rules/`, to be read with `Table`'s methods."""
+    return next(_files(folder or rules_dir(), name))
 
 
 def _files(folder: Path, names: str = "*.yaml") -> Iterator[Table]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from servelint import knowledge
 from servelint.code.blocking import Blocking, Judge
@@ -22,6 +23,9 @@ from servelint.config import Config
 from servelint.finding import Span, Step
 from servelint.knowledge import Role
 from servelint.source import Source, decode
+
+if TYPE_CHECKING:
+    from servelint.code.fixes.offload import OffloadPlanner
 
 # Enough for MAXIMUM_NESTING levels of evaluation, each of them several calls.
 RECURSION_LIMIT = 10_000
@@ -63,6 +67,13 @@ class Analysis:
     def blocking_calls(self) -> tuple[BlockingCall, ...]:
         """Every blocking call in a loop-bound function."""
         return tuple(self._blocking_calls())
+
+    @cached_property
+    def offload_planner(self) -> OffloadPlanner:
+        """What plans the fixes of blocking calls."""
+        from servelint.code.fixes.offload import OffloadPlanner
+
+        return OffloadPlanner(self)
 
     def _blocking_calls(self) -> Iterator[BlockingCall]:
         for caller in self.loop_bound:

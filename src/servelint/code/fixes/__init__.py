@@ -1,0 +1,1 @@
+"""Text edits that cure findings about code. A fix never decides what is wrong."""

@@ -1,0 +1,58 @@
+"""The files of a project as fixes read them, each parsed once and only when a fix needs it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from servelint.code.analysis import Analysis
+from servelint.code.extract import parse
+from servelint.code.fixes.syntax import Syntax
+from servelint.code.project import Module
+
+
+class Files:
+    """Syntax trees, global names and import closures of one project's files."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self._syntax: dict[str, Syntax] = {}
+        self._globals: dict[Path, frozenset[str]] = {}
+        self._closures: dict[str, frozenset[str]] = {}
+
+    def syntax(self, module: Module) -> Syntax:
+        """The syntax tree of the file with its text."""
+        if module.path not in self._syntax:
+            tree = parse(self.analysis.tree.read(Path(module.path)))
+            self._syntax[module.path] = Syntax(self.analysis.source(module.path), tree)
+        return self._syntax[module.path]
+
+    def global_names(self, syntax: Syntax) -> frozenset[str]:
+        """The names of variables that the file assigns at its top level, or declares global."""
+        path = syntax.source.path
+        if path not in self._globals:
+            found = {
+                node.id
+                for statement in syntax.tree.body
+                if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                for node in ast.walk(statement)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+            for node in ast.walk(syntax.tree):
+                if isinstance(node, ast.Global):
+                    found.update(node.names)
+            self._globals[path] = frozenset(found)
+        return self._globals[path]
+
+    def closure(self, module: Module) -> frozenset[str]:
+        """The files that importing the file brings in, itself included."""
+        if module.path not in self._closures:
+            found, waiting = {module.path}, [module]
+            while waiting:
+                for path in self.analysis.reach.imports(waiting.pop()):
+                    other = self.analysis.project.module(path) if path not in found else None
+                    if other is not None:
+                        found.add(path)
+                        waiting.append(other)
+            self._closures[module.path] = frozenset(found)
+        return self._closures[module.path]

@@ -1,0 +1,93 @@
+"""What moving a call to a thread may disturb, as data: `rules/fixes.yaml` and `rules/pool-sizing.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from servelint.knowledge import Library, NameIndex, Table, data
+
+_THREAD_SAFETY = ("no", "unknown", "yes")
+_GIL = ("holds", "mixed", "unknown", "releases")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The lists of `rules/fixes.yaml`; each index answers for qualified names."""
+
+    context_modules: frozenset[str]
+    thread_bound: NameIndex[str]
+    thread_bound_names: frozenset[str]
+    needs_loop: NameIndex[str]
+    runs_own_loop: NameIndex[str]
+    thread_local_contexts: NameIndex[str]
+    locks: NameIndex[str]
+    neutral_contexts: NameIndex[str]
+    state_requests: NameIndex[str]
+    state_applications: NameIndex[str]
+    thread_pools: NameIndex[str]
+    other_pools: frozenset[str]
+    stops_iteration: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many threads a pool gets, and why; the reason is for a comment where safety depends on it."""
+
+    workers: int
+    because: str
+    needed: bool
+
+
+@cache
+def load() -> Policy:
+    """The policy; raises `KnowledgeError` for data that does not fit."""
+    table = data("fixes.yaml")
+    policy = Policy(
+        context_modules=frozenset(table.names("context-modules")),
+        thread_bound=_index(table, "thread-bound"),
+        thread_bound_names=frozenset(table.names("thread-bound-names")),
+        needs_loop=_index(table, "needs-loop"),
+        runs_own_loop=_index(table, "runs-own-loop"),
+        thread_local_contexts=_index(table, "thread-local-contexts"),
+        locks=_index(table, "locks"),
+        neutral_contexts=_index(table, "neutral-contexts"),
+        state_requests=_index(table, "state-requests"),
+        state_applications=_index(table, "state-applications"),
+        thread_pools=_index(table, "thread-pools"),
+        other_pools=frozenset(table.names("other-pools")),
+        stops_iteration=frozenset(table.names("stops-iteration")),
+    )
+    table.done()
+    return policy
+
+
+def _index(table: Table, key: str) -> NameIndex[str]:
+    return NameIndex((name, name) for name in table.names(key))
+
+
+def pool_size(libraries: Iterable[Library | None], limit: int | None = None) -> Size:
+    """The size of a pool in which these libraries run; None stands for a library that is not known.
+
+    `limit` is the CPU limit of the container, rounded up, where a manifest states one.
+    """
+    known = list(libraries)
+    verdicts = {
+        "thread-safe": _worst(
+            _THREAD_SAFETY, (lib.thread_safe.verdict if lib else "unknown" for lib in known)
+        ),
+        "gil": _worst(_GIL, (lib.gil.verdict if lib else "unknown" for lib in known)),
+    }
+    for entry in data("pool-sizing.yaml").tables("max-workers"):
+        if all(verdicts[key] == value for key, value in entry.table("when").items()):
+            workers = entry.need("workers", object)
+            if workers == "cpu-limit":
+                workers = limit or entry.need("without-limit", int)
+            needed = verdicts["thread-safe"] == "no"
+            return Size(int(str(workers)), entry.need("because", str), needed)
+    return Size(1, "", needed=False)
+
+
+def _worst(order: tuple[str, ...], found: Iterable[str]) -> str:
+    return min((verdict for verdict in found if verdict in order), key=order.index, default="unknown")

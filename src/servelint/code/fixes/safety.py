@@ -1,0 +1,164 @@
+"""Why moving a call to a thread might change behaviour. No reason found means that the fix is safe."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from servelint.code.analysis import Analysis, BlockingCall
+from servelint.code.facts import Attribute, Call, Expression, FunctionFacts, Name, Spread, dotted
+from servelint.code.fixes import policy
+from servelint.code.fixes.files import Files
+from servelint.code.fixes.placement import context_names, function_at
+from servelint.code.fixes.shared import shared_places, torn_place
+from servelint.code.fixes.syntax import Function
+from servelint.code.values import (
+    ClassReference,
+    External,
+    ExternalObject,
+    Frame,
+    FunctionReference,
+    Instance,
+    Partial,
+    Value,
+    plain,
+)
+
+# How many functions below the call are read; more are taken for "may do anything".
+MAXIMUM_FUNCTIONS = 200
+
+
+class Safety:
+    """Judges moved calls of one project."""
+
+    def __init__(self, analysis: Analysis, files: Files) -> None:
+        self.analysis = analysis
+        self.files = files
+        self.policy = policy.load()
+        self._frames: dict[Frame, str] = {}
+
+    def doubt(self, call: BlockingCall, node: ast.Call, function: Function, workers: int | None) -> str:
+        """The first reason why behaviour might change, in one line; empty where there is none."""
+        assert call.site is not None
+        return (
+            self._contexts(call)
+            or self._arguments(call, call.site.call)
+            or self._around(call, node, function)
+            or self._threads(call, workers)
+            or self._below(call, call.site.call)
+        )
+
+    def _contexts(self, call: BlockingCall) -> str:
+        assert call.site is not None
+        for context in call.site.contexts:
+            names = context_names(self.analysis, call, context)
+            if not names or not all(self.policy.neutral_contexts.find(name) for name in names):
+                return f"`with {dotted(context)}` around the call may belong to the thread"
+        return ""
+
+    def _arguments(self, call: BlockingCall, made: Call) -> str:
+        for argument in (*made.arguments, *(value for _, value in made.keywords)):
+            given = argument.value if isinstance(argument, Spread) else argument
+            name = self._bound_to_thread(call.frame, given)
+            if name:
+                return f"`{name}` belongs to the task that handles the request"
+        return ""
+
+    def _bound_to_thread(self, frame: Frame, expression: Expression) -> str:
+        """The text of an expression whose object belongs to one thread or task; empty if it does not."""
+        values = list(plain(self.analysis.evaluator.evaluate(frame, expression)))
+        for value, _ in values:
+            if isinstance(value, External | ExternalObject) and self.policy.thread_bound.find(value.name):
+                return dotted(expression)
+        unknown = not values and isinstance(expression, Name)
+        return dotted(expression) if unknown and dotted(expression) in self.policy.thread_bound_names else ""
+
+    def _threads(self, call: BlockingCall, workers: int | None) -> str:
+        if workers == 1 or call.blocking.thread_safe:
+            return ""
+        library = call.blocking.library or "the model"
+        if call.blocking.thread_safe is False:
+            return f"{library} must not be called by two threads at once, and the pool may have several"
+        return f"nothing says that two threads may call {library} at once, and the pool may have several"
+
+    def _around(self, call: BlockingCall, node: ast.Call, function: Function) -> str:
+        """Shared state that the function looks at before the call and writes after it, or the reverse."""
+        syntax = self.files.syntax(call.caller.module)
+        place = torn_place(syntax, function, self.files.global_names(syntax), node)
+        return (
+            f"`{place}` is used before and after the call: another request may come between" if place else ""
+        )
+
+    # -- below the call --------------------------------------------------------------------------
+
+    def _below(self, call: BlockingCall, made: Call) -> str:
+        seen: set[tuple[str, int]] = set()
+        waiting = list(self._called(call.frame, made))
+        while waiting:
+            frame = waiting.pop()
+            key = (frame.module, frame.function)
+            if key in seen:
+                continue
+            seen.add(key)
+            if len(seen) > MAXIMUM_FUNCTIONS:
+                return "the call goes through too many functions to be sure"
+            reason = self._in_function(frame)
+            if reason:
+                return reason
+            for site in self.analysis.evaluator.facts(frame).sites:
+                waiting += self._called(frame, site.call)
+        return ""
+
+    def _called(self, frame: Frame, made: Call) -> Iterator[Frame]:
+        """The functions of the project that a call runs."""
+        for value, _ in plain(self.analysis.evaluator.calls.callees(frame, made)):
+            yield from self._entered(value, frame, made)
+
+    def _entered(self, value: Value, frame: Frame, made: Call) -> Iterator[Frame]:
+        calls, classes = self.analysis.evaluator.calls, self.analysis.evaluator.classes
+        match value:
+            case FunctionReference():
+                yield calls.enter(value, frame, made)
+            case ClassReference():
+                for constructor in classes.constructors(value):
+                    yield calls.enter(constructor, frame, made)
+            case Instance():
+                for method in classes.attribute(value, "__call__"):
+                    if isinstance(method, FunctionReference):
+                        yield calls.enter(method, frame, made)
+            case Partial(function=FunctionReference() as function):
+                yield calls.enter(function, frame, made)
+
+    def _in_function(self, frame: Frame) -> str:
+        if frame not in self._frames:
+            self._frames[frame] = self._read(frame)
+        return self._frames[frame]
+
+    def _read(self, frame: Frame) -> str:
+        facts = self.analysis.evaluator.facts(frame)
+        for site in facts.sites:
+            reason = self._touches(frame, facts, site.call)
+            if reason:
+                return reason
+        syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
+        function = function_at(syntax, facts.position)
+        if function is None:
+            return ""
+        constructs = facts.name in ("__init__", "__new__", "__post_init__")
+        own = facts.parameters[0].name if constructs and facts.parameters else ""
+        for place in shared_places(syntax, function, self.files.global_names(syntax), own):
+            return f"`{facts.qualname}` writes `{place}`, which requests share"
+        return ""
+
+    def _touches(self, frame: Frame, facts: FunctionFacts, made: Call) -> str:
+        """What the call does that belongs to the loop or to one thread."""
+        evaluator = self.analysis.evaluator
+        for value, _ in plain(evaluator.calls.callees(frame, made)):
+            name = value.name if isinstance(value, External) else ""
+            if self.policy.needs_loop.find(name) and not self.policy.runs_own_loop.find(name):
+                return f"`{facts.qualname}` calls `{name}`, which needs the event loop"
+        if isinstance(made.function, Attribute):
+            name = self._bound_to_thread(frame, made.function.value)
+            if name:
+                return f"`{facts.qualname}` uses `{name}`, which belongs to one thread or task"
+        return ""
