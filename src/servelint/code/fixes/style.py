@@ -34,32 +34,53 @@ class Wrapping:
 def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesised: bool) -> tuple[Edit, ...]:
     """The edits that put the wrapping in the place of `callee(`, and its end in the place of `)`.
 
-    What stands between stays as it is, unless the line would become too long: then a call that had one
-    line is laid out over several.
+    What stands between stays as it is where everything fits on the line; else the call is laid out over
+    several lines.
     """
     text, start, end = syntax.source.text, syntax.start(node), syntax.end(node)
-    opening = _opening(syntax, node)
-    inside = text[opening + 1 : end - 1]
+    inside = text[_opening(syntax, node) + 1 : end - 1]
+    arguments = tuple(_arguments(syntax, node))
+    several = any(character in text[start:end] for character in "\r\n")
+    if several and not _keeps_all(inside, arguments):
+        return _hugging(syntax, node, wrapping, inside, parenthesised=parenthesised)
+    line, limit = syntax.source.line(node.lineno), line_length(syntax)
+    brackets = 2 if parenthesised else 0
+    if not several and len(line) - (end - start) + len(_inline(wrapping, arguments)) + brackets <= limit:
+        return _hugging(syntax, node, wrapping, inside, parenthesised=parenthesised)
+    indent = syntax.indent(node.lineno)
+    deeper = f"{indent}    " if parenthesised else indent
+    layout = _Layout(limit, exploded=several and inside.rstrip().endswith(","))
+    content = layout.write(wrapping, arguments, deeper)
+    if parenthesised:
+        content = f"(\n{deeper}{content}\n{indent})"
+    return (syntax.edit(start, end, content),)
+
+
+def _hugging(
+    syntax: Syntax, node: ast.Call, wrapping: Wrapping, inside: str, *, parenthesised: bool
+) -> tuple[Edit, ...]:
+    """The edits that leave the arguments and the space around them alone."""
     before, after = ("(", ")") if parenthesised else ("", "")
+    head = before + _before_arguments(wrapping) + (", " if inside.strip() else "")
+    if inside.lstrip(" \t").startswith(("\n", "\r", "#")):
+        head = head.rstrip()
+    edits = [syntax.edit(syntax.start(node), _opening(syntax, node) + 1, head)]
     closing = ")" * (wrapping.depth - 1) + after
-    if "\n" in text[start:end] or "\r" in text[start:end]:
-        head = before + _spread(syntax, node, wrapping, inside)
-    else:
-        line = syntax.source.line(node.lineno)
-        whole = before + _inline(wrapping, tuple(_arguments(syntax, node))) + after
-        limit = line_length(syntax)
-        if len(line) - (end - start) + len(whole) > limit:
-            indent = syntax.indent(node.lineno)
-            deeper = f"{indent}    " if parenthesised else indent
-            content = _laid_out(wrapping, tuple(_arguments(syntax, node)), deeper, limit)
-            if parenthesised:
-                content = f"(\n{deeper}{content}\n{indent})"
-            return (syntax.edit(start, end, content),)
-        head = before + _inline(wrapping, ())[: -wrapping.depth] + (", " if inside.strip() else "")
-    edits = [syntax.edit(start, opening + 1, head)]
     if closing:
-        edits.append(syntax.edit(end, end, closing))
+        edits.append(syntax.edit(syntax.end(node), syntax.end(node), closing))
     return tuple(edits)
+
+
+def _before_arguments(wrapping: Wrapping) -> str:
+    return _inline(wrapping, ())[: -wrapping.depth]
+
+
+def _keeps_all(inside: str, arguments: tuple[str, ...]) -> bool:
+    """Whether the arguments are all there is: no comments beside them, no text over several lines."""
+    rest = inside
+    for argument in arguments:
+        rest = rest.replace(argument, "", 1)
+    return "#" not in rest and not any('"""' in argument or "'''" in argument for argument in arguments)
 
 
 def _opening(syntax: Syntax, node: ast.Call) -> int:
@@ -71,7 +92,7 @@ def _opening(syntax: Syntax, node: ast.Call) -> int:
 
 
 def _arguments(syntax: Syntax, node: ast.Call) -> Iterator[str]:
-    """The text of each argument, parentheses around it included."""
+    """The text of each argument, parentheses around it included, as if its line were not indented."""
     text = syntax.source.text
     items: list[ast.expr | ast.keyword] = [*node.args, *node.keywords]
     items.sort(key=lambda item: (item.lineno, item.col_offset))
@@ -90,35 +111,36 @@ def _inline(wrapping: Wrapping, arguments: tuple[str, ...]) -> str:
     return f"{wrapping.head}({', '.join((*wrapping.leading, *inner))})"
 
 
-def _laid_out(wrapping: Wrapping, arguments: tuple[str, ...], indent: str, limit: int) -> str:
-    """The call over several lines, as the formatters of the language lay it out."""
-    deeper = f"{indent}    "
-    inner = arguments if wrapping.inner is None else (_inline(wrapping.inner, arguments),)
-    items = [*wrapping.leading, *inner]
-    inline = ", ".join(items)
-    if len(deeper) + len(inline) <= limit:
-        return f"{wrapping.head}(\n{deeper}{inline}\n{indent})"
-    if wrapping.inner is not None and len(deeper) + len(items[-1]) + 1 > limit:
-        items[-1] = _laid_out(wrapping.inner, arguments, deeper, limit)
-    return f"{wrapping.head}(\n" + "".join(f"{deeper}{item},\n" for item in items) + f"{indent})"
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Writes a call over several lines as the formatters of the language do; `exploded` one item a line."""
+
+    limit: int
+    exploded: bool
+
+    def write(self, wrapping: Wrapping, arguments: tuple[str, ...], indent: str) -> str:
+        deeper = f"{indent}    "
+        inner = arguments if wrapping.inner is None else (_inline(wrapping.inner, arguments),)
+        items = [*wrapping.leading, *inner]
+        inline = ", ".join(items)
+        if not self.exploded and "\n" not in inline and len(deeper) + len(inline) <= self.limit:
+            return f"{wrapping.head}(\n{deeper}{inline}\n{indent})"
+        last = f"{deeper}{items[-1]},"
+        if wrapping.inner is not None and (self.exploded or "\n" in last or len(last) > self.limit):
+            items[-1] = self.write(wrapping.inner, arguments, deeper)
+        elif wrapping.inner is None:
+            items = [_indented(item, deeper) for item in items]
+        return f"{wrapping.head}(\n" + "".join(f"{deeper}{item},\n" for item in items) + f"{indent})"
 
 
-def _spread(syntax: Syntax, node: ast.Call, wrapping: Wrapping, inside: str) -> str:
-    """What stands before the arguments of a call that has several lines already."""
-    outer = ""
-    while wrapping.inner is not None:
-        outer += f"{wrapping.head}({''.join(f'{item}, ' for item in wrapping.leading)}"
-        wrapping = wrapping.inner
-    if inside.lstrip(" \t").startswith(("\n", "\r")):
-        indent = syntax.indent(_first_line(node))
-        return f"{outer}{wrapping.head}(" + "".join(f"\n{indent}{item}," for item in wrapping.leading)
-    return f"{outer}{wrapping.head}({', '.join(wrapping.leading)}" + (", " if inside.strip() else "")
-
-
-def _first_line(node: ast.Call) -> int:
-    """The line of the first argument."""
-    items: list[ast.expr | ast.keyword] = [*node.args, *node.keywords]
-    return min((item.lineno for item in items), default=node.lineno)
+def _indented(text: str, indent: str) -> str:
+    """Text of several lines, its last line as far to the right as its first will be."""
+    first, *rest = text.splitlines()
+    if not rest:
+        return text
+    surplus = len(rest[-1]) - len(rest[-1].lstrip())
+    moved = (indent + line[surplus:] if not line[:surplus].strip() else line for line in rest)
+    return "\n".join((first, *moved))
 
 
 def line_length(syntax: Syntax) -> int:
