@@ -98,7 +98,7 @@ class Observer:
     pod_port: int
     health: list[float] = field(default_factory=list)  # milliseconds, answered ones
     unanswered: int = 0
-    lag: float = 0.0  # the worst, in milliseconds
+    lag: float = float("nan")  # the worst, in milliseconds; not a number if the loop never told
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -130,4 +130,4 @@ class Observer:
     def _ask_lag(self) -> None:
         found = _LAG.search(ask(self.pod_port, "/metrics", timeout=30) or "")
         if found:
-            self.lag = max(self.lag, float(found[1]) * 1000)
+            self.lag = max(float(found[1]) * 1000, self.lag)  # in this order: NaN is not larger
