@@ -23,6 +23,7 @@ from servelint.code.facts import (
     Site,
     dotted,
 )
+from servelint.code.memory import Memory
 from servelint.code.reach import Reach
 from servelint.code.values import (
     ClassReference,
@@ -100,10 +101,7 @@ class Judge:
         self.reach = reach
         self.evidence = evidence.load()
         self.own_calls: NameIndex[str] = NameIndex((name, name) for name in own_calls)
-        self._summaries: dict[Frame, Blocking | None] = {}
-        self._provisional: dict[Frame, tuple[Blocking | None, int]] = {}
-        self._active: dict[Frame, int] = {}
-        self._lowest = MAXIMUM_HOPS
+        self._summaries: Memory[Blocking | None] = Memory(None, MAXIMUM_HOPS)
 
     # -- sites -----------------------------------------------------------------------------------
 
@@ -307,35 +305,10 @@ class Judge:
 
     def summary(self, frame: Frame) -> Blocking | None:
         """The worst blocking that running the body of the frame's function does, if any."""
-        if frame in self._summaries:
-            return self._summaries[frame]
-        if frame in self._provisional:
-            found, lowest = self._provisional[frame]
-            self._lowest = min(self._lowest, lowest)
-            return found
-        depth = len(self._active)
-        if frame in self._active or depth >= MAXIMUM_HOPS:
-            self._lowest = min(self._lowest, self._active.get(frame, 0))
-            return None
-        outer, self._lowest = self._lowest, MAXIMUM_HOPS
-        self._active[frame] = depth
-        found = min(self._in_body(frame, self.evaluator.facts(frame)), key=_preference, default=None)
-        del self._active[frame]
-        self._remember(frame, found, depth)
-        self._lowest = min(self._lowest, outer)
-        return found
+        return self._summaries.answer(frame, lambda: self._summary(frame))
 
-    def _remember(self, frame: Frame, found: Blocking | None, depth: int) -> None:
-        """Keep a summary; one that a cycle or the depth cut short only until what cut it short is answered."""
-        if self._lowest < depth:
-            if found is None:
-                self._provisional[frame] = found, self._lowest
-            else:
-                self._summaries[frame] = found
-            return
-        self._summaries[frame] = found
-        self._lowest = MAXIMUM_HOPS
-        self._provisional = {key: item for key, item in self._provisional.items() if item[1] < depth}
+    def _summary(self, frame: Frame) -> Blocking | None:
+        return min(self._in_body(frame, self.evaluator.facts(frame)), key=_preference, default=None)
 
     def _in_body(self, frame: Frame, facts: FunctionFacts) -> Iterator[Blocking]:
         for site in facts.sites:

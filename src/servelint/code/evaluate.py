@@ -35,6 +35,7 @@ from servelint.code.facts import (
     dotted,
 )
 from servelint.code.frameworks import Frameworks
+from servelint.code.memory import Memory
 from servelint.code.project import Bound, Filled, Module, Project, last_name
 from servelint.code.values import (
     ClassReference,
@@ -87,47 +88,12 @@ class Evaluator:
         self.frames = Frames()
         self.classes = Classes(self)
         self.calls = Calls(self)
-        self._known: dict[Hashable, Values] = {}
-        self._active: dict[Hashable, int] = {}
-        self._lowest = MAXIMUM_DEPTH
-        self._provisional: dict[Hashable, tuple[Values, int]] = {}
-        self._provisional_keys: list[Hashable] = []
+        self._memory: Memory[Values] = Memory((), MAXIMUM_DEPTH)
         self._nesting = 0
 
     def remembered(self, key: Hashable, compute: Callable[[], Values]) -> Values:
-        """`compute()`, once a key. A question that leads back to itself is answered with nothing.
-
-        An answer that was cut short in that way holds until the question that it was cut short by is
-        answered, and is then forgotten: asked again, it will be whole.
-        """
-        if key in self._known:
-            return self._known[key]
-        if key in self._provisional:
-            found, lowest = self._provisional[key]
-            self._lowest = min(self._lowest, lowest)
-            return found
-        if key in self._active:
-            self._lowest = min(self._lowest, self._active[key])
-            return ()
-        depth = len(self._active)
-        if depth >= MAXIMUM_DEPTH:
-            return ()
-        outer, self._lowest = self._lowest, MAXIMUM_DEPTH
-        first = len(self._provisional_keys)
-        self._active[key] = depth
-        found = compute()
-        del self._active[key]
-        if self._lowest >= depth:
-            self._known[key] = found
-            for cut_short in self._provisional_keys[first:]:
-                del self._provisional[cut_short]
-            del self._provisional_keys[first:]
-            self._lowest = MAXIMUM_DEPTH
-        else:
-            self._provisional[key] = (found, self._lowest)
-            self._provisional_keys.append(key)
-        self._lowest = min(self._lowest, outer)
-        return found
+        """`compute()`, once a key; a question that leads back to itself is answered with nothing."""
+        return self._memory.answer(key, compute)
 
     def module(self, path: str) -> Module:
         """The module of a frame or reference, which exists because the frame does."""

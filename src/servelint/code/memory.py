@@ -1,0 +1,60 @@
+"""Answers to questions that may lead back to themselves, each worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Memory(Generic[T]):
+    """Remembers answers by key. A question that leads back to itself is answered with `nothing`.
+
+    An answer that was cut short in that way holds until the question that it was cut short by is
+    answered, and is then forgotten: asked again, it will be whole. Questions nested deeper than
+    `maximum_depth` are answered with `nothing` too.
+    """
+
+    def __init__(self, nothing: T, maximum_depth: int) -> None:
+        self._nothing = nothing
+        self._maximum_depth = maximum_depth
+        self._known: dict[Hashable, T] = {}
+        self._active: dict[Hashable, int] = {}
+        self._provisional: dict[Hashable, tuple[T, int]] = {}
+        self._provisional_keys: list[Hashable] = []
+        # The outermost question that the answer under way has been cut short by.
+        self._lowest = maximum_depth
+
+    def answer(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """`compute()`, once a key."""
+        if key in self._known:
+            return self._known[key]
+        if key in self._provisional:
+            found, lowest = self._provisional[key]
+            self._lowest = min(self._lowest, lowest)
+            return found
+        if key in self._active:
+            self._lowest = min(self._lowest, self._active[key])
+            return self._nothing
+        if len(self._active) >= self._maximum_depth:
+            return self._nothing
+        return self._computed(key, compute)
+
+    def _computed(self, key: Hashable, compute: Callable[[], T]) -> T:
+        outer, self._lowest = self._lowest, self._maximum_depth
+        depth, first = len(self._active), len(self._provisional_keys)
+        self._active[key] = depth
+        found = compute()
+        del self._active[key]
+        if self._lowest >= depth:
+            self._known[key] = found
+            for cut_short in self._provisional_keys[first:]:
+                del self._provisional[cut_short]
+            del self._provisional_keys[first:]
+            self._lowest = self._maximum_depth
+        else:
+            self._provisional[key] = (found, self._lowest)
+            self._provisional_keys.append(key)
+        self._lowest = min(self._lowest, outer)
+        return found
