@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from servelint import knowledge
 from servelint.code.blocking import Blocking, Judge
 from servelint.code.evaluate import Evaluator
-from servelint.code.facts import Position, Site, dotted
+from servelint.code.facts import Call, Position, Site, dotted
 from servelint.code.frameworks import Frameworks
 from servelint.code.loop import Loop, LoopBound
+from servelint.code.offloads import Handoff, handoff
 from servelint.code.project import Files, Project
 from servelint.code.reach import Reach
 from servelint.code.values import Frame
@@ -43,6 +44,15 @@ class BlockingCall:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A call in a function that runs on the event loop while serving."""
+
+    caller: LoopBound
+    frame: Frame
+    site: Site
+
+
 class Analysis:
     """One project under analysis. Rules ask it; nothing is worked out before it is asked for."""
 
@@ -62,6 +72,32 @@ class Analysis:
     def loop_bound(self) -> tuple[LoopBound, ...]:
         """The functions that run on the event loop while serving, in the order of files and lines."""
         return tuple(self.loop.functions())
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Every call in a loop-bound function."""
+        return tuple(
+            Place(caller, self.evaluator.frame(caller.module, caller.index), site)
+            for caller in self.loop_bound
+            for site in caller.facts.sites
+        )
+
+    @cached_property
+    def offloads(self) -> tuple[tuple[Place, Handoff], ...]:
+        """The calls in loop-bound functions that run something on another thread, and what they run."""
+        found = ((place, handoff(self.evaluator, place.frame, place.site.call)) for place in self.places)
+        return tuple((place, offload) for place, offload in found if offload is not None)
+
+    @cached_property
+    def eager_offloads(self) -> Mapping[tuple[str, Position], tuple[Place, Blocking]]:
+        """The blocking calls whose results are offloaded as if they were functions, by file and position."""
+        found: dict[tuple[str, Position], tuple[Place, Blocking]] = {}
+        for place, offload in self.offloads:
+            if isinstance(offload.callable, Call):
+                blocking = self.judge.call(place.frame, offload.callable)
+                if blocking is not None:
+                    found[place.frame.module, offload.callable.position] = place, blocking
+        return found
 
     @cached_property
     def blocking_calls(self) -> tuple[BlockingCall, ...]:

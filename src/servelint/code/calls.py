@@ -380,36 +380,26 @@ class Calls:
 
     def injected(self, frame: Frame, parameter: Parameter) -> Values:
         """What a framework passes for a parameter declared as a dependency."""
-        candidates: list[tuple[Expression, Expression | None]] = []
+        candidates = list(self._metadata(frame, parameter.annotation))
         if parameter.default is not None:
-            candidates.append((parameter.default, parameter.annotation))
-        candidates += [(item, first) for first, item in self._metadata(frame, parameter.annotation)]
-        for candidate, declared in candidates:
+            candidates.insert(0, (frame, parameter.default, parameter.annotation))
+        for where, candidate, declared in candidates:
             if isinstance(candidate, Call):
-                found = self._injection(frame, candidate, declared)
+                found = self._injection(where, candidate, declared)
                 if found:
                     return found
         return ()
 
     def _metadata(
         self, frame: Frame, annotation: Expression | None
-    ) -> Iterator[tuple[Expression, Expression]]:
+    ) -> Iterator[tuple[Frame, Expression, Expression]]:
+        """The extras of `Annotated[declared, extra, ...]`, with the frame in which they mean something."""
         match annotation:
             case Subscript(base, Sequence((first, *rest))) if dotted(base).rpartition(".")[2] == "Annotated":
-                yield from ((first, item) for item in rest)
+                yield from ((frame, item, first) for item in rest)
             case Name(id):  # ModelDependency = Annotated[Model, Depends(get_model)]
-                module = self.evaluator.module(frame.module)
-                for bound in module.bound(0, id):
-                    yield from self._metadata(frame, bound.binding.value)
-                for item in module.facts.body.imports:
-                    path = (
-                        self.evaluator.project.resolve(module, item.module, item.level)
-                        if item.local == id
-                        else None
-                    )
-                    other = self.evaluator.project.module(path) if path else None
-                    if other is not None and item.name:
-                        yield from self._metadata(self.evaluator.frames(other.path, 0), Name(item.name))
+                for where, value in self.evaluator.aliased(frame, id):
+                    yield from self._metadata(where, value)
 
     def _injection(self, frame: Frame, call: Call, declared: Expression | None) -> Values:
         for value in self.callees(frame, call):

@@ -295,6 +295,8 @@ class Evaluator:
             case ModuleReference(path):
                 return self.module_member(path, name)
             case External(qualified):
+                if name in self.frameworks.state and qualified.partition(".")[0] in self.frameworks.modules:
+                    return (State(),)
                 return (External(self.frameworks.usual(f"{qualified}.{name}")),)
             case ExternalObject(qualified):
                 if name in self.frameworks.state:
@@ -452,7 +454,9 @@ class Evaluator:
         match annotation:
             case Name() | Attribute():
                 values = self.evaluate(frame, annotation)
-                return union(self._object_of(value) for value in values)
+                if values or not isinstance(annotation, Name):
+                    return union(self._object_of(value) for value in values)
+                return union(self.annotated(*alias) for alias in self.aliased(frame, annotation.id))
             case Choice(options):
                 return union(self.annotated(frame, option) for option in options)
             case Subscript(base, key):
@@ -460,6 +464,18 @@ class Evaluator:
             case Sequence(items):
                 return union(self.annotated(frame, item) for item in items)
         return ()
+
+    def aliased(self, frame: Frame, name: str) -> Iterator[tuple[Frame, Subscript | Choice]]:
+        """The type that a global name stands for (`Model = Annotated[...]`), and where it is spelled out."""
+        module = self.module(frame.module)
+        for bound in module.bound(0, name):
+            if isinstance(bound.binding.value, Subscript | Choice):
+                yield self.frames(module.path, 0), bound.binding.value
+        for item in module.facts.body.imports:
+            path = self.project.resolve(module, item.module, item.level) if item.local == name else None
+            other = self.project.module(path) if path and item.name else None
+            if other is not None and other is not module:
+                yield from self.aliased(self.frames(other.path, 0), item.name)
 
     def _generic(self, frame: Frame, name: str, base: Expression, key: Expression) -> Values:
         parts = key.items if isinstance(key, Sequence) else (key,)

@@ -82,9 +82,9 @@ def function_at(syntax: Syntax, position: Position) -> Function | None:
 
 def awaitable_at(syntax: Syntax, node: ast.Call, function: Function) -> str:
     """Why there can be no `await` at the call; empty if there can be."""
-    if not syntax.is_faithful(node):
-        return "its place inside a formatted string is not known: assign the result to a variable first"
     for outer, child in syntax.ancestors(node):
+        if isinstance(outer, ast.JoinedStr):
+            return "it stands inside a formatted string: assign the result to a variable first"
         if outer is function:
             inside = child in function.body
             return "" if inside else "a default or decorator cannot await: compute the value before"

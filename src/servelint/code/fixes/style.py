@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def _arguments(syntax: Syntax, node: ast.Call) -> Iterator[str]:
     items: list[ast.expr | ast.keyword] = [*node.args, *node.keywords]
     items.sort(key=lambda item: (item.lineno, item.col_offset))
     begin = _opening(syntax, node) + 1
-    for item, following in zip(items, (*items[1:], None), strict=True):
+    for item, following in itertools.zip_longest(items, items[1:]):
         end = syntax.end(item)
         stop = syntax.start(following) if following is not None else syntax.end(node) - 1
         comma = text.find(",", end, stop)

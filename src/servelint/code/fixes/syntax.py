@@ -81,14 +81,6 @@ class Syntax:
             return node
         return next((outer for outer, _ in self.ancestors(node) if isinstance(outer, ast.stmt)), None)
 
-    def is_faithful(self, node: ast.expr) -> bool:
-        """Whether the positions of `node` are right: before Python 3.12 those in f-strings may be wrong."""
-        try:
-            again = ast.parse(f"({self.text(node)})", mode="eval").body
-        except (SyntaxError, ValueError):
-            return False
-        return ast.dump(again) == ast.dump(node)
-
     def _offset(self, line: int, column: int) -> int:
         text = self.source.line(line)
         characters = column if text.isascii() else len(text.encode()[:column].decode(errors="ignore"))

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servelint.code.analysis import Analysis
-from servelint.code.rules import srv101, srv102, srv110
+from servelint.code.rules import (
+    srv101,
+    srv102,
+    srv103,
+    srv104,
+    srv105,
+    srv106,
+    srv107,
+    srv108,
+    srv109,
+    srv110,
+)
 from servelint.finding import Finding
 
-RULES = (srv101, srv102, srv110)
+RULES = (srv101, srv102, srv103, srv104, srv105, srv106, srv107, srv108, srv109, srv110)
 
 
 def findings(analysis: Analysis) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 
 from servelint.code.analysis import Analysis, BlockingCall
+from servelint.code.rules import srv103
 from servelint.finding import Finding, Severity
 from servelint.knowledge import Role
 
@@ -16,9 +17,10 @@ def of_roles(
     severity: Severity,
     message: Callable[[BlockingCall], str],
 ) -> Iterator[Finding]:
-    """A finding for each blocking call whose sink has one of the roles."""
+    """A finding for each blocking call whose sink has one of the roles, but for what SRV103 says of it."""
+    eager = analysis.eager_offloads if analysis.config.selects(srv103.CODE) else {}
     for call in analysis.blocking_calls:
-        if call.blocking.role in roles:
+        if call.blocking.role in roles and (call.frame.module, call.position) not in eager:
             yield finding(analysis, code, call, severity, message(call))
 
 
