@@ -107,6 +107,8 @@ class Library:
     advice: str
     functions: Mapping[str, Entry]
     types: Mapping[str, LibraryType]
+    # Context managers whose effect on inference ends at the thread that enters them.
+    thread_local: tuple[str, ...] = ()
 
 
 class Phase(StrEnum):
@@ -154,7 +156,8 @@ class Offload:
     `name` is a pattern for the qualified name, `method` the name of a method on a receiver of any type.
     With `wraps` the call returns a callable that does the running (`sync_to_async(f)`). `pool` is the
     position of the executor argument; `default_pool` says that `None` or its absence means the loop's
-    shared default executor. `awaitable` says that the result has to be awaited.
+    shared default executor. `awaitable` says that the result has to be awaited; with `starts` the work runs
+    even if nobody does.
     """
 
     name: str = ""
@@ -165,6 +168,7 @@ class Offload:
     default_pool: bool = False
     awaitable: bool = True
     wraps: bool = False
+    starts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,9 @@ class Framework:
     run time is what their argument returns (`Depends`), `passes` those whose result is their argument,
     `awaits` those that take awaitables, `consumes` those that iterate their argument at once. `state` are
     attributes that hold what a service shares, `limits_threads` names of functions that bound native thread
-    pools. `types` maps other spellings of a class to the usual one.
+    pools, `executors` classes of pools, `waits` calls that hold their thread until work elsewhere is done,
+    `sets_default_executor` methods that replace the loop's own executor. `types` maps other spellings of a
+    class to the usual one.
     """
 
     name: str
@@ -195,6 +201,9 @@ class Framework:
     consumes: tuple[str, ...]
     state: tuple[str, ...]
     limits_threads: tuple[str, ...]
+    executors: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+    sets_default_executor: tuple[str, ...] = ()
 
 
 @cache
@@ -468,6 +477,7 @@ def _library(file: Table) -> Library:
             key: _type(key, Table(value, f"{file.where}: {key}"), name)
             for key, value in file.table("types").items()
         },
+        thread_local=file.names("thread-local"),
     )
     file.done()
     return library
@@ -537,6 +547,9 @@ def _framework(file: Table) -> Framework:
         consumes=file.names("consumes"),
         state=file.names("state"),
         limits_threads=file.names("limits-threads"),
+        executors=file.names("executors"),
+        waits=file.names("waits"),
+        sets_default_executor=file.names("sets-default-executor"),
     )
     file.done()
     return framework
@@ -579,6 +592,7 @@ def _offload(table: Table) -> Offload:
         default_pool=table.get("default-pool", bool, False),
         awaitable=table.get("awaitable", bool, True),
         wraps=table.get("wraps", bool, False),
+        starts=table.get("starts", bool, False),
     )
     table.done()
     if bool(offload.name) == bool(offload.method):

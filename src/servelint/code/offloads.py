@@ -1,0 +1,69 @@
+"""The offloads that a function makes: which call hands which callable to another thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from servelint.code.calls import argument
+from servelint.code.evaluate import Evaluator
+from servelint.code.facts import Call, Expression, Name
+from servelint.code.project import last_name
+from servelint.code.values import External, Frame, FunctionReference, plain
+from servelint.knowledge import Offload
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """A call that runs `callable` elsewhere.
+
+    `certain` says that the offload is known by its whole name, `dispatched` that it is made inside the
+    function of the project that is called.
+    """
+
+    call: Call
+    offload: Offload
+    callable: Expression
+    certain: bool
+    dispatched: bool = False
+
+
+def handoff(evaluator: Evaluator, frame: Frame, call: Call) -> Handoff | None:
+    """What the call offloads, directly or through a function of the project that hands its parameter on."""
+    found = _named(evaluator, frame, call)
+    if found is not None:
+        return found
+    for value, _ in plain(evaluator.calls.callees(frame, call)):
+        if isinstance(value, FunctionReference):
+            return _dispatched(evaluator, value, call)
+    return None
+
+
+def _named(evaluator: Evaluator, frame: Frame, call: Call) -> Handoff | None:
+    table = evaluator.frameworks.offload
+    values = evaluator.calls.callees(frame, call)
+    names = [value.name for value, _ in plain(values) if isinstance(value, External)]
+    if values and not names:
+        return None  # a function of the project that has the name of an offload
+    known = next((entry for name in names if (entry := table.names.find(name)) is not None), None)
+    entry = known or table.methods.get(last_name(call.function))
+    if entry is None:
+        return None
+    given = argument(call, entry.position, entry.keyword)
+    return None if given is None else Handoff(call, entry, given, certain=known is not None)
+
+
+def _dispatched(evaluator: Evaluator, function: FunctionReference, call: Call) -> Handoff | None:
+    """The argument that the function hands to an offload in its own body."""
+    facts = evaluator.facts(function)
+    inside = evaluator.frame(evaluator.module(function.module), function.function)
+    names = [p.name for p in facts.parameters if p.kind == "positional"]
+    names = names[1:] if function.receiver is not None else names
+    for site in facts.sites:
+        handed = _named(evaluator, inside, site.call)
+        if handed is None or not isinstance(handed.callable, Name):
+            continue
+        name = handed.callable.id
+        given = argument(call, names.index(name) if name in names else None, name)
+        if given is not None:
+            return Handoff(call, handed.offload, given, handed.certain, dispatched=True)
+    return None

@@ -1,0 +1,49 @@
+"""SRV104 executor-per-request: see `rules/SRV104.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servelint.code.analysis import Analysis, Place
+from servelint.code.facts import Name
+from servelint.code.rules.places import finding, names_called
+from servelint.finding import Confidence, Finding, Severity
+
+CODE = "SRV104"
+
+
+def check(analysis: Analysis) -> Iterator[Finding]:
+    """Pools that are built while a request is served."""
+    for place in analysis.places:
+        for name, certain in names_called(analysis, place):
+            usual = analysis.frameworks.usual(name)
+            if analysis.frameworks.executors.find(usual) and not _is_kept(place):
+                yield finding(
+                    analysis,
+                    CODE,
+                    place,
+                    _message(place, usual.rpartition(".")[2]),
+                    severity=Severity.WARNING,
+                    confidence=Confidence.HIGH if certain else Confidence.MEDIUM,
+                )
+                break
+
+
+def _is_kept(place: Place) -> bool:
+    """Whether the pool outlives the request: it is stored in a global, an attribute or a container."""
+    facts = place.caller.facts
+    if facts.guarded:
+        return True
+    return any(
+        binding.value is place.site.call
+        and (not isinstance(binding.target, Name) or binding.target.id in facts.outer)
+        for binding in facts.bindings
+    )
+
+
+def _message(place: Place, name: str) -> str:
+    if place.site.use == "enter":
+        return (
+            f"a {name} is built for this request, and leaving `with` holds the event loop until it is empty"
+        )
+    return f"a {name} is built for this request: its workers start anew, and nothing bounds their number"

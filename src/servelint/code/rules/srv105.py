@@ -1,0 +1,79 @@
+"""SRV105 blocking-wait: see `rules/SRV105.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servelint.code.analysis import Analysis, Place
+from servelint.code.facts import Attribute, Call, Constant, Expression, Name, dotted
+from servelint.code.offloads import handoff
+from servelint.code.rules.places import finding, names_called
+from servelint.code.values import External, plain
+from servelint.finding import Confidence, Finding, Severity
+
+CODE = "SRV105"
+# What `submit` gives, whatever the pool is.
+FUTURE = "concurrent.futures.Future"
+
+
+def check(analysis: Analysis) -> Iterator[Finding]:
+    """Waits for other threads that hold the event loop."""
+    for place in analysis.places:
+        if place.site.use in ("await", "async") or _does_not_wait(place.site.call):
+            continue
+        for name, certain in (*names_called(analysis, place), *_method_names(analysis, place)):
+            if analysis.frameworks.waits.find(analysis.frameworks.usual(name)):
+                yield finding(
+                    analysis,
+                    CODE,
+                    place,
+                    f"`{dotted(place.site.call.function)}()` holds the event loop until another thread is done",
+                    severity=Severity.ERROR,
+                    confidence=Confidence.HIGH if certain else Confidence.MEDIUM,
+                )
+                break
+
+
+def _does_not_wait(call: Call) -> bool:
+    """`shutdown(wait=False)`, `result(timeout=0)`."""
+    named = [value for key, value in call.keywords if key in ("wait", "timeout")]
+    constants = [v.value for v in (*call.arguments, *named) if isinstance(v, Constant)]
+    return any(value is not None and not value for value in constants)
+
+
+def _method_names(analysis: Analysis, place: Place) -> Iterator[tuple[str, bool]]:
+    """The qualified name of a method of what an offload in this function has made, such as a future."""
+    function = place.site.call.function
+    if not isinstance(function, Attribute) or _is_done(place, function.value):
+        return
+    for made in _made_by(place, function.value):
+        found = handoff(analysis.evaluator, place.frame, made)
+        if found is None or found.offload.awaitable or found.offload.wraps:
+            continue
+        classes = [
+            value.name
+            for value, _ in plain(analysis.evaluator.calls.callees(place.frame, made))
+            if isinstance(value, External) and value.name.rpartition(".")[2][:1].isupper()
+        ]
+        for cls in classes or [FUTURE]:
+            yield f"{cls}.{function.name}", found.certain or bool(classes)
+
+
+def _made_by(place: Place, receiver: Expression) -> Iterator[Call]:
+    """The calls that may have made the receiver, as far as this function shows."""
+    match receiver:
+        case Call():
+            yield receiver
+        case Name(id):
+            for binding in place.caller.facts.bindings:
+                if binding.target == Name(id) and isinstance(binding.value, Call):
+                    yield binding.value
+
+
+def _is_done(place: Place, receiver: Expression) -> bool:
+    """Whether the function asks or waits for the future elsewhere: by `done()`, or as an asyncio future."""
+    return any(
+        site.call.function == Attribute(receiver, "done")
+        or (receiver in site.call.arguments and site.use in ("await", "assign", "argument"))
+        for site in place.caller.facts.sites
+    )

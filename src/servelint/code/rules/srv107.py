@@ -1,0 +1,80 @@
+"""SRV107 rebuilt-per-request: see `rules/SRV107.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servelint.code.analysis import Analysis, Place
+from servelint.code.blocking import Blocking
+from servelint.code.facts import FunctionFacts, Name, Position, dotted
+from servelint.code.loop import CACHES, LoopBound
+from servelint.code.project import last_name
+from servelint.code.rules.places import finding
+from servelint.finding import Finding, Severity
+from servelint.knowledge import Phase, Role, SyncRuns
+
+CODE = "SRV107"
+CONSTRUCTORS = ("__init__", "__new__")
+
+
+def check(analysis: Analysis) -> Iterator[Finding]:
+    """Expensive objects that an endpoint in a thread makes and throws away; SRV102 has the event loop."""
+    for place in _threaded(analysis):
+        blocking = analysis.judge.site(place.frame, place.site)
+        if blocking is None or blocking.role is not Role.LOAD or _is_kept(analysis, place, blocking):
+            continue
+        library = f"{blocking.library} " if blocking.library else ""
+        yield finding(
+            analysis,
+            CODE,
+            place,
+            f"`{dotted(place.site.call.function)}()` builds a {library}object again for every request",
+            severity=Severity.WARNING,
+            confidence=blocking.confidence,
+            library=blocking.library,
+        )
+
+
+def _threaded(analysis: Analysis) -> Iterator[Place]:
+    """The calls of the functions that a framework runs in a thread for every request."""
+    for module in analysis.project.sources():
+        for index, facts in enumerate(module.facts.functions):
+            points = analysis.loop.points(module, index) if index and not facts.is_async else []
+            served = [p for p in points if p.phase is Phase.SERVING and p.sync is SyncRuns.THREAD]
+            if not served or len(served) < len(points):
+                continue
+            frame = analysis.evaluator.frame(module, index)
+            caller = LoopBound(module, index, served[0].role, served[0].framework)
+            for site in facts.sites:
+                yield Place(caller, frame, site)
+
+
+def _is_kept(analysis: Analysis, place: Place, blocking: Blocking) -> bool:
+    """Whether the object outlives the request: somewhere on the way it is cached, guarded or stored."""
+    ways = [(place.frame.module, place.frame.function), *blocking.functions]
+    for (path, index), hop in zip(ways, blocking.hops, strict=False):
+        facts = analysis.evaluator.module(path).function(index)
+        if facts.guarded or any(last_name(d) in CACHES for d in facts.decorators):
+            return True
+        if facts.name not in CONSTRUCTORS and _is_stored(facts, hop.position):
+            return True
+    return False
+
+
+def _is_stored(facts: FunctionFacts, position: Position) -> bool:
+    """Whether the value of the call at the position goes into a global, an attribute or a container."""
+    stored = {
+        binding.target.id
+        for binding in facts.bindings
+        if isinstance(binding.target, Name) and _is_call_at(binding.value, position)
+    }
+    return any(
+        _is_call_at(binding.value, position)
+        or (isinstance(binding.value, Name) and binding.value.id in stored)
+        for binding in facts.bindings
+        if not isinstance(binding.target, Name) or binding.target.id in facts.outer
+    )
+
+
+def _is_call_at(value: object, position: Position) -> bool:
+    return getattr(value, "position", None) == position

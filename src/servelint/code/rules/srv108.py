@@ -1,0 +1,50 @@
+"""SRV108 lost-inference-context: see `rules/SRV108.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servelint.code.analysis import Analysis, Place
+from servelint.code.facts import Call, Expression, dotted
+from servelint.code.offloads import Handoff
+from servelint.code.rules.places import finding
+from servelint.code.rules.runs import inference
+from servelint.code.values import External, plain
+from servelint.finding import Finding, Severity
+from servelint.knowledge import NameIndex
+
+CODE = "SRV108"
+
+
+def check(analysis: Analysis) -> Iterator[Finding]:
+    """Thread-local contexts around inference that runs in another thread."""
+    contexts = NameIndex(
+        (name, library.name)
+        for library in analysis.catalogue.libraries.values()
+        for name in library.thread_local
+    )
+    for place, found in analysis.offloads:
+        entered = [c for c in place.site.contexts if _named(analysis, place, c, contexts)]
+        blocking = inference(analysis, place, found) if entered else None
+        if blocking is None:
+            continue
+        yield finding(
+            analysis,
+            CODE,
+            place,
+            _message(entered[-1], found),
+            severity=Severity.WARNING,
+            confidence=blocking.confidence,
+            library=blocking.library,
+        )
+
+
+def _named(analysis: Analysis, place: Place, context: Expression, contexts: NameIndex[str]) -> bool:
+    function = context.function if isinstance(context, Call) else context
+    values = analysis.evaluator.evaluate(place.frame, function)
+    return any(isinstance(v, External) and contexts.find(v.name) is not None for v, _ in plain(values))
+
+
+def _message(context: Expression, found: Handoff) -> str:
+    runs = dotted(found.callable)
+    return f"`{dotted(context)}` holds for the event loop's thread, not for the one that runs `{runs}`"
