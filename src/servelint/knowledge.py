@@ -430,7 +430,8 @@ class Table:
         """The value of `key`, which has to be there."""
         if key not in self._data:
             raise KnowledgeError(f"{self.where}: `{key}` is missing")
-        return self.get(key, kind, self._data[key])
+        default: T = self._data[key]
+        return self.get(key, kind, default)
 
     def names(self, key: str) -> tuple[str, ...]:
         """The list under `key`, as text."""

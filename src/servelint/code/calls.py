@@ -392,7 +392,7 @@ class Calls:
 
     def _metadata(
         self, frame: Frame, annotation: Expression | None
-    ) -> Iterator[tuple[Frame, Expression, Expression]]:
+    ) -> Iterator[tuple[Frame, Expression, Expression | None]]:
         """The extras of `Annotated[declared, extra, ...]`, with the frame in which they mean something."""
         match annotation:
             case Subscript(base, Sequence((first, *rest))) if dotted(base).rpartition(".")[2] == "Annotated":

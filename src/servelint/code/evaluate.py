@@ -64,6 +64,7 @@ from servelint.knowledge import Catalogue
 # How deep names, calls and attributes are followed before the answer is "unknown".
 MAXIMUM_DEPTH = 50
 MAXIMUM_NESTING = 150
+MAXIMUM_RE_EXPORTS = 5
 UNIONS = frozenset({"Optional", "Union"})
 CONTAINERS = frozenset(
     {"list", "List", "set", "Set", "frozenset", "FrozenSet", "tuple", "Tuple", "deque", "Deque", "Collection"}
@@ -465,7 +466,9 @@ class Evaluator:
                 return union(self.annotated(frame, item) for item in items)
         return ()
 
-    def aliased(self, frame: Frame, name: str) -> Iterator[tuple[Frame, Subscript | Choice]]:
+    def aliased(
+        self, frame: Frame, name: str, re_exports: int = MAXIMUM_RE_EXPORTS
+    ) -> Iterator[tuple[Frame, Subscript | Choice]]:
         """The type that a global name stands for (`Model = Annotated[...]`), and where it is spelled out."""
         module = self.module(frame.module)
         for bound in module.bound(0, name):
@@ -474,8 +477,8 @@ class Evaluator:
         for item in module.facts.body.imports:
             path = self.project.resolve(module, item.module, item.level) if item.local == name else None
             other = self.project.module(path) if path and item.name else None
-            if other is not None and other is not module:
-                yield from self.aliased(self.frames(other.path, 0), item.name)
+            if other is not None and re_exports:
+                yield from self.aliased(self.frames(other.path, 0), item.name, re_exports - 1)
 
     def _generic(self, frame: Frame, name: str, base: Expression, key: Expression) -> Values:
         parts = key.items if isinstance(key, Sequence) else (key,)
