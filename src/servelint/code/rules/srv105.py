@@ -21,13 +21,14 @@ def check(analysis: Analysis) -> Iterator[Finding]:
     for place in analysis.places:
         if place.site.use in ("await", "async") or _does_not_wait(place.site.call):
             continue
+        call = f"`{dotted(place.site.call.function)}()`"
         for name, certain in (*names_called(analysis, place), *_method_names(analysis, place)):
             if analysis.frameworks.waits.find(analysis.frameworks.usual(name)):
                 yield finding(
                     analysis,
                     CODE,
                     place,
-                    f"`{dotted(place.site.call.function)}()` holds the event loop until another thread is done",
+                    f"{call} holds the event loop until another thread is done",
                     severity=Severity.ERROR,
                     confidence=Confidence.HIGH if certain else Confidence.MEDIUM,
                 )
