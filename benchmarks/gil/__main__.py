@@ -17,6 +17,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -28,8 +29,6 @@ from .cases import CASES, Case
 from .meter import measure, shared_by_threads
 
 HERE = Path(__file__).parent
-# Runs whose threads waited for a processor for more of the time than this are not used.
-DISTURBED = 0.15
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 COLUMNS = (
     "library",
@@ -47,8 +46,11 @@ COLUMNS = (
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.gil", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=3, help="processes for each case (default: 3)")
-    parser.add_argument("--seconds", type=float, default=0.1, help="of each round (default: 0.1)")
+    parser.add_argument("--seconds", type=float, default=0.05, help="of each round (default: 0.05)")
     parser.add_argument("--library", action="append", help="only this one (may be repeated)")
+    parser.add_argument(
+        "--wait", type=float, default=60, help="seconds at most for a quiet machine (default: 60)"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     parser.add_argument("--case", type=int, help=argparse.SUPPRESS)  # what the process of one case is given
     return parser.parse_args()
@@ -78,6 +80,25 @@ def run_case(case: Case, seconds: float) -> dict[str, Any]:
     }
 
 
+def idle_share(seconds: float) -> float:
+    """Which share of all processor time nobody used in the next so many seconds."""
+
+    def times() -> list[int]:
+        return [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split()[1:9]]
+
+    before = times()
+    time.sleep(seconds)
+    spent = [after - then for then, after in zip(before, times(), strict=True)]
+    return spent[3] / sum(spent)
+
+
+def wait_for_quiet(seconds: float) -> None:
+    """Wait until next to nothing else runs here, at most so long."""
+    deadline = time.monotonic() + seconds
+    while idle_share(0.5) < 0.9 and time.monotonic() < deadline:
+        pass
+
+
 def run_apart(index: int, seconds: float) -> dict[str, Any] | str:
     """Measure in a process of its own; return why not, where that failed."""
     command = [sys.executable, "-m", "benchmarks.gil", "--case", str(index), "--seconds", str(seconds)]
@@ -89,19 +110,14 @@ def run_apart(index: int, seconds: float) -> dict[str, Any] | str:
     return result
 
 
-def least_disturbed(runs: list[dict[str, Any]], size: str) -> list[dict[str, Any]]:
-    """The measurements of the runs that other processes left alone; the best one where there is none."""
-    found = sorted((run[size] for run in runs), key=lambda measured: measured["disturbed"])
-    return [measured for measured in found if measured["disturbed"] <= DISTURBED] or found[:1]
-
-
 def summary(case: Case, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over the runs that were not disturbed, with the lowest and the highest."""
+    """Medians over the runs, with the lowest and the highest."""
 
     def of(size: str) -> dict[str, Any]:
-        used = least_disturbed(runs, size)
-        values = {key: [each[key] for each in used if each[key] is not None] for key in used[0]}
-        return {"runs": len(used)} | {
+        values = {
+            key: [run[size][key] for run in runs if run[size][key] is not None] for key in runs[0][size]
+        }
+        return {
             key: {
                 "median": round(statistics.median(each), 3),
                 "low": round(min(each), 3),
@@ -166,6 +182,7 @@ def main() -> None:
         for index, case in enumerate(CASES):
             if chosen.library and case.library not in chosen.library:
                 continue
+            wait_for_quiet(chosen.wait)
             result = run_apart(index, chosen.seconds)
             if isinstance(result, str):
                 print(f"{case.library}: {case.name}: not measured: {result}", flush=True)

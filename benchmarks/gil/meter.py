@@ -5,18 +5,19 @@ what it gets done tells how long it could have had the GIL. Take N calls of `alo
 disturbs them, made in `wall` seconds, of which the spinner worked `worked`. When the spinner does not work,
 the calls hold the GIL: for `wall - worked`. Their free share is 1 - (wall - worked) / (N * alone).
 
-Other processes disturb this. Linux says how long each thread has waited for a processor, so every
-measurement is repeated in short rounds and the least disturbed ones are used.
+Other processes disturb this, and in one direction only: they make a call slower, the free share and the
+speed-up smaller, a stall longer. So everything is repeated in short rounds of which the best counts, as with
+`timeit`. Linux says how long each thread has waited for a processor: rounds are repeated until enough of them
+were left alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ _TICK_SECONDS = 0.005
 # A round is good enough when its threads waited for a processor for less than this share of it.
 _DISTURBED = 0.05
 _ROUNDS = 5
-_PATIENCE_SECONDS = 6.0
+_PATIENCE_SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Measurement:
     `gil_free` is the share of the call during which another thread could run Python; `two_threads` is how
     many times the calls of one thread two threads get done, None if the call cannot stand two; the stalls
     are the longest that a timer of an event loop was late while the call ran on the loop, and in a thread.
-    `disturbed` is the share of the rounds used that their threads waited for a processor.
+    `disturbed` is the share of the best rounds that their threads waited for a processor.
     """
 
     ms: float
@@ -80,17 +81,18 @@ class Sample:
     disturbed: float
 
 
-def undisturbed(take: Callable[[], Sample]) -> Sample:
-    """Take samples until enough are good, or patience ends; return the median of the best."""
+def best(take: Callable[[], Sample], prefer: Callable[[Iterable[float]], float]) -> Sample:
+    """Take samples until enough were left alone, or patience ends; return the best value by `prefer`.
+
+    Its `disturbed` is that of the least disturbed of them.
+    """
     samples: list[Sample] = []
     deadline = time.perf_counter() + _PATIENCE_SECONDS
-    while True:
+    while sum(sample.disturbed <= _DISTURBED for sample in samples) < _ROUNDS:
         samples.append(take())
-        good = sum(sample.disturbed <= _DISTURBED for sample in samples)
-        if good >= _ROUNDS or (len(samples) >= _ROUNDS and time.perf_counter() > deadline):
-            best = sorted(samples, key=lambda sample: sample.disturbed)[:_ROUNDS]
-            middle = statistics.median(sample.value for sample in best)
-            return Sample(middle, max(sample.disturbed for sample in best))
+        if len(samples) >= _ROUNDS and time.perf_counter() > deadline:
+            break
+    return Sample(prefer(sample.value for sample in samples), min(sample.disturbed for sample in samples))
 
 
 def spin() -> int:
@@ -209,11 +211,11 @@ def stall(call: Call, *, offloaded: bool) -> Sample:
 def measure(call: Call, seconds: float, *, threads: bool) -> Measurement:
     """Everything about one call, in rounds of so many seconds; with `threads` two may share it."""
     call()
-    each = undisturbed(lambda: alone(call, seconds))
-    free = undisturbed(lambda: gil_free(call, each.value, seconds))
-    both = undisturbed(lambda: two_threads(call, each.value, seconds)) if threads else None
-    direct = undisturbed(lambda: stall(call, offloaded=False))
-    offloaded = undisturbed(lambda: stall(call, offloaded=True))
+    each = best(lambda: alone(call, seconds), min)
+    free = best(lambda: gil_free(call, each.value, seconds), max)
+    both = best(lambda: two_threads(call, each.value, seconds), max) if threads else None
+    direct = best(lambda: stall(call, offloaded=False), min)
+    offloaded = best(lambda: stall(call, offloaded=True), min)
     return Measurement(
         ms=each.value * 1000,
         gil_free=free.value,
