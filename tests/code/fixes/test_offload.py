@@ -1,0 +1,184 @@
+"""`servelint fix` on blocking calls: what is written, what is unsafe, and what is left to a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servelint import edits
+from servelint.config import Config, FixConfig
+from servelint.finding import Applicability, Finding
+from servelint.lint import check
+from servelint.source import decode
+
+HEAD = """\
+import joblib
+import torch
+from fastapi import FastAPI, Request
+from sqlalchemy.orm import Session
+
+app = FastAPI()
+model = joblib.load("model.joblib")
+seen = {}
+
+
+"""
+
+
+def found(folder: Path, body: str, head: str = HEAD, config: FixConfig | None = None) -> list[Finding]:
+    """The blocking calls of a service whose file ends in `body`."""
+    (folder / "main.py").write_text(head + body)
+    report = check([], Config(root=folder, select=("SRV101", "SRV102"), fix=config or FixConfig()))
+    return list(report.findings)
+
+
+def fixed(folder: Path, body: str, head: str = HEAD, config: FixConfig | None = None) -> str:
+    """The text after all fixes, which leave nothing fixable and change nothing when run again."""
+    (folder / "main.py").write_text(head + body)
+    settings = Config(root=folder, select=("SRV101", "SRV102"), fix=config or FixConfig())
+    outcome = edits.apply(check([], settings), unsafe=True)
+    assert not outcome.rejected
+    list(edits.write(outcome))
+    assert not edits.apply(check([], settings), unsafe=True).after
+    return (folder / "main.py").read_text()
+
+
+def handler(*lines: str, parameters: str = "row: list") -> str:
+    return "\n".join(
+        ('@app.post("/p")', f"async def predict({parameters}):", *(f"    {n}" for n in lines), "")
+    )
+
+
+LOOP = "await asyncio.get_running_loop().run_in_executor("
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("x = model.predict(row)", f"x = {LOOP}_inference_executor, model.predict, row)"),
+        ("x = model.predict()", f"x = {LOOP}_inference_executor, model.predict)"),
+        ("x = model.predict(*row)", f"x = {LOOP}_inference_executor, model.predict, *row)"),
+        (
+            "x = model.predict(row, y=1)",
+            f"x = {LOOP}_inference_executor, functools.partial(model.predict, row, y=1))",
+        ),
+        ("x = model.predict(row)[0]", f"x = ({LOOP}_inference_executor, model.predict, row))[0]"),
+        ("x = model.predict(row).tolist()", f"x = ({LOOP}_inference_executor, model.predict, row)).tolist()"),
+        ("x = -model.predict(row) ** 2", f"x = -{LOOP}_inference_executor, model.predict, row) ** 2"),
+        (
+            "x = [model.predict(r) for r in row]",
+            f"x = [{LOOP}_inference_executor, model.predict, r) for r in row]",
+        ),
+    ],
+)
+def test_the_call_is_awaited(tmp_path: Path, before: str, after: str) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 140\n")
+    text = fixed(tmp_path, handler(before))
+    assert f"    {after}\n" in text
+    assert "import asyncio\n" in text
+    assert text.count("from concurrent.futures import ThreadPoolExecutor\n") == 1
+    assert ("import functools\n" in text) == ("functools" in after)
+
+
+def test_a_long_call_gets_several_lines(tmp_path: Path) -> None:
+    text = fixed(tmp_path, handler("the_probabilities = model.predict(row, first=1111111, second=2222222)"))
+    assert (
+        "    the_probabilities = await asyncio.get_running_loop().run_in_executor(\n"
+        "        _inference_executor,\n"
+        "        functools.partial(model.predict, row, first=1111111, second=2222222),\n"
+        "    )\n"
+    ) in text
+
+
+def test_comments_inside_a_call_stay(tmp_path: Path) -> None:
+    body = handler("x = model.predict(", "    row,  # one row", ")")
+    assert "        row,  # one row\n" in fixed(tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (handler("with torch.no_grad():", "    return model.predict(row)"), "one thread only"),
+        (handler("return list(model.predict(r) for r in row)"), "generator expression cannot await"),
+        (handler("return model.predict(r for r in row)"), "would run in the thread"),
+        (handler("return f'{model.predict(row)}'"), "formatted string"),
+    ],
+)
+def test_left_to_a_person(tmp_path: Path, body: str, reason: str) -> None:
+    (finding,) = found(tmp_path, body)
+    assert finding.fix is None
+    assert reason in finding.unfixable
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            handler("return model.predict(row, session)", parameters="row: list, session: Session"),
+            "`session`",
+        ),
+        (handler("global seen", "seen = seen or model.predict(row)"), "`seen` is used before and after"),
+        (
+            "def score(row):\n    seen[row] = model.predict(row)\n\n\n" + handler("return score(row)"),
+            "writes `seen`",
+        ),
+        (handler("with undo():", "    return model.predict(row)"), "may belong to the thread"),
+    ],
+)
+def test_unsafe_with_a_reason(tmp_path: Path, body: str, reason: str) -> None:
+    (finding,) = found(tmp_path, body)
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.UNSAFE
+    assert reason in finding.fix.reason
+
+
+def test_what_needs_the_loop_is_unsafe(tmp_path: Path) -> None:
+    helper = "import asyncio\n\n\ndef score(row):\n    asyncio.get_running_loop()\n    return model.predict(row)\n\n\n"
+    (finding,) = found(tmp_path, helper + handler("return score(row)"))
+    assert finding.fix is not None
+    assert "needs the event loop" in finding.fix.reason
+
+
+def test_the_pool_is_made_in_the_lifespan(tmp_path: Path) -> None:
+    head = (
+        "from contextlib import asynccontextmanager\n\nimport joblib\nfrom fastapi import FastAPI\n\n\n"
+        "@asynccontextmanager\nasync def lifespan(app):\n    try:\n        yield\n    finally:\n        print()\n\n\n"
+        'app = FastAPI(lifespan=lifespan)\nmodel = joblib.load("m")\n\n\n'
+    )
+    text = fixed(tmp_path, handler("return model.predict(row)"), head)
+    assert (
+        '    app.state.inference_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")\n'
+        "    try:\n        yield\n    finally:\n"
+        "        app.state.inference_executor.shutdown(wait=False, cancel_futures=True)\n        print()\n"
+    ) in text
+    assert "app.state.inference_executor, model.predict, row" in text
+
+
+def test_a_pool_of_the_project_is_used(tmp_path: Path) -> None:
+    pool = "from concurrent.futures import ThreadPoolExecutor\n\npool = ThreadPoolExecutor(1)\n\n\n"
+    text = fixed(tmp_path, pool + handler("return model.predict(row)"))
+    assert "run_in_executor(pool, model.predict, row)" in text
+    assert text.count("ThreadPoolExecutor(") == 1
+
+
+def test_context_variables_are_kept(tmp_path: Path) -> None:
+    text = fixed(tmp_path, handler("return model.predict(row)"), "import structlog\n" + HEAD)
+    assert "contextvars.copy_context().run, model.predict, row" in text
+
+
+@pytest.mark.parametrize(
+    ("form", "after"),
+    [
+        ("to-thread", "await asyncio.to_thread(model.predict, row, y=1)"),
+        ("run-in-threadpool", "await run_in_threadpool(model.predict, row, y=1)"),
+        ("anyio", "await anyio.to_thread.run_sync(functools.partial(model.predict, row, y=1))"),
+        ("project:jobs.offload", "await offload(model.predict, row, y=1)"),
+    ],
+)
+def test_the_configured_form(tmp_path: Path, form: str, after: str) -> None:
+    (finding,) = found(tmp_path, handler("return model.predict(row, y=1)"), config=FixConfig(offload=form))
+    assert finding.fix is not None
+    source = (tmp_path / "main.py").read_text()
+    text = edits.splice(decode(tmp_path / "main.py", source.encode()), finding.fix.edits).decode()
+    assert after in text
