@@ -133,11 +133,12 @@ def check_tree(tree: Tree, config: Config, *, stage: Callable[[str], None] = lam
 
 def analyse(tree: Tree, config: Config) -> tuple[tuple[Finding, ...], tuple[Problem, ...]]:
     """Every finding of the project, and every file that could not be read, before anything is left out."""
-    from servelint import code, manifests
+    from servelint import code, manifests, served
 
     python = code.analyze(tree, config)
     deployment = manifests.analyze(tree, config, python.applications)
-    return (*python.findings, *deployment.findings), (*tree.problems, *python.problems, *deployment.problems)
+    told = served.with_probes(python.findings, deployment.served, python.applications)
+    return (*told, *deployment.findings), (*tree.problems, *python.problems, *deployment.problems)
 
 
 def against_baseline(report: Report, known: Sequence[baseline.Entry], *, complete: bool) -> Report:
