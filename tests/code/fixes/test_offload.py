@@ -134,7 +134,10 @@ def test_unsafe_with_a_reason(tmp_path: Path, body: str, reason: str) -> None:
 
 
 def test_what_needs_the_loop_is_unsafe(tmp_path: Path) -> None:
-    helper = "import asyncio\n\n\ndef score(row):\n    asyncio.get_running_loop()\n    return model.predict(row)\n\n\n"
+    helper = (
+        "import asyncio\n\n\n"
+        "def score(row):\n    asyncio.get_running_loop()\n    return model.predict(row)\n\n\n"
+    )
     (finding,) = found(tmp_path, helper + handler("return score(row)"))
     assert finding.fix is not None
     assert "needs the event loop" in finding.fix.reason
@@ -143,12 +146,14 @@ def test_what_needs_the_loop_is_unsafe(tmp_path: Path) -> None:
 def test_the_pool_is_made_in_the_lifespan(tmp_path: Path) -> None:
     head = (
         "from contextlib import asynccontextmanager\n\nimport joblib\nfrom fastapi import FastAPI\n\n\n"
-        "@asynccontextmanager\nasync def lifespan(app):\n    try:\n        yield\n    finally:\n        print()\n\n\n"
+        "@asynccontextmanager\nasync def lifespan(app):\n"
+        "    try:\n        yield\n    finally:\n        print()\n\n\n"
         'app = FastAPI(lifespan=lifespan)\nmodel = joblib.load("m")\n\n\n'
     )
     text = fixed(tmp_path, handler("return model.predict(row)"), head)
     assert (
-        '    app.state.inference_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")\n'
+        "    app.state.inference_executor = "
+        'ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")\n'
         "    try:\n        yield\n    finally:\n"
         "        app.state.inference_executor.shutdown(wait=False, cancel_futures=True)\n        print()\n"
     ) in text
@@ -182,3 +187,9 @@ def test_the_configured_form(tmp_path: Path, form: str, after: str) -> None:
     source = (tmp_path / "main.py").read_text()
     text = edits.splice(decode(tmp_path / "main.py", source.encode()), finding.fix.edits).decode()
     assert after in text
+
+
+def test_a_global_pool_where_code_is_copied_is_unsafe(tmp_path: Path) -> None:
+    (finding,) = found(tmp_path, handler("return model.predict(row)"), "from ray import serve\n" + HEAD)
+    assert finding.fix is not None
+    assert "copies the code" in finding.fix.reason

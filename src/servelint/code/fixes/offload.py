@@ -18,7 +18,7 @@ from servelint.code.fixes import placement, policy, style
 from servelint.code.fixes.files import Files
 from servelint.code.fixes.forms import Form, Forms
 from servelint.code.fixes.imports import Imports, NameTakenError
-from servelint.code.fixes.pool import Pool, Pools
+from servelint.code.fixes.pool import GLOBAL, Pool, Pools
 from servelint.code.fixes.safety import Safety
 from servelint.code.fixes.style import Wrapping
 from servelint.code.fixes.syntax import Function, Syntax
@@ -78,7 +78,7 @@ class OffloadPlanner:
         writer = _Writer(syntax, node, function, needed.of(call.caller.module), form, self.forms.project_name)
         edits = writer.edits(pool, copies_context=not keeps)
         workers = pool.workers if pool is not None else None
-        doubt = self.safety.doubt(call, node, function, workers)
+        doubt = self.safety.doubt(call, node, function, workers) or self._copied(call, pool)
         where = f"in `{pool.text}`" if pool is not None else f"with {form.value}"
         return Fix(
             Applicability.UNSAFE if doubt else Applicability.SAFE,
@@ -86,6 +86,13 @@ class OffloadPlanner:
             merged((*needed.edits(), *(pool.edits if pool is not None else ()), *edits)),
             doubt,
         )
+
+    def _copied(self, call: BlockingCall, pool: Pool | None) -> str:
+        """Why a new global pool is in the way of the framework; empty if it is not."""
+        imported = self.analysis.reach.libraries(call.caller.module) & policy.load().copied_to_workers
+        if pool is None or pool.text != GLOBAL or not imported:
+            return ""
+        return f"{min(imported)} copies the code to its workers, which a pool in a global may prevent"
 
     def _reads_context(self, call: BlockingCall) -> bool:
         """Whether code that the call may reach reads context variables: trace ids, request ids."""

@@ -29,6 +29,7 @@ class Policy:
     thread_pools: NameIndex[str]
     other_pools: frozenset[str]
     stops_iteration: frozenset[str]
+    copied_to_workers: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def load() -> Policy:
         thread_pools=_index(table, "thread-pools"),
         other_pools=frozenset(table.names("other-pools")),
         stops_iteration=frozenset(table.names("stops-iteration")),
+        copied_to_workers=frozenset(table.names("copied-to-workers")),
     )
     table.done()
     return policy
