@@ -31,6 +31,8 @@ _CONFIGURED = {
     "anyio": Form.ANYIO,
     "def": Form.RUN_IN_EXECUTOR,  # where `async` cannot be dropped
 }
+# The rule against inference on the loop's default executor, which `asyncio.to_thread` uses.
+DEFAULT_EXECUTOR = "SRV109"
 _SPELLED = {
     "run_in_executor": Form.RUN_IN_EXECUTOR,
     "to_thread": Form.TO_THREAD,
@@ -62,6 +64,8 @@ class Forms:
     def _uses(self) -> Iterator[tuple[str, Form]]:
         """The files that offload inference, and how; of several forms in one file the last counts."""
         for name, form in reversed(_SPELLED.items()):
+            if form is Form.TO_THREAD and self.analysis.config.selects(DEFAULT_EXECUTOR):
+                continue  # would only be the next finding
             for module, index, site in self.analysis.project.calls(name):
                 if index and self._offloads_inference(self.analysis.evaluator.frame(module, index), site):
                     yield module.path, form
