@@ -21,14 +21,16 @@ def check(analysis: Analysis) -> Iterator[Finding]:
     """Expensive objects that an endpoint in a thread makes and throws away; SRV102 has the event loop."""
     for place in _threaded(analysis):
         blocking = analysis.judge.site(place.frame, place.site)
-        if blocking is None or blocking.role is not Role.LOAD or _is_kept(analysis, place, blocking):
+        # A loader known by its name alone may well keep what it has loaded.
+        if blocking is None or blocking.role is not Role.LOAD or not blocking.library:
             continue
-        library = f"{blocking.library} " if blocking.library else ""
+        if _is_kept(analysis, place, blocking):
+            continue
         yield finding(
             analysis,
             CODE,
             place,
-            f"`{dotted(place.site.call.function)}()` builds a {library}object again for every request",
+            f"`{dotted(place.site.call.function)}()` makes a {blocking.library} object again for every request",
             severity=Severity.WARNING,
             confidence=blocking.confidence,
             library=blocking.library,
