@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from servelint.knowledge import Verdict, rules_dir
 
 GIL = {"releases", "holds", "mixed", "unknown"}

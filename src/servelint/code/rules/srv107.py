@@ -30,7 +30,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             analysis,
             CODE,
             place,
-            f"`{dotted(place.site.call.function)}()` makes a {blocking.library} object again for every request",
+            f"`{dotted(place.site.call.function)}()` makes a {blocking.library} object for every request",
             severity=Severity.WARNING,
             confidence=blocking.confidence,
             library=blocking.library,
