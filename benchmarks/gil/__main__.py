@@ -40,6 +40,7 @@ COLUMNS = (
     "stall on the loop, ms",
     "stall offloaded, ms",
     "shared by two threads",
+    "disturbed",
 )
 
 
@@ -155,7 +156,8 @@ def table(results: dict[str, Any]) -> Iterator[str]:
             f"| {result['library']} {result['version']} | {result['case']} | {result['batch_of']} "
             f"| {pair(result, 'ms', '.3g')} | {pair(result, 'gil_free', '.0%')} "
             f"| {pair(result, 'two_threads', '.2f')} | {pair(result, 'stall_direct', '.0f')} "
-            f"| {pair(result, 'stall_offloaded', '.0f')} | {result['two_threads_share_it']} |"
+            f"| {pair(result, 'stall_offloaded', '.0f')} | {result['two_threads_share_it']} "
+            f"| {pair(result, 'disturbed', '.0%')} |"
         )
 
 

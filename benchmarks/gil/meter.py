@@ -5,19 +5,19 @@ what it gets done tells how long it could have had the GIL. Take N calls of `alo
 disturbs them, made in `wall` seconds, of which the spinner worked `worked`. When the spinner does not work,
 the calls hold the GIL: for `wall - worked`. Their free share is 1 - (wall - worked) / (N * alone).
 
-Other processes disturb this, and in one direction only: they make a call slower, the free share and the
-speed-up smaller, a stall longer. So everything is repeated in short rounds of which the best counts, as with
-`timeit`. Linux says how long each thread has waited for a processor: rounds are repeated until enough of them
-were left alone.
+Other processes disturb this. Linux says how long each thread has waited for a processor, so everything is
+repeated in short rounds, and the median of those counts that were disturbed least. Each round measures the
+undisturbed call anew: processors get faster and slower from one second to the next.
 """
 
 from __future__ import annotations
 
 import asyncio
+import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ _TICK_SECONDS = 0.005
 # A round is good enough when its threads waited for a processor for less than this share of it.
 _DISTURBED = 0.05
 _ROUNDS = 5
-_PATIENCE_SECONDS = 2.5
+_PATIENCE_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Measurement:
     `gil_free` is the share of the call during which another thread could run Python; `two_threads` is how
     many times the calls of one thread two threads get done, None if the call cannot stand two; the stalls
     are the longest that a timer of an event loop was late while the call ran on the loop, and in a thread.
-    `disturbed` is the share of the best rounds that their threads waited for a processor.
+    `disturbed` is the share of the rounds used that their threads waited for a processor.
     """
 
     ms: float
@@ -81,18 +81,18 @@ class Sample:
     disturbed: float
 
 
-def best(take: Callable[[], Sample], prefer: Callable[[Iterable[float]], float]) -> Sample:
-    """Take samples until enough were left alone, or patience ends; return the best value by `prefer`.
-
-    Its `disturbed` is that of the least disturbed of them.
-    """
+def undisturbed(take: Callable[[], Sample]) -> Sample:
+    """Take samples until enough were left alone, or patience ends; the median of the least disturbed ones."""
     samples: list[Sample] = []
     deadline = time.perf_counter() + _PATIENCE_SECONDS
     while sum(sample.disturbed <= _DISTURBED for sample in samples) < _ROUNDS:
         samples.append(take())
         if len(samples) >= _ROUNDS and time.perf_counter() > deadline:
             break
-    return Sample(prefer(sample.value for sample in samples), min(sample.disturbed for sample in samples))
+    used = sorted(samples, key=lambda sample: sample.disturbed)[:_ROUNDS]
+    return Sample(
+        statistics.median(sample.value for sample in used), max(sample.disturbed for sample in used)
+    )
 
 
 def spin() -> int:
@@ -133,8 +133,9 @@ def alone(call: Call, seconds: float) -> Sample:
     return Sample(wall / calls, waiting.seconds / wall)
 
 
-def gil_free(call: Call, each: float, seconds: float) -> Sample:
-    """The share of the call, which takes `each` seconds, during which another thread could run Python."""
+def gil_free(call: Call, seconds: float) -> Sample:
+    """The share of the call during which another thread could run Python."""
+    each = alone(call, seconds)
     stop = threading.Event()
     worked = 0.0
     waiting = Waiting()
@@ -154,12 +155,13 @@ def gil_free(call: Call, each: float, seconds: float) -> Sample:
         stop.set()
         thread.join()
         wall = time.perf_counter() - started
-    free = 1 - (wall - worked) / (calls * each)
-    return Sample(min(1.0, max(0.0, free)), waiting.seconds / wall)
+    free = 1 - (wall - worked) / (calls * each.value)
+    return Sample(min(1.0, max(0.0, free)), max(each.disturbed, waiting.seconds / wall))
 
 
-def two_threads(call: Call, each: float, seconds: float) -> Sample:
+def two_threads(call: Call, seconds: float) -> Sample:
     """How many times the calls of one thread two threads get done."""
+    each = alone(call, seconds)
     waiting = Waiting()
 
     def work() -> tuple[int, float]:
@@ -169,7 +171,8 @@ def two_threads(call: Call, each: float, seconds: float) -> Sample:
     with ThreadPoolExecutor(2) as pool:
         both = [future.result() for future in [pool.submit(work) for _ in range(2)]]
     wall = max(took for _, took in both)
-    return Sample(sum(calls * each / took for calls, took in both), waiting.seconds / wall)
+    faster = sum(calls * each.value / took for calls, took in both)
+    return Sample(faster, max(each.disturbed, waiting.seconds / wall))
 
 
 async def _worst_lateness(work: Callable[[], Any], settle: float) -> float:
@@ -211,11 +214,11 @@ def stall(call: Call, *, offloaded: bool) -> Sample:
 def measure(call: Call, seconds: float, *, threads: bool) -> Measurement:
     """Everything about one call, in rounds of so many seconds; with `threads` two may share it."""
     call()
-    each = best(lambda: alone(call, seconds), min)
-    free = best(lambda: gil_free(call, each.value, seconds), max)
-    both = best(lambda: two_threads(call, each.value, seconds), max) if threads else None
-    direct = best(lambda: stall(call, offloaded=False), min)
-    offloaded = best(lambda: stall(call, offloaded=True), min)
+    each = undisturbed(lambda: alone(call, seconds))
+    free = undisturbed(lambda: gil_free(call, seconds))
+    both = undisturbed(lambda: two_threads(call, seconds)) if threads else None
+    direct = undisturbed(lambda: stall(call, offloaded=False))
+    offloaded = undisturbed(lambda: stall(call, offloaded=True))
     return Measurement(
         ms=each.value * 1000,
         gil_free=free.value,
