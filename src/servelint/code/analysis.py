@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -164,10 +165,17 @@ def _characters(line: str, column: int) -> int:
 
 @contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Let Python recurse as deep as the evaluation may."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, RECURSION_LIMIT))
+    """Let Python recurse as deep as the evaluation may, and spare it the search for garbage.
+
+    Facts and values are kept until the end: looking through all of them again and again for what could be
+    freed finds nothing.
+    """
+    limit, collecting = sys.getrecursionlimit(), gc.isenabled()
+    sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
+    gc.disable()
     try:
         yield
     finally:
-        sys.setrecursionlimit(before)
+        sys.setrecursionlimit(limit)
+        if collecting:
+            gc.enable()
