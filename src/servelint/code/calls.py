@@ -143,7 +143,7 @@ class Calls:
         found = union(self.evaluator.evaluate(frame, value) for value in function.returns)
         if found or function.annotation is None:
             return found
-        return self.evaluator.annotated(self._outside(frame), function.annotation)
+        return self.evaluator.annotations.annotated(self._outside(frame), function.annotation)
 
     def _outside(self, frame: Frame) -> Frame:
         """The frame in which a function's own annotations mean something."""
@@ -181,7 +181,7 @@ class Calls:
             return self._of_method(LibraryMethod(owner.name, last), call)
         usual = self.evaluator.frameworks.usual(name)
         if usual != name or last[:1].isupper():
-            return self.evaluator.object_of(usual)
+            return self.evaluator.annotations.object_of(usual)
         return ()
 
     def _of_method(self, method: LibraryMethod, call: Call) -> Values:
@@ -398,7 +398,7 @@ class Calls:
             case Subscript(base, Sequence((first, *rest))) if dotted(base).rpartition(".")[2] == "Annotated":
                 yield from ((frame, item, first) for item in rest)
             case Name(id):  # ModelDependency = Annotated[Model, Depends(get_model)]
-                for where, value in self.evaluator.aliased(frame, id):
+                for where, value in self.evaluator.annotations.aliased(frame, id):
                     yield from self._metadata(where, value)
 
     def _injection(self, frame: Frame, call: Call, declared: Expression | None) -> Values:
@@ -412,7 +412,7 @@ class Calls:
                 continue
             provider = argument(call, entry.position, entry.keyword)
             if provider is None:
-                return self.evaluator.annotated(frame, declared)
+                return self.evaluator.annotations.annotated(frame, declared)
             return self._provided(self.evaluator.evaluate(frame, provider))
         return ()
 

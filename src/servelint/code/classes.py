@@ -226,7 +226,7 @@ class Classes:
         for binding in self.facts(cls).bindings:
             if isinstance(binding.target, Name) and binding.target.id == name:
                 found = self.evaluator.evaluate(body, binding.value)
-                yield found or self.evaluator.annotated(body, binding.annotation)
+                yield found or self.evaluator.annotations.annotated(body, binding.annotation)
         for bound in module.attributes(name):
             target = bound.binding.target
             if isinstance(target, Attribute) and self._is_of(module.path, bound.function, target, cls):

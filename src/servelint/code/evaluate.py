@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 
+from servelint.code.annotations import Annotations
 from servelint.code.calls import Calls
 from servelint.code.classes import Classes
 from servelint.code.facts import (
@@ -32,7 +33,6 @@ from servelint.code.facts import (
     Sequence,
     Spread,
     Subscript,
-    dotted,
 )
 from servelint.code.frameworks import Frameworks
 from servelint.code.memory import Memory
@@ -64,19 +64,6 @@ from servelint.knowledge import Catalogue
 # How deep names, calls and attributes are followed before the answer is "unknown".
 MAXIMUM_DEPTH = 50
 MAXIMUM_NESTING = 150
-MAXIMUM_RE_EXPORTS = 5
-UNIONS = frozenset({"Optional", "Union"})
-CONTAINERS = frozenset(
-    {"list", "List", "set", "Set", "frozenset", "FrozenSet", "tuple", "Tuple", "deque", "Deque", "Collection"}
-    | {"Sequence", "MutableSequence", "Iterable", "Iterator", "AsyncIterable", "AsyncIterator"}
-    | {"Generator", "AsyncGenerator"}
-)
-MAPPINGS = frozenset(
-    {"dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "DefaultDict", "OrderedDict"}
-)
-TRANSPARENT = frozenset(
-    {"ClassVar", "Final", "Required", "NotRequired", "ReadOnly", "Awaitable", "ContextVar"}
-)
 
 
 class Evaluator:
@@ -87,6 +74,7 @@ class Evaluator:
         self.catalogue = catalogue
         self.frameworks = frameworks
         self.frames = Frames()
+        self.annotations = Annotations(self)
         self.classes = Classes(self)
         self.calls = Calls(self)
         self._memory: Memory[Values] = Memory((), MAXIMUM_DEPTH)
@@ -144,7 +132,7 @@ class Evaluator:
             case Entered(value):
                 return self.calls.entered(self.evaluate(frame, value))
             case Narrowed(annotation):
-                return self.annotated(frame, annotation)
+                return self.annotations.annotated(frame, annotation)
             case Spread(value):
                 return self.elements(frame, value)
         return ()
@@ -197,7 +185,7 @@ class Evaluator:
         )
         found = self.evaluate(here, bound.binding.value)
         if bound.binding.annotation is not None and not found:
-            found = self.annotated(here, bound.binding.annotation)
+            found = self.annotations.annotated(here, bound.binding.annotation)
         return found
 
     def member(self, module: Module, name: str) -> Values:
@@ -271,7 +259,7 @@ class Evaluator:
         injected = self.calls.injected(here, parameter)
         if injected:
             return injected
-        declared = self.annotated(here, parameter.annotation)
+        declared = self.annotations.annotated(here, parameter.annotation)
         if declared or parameter.kind in ("*", "**"):
             return declared
         default = self.evaluate(here, parameter.default)
@@ -447,74 +435,6 @@ class Evaluator:
                 owners = self.evaluate(self.frame(module, bound.function), target.value)
                 if not owners or any(isinstance(owner, State | ExternalObject) for owner in owners):
                     yield self.bound(module, bound)
-
-    # -- annotations -----------------------------------------------------------------------------
-
-    def annotated(self, frame: Frame, annotation: Expression | None) -> Values:
-        """Objects of the type that an annotation names."""
-        match annotation:
-            case Name() | Attribute():
-                values = self.evaluate(frame, annotation)
-                if values or not isinstance(annotation, Name):
-                    return union(self._object_of(value) for value in values)
-                return union(self.annotated(*alias) for alias in self.aliased(frame, annotation.id))
-            case Choice(options):
-                return union(self.annotated(frame, option) for option in options)
-            case Subscript(base, key):
-                return self._generic(frame, dotted(base).rpartition(".")[2], base, key)
-            case Sequence(items):
-                return union(self.annotated(frame, item) for item in items)
-        return ()
-
-    def aliased(
-        self, frame: Frame, name: str, re_exports: int = MAXIMUM_RE_EXPORTS
-    ) -> Iterator[tuple[Frame, Subscript | Choice]]:
-        """The type that a global name stands for (`Model = Annotated[...]`), and where it is spelled out."""
-        module = self.module(frame.module)
-        for bound in module.bound(0, name):
-            if isinstance(bound.binding.value, Subscript | Choice):
-                yield self.frames(module.path, 0), bound.binding.value
-        for item in module.facts.body.imports:
-            path = self.project.resolve(module, item.module, item.level) if item.local == name else None
-            other = self.project.module(path) if path and item.name else None
-            if other is not None and re_exports:
-                yield from self.aliased(self.frames(other.path, 0), item.name, re_exports - 1)
-
-    def _generic(self, frame: Frame, name: str, base: Expression, key: Expression) -> Values:
-        parts = key.items if isinstance(key, Sequence) else (key,)
-        if name in UNIONS:
-            return union(self.annotated(frame, part) for part in parts)
-        if name == "Annotated" or name in TRANSPARENT:
-            return self.annotated(frame, parts[0]) if parts else ()
-        if name in CONTAINERS:
-            held = parts[:1] if name.endswith("Generator") else parts
-            return (Literal(frame, Sequence(tuple(Narrowed(part) for part in held))),)
-        if name in MAPPINGS:
-            return (Literal(frame, Mapping((Name(""),), (Narrowed(parts[-1]),))),)
-        if name in ("Type", "type"):
-            return self.evaluate(frame, parts[0])
-        if name == "Coroutine":
-            return self.annotated(frame, parts[-1])
-        return self.annotated(frame, base)
-
-    def _object_of(self, value: Value) -> Values:
-        match value:
-            case ClassReference():
-                return (Instance(value, exact=False),)
-            case External(name):
-                return self.object_of(name)
-            case Literal(frame, expression):  # an alias: Model = Union[A, B]
-                return self.annotated(frame, expression) if isinstance(expression, Subscript) else ()
-        return ()
-
-    def object_of(self, name: str) -> Values:
-        """An object of the class with this qualified name."""
-        known = self.catalogue.classes.find(name)
-        if known is not None:
-            return (LibraryObject(known.name),)
-        if name.startswith("typing.") or name in ("builtins.object", "builtins.None"):
-            return ()
-        return (ExternalObject(self.frameworks.usual(name)),)
 
     # -- functions -------------------------------------------------------------------------------
 

@@ -148,7 +148,7 @@ class Pools:
             if self._mounts():
                 continue
             for parameter in call.caller.facts.parameters:
-                values = self.analysis.evaluator.annotated(call.frame, parameter.annotation)
+                values = self.analysis.evaluator.annotations.annotated(call.frame, parameter.annotation)
                 for value, _ in plain(values):
                     known = self.policy.state_requests.find(getattr(value, "name", ""))
                     if isinstance(value, ExternalObject) and known:
