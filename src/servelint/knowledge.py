@@ -293,6 +293,11 @@ class NameIndex(Generic[T]):
         return None
 
 
+def name_index(names: Iterable[str]) -> NameIndex[str]:
+    """The names and patterns themselves: `find` tells whether a qualified name fits one of them."""
+    return NameIndex((name, name) for name in names)
+
+
 class ClassIndex(NameIndex[LibraryType]):
     """Types by the name of a class. A method of a class is not mistaken for a class by `**`."""
 

@@ -43,7 +43,7 @@ from servelint.code.values import (
     plain,
 )
 from servelint.finding import Confidence
-from servelint.knowledge import Entry, NameIndex, Role
+from servelint.knowledge import Entry, Role, Verdict, name_index
 
 MAXIMUM_HOPS = 40
 
@@ -100,7 +100,7 @@ class Judge:
         self.frameworks = evaluator.frameworks
         self.reach = reach
         self.evidence = evidence.load()
-        self.own_calls: NameIndex[str] = NameIndex((name, name) for name in own_calls)
+        self.own_calls = name_index(own_calls)
         self._summaries: Memory[Blocking | None] = Memory(None, MAXIMUM_HOPS)
 
     # -- sites -----------------------------------------------------------------------------------
@@ -250,10 +250,9 @@ class Judge:
             if known.construct is None:
                 return HARMLESS
             return self._of_entry(known.construct, known.name, frame, call)
-        head = name.rpartition(".")[0]
-        owner = self.catalogue.classes.find(head) if head else None
-        if owner is not None:
-            return self._of_method(LibraryMethod(owner.name, name.rpartition(".")[2]), frame, call)
+        method = self.evaluator.calls.class_method(name)
+        if method is not None:
+            return self._of_method(method, frame, call)
         return HARMLESS if name.startswith("builtins.") else UNKNOWN
 
     def _of_entry(self, entry: Entry, type_name: str, frame: Frame, call: Call) -> Outcome:
@@ -366,7 +365,8 @@ class Judge:
 
     def _blocking(self, role: Role, library: str, name: str, hops: tuple[Hop, ...]) -> Blocking:
         known = self.catalogue.libraries.get(library)
-        safe = {"yes": True, "no": False}.get(known.thread_safe.verdict) if known else None
+        verdict = known.thread_safe.verdict if known else Verdict.UNKNOWN
+        safe = verdict == Verdict.YES if verdict in (Verdict.YES, Verdict.NO) else None
         return Blocking(role, library, name, Confidence.HIGH, hops, safe)
 
     def _through(

@@ -175,14 +175,22 @@ class Calls:
         known = catalogue.classes.find(name)
         if known is not None:
             return (LibraryObject(known.name),)
-        head, _, last = name.rpartition(".")
-        owner = catalogue.classes.find(head) if head else None
-        if owner is not None:  # a class method: `AutoModel.from_pretrained(...)`
-            return self._of_method(LibraryMethod(owner.name, last), call)
+        method = self.class_method(name)
+        if method is not None:
+            return self._of_method(method, call)
         usual = self.evaluator.frameworks.usual(name)
-        if usual != name or last[:1].isupper():
+        if usual != name or name.rpartition(".")[2][:1].isupper():
             return self.evaluator.annotations.object_of(usual)
         return ()
+
+    def class_method(self, name: str) -> LibraryMethod | None:
+        """The method that a qualified name means when it is called on a library's class itself.
+
+        `AutoModel.from_pretrained` is one; None where the catalogue does not know the class.
+        """
+        head, _, last = name.rpartition(".")
+        owner = self.evaluator.catalogue.classes.find(head) if head else None
+        return None if owner is None else LibraryMethod(owner.name, last)
 
     def _of_method(self, method: LibraryMethod, call: Call) -> Values:
         entry = self.evaluator.catalogue.method(method.type, method.method)

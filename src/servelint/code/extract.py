@@ -10,7 +10,6 @@ import ast
 import warnings
 from typing import TypeAlias
 
-from servelint.code import facts
 from servelint.code.facts import (
     OPAQUE,
     Attribute,
@@ -43,7 +42,6 @@ from servelint.code.facts import (
 )
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
-COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp)
 
 
 def parse(data: bytes) -> ast.Module:
@@ -560,6 +558,3 @@ def _is_stub(body: list[ast.stmt]) -> bool:
         ]:
             return True
     return False
-
-
-__all__ = ["annotation", "extract", "facts", "parse"]

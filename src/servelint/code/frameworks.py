@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from servelint.knowledge import Catalogue, EntryPoint, NameIndex, Offload
+from servelint.knowledge import Catalogue, EntryPoint, NameIndex, Offload, name_index
 
 
 class Frameworks:
@@ -13,16 +13,16 @@ class Frameworks:
     def __init__(self, catalogue: Catalogue, offloads: Iterable[str] = ()) -> None:
         all_ = catalogue.frameworks
         own = [Offload(name=name, position=None) for name in offloads]
-        self.offload = _calls([*own, *(o for f in all_ for o in f.offloads)])
-        self.runs = _calls(o for f in all_ for o in f.runs)
-        self.on_loop = _calls(o for f in all_ for o in f.on_loop)
-        self.injects = _calls(o for f in all_ for o in f.injects)
-        self.passes = _calls(o for f in all_ for o in f.passes)
-        self.awaits = _names(name for f in all_ for name in f.awaits)
-        self.consumes = _names(name for f in all_ for name in f.consumes)
-        self.runs_coroutine = _names(name for f in all_ for name in f.runs_coroutine)
-        self.executors = _names(name for f in all_ for name in f.executors)
-        self.waits = _names(name for f in all_ for name in f.waits)
+        self.offload = CallTable([*own, *(o for f in all_ for o in f.offloads)])
+        self.runs = CallTable(o for f in all_ for o in f.runs)
+        self.on_loop = CallTable(o for f in all_ for o in f.on_loop)
+        self.injects = CallTable(o for f in all_ for o in f.injects)
+        self.passes = CallTable(o for f in all_ for o in f.passes)
+        self.awaits = name_index(name for f in all_ for name in f.awaits)
+        self.consumes = name_index(name for f in all_ for name in f.consumes)
+        self.runs_coroutine = name_index(name for f in all_ for name in f.runs_coroutine)
+        self.executors = name_index(name for f in all_ for name in f.executors)
+        self.waits = name_index(name for f in all_ for name in f.waits)
         self.sets_default_executor = frozenset(name for f in all_ for name in f.sets_default_executor)
         self.state = frozenset(name for f in all_ for name in f.state)
         self.limits_threads = frozenset(name for f in all_ for name in f.limits_threads)
@@ -52,14 +52,6 @@ class CallTable:
     def find(self, name: str, method: str = "") -> Offload | None:
         """The entry for a qualified name (may be empty), else for a method name."""
         return (self.names.find(name) if name else None) or self.methods.get(method)
-
-
-def _calls(entries: Iterable[Offload]) -> CallTable:
-    return CallTable(entries)
-
-
-def _names(names: Iterable[str]) -> NameIndex[str]:
-    return NameIndex((name, name) for name in names)
 
 
 def _grouped(points: list[EntryPoint], key: Callable[[EntryPoint], str]) -> NameIndex[list[EntryPoint]]:

@@ -13,7 +13,7 @@ from servelint.code.evaluate import Evaluator
 from servelint.code.facts import Call, Constant, Expression, FunctionFacts, Site
 from servelint.code.project import Module, last_name
 from servelint.code.values import ClassReference, External, Frame, FunctionReference, Instance, plain
-from servelint.knowledge import EntryPoint, NameIndex, Phase, SyncRuns
+from servelint.knowledge import EntryPoint, Phase, SyncRuns, name_index
 
 # Calls that start a coroutine beside the caller: it then runs while the service serves.
 BACKGROUND = frozenset(
@@ -58,8 +58,8 @@ class Loop:
         self.project = evaluator.project
         self.frameworks = evaluator.frameworks
         self.startup_words = evidence.load().startup
-        self._own_loop: NameIndex[str] = NameIndex((name, name) for name in loop_bound)
-        self._own_startup: NameIndex[str] = NameIndex((name, name) for name in startup)
+        self._own_loop = name_index(loop_bound)
+        self._own_startup = name_index(startup)
         self._points: dict[tuple[str, int], list[EntryPoint]] | None = None
         self._phases: dict[tuple[str, int], Where | None] = {}
         self._at_startup: dict[tuple[str, int], bool] = {}
@@ -186,7 +186,8 @@ class Loop:
             )
             for decorator in function.decorators:
                 for point in self._decorator_points(frame, decorator):
-                    self._points.setdefault((module.path, index), []).append(point)
+                    if not point.methods:
+                        self._points.setdefault((module.path, index), []).append(point)
             for site in function.sites:
                 if last_name(site.call.function) in self._argument_names:
                     self._collect_arguments(self.evaluator.frame(module, index), site.call)
@@ -196,13 +197,13 @@ class Loop:
                 self._collect_methods(module, number)
 
     def _decorator_points(self, frame: Frame, decorator: Expression) -> Iterator[EntryPoint]:
+        """The entry points that a decorator makes of a function, or of methods of a class."""
         call = decorator if isinstance(decorator, Call) else None
         function = call.function if call is not None else decorator
         for value, _ in plain(self.evaluator.evaluate(frame, function)):
-            if isinstance(value, External):
-                point = self.frameworks.decorators.find(value.name)
-                if point is not None and not point.methods:
-                    yield _adjusted(point, call)
+            point = self.frameworks.decorators.find(value.name) if isinstance(value, External) else None
+            if point is not None:
+                yield _adjusted(point, call)
 
     def _collect_arguments(self, frame: Frame, call: Call) -> None:
         for value, _ in plain(self.evaluator.calls.callees(frame, call)):
@@ -241,11 +242,7 @@ class Loop:
                 points += self.frameworks.subclasses.find(base.name) or ()
         frame = self.evaluator.frames(module.path, facts.parent)
         for decorator in facts.decorators:
-            function = decorator.function if isinstance(decorator, Call) else decorator
-            for value, _ in plain(self.evaluator.evaluate(frame, function)):
-                point = self.frameworks.decorators.find(value.name) if isinstance(value, External) else None
-                if point is not None and point.methods:
-                    points.append(point)
+            points += self._decorator_points(frame, decorator)
         for point in points:
             for name in point.methods:
                 if name in facts.methods:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from servelint.knowledge import Library, NameIndex, Table, data
+from servelint.knowledge import Library, NameIndex, Table, data, name_index
 
 _THREAD_SAFETY = ("no", "unknown", "yes")
 _GIL = ("holds", "mixed", "unknown", "releases")
@@ -66,7 +66,7 @@ def load() -> Policy:
 
 
 def _index(table: Table, key: str) -> NameIndex[str]:
-    return NameIndex((name, name) for name in table.names(key))
+    return name_index(table.names(key))
 
 
 def pool_size(libraries: Iterable[Library | None], limit: int | None = None) -> Size:
