@@ -135,9 +135,10 @@ def analyse(tree: Tree, config: Config) -> tuple[tuple[Finding, ...], tuple[Prob
     """Every finding of the project, and every file that could not be read, before anything is left out."""
     from servelint import code, manifests, served
 
-    python = code.analyze(tree, config)
-    deployment = manifests.analyze(tree, config, python.applications)
-    told = served.with_probes(python.findings, deployment.served, python.applications)
+    described = manifests.read(tree)
+    python = code.analyze(tree, config, described.served)
+    deployment = manifests.judge(described, python.applications)
+    told = served.with_probes(python.findings, described.served, python.applications)
     return (*told, *deployment.findings), (*tree.problems, *python.problems, *deployment.problems)
 
 

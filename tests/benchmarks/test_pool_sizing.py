@@ -21,12 +21,12 @@ def entries() -> list[dict[str, Any]]:
 
 def test_every_entry_is_well_formed(entries: list[dict[str, Any]]) -> None:
     for entry in entries:
-        assert entry.keys() <= {"when", "workers", "without-limit", "because"}
+        assert entry.keys() <= {"when", "workers", "at-most", "without-limit", "because"}
         assert entry["when"].keys() <= {"thread-safe", "gil"}
         assert entry["when"].get("gil", "unknown") in GIL
         assert entry["when"].get("thread-safe", "unknown") in set(Verdict)
         assert entry["workers"] == "cpu-limit" or entry["workers"] >= 1
-        assert ("without-limit" in entry) == (entry["workers"] == "cpu-limit")
+        assert ("without-limit" in entry) == ("at-most" in entry) == (entry["workers"] == "cpu-limit")
         assert entry["because"]
 
 

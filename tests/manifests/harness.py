@@ -18,7 +18,7 @@ from servelint import files
 from servelint.config import Config
 from servelint.edits import splice
 from servelint.finding import Applicability, Edit, Finding
-from servelint.manifests import ManifestResult, analyze
+from servelint.manifests import ManifestResult, judge, read
 from servelint.manifests.applications import Applications
 from servelint.source import decode
 
@@ -66,7 +66,7 @@ def tree(root: Path) -> files.Tree:
 
 def check(root: Path, applications: Applications | None = None) -> ManifestResult:
     """What servelint says of a folder's manifests."""
-    return analyze(tree(root), Config(root=root), applications)
+    return judge(read(tree(root)), applications)
 
 
 def copied(case: str, target: Path) -> Path:

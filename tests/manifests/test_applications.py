@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from servelint.finding import Confidence, Finding, Severity, Span
+from servelint.manifests import read
 from servelint.manifests.applications import Application
 
-from .harness import check, written
+from .harness import check, tree, written
 
 _BLOCKING = Finding(
     "SRV101", Span(Path("/x/app/main.py"), 9, 5, 9, 20), "predict blocks", Severity.ERROR, Confidence.HIGH
@@ -128,7 +129,7 @@ def test_the_application_is_looked_for_where_the_image_copies_it_from(tmp_path: 
 
 def test_who_serves_what_is_told_to_the_other_side(tmp_path: Path) -> None:
     root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT})
-    [served] = check(root).served
+    [served] = read(tree(root)).served
     assert (served.reference, served.workload, served.kubernetes) == (
         "app.main:app",
         "deployment churn-api",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from servelint.code.applications import CodeApplications
     from servelint.config import Config
     from servelint.files import Tree
+    from servelint.manifests.applications import Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +24,16 @@ class CodeResult:
     applications: CodeApplications
 
 
-def analyze(tree: Tree, config: Config) -> CodeResult:
-    """Every finding in the project's Python code, in the order of files and positions."""
+def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeResult:
+    """Every finding in the project's Python code, in the order of files and positions.
+
+    `served` is what the manifests know of who serves the code, and within which limits.
+    """
     from servelint.code import rules
     from servelint.code.analysis import Analysis, deep_recursion
     from servelint.code.applications import CodeApplications
 
-    analysis = Analysis(tree, config)
+    analysis = Analysis(tree, config, served)
     with deep_recursion():
         findings = tuple(rules.findings(analysis))
     return CodeResult(findings, tuple(analysis.project.problems), CodeApplications(analysis, findings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +28,7 @@ from servelint.source import Source, decode
 
 if TYPE_CHECKING:
     from servelint.code.fixes.offload import OffloadPlanner
+    from servelint.manifests.applications import Served
 
 # Enough for MAXIMUM_NESTING levels of evaluation, each of them several calls.
 RECURSION_LIMIT = 10_000
@@ -57,9 +58,10 @@ class Place:
 class Analysis:
     """One project under analysis. Rules ask it; nothing is worked out before it is asked for."""
 
-    def __init__(self, tree: Files, config: Config) -> None:
+    def __init__(self, tree: Files, config: Config, served: Sequence[Served] = ()) -> None:
         self.tree = tree
         self.config = config
+        self.served = served
         self.catalogue = knowledge.load()
         self.frameworks = Frameworks(self.catalogue, config.offloads)
         self.project = Project(tree, self.catalogue.modules | self.frameworks.modules)

@@ -78,13 +78,6 @@ class CodeApplications:
         return None
 
     def _application(self, module: Module) -> CodeApplication:
-        closure = {module.path}
-        waiting = [module]
-        while waiting:
-            for path in self.analysis.reach.imports(waiting.pop()):
-                other = self.analysis.project.module(path) if path not in closure else None
-                if other is not None:
-                    closure.add(path)
-                    waiting.append(other)
+        closure = self.analysis.reach.closure(module)
         inside = tuple(f for f in self.findings if str(f.span.path) in closure)
-        return CodeApplication(self.analysis, Path(module.path), frozenset(closure), inside)
+        return CodeApplication(self.analysis, Path(module.path), closure, inside)

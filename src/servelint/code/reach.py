@@ -19,6 +19,7 @@ class Reach:
         self.ordinary = (sys.stdlib_module_names | frameworks | {"builtins"}) - self.model_modules
         self._parent: dict[str, str] = {}
         self._with_models: set[str] | None = None
+        self._closures: dict[str, frozenset[str]] = {}
 
     def has_models(self, path: str) -> bool:
         """Whether the file belongs to a group in which a library that runs models is imported."""
@@ -55,6 +56,19 @@ class Reach:
             if path is not None:
                 found.append(path)
         return found
+
+    def closure(self, module: Module) -> frozenset[str]:
+        """The files of the project that importing the file brings in, itself included."""
+        if module.path not in self._closures:
+            found, waiting = {module.path}, [module]
+            while waiting:
+                for path in self.imports(waiting.pop()):
+                    other = self.project.module(path) if path not in found else None
+                    if other is not None:
+                        found.add(path)
+                        waiting.append(other)
+            self._closures[module.path] = frozenset(found)
+        return self._closures[module.path]
 
     def libraries(self, module: Module) -> set[str]:
         """The top-level modules that the file imports."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from servelint.config import Config
 from servelint.finding import Applicability, Finding, Problem
 from servelint.manifests import collect
 from servelint.manifests.applications import Applications, Served
@@ -33,22 +32,35 @@ _HEAD = 1000  # bytes in which a generator's notice stands
 
 @dataclass(frozen=True, slots=True)
 class ManifestResult:
-    """What the manifests say: findings, files that could not be read, and which workload serves what."""
+    """What is wrong with the manifests, and the files that could not be read."""
 
     findings: tuple[Finding, ...]
     problems: tuple[Problem, ...] = ()
-    served: tuple[Served, ...] = ()
 
 
-def analyze(
-    tree: Tree, config: Config | None = None, applications: Applications | None = None
-) -> ManifestResult:
-    """Judge every manifest of the tree; `applications` is what the Python side knows, if it was asked.
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """What a tree's manifests describe, not judged yet, and the files that could not be read."""
 
-    `config` is what selects rules elsewhere; nothing here depends on it yet every caller has it at hand.
-    """
-    del config
-    deployment, problems = collect.deployment(tree, applications)
+    tree: Tree
+    deployment: Deployment
+    problems: tuple[Problem, ...]
+
+    @property
+    def served(self) -> tuple[Served, ...]:
+        """Which workload serves which application."""
+        return tuple(dict.fromkeys(self.deployment.served()))
+
+
+def read(tree: Tree) -> Manifests:
+    """Read every manifest of the tree."""
+    return Manifests(tree, *collect.deployment(tree))
+
+
+def judge(manifests: Manifests, applications: Applications | None = None) -> ManifestResult:
+    """What the rules find; `applications` is what the Python side knows, if it was asked."""
+    tree, deployment = manifests.tree, manifests.deployment
+    deployment.applications = applications
     found: dict[tuple[str, Path, int, int, int], Finding] = {}
     for rule in RULES:
         for finding in rule(deployment):
@@ -58,7 +70,7 @@ def analyze(
             if known is None or known.severity.rank < finding.severity.rank:
                 found[key] = _cautious(finding, tree)
     ordered = sorted(found.values(), key=lambda finding: (finding.span, finding.code))
-    return ManifestResult(tuple(ordered), problems, tuple(dict.fromkeys(deployment.served())))
+    return ManifestResult(tuple(ordered), manifests.problems)
 
 
 def _cautious(finding: Finding, tree: Tree) -> Finding:

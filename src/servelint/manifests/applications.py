@@ -56,7 +56,8 @@ class Applications(Protocol):
 class Served:
     """An application that a workload serves: the other direction, for findings about code.
 
-    `workload` is how messages call it (`deployment churn-api`).
+    `workload` is how messages call it (`deployment churn-api`), `cpu_limit` how many CPUs its container may
+    use, None where no limit is stated.
     """
 
     reference: str
@@ -64,3 +65,4 @@ class Served:
     workload: str
     kubernetes: bool
     liveness: Probe | None
+    cpu_limit: float | None = None

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from servelint.finding import Problem
 from servelint.manifests import compose, dockerfile, kubernetes, kustomize, masking, processes
-from servelint.manifests.applications import Applications
 from servelint.manifests.deployment import Deployment
 from servelint.manifests.environment import Environment
 from servelint.manifests.helm import charts as helm
@@ -36,10 +35,10 @@ _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _TEST_FOLDER = re.compile(r"(^|/)(tests?|testing|testdata|test_data|fixtures)(/|$)")
 
 
-def deployment(tree: Tree, applications: Applications | None) -> tuple[Deployment, tuple[Problem, ...]]:
+def deployment(tree: Tree) -> tuple[Deployment, tuple[Problem, ...]]:
     """Everything the tree's manifests describe, and the files that could not be read."""
     sources = Sources(tree)
-    collector = _Collector(sources, Deployment(tree.root, applications=applications))
+    collector = _Collector(sources, Deployment(tree.root))
     collector.run()
     return collector.deployment, tuple(sources.problems)
 

@@ -87,6 +87,7 @@ class Deployment:
                     workload.title,
                     workload.setting is Setting.KUBERNETES,
                     container.liveness,
+                    container.cpus,
                 )
 
     def relative(self, path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -64,6 +65,13 @@ class Container:
     ports: tuple[str, ...] = ()
     init: bool = False
     script: Located | None = None
+
+    @property
+    def cpus(self) -> float | None:
+        """How many CPUs the container may use (`500m`, `2`, `1.5`); None where no limit is stated."""
+        limit = self.cpu_limit
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(m?)", limit.value.strip()) if limit is not None else None
+        return None if found is None else float(found.group(1)) / (1000 if found.group(2) else 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,13 +12,12 @@ from servelint.code.project import Module
 
 
 class Files:
-    """Syntax trees, global names and import closures of one project's files."""
+    """Syntax trees and global names of one project's files."""
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
         self._syntax: dict[str, Syntax] = {}
         self._globals: dict[Path, frozenset[str]] = {}
-        self._closures: dict[str, frozenset[str]] = {}
 
     def syntax(self, module: Module) -> Syntax:
         """The syntax tree of the file with its text."""
@@ -43,16 +42,3 @@ class Files:
                     found.update(node.names)
             self._globals[path] = frozenset(found)
         return self._globals[path]
-
-    def closure(self, module: Module) -> frozenset[str]:
-        """The files that importing the file brings in, itself included."""
-        if module.path not in self._closures:
-            found, waiting = {module.path}, [module]
-            while waiting:
-                for path in self.analysis.reach.imports(waiting.pop()):
-                    other = self.analysis.project.module(path) if path not in found else None
-                    if other is not None:
-                        found.add(path)
-                        waiting.append(other)
-            self._closures[module.path] = frozenset(found)
-        return self._closures[module.path]

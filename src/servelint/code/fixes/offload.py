@@ -100,7 +100,7 @@ class OffloadPlanner:
         wanted = policy.load().context_modules
         for path in sorted(modules):
             module = self.analysis.project.module(path)
-            for inner in self.files.closure(module) if module is not None else ():
+            for inner in self.analysis.reach.closure(module) if module is not None else ():
                 other = self.analysis.project.module(inner)
                 if other is not None and self.analysis.reach.libraries(other) & wanted:
                     return True

@@ -1,15 +1,11 @@
-"""What moving a call to a thread may disturb, as data: `rules/fixes.yaml` and `rules/pool-sizing.yaml`."""
+"""What moving a call to a thread may disturb, as data: `rules/fixes.yaml`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from servelint.knowledge import Library, NameIndex, Table, data, name_index
-
-_THREAD_SAFETY = ("no", "unknown", "yes")
-_GIL = ("holds", "mixed", "unknown", "releases")
+from servelint.knowledge import NameIndex, Table, data, name_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +26,6 @@ class Policy:
     other_pools: frozenset[str]
     stops_iteration: frozenset[str]
     copied_to_workers: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How many threads a pool gets, and why; the reason is for a comment where safety depends on it."""
-
-    workers: int
-    because: str
-    needed: bool
 
 
 @cache
@@ -67,29 +54,3 @@ def load() -> Policy:
 
 def _index(table: Table, key: str) -> NameIndex[str]:
     return name_index(table.names(key))
-
-
-def pool_size(libraries: Iterable[Library | None], limit: int | None = None) -> Size:
-    """The size of a pool in which these libraries run; None stands for a library that is not known.
-
-    `limit` is the CPU limit of the container, rounded up, where a manifest states one.
-    """
-    known = list(libraries)
-    verdicts = {
-        "thread-safe": _worst(
-            _THREAD_SAFETY, (lib.thread_safe.verdict if lib else "unknown" for lib in known)
-        ),
-        "gil": _worst(_GIL, (lib.gil.verdict if lib else "unknown" for lib in known)),
-    }
-    for entry in data("pool-sizing.yaml").tables("max-workers"):
-        if all(verdicts[key] == value for key, value in entry.table("when").items()):
-            workers = entry.need("workers", object)
-            if workers == "cpu-limit":
-                workers = limit or entry.need("without-limit", int)
-            needed = verdicts["thread-safe"] == "no"
-            return Size(int(str(workers)), entry.need("because", str), needed)
-    return Size(1, "", needed=False)
-
-
-def _worst(order: tuple[str, ...], found: Iterable[str]) -> str:
-    return min((verdict for verdict in found if verdict in order), key=order.index, default="unknown")

@@ -16,6 +16,7 @@ from servelint.code.analysis import Analysis, BlockingCall
 from servelint.code.facts import Attribute, Call, Constant, Expression, Name
 from servelint.code.fixes import policy
 from servelint.code.fixes.imports import Imports, NameTakenError
+from servelint.code.fixes.sizing import Size, Sizes
 from servelint.code.fixes.syntax import Function, Syntax, own_nodes
 from servelint.code.project import Module
 from servelint.code.values import ClassReference, ExternalObject, Frame, Instance, plain
@@ -56,6 +57,7 @@ class Pools:
         self.analysis = analysis
         self.files = files
         self.policy = policy.load()
+        self.sizes = Sizes(analysis)
         self._lifespans: list[Lifespan] | None = None
 
     def choose(self, call: BlockingCall, imports: ImportsOf) -> Pool:
@@ -167,7 +169,9 @@ class Pools:
         if self._lifespans is None:
             self._lifespans = list(self._find_lifespans())
         own = [lifespan for lifespan in self._lifespans if lifespan.module is module]
-        found = own or [one for one in self._lifespans if module.path in self.files.closure(one.module)]
+        found = own or [
+            one for one in self._lifespans if module.path in self.analysis.reach.closure(one.module)
+        ]
         if len(found) == 1:
             yield found[0]
 
@@ -200,7 +204,7 @@ class Pools:
         for lifespan in self._reaching(call.caller.module) if state else ():
             made = self._made_in(lifespan, imports)
             if made is not None:
-                return Pool(f"{state}.{ATTRIBUTE}", self.size.workers, made)
+                return Pool(f"{state}.{ATTRIBUTE}", self.sizes.of(lifespan.module).workers, made)
         return None
 
     def _made_in(self, lifespan: Lifespan, imports: ImportsOf) -> tuple[Edit, ...] | None:
@@ -215,13 +219,14 @@ class Pools:
         if not isinstance(statement, ast.Expr) or not _stands_alone(syntax, statement):
             return None
         place = f"{facts.parameters[0].name}.state.{ATTRIBUTE}"
-        made = f"{place} = {self._construction(imports(lifespan.module), function)}"
+        size = self.sizes.of(lifespan.module)
+        made = f"{place} = {_construction(size, imports(lifespan.module), function)}"
         ended = f"{place}.shutdown(wait=False, cancel_futures=True)"
         guard = _guard(syntax, statement, function)
         before = guard or statement
         indent = syntax.indent(before.lineno)
         start = syntax.line_start(before.lineno)
-        comment = f"{indent}# One thread: {self.size.because}.\n" if self._explains else ""
+        comment = f"{indent}{size.comment}\n" if size.comment else ""
         edits = [syntax.edit(start, start, f"{comment}{indent}{made}\n")]
         if guard is not None:
             first = guard.finalbody[0]
@@ -236,32 +241,21 @@ class Pools:
         syntax = self.files.syntax(call.caller.module)
         if any(isinstance(node, ast.Name) and node.id == GLOBAL for node in ast.walk(syntax.tree)):
             raise NameTakenError(GLOBAL)
-        made = f"{GLOBAL} = {self._construction(imports(call.caller.module), None)}"
-        comment = f"# One thread: {self.size.because}.\n" if self._explains else ""
+        size = self.sizes.of(call.caller.module)
+        made = f"{GLOBAL} = {_construction(size, imports(call.caller.module), None)}"
+        comment = f"{size.comment}\n" if size.comment else ""
         last = _last_import(syntax.tree)
         line = (last.end_lineno or last.lineno) + 1 if last is not None else 1
         place = syntax.line_start(line)
         ended = not place or syntax.source.text[place - 1] in "\r\n"
         content = ("" if ended else "\n") + f"\n{comment}{made}\n"
         content += "\n" if syntax.source.line(line).strip() else ""
-        return Pool(GLOBAL, self.size.workers, (syntax.edit(place, place, content),))
+        return Pool(GLOBAL, size.workers, (syntax.edit(place, place, content),))
 
-    def _construction(self, imports: Imports, function: Function | None) -> str:
-        cls = imports.member(MODULE, CLASS, function, prefer_from=True)
-        return f'{cls}(max_workers={self.size.workers}, thread_name_prefix="inference")'
 
-    @property
-    def _explains(self) -> bool:
-        return self.size.needed and self.size.workers == 1
-
-    @property
-    def size(self) -> policy.Size:
-        """How many threads a new pool gets: configured, else by the worst of the libraries that run in it."""
-        libraries = self.analysis.catalogue.libraries
-        calls = self.analysis.blocking_calls
-        size = policy.pool_size([libraries.get(call.blocking.library) for call in calls])
-        configured = self.analysis.config.fix.max_workers
-        return size if configured is None else policy.Size(configured, size.because, size.needed)
+def _construction(size: Size, imports: Imports, function: Function | None) -> str:
+    cls = imports.member(MODULE, CLASS, function, prefer_from=True)
+    return f'{cls}(max_workers={size.workers}, thread_name_prefix="inference")'
 
 
 def _constant_workers(made: Expression | None) -> int | None:

@@ -6,7 +6,6 @@ threads use up the quota at once, and the container then stands still for the re
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from servelint.finding import Confidence, Finding, Severity
@@ -30,7 +29,7 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
         if workload is None or container is None or application is None or application.limits_threads:
             continue
         limit = container.cpu_limit
-        cpus = _cpus(limit.value) if limit is not None else None
+        cpus = container.cpus
         if limit is None or cpus is None or cpus >= _MANY_CPUS or start.environment.open_ended:
             continue
         pool = _unbounded(start, application)
@@ -45,12 +44,6 @@ def _unbounded(start: Start, application: Application) -> ThreadPool | None:
         if used and all(start.environment.unset(variable) for variable in pool.variables):
             return pool
     return None
-
-
-def _cpus(quantity: str) -> float | None:
-    """CPUs of a quantity: `500m`, `2`, `1.5`."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(m?)", quantity.strip())
-    return None if found is None else float(found.group(1)) / (1000 if found.group(2) else 1)
 
 
 def _finding(workload: Workload, container: Container, limit: Scalar, pool: ThreadPool) -> Finding:
