@@ -57,6 +57,7 @@ class Entry:
 
     `returns` is a type name of the catalogue, `self` for the receiver, or empty. `lazy_when` and
     `coroutine_when` map keyword arguments to the constant that turns the call lazy or asynchronous.
+    `iterating` is what taking elements from a lazy result does.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Entry:
     returns: str = ""
     lazy_when: Mapping[str, object] = field(default_factory=dict)
     coroutine_when: Mapping[str, object] = field(default_factory=dict)
+    iterating: Role = Role.INFERENCE
     library: str = ""
 
 
@@ -72,7 +74,8 @@ class LibraryType:
     """A family of classes that behave alike for us.
 
     `name` identifies the type in `returns`, `inherits`, `attributes` and `items`; `classes` are patterns
-    for the importable classes that belong to it.
+    for the importable classes that belong to it. `items` are the types of the elements: one for all, or
+    one for each position of a tuple.
     """
 
     name: str
@@ -82,7 +85,7 @@ class LibraryType:
     methods: Mapping[str, Entry] = field(default_factory=dict)
     inherits: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
-    items: str = ""
+    items: tuple[str, ...] = ()
     override_means: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -178,7 +181,8 @@ class Framework:
     `runs` are calls that call one of their arguments at once on the calling thread (`map`, `sorted`),
     `on_loop` those that make the event loop call it later (`call_soon`), `injects` those whose result at
     run time is what their argument returns (`Depends`), `passes` those whose result is their argument,
-    `awaits` those that take awaitables, `consumes` those that iterate their argument at once. `state` are
+    `awaits` those that take awaitables, `consumes` and `consuming_methods` (on any receiver) those that
+    iterate their argument at once, `streams` those that iterate it later and in a thread. `state` are
     attributes that hold what a service shares, `limits_threads` names of functions that bound native thread
     pools, `executors` classes of pools, `waits` calls that hold their thread until work elsewhere is done,
     `sets_default_executor` methods that replace the loop's own executor. `types` maps other spellings of a
@@ -199,6 +203,8 @@ class Framework:
     passes: tuple[Offload, ...]
     awaits: tuple[str, ...]
     consumes: tuple[str, ...]
+    consuming_methods: tuple[str, ...]
+    streams: tuple[str, ...]
     state: tuple[str, ...]
     limits_threads: tuple[str, ...]
     executors: tuple[str, ...] = ()
@@ -340,9 +346,12 @@ class Catalogue:
             (t.attributes[attribute] for t in self.lineage(type_name) if attribute in t.attributes), ""
         )
 
-    def items(self, type_name: str) -> str:
+    def items(self, type_name: str, position: object = None) -> str:
         """The type name of what subscripting or iterating gives, or an empty string."""
-        return next((t.items for t in self.lineage(type_name) if t.items), "")
+        items = next((t.items for t in self.lineage(type_name) if t.items), ())
+        if len(items) == 1:
+            return items[0]
+        return items[position] if isinstance(position, int) and 0 <= position < len(items) else ""
 
     def override_means(self, type_name: str, method: str) -> tuple[str, ...]:
         """The methods of the type that run `method` when a project subclass defines it."""
@@ -501,6 +510,7 @@ def _entry(name: str, value: object, library: str, where: str) -> Entry:
     table = Table({"role": value} if isinstance(value, str) else value, f"{where}: {name}")
     try:
         role = Role(table.need("role", str))
+        iterating = Role(table.get("iterating", str, role if role.blocks else Role.INFERENCE))
     except ValueError as error:
         raise KnowledgeError(f"{table.where}: {error}") from error
     entry = Entry(
@@ -509,6 +519,7 @@ def _entry(name: str, value: object, library: str, where: str) -> Entry:
         returns=table.get("returns", str, ""),
         lazy_when=dict(table.table("lazy-when").items()),
         coroutine_when=dict(table.table("coroutine-when").items()),
+        iterating=iterating,
         library=library,
     )
     table.done()
@@ -527,11 +538,19 @@ def _type(name: str, table: Table, library: str) -> LibraryType:
         },
         inherits=table.names("inherits"),
         attributes=table.table("attributes").strings(),
-        items=table.get("items", str, ""),
+        items=_one_or_more(table, "items"),
         override_means=table.table("override-means").strings(),
     )
     table.done()
     return known
+
+
+def _one_or_more(table: Table, key: str) -> tuple[str, ...]:
+    """The text or the list of texts under `key`."""
+    value = table.get(key, object, None)
+    if isinstance(value, str):
+        return (value,)
+    return table.names(key) if value is not None else ()
 
 
 def _framework(file: Table) -> Framework:
@@ -551,6 +570,8 @@ def _framework(file: Table) -> Framework:
         passes=tuple(map(_offload, file.tables("passes"))),
         awaits=file.names("awaits"),
         consumes=file.names("consumes"),
+        consuming_methods=file.names("consuming-methods"),
+        streams=file.names("streams"),
         state=file.names("state"),
         limits_threads=file.names("limits-threads"),
         executors=file.names("executors"),

@@ -18,6 +18,7 @@ from servelint.code.facts import (
     Expression,
     FunctionFacts,
     Iteration,
+    Listed,
     Name,
     Position,
     Site,
@@ -101,6 +102,7 @@ class Judge:
         self.reach = reach
         self.evidence = evidence.load()
         self.own_calls = name_index(own_calls)
+        self._streaming: dict[tuple[str, int], tuple[Position, ...]] = {}
         self._summaries: Memory[Blocking | None] = Memory(None, MAXIMUM_HOPS)
 
     # -- sites -----------------------------------------------------------------------------------
@@ -109,8 +111,11 @@ class Judge:
         """The blocking that the call at the site does on its own thread, if any."""
         if site.use in ("await", "async"):
             return None
+        streamed = self._is_streamed(frame, site.call.position)
+        if streamed and site.use != "iterate":
+            return None
         found = self.call(frame, site.call, site)
-        if found is None and site.use == "iterate":
+        if found is None and site.use == "iterate" and not streamed:
             found = self._consumed(
                 frame, self.evaluator.evaluate(frame, site.call), site.call.position, site.call
             )
@@ -120,8 +125,35 @@ class Judge:
         """The blocking that iterating a variable does: the variable holds a lazy result."""
         if isinstance(iteration.iterable, Call):
             return None  # judged as a call site
+        if self._is_streamed(frame, iteration.position):
+            return None
         values = self.evaluator.evaluate(frame, iteration.iterable)
         return self._consumed(frame, values, iteration.position, iteration.iterable)
+
+    def _is_streamed(self, frame: Frame, position: Position) -> bool:
+        """Whether the position is in a generator expression that a streaming response iterates later."""
+        return any(
+            outer.line <= position.line
+            and position.end_line <= outer.end_line
+            and outer != position
+            and (outer.line, outer.column) < (position.line, position.column)
+            for outer in self._streams(frame)
+        )
+
+    def _streams(self, frame: Frame) -> tuple[Position, ...]:
+        """The calls in the frame's function that iterate a generator expression later."""
+        key = (frame.module, frame.function)
+        if key not in self._streaming:
+            self._streaming[key] = tuple(
+                site.call.position
+                for site in self.evaluator.facts(frame).sites
+                if any(isinstance(given, Listed) and given.lazy for given in site.call.arguments)
+                and any(
+                    isinstance(value, External) and self.frameworks.streams.find(value.name)
+                    for value, _ in plain(self.evaluator.calls.callees(frame, site.call))
+                )
+            )
+        return self._streaming[key]
 
     def call(self, frame: Frame, call: Call, site: Site | None = None) -> Blocking | None:
         """The blocking that a call does; `site` tells whether its result is awaited."""
@@ -144,7 +176,7 @@ class Judge:
             return _less_sure(best) if harmless else best
         if any(outcome.harmless for outcome, _ in outcomes):
             return None
-        return self._by_name(frame, call, values)
+        return self._by_name(frame, call, values) or self._by_method(frame, call)
 
     # -- values ----------------------------------------------------------------------------------
 
@@ -281,6 +313,13 @@ class Judge:
                 return Outcome(found)
         return HARMLESS
 
+    def _by_method(self, frame: Frame, call: Call) -> Blocking | None:
+        """What a method that iterates its argument on any receiver does: `", ".join(results)`."""
+        match call.function:
+            case Attribute(_, name) if name in self.frameworks.consuming_methods:
+                return self._consuming(frame, call).blocking
+        return None
+
     def _consumed(
         self, frame: Frame, values: Values, position: Position, what: Expression
     ) -> Blocking | None:
@@ -293,9 +332,12 @@ class Judge:
                     inner = self.summary(entered)
                     if inner is not None:
                         found = self._through(frame, position, what, inner, entered)
-                case LazyResult(name, library):
+                case LazyResult(name, library, role):
                     hop = Hop(frame.module, position, f"iterating {dotted(what)} runs {name} ({library})")
-                    found = self._blocking(Role.INFERENCE, library, name, (hop,))
+                    found = self._blocking(role, library, name, (hop,))
+                case LibraryObject(type_name):
+                    call = Call(what, (), (), position)
+                    found = self._of_method(LibraryMethod(type_name, "__iter__"), frame, call).blocking
             if found is not None:
                 return found if certain else _less_sure(found)
         return None

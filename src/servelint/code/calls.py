@@ -199,7 +199,7 @@ class Calls:
     def _of_entry(self, entry: Entry, type_name: str, call: Call) -> Values:
         role = role_in_call(entry, call)
         if role is Role.LAZY:
-            return (LazyResult(entry.name, entry.library),)
+            return (LazyResult(entry.name, entry.library, entry.iterating),)
         returns = entry.returns
         if not returns or returns.startswith("arg:"):
             return ()

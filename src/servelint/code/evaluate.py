@@ -365,7 +365,7 @@ class Evaluator:
                 asked = ("item", made, id(expression), key)
                 return self.remembered(asked, lambda: self._literal_item(made, expression, key))
             case LibraryObject(type_name):
-                held = self.catalogue.items(type_name)
+                held = self.catalogue.items(type_name, key.value if isinstance(key, Constant) else None)
                 return (LibraryObject(held),) if held else ()
             case Instance():
                 method = "__iter__" if key is None else "__getitem__"

@@ -138,7 +138,7 @@ class _Explanation:
                 return f"an object of {type_name} ({self.analysis.catalogue.types[type_name].library})"
             case LibraryMethod(type_name, method):
                 return f"the method {type_name}.{method}"
-            case LazyResult(name, library):
+            case LazyResult(name, library, _):
                 return f"the lazy result of {name} ({library})"
             case ModuleReference(path):
                 return f"the module {self._place(path)}"

@@ -162,14 +162,19 @@ class _Body:
         self.expression(node.value, use="discard")
 
     def on_Return(self, node: ast.Return) -> None:
-        if node.value is not None:
+        if isinstance(node.value, ast.GeneratorExp):
+            self.returns.append(self.generator(node.value))
+        elif node.value is not None:
             self.returns.append(self.expression(node.value, use="return"))
 
     def on_Assign(self, node: ast.Assign) -> None:
         single = (
             node.targets[0].id if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name) else ""
         )
-        value = self.expression(node.value, use="assign", name=single)
+        drawn = any(_is_drawn(target) for target in node.targets)
+        value = self.expression(node.value, use="iterate" if drawn else "assign", name=single)
+        if drawn:
+            self.iterations.append(Iteration(value, _position(node.value)))
         for target in node.targets:
             self.bind(target, value)
 
@@ -293,6 +298,18 @@ class _Body:
         )
         return Closure(index)
 
+    def generator(self, node: ast.GeneratorExp) -> Call:
+        """A generator expression that outlives the body: a call of a generator function without a name."""
+        index = len(self.module.functions)
+        self.module.functions.append(None)
+        qualname = f"{self.prefix}<genexpr>"
+        body = _Body(self.module, index, self.index, None, f"{qualname}.")
+        body.is_generator = True
+        body.comprehension(node.generators)
+        body.yields.append(body.expression(node.elt, use="yield"))
+        self.module.functions[index] = body.done("<genexpr>", qualname, _position(node))
+        return Call(Closure(index), (), (), _position(node))
+
     def parameters(self, args: ast.arguments) -> tuple[Parameter, ...]:
         positional = [*args.posonlyargs, *args.args]
         defaults = [None] * (len(positional) - len(args.defaults)) + list(args.defaults)
@@ -412,7 +429,9 @@ class _Body:
                 self.bind(target, bound)
                 return bound
             case ast.Starred(value=value):
-                return Spread(self.expression(value, "argument" if use == "argument" else "other"))
+                made = self.expression(value, "argument" if use == "argument" else "iterate")
+                self.iterations.append(Iteration(made, _position(value)))
+                return Spread(made)
         return self.other(node, use)
 
     def other(self, node: ast.expr, use: str) -> Expression:
@@ -532,6 +551,11 @@ def _is_accessor(node: FunctionNode) -> bool:
             case ast.Name(id="overload") | ast.Attribute(attr="overload"):
                 return True
     return False
+
+
+def _is_drawn(target: ast.expr) -> bool:
+    """Whether an assignment to the target takes all that its value iterates over: `first, *rest = value`."""
+    return isinstance(target, ast.Tuple | ast.List) and any(isinstance(i, ast.Starred) for i in target.elts)
 
 
 def _is_guard(test: ast.expr) -> bool:

@@ -20,6 +20,8 @@ class Frameworks:
         self.passes = CallTable(o for f in all_ for o in f.passes)
         self.awaits = name_index(name for f in all_ for name in f.awaits)
         self.consumes = name_index(name for f in all_ for name in f.consumes)
+        self.consuming_methods = frozenset(name for f in all_ for name in f.consuming_methods)
+        self.streams = name_index(name for f in all_ for name in f.streams)
         self.runs_coroutine = name_index(name for f in all_ for name in f.runs_coroutine)
         self.executors = name_index(name for f in all_ for name in f.executors)
         self.waits = name_index(name for f in all_ for name in f.waits)

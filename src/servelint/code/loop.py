@@ -10,9 +10,17 @@ from enum import Enum
 from servelint.code import evidence
 from servelint.code.calls import argument
 from servelint.code.evaluate import Evaluator
-from servelint.code.facts import Call, Constant, Expression, FunctionFacts, Site
+from servelint.code.facts import Call, Constant, Expression, FunctionFacts, Sequence, Site
 from servelint.code.project import Module, last_name
-from servelint.code.values import ClassReference, External, Frame, FunctionReference, Instance, plain
+from servelint.code.values import (
+    ClassReference,
+    External,
+    Frame,
+    FunctionReference,
+    Instance,
+    Literal,
+    plain,
+)
 from servelint.knowledge import EntryPoint, Phase, SyncRuns, name_index
 
 # Calls that start a coroutine beside the caller: it then runs while the service serves.
@@ -217,10 +225,12 @@ class Loop:
     def _collect_callbacks(self, module: Module, index: int, call: Call) -> None:
         name = last_name(call.function)
         entry = self.frameworks.on_loop.methods.get(name)
-        if entry is not None:
-            given = argument(call, entry.position, entry.keyword)
-            if given is not None:
-                self._register(self.evaluator.frame(module, index), given, _CALLBACK)
+        if entry is None:
+            return
+        frame, given = self.evaluator.frame(module, index), argument(call, entry.position, entry.keyword)
+        callees = plain(self.evaluator.calls.callees(frame, call))
+        if given is not None and not any(isinstance(value, FunctionReference) for value, _ in callees):
+            self._register(frame, given, _CALLBACK)
 
     def _register(self, frame: Frame, given: Expression, point: EntryPoint) -> None:
         assert self._points is not None
@@ -232,6 +242,9 @@ class Loop:
                     for method in self.evaluator.classes.attribute(value, "__call__"):
                         if isinstance(method, FunctionReference):
                             self._points.setdefault((method.module, method.function), []).append(point)
+                case Literal(made, Sequence(items)):  # on_startup=[load, warm]
+                    for item in items:
+                        self._register(made, item, point)
 
     def _collect_methods(self, module: Module, number: int) -> None:
         assert self._points is not None

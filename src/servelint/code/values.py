@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from servelint.code.facts import Expression
+from servelint.knowledge import Role
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,10 +119,11 @@ class LibraryMethod:
 
 @dataclass(frozen=True, slots=True)
 class LazyResult:
-    """An iterator of a library, whose iteration is the inference of the call named."""
+    """An iterator of a library; iterating it does what the call named does, which has the role."""
 
     name: str
     library: str
+    role: Role = Role.INFERENCE
 
 
 @dataclass(frozen=True, slots=True)
