@@ -429,9 +429,9 @@ class _Body:
                 self.bind(target, bound)
                 return bound
             case ast.Starred(value=value):
-                made = self.expression(value, "argument" if use == "argument" else "iterate")
-                self.iterations.append(Iteration(made, _position(value)))
-                return Spread(made)
+                drawn = self.expression(value, "argument" if use == "argument" else "iterate")
+                self.iterations.append(Iteration(drawn, _position(value)))
+                return Spread(drawn)
         return self.other(node, use)
 
     def other(self, node: ast.expr, use: str) -> Expression:
