@@ -7,6 +7,7 @@ from pathlib import Path
 
 from servelint.code.analysis import Analysis
 from servelint.code.extract import parse
+from servelint.code.fixes.imports import Imports
 from servelint.code.fixes.syntax import Syntax
 from servelint.code.project import Module
 
@@ -25,6 +26,12 @@ class Files:
             tree = parse(self.analysis.tree.read(Path(module.path)))
             self._syntax[module.path] = Syntax(self.analysis.source(module.path), tree)
         return self._syntax[module.path]
+
+    def imports(self, module: Module) -> Imports:
+        """What collects the imports that a fix needs in the file."""
+        return Imports(
+            self.syntax(module), lambda name: self.analysis.project.resolve(module, name, 0) is not None
+        )
 
     def global_names(self, syntax: Syntax) -> frozenset[str]:
         """The names of variables that the file assigns at its top level, or declares global."""

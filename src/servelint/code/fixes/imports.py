@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
 
+from servelint.code.fixes.style import line_length
 from servelint.code.fixes.syntax import Function, Syntax
 from servelint.finding import Edit
 
@@ -18,58 +22,100 @@ class NameTakenError(Exception):
         self.name = name
 
 
+class Section(IntEnum):
+    """The blocks of imports, in the order in which formatters put them."""
+
+    FUTURE = 0
+    STANDARD = 1
+    LIBRARY = 2
+    PROJECT = 3
+    RELATIVE = 4
+
+
+class Wanted(NamedTuple):
+    """An import to add: `import module`, or `from module import name`. The module may start with dots."""
+
+    module: str
+    name: str = ""
+
+    @property
+    def line(self) -> str:
+        """How it is written."""
+        return f"from {self.module} import {self.name}\n" if self.name else f"import {self.module}\n"
+
+
 @dataclass(slots=True)
 class Imports:
-    """Collects what one fix needs to import into one file."""
+    """Collects what one fix needs to import into one file; `is_project` tells modules of the project."""
 
     syntax: Syntax
-    _modules: set[str] = field(default_factory=set)
-    _names: set[tuple[str, str]] = field(default_factory=set)
+    is_project: Callable[[str], bool]
+    _wanted: set[Wanted] = field(default_factory=set)
 
     def member(
         self, module: str, name: str, function: Function | None = None, *, prefer_from: bool = False
     ) -> str:
         """How `module.name` is spelled in `function`; imports it if need be. Raises `NameTakenError`."""
         for statement in (*self._leading(), *_earlier(function)):
-            match statement:
-                case ast.ImportFrom(module=found, level=0, names=names) if found == module:
-                    for alias in names:
-                        if alias.name == name:
-                            return _visible(alias.asname or name, statement, function)
-                case ast.Import(names=names):
-                    for alias in names:
-                        if alias.name == module:
-                            return f"{_visible(alias.asname or module, statement, function)}.{name}"
+            for alias in statement.names:
+                if isinstance(statement, ast.ImportFrom):
+                    if _module(statement) == module and alias.name == name:
+                        return _visible(alias.asname or name, statement, function)
+                elif alias.name == module:
+                    return f"{_visible(alias.asname or module, statement, function)}.{name}"
         if prefer_from:
-            self._names.add((module, name))
+            self._wanted.add(Wanted(module, name))
             return self._free(name, function)
-        self._modules.add(module)
+        self._wanted.add(Wanted(module))
         self._free(module.partition(".")[0], function)
         return f"{module}.{name}"
 
     def edits(self) -> tuple[Edit, ...]:
         """The edits that add what is not imported yet, one a place."""
-        places: dict[int, list[str]] = {}
-        for module in sorted(self._modules):
-            places.setdefault(self._place(module, plain=True), []).append(f"import {module}\n")
-        for module, name in sorted(self._names):
-            place = self._place(module, plain=False)
-            places.setdefault(place, []).append(f"from {module} import {name}\n")
-        return tuple(self._edit(place, lines) for place, lines in sorted(places.items()))
+        edits: list[Edit] = []
+        places: dict[int, dict[Section, list[str]]] = {}
+        for wanted in sorted(self._wanted, key=lambda w: (bool(w.name), w)):
+            joined = self._joined(wanted)
+            if joined is not None:
+                edits.append(joined)
+                continue
+            section = self._section(wanted.module)
+            places.setdefault(self._place(wanted, section), {}).setdefault(section, []).append(wanted.line)
+        edits += [self._edit(place, sections) for place, sections in places.items()]
+        return tuple(sorted(edits, key=lambda edit: edit.span))
 
-    def _edit(self, place: int, lines: list[str]) -> Edit:
-        content = "".join(lines)
+    def _joined(self, wanted: Wanted) -> Edit | None:
+        """The edit that adds the name to an import of the same module, where that stands on one line."""
+        for statement in self._leading():
+            if not wanted.name or _module(statement) != wanted.module or statement.names[-1].name == "*":
+                continue
+            line = self.syntax.source.line(statement.lineno)
+            written = self.syntax.text(statement)
+            room = line_length(self.syntax) - len(line) - len(wanted.name) - 2
+            if statement.lineno != statement.end_lineno or written.endswith(")") or room < 0:
+                continue
+            for alias in statement.names:
+                if alias.name > wanted.name:
+                    start = self.syntax.start(alias)
+                    return self.syntax.edit(start, start, f"{wanted.name}, ")
+            end = self.syntax.end(statement)
+            return self.syntax.edit(end, end, f", {wanted.name}")
+        return None
+
+    def _edit(self, place: int, sections: Mapping[Section, Sequence[str]]) -> Edit:
+        """The edit that adds the lines, with blank lines around a section that the file does not have."""
         text = self.syntax.source.text
+        content = "\n".join("".join(sections[section]) for section in sorted(sections))
         if place and text[place - 1] not in "\r\n":
             content = f"\n{content}"
-        if not any(_is_standard(statement) for statement in self._leading()):
-            following = text[place:].lstrip(" \t")
-            previous = text[:place].rstrip(" \t\r\n")
-            blank_before = place - len(previous) > len(self.syntax.source.newline)
-            if previous and not blank_before:
-                content = f"\n{content}"
-            if following and following[0] not in "\r\n":
-                content = f"{content}\n"
+        present = {self._section_of(statement) for statement in self._leading()}
+        following = text[place:].lstrip(" \t")
+        previous = text[:place].rstrip(" \t\r\n")
+        blank_before = place - len(previous) > len(self.syntax.source.newline)
+        if min(sections) not in present and previous and not blank_before:
+            content = f"\n{content}"
+        if max(sections) not in present and following and following[0] not in "\r\n":
+            content = f"{content}\n"
         return self.syntax.edit(place, place, content)
 
     def _leading(self) -> list[ast.Import | ast.ImportFrom]:
@@ -82,24 +128,37 @@ class Imports:
                 break
         return found
 
-    def _place(self, module: str, *, plain: bool) -> int:
-        standard = [statement for statement in self._leading() if _is_standard(statement)]
-        same = [s for s in standard if isinstance(s, ast.Import) is plain]
-        keys = [_key(statement) for statement in same]
-        before = [s for s, key in zip(same, keys, strict=True) if key < module]
+    def _section_of(self, statement: ast.Import | ast.ImportFrom) -> Section:
+        return self._section(_module(statement))
+
+    def _section(self, module: str) -> Section:
+        if module.startswith("."):
+            return Section.RELATIVE
+        if module == "__future__":
+            return Section.FUTURE
+        if module.partition(".")[0] in sys.stdlib_module_names:
+            return Section.STANDARD
+        return Section.PROJECT if self.is_project(module) else Section.LIBRARY
+
+    def _place(self, wanted: Wanted, section: Section) -> int:
+        """Where the line goes: among those of its section and form, sorted if they are."""
+        block = [s for s in self._leading() if self._section_of(s) is section]
+        same = [s for s in block if isinstance(s, ast.ImportFrom) is bool(wanted.name)]
+        keys = [_module(statement) for statement in same]
+        before = [s for s, key in zip(same, keys, strict=True) if key < wanted.module]
         if before and keys == sorted(keys):
             return self._after(before[-1])
         if same:
             return self._before(same[0]) if keys == sorted(keys) else self._after(same[-1])
-        if standard:
-            return self._before(standard[0]) if plain else self._after(standard[-1])
-        return self._first()
+        if block:
+            return self._after(block[-1]) if wanted.name else self._before(block[0])
+        return self._new_section(section)
 
-    def _first(self) -> int:
-        """Where imports of the standard library start when there are none."""
+    def _new_section(self, section: Section) -> int:
+        """Where a section starts that the file does not have: before the first that comes after it."""
         leading = self._leading()
         for statement in leading:
-            if not _is_future(statement):
+            if self._section_of(statement) > section:
                 return self._before(statement)
         body = self.syntax.tree.body
         if leading:
@@ -163,18 +222,11 @@ def _bound(node: ast.AST) -> tuple[str, ...]:
     return ()
 
 
-def _key(statement: ast.Import | ast.ImportFrom) -> str:
-    return statement.module or "" if isinstance(statement, ast.ImportFrom) else statement.names[0].name
-
-
-def _is_standard(statement: ast.Import | ast.ImportFrom) -> bool:
-    if isinstance(statement, ast.ImportFrom) and statement.level:
-        return False
-    return not _is_future(statement) and _key(statement).partition(".")[0] in sys.stdlib_module_names
-
-
-def _is_future(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+def _module(statement: ast.Import | ast.ImportFrom) -> str:
+    """The module as it is written, dots included; the first of `import a, b`."""
+    if isinstance(statement, ast.ImportFrom):
+        return "." * statement.level + (statement.module or "")
+    return statement.names[0].name
 
 
 def _is_text(statement: ast.stmt) -> bool:

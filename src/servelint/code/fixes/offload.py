@@ -35,7 +35,7 @@ class _Needed:
 
     def of(self, module: Module) -> Imports:
         if module.path not in self.found:
-            self.found[module.path] = Imports(self.files.syntax(module))
+            self.found[module.path] = self.files.imports(module)
         return self.found[module.path]
 
     def edits(self) -> list[Edit]:

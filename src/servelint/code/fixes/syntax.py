@@ -11,7 +11,7 @@ from servelint.finding import Edit
 from servelint.source import Source
 
 Node = TypeVar("Node", bound=ast.AST)
-Placed: TypeAlias = ast.expr | ast.stmt | ast.keyword
+Placed: TypeAlias = ast.expr | ast.stmt | ast.keyword | ast.alias
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
