@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 from conftest import Project
 
+from servelint import lint
+from servelint.config import Config
+from servelint.finding import Edit, Span
+from servelint.server import Writer
+
 SECONDS = 30
 HANDLER = "async def a(m):\n    x = '🐍'; return m.predict(1)\n"
 
@@ -164,3 +169,16 @@ def test_a_broken_configuration_is_told(project: Project, client: Client) -> Non
     while (message := client.messages.get(timeout=SECONDS)).get("method") != "window/showMessage":
         pass
     assert "unknown key `selct`; did you mean `select`?" in message["params"]["message"]
+
+
+def test_a_file_that_a_fix_needs_is_made(project: Project) -> None:
+    project.write({"app.py": "x = 1\n"})
+    app, pool = project.root / "app.py", project.root / "pool.py"
+    changes = [Edit(Span(pool, 1, 1, 1, 1), "pool = 1\n"), Edit(Span(app, 1, 1, 1, 2), "y")]
+    written = Writer("utf-16").edit(changes, lint.check([], Config(project.root)))
+    made, in_pool, in_app = written.document_changes or []
+    assert (made.kind, made.uri) == ("create", pool.as_uri())
+    assert [(change.text_document.uri, change.edits[0].new_text) for change in (in_pool, in_app)] == [
+        (pool.as_uri(), "pool = 1\n"),
+        (app.as_uri(), "y"),
+    ]

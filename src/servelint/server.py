@@ -171,11 +171,23 @@ class Writer:
         )
 
     def edit(self, edits: Sequence[Edit], report: Report) -> lsp.WorkspaceEdit:
-        """Edits, grouped by file."""
-        changes: dict[str, list[lsp.TextEdit]] = defaultdict(list)
+        """Edits, grouped by file; files that do not exist yet are made first."""
+        changes: dict[Path, list[lsp.TextEdit]] = defaultdict(list)
+        made: list[lsp.CreateFile] = []
         for edit in edits:
-            changes[_uri(edit.span.path)].append(lsp.TextEdit(self.range(edit.span, report), edit.content))
-        return lsp.WorkspaceEdit(changes=dict(changes))
+            try:
+                place = self.range(edit.span, report)
+            except FileNotFoundError:
+                made.append(lsp.CreateFile(_uri(edit.span.path)))
+                place = lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0))
+            changes[edit.span.path].append(lsp.TextEdit(place, edit.content))
+        if not made:
+            return lsp.WorkspaceEdit(changes={_uri(path): found for path, found in changes.items()})
+        documents = [
+            lsp.TextDocumentEdit(lsp.OptionalVersionedTextDocumentIdentifier(_uri(path)), list(found))
+            for path, found in changes.items()
+        ]
+        return lsp.WorkspaceEdit(document_changes=[*made, *documents])
 
     def _position(self, source: Source, line: int, column: int) -> lsp.Position:
         before = source.line(line)[: column - 1]

@@ -319,12 +319,12 @@ class Project:
         while True:
             found = self._below(folder, module)
             if found is not None and found != origin.path:
-                if not self._is_package(folder):
+                if not self.is_package(folder):
                     return found
                 in_package = in_package or found
             for source in SOURCE_FOLDERS:
                 found = self._below(os.path.join(folder, source), module)
-                if found is not None and not self._is_package(os.path.join(folder, source)):
+                if found is not None and not self.is_package(os.path.join(folder, source)):
                     return found
             if folder == self.root or len(folder) <= len(self.root):
                 break
@@ -361,7 +361,12 @@ class Project:
             return init
         return folder if folder in self._folders else None
 
-    def _is_package(self, folder: str) -> bool:
+    def has_module(self, path: str) -> bool:
+        """Whether there is a module or a folder at the path, which is given without `.py`."""
+        return f"{path}.py" in self._files or path in self._folders
+
+    def is_package(self, folder: str) -> bool:
+        """Whether the folder has an `__init__.py`."""
         return os.path.join(folder, "__init__.py") in self._files
 
 

@@ -51,6 +51,7 @@ class Imports:
     syntax: Syntax
     is_project: Callable[[str], bool]
     _wanted: set[Wanted] = field(default_factory=set)
+    _new_modules: set[str] = field(default_factory=set)
 
     def member(
         self, module: str, name: str, function: Function | None = None, *, prefer_from: bool = False
@@ -69,6 +70,10 @@ class Imports:
         self._wanted.add(Wanted(module))
         self._free(module.partition(".")[0], function)
         return f"{module}.{name}"
+
+    def new_module(self, module: str) -> None:
+        """Take a module that the fix makes for one of the project."""
+        self._new_modules.add(module)
 
     def edits(self) -> tuple[Edit, ...]:
         """The edits that add what is not imported yet, one a place."""
@@ -138,7 +143,8 @@ class Imports:
             return Section.FUTURE
         if module.partition(".")[0] in sys.stdlib_module_names:
             return Section.STANDARD
-        return Section.PROJECT if self.is_project(module) else Section.LIBRARY
+        ours = module in self._new_modules or self.is_project(module)
+        return Section.PROJECT if ours else Section.LIBRARY
 
     def _place(self, wanted: Wanted, section: Section) -> int:
         """Where the line goes: among those of its section and form, sorted if they are."""

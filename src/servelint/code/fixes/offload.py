@@ -18,7 +18,8 @@ from servelint.code.fixes import placement, policy, style
 from servelint.code.fixes.files import Files
 from servelint.code.fixes.forms import Form, Forms
 from servelint.code.fixes.imports import Imports, NameTakenError
-from servelint.code.fixes.pool import GLOBAL, Pool, Pools
+from servelint.code.fixes.new_pool import Pool
+from servelint.code.fixes.pool import Pools
 from servelint.code.fixes.safety import Safety
 from servelint.code.fixes.style import Wrapping
 from servelint.code.fixes.syntax import Function, Syntax
@@ -48,9 +49,9 @@ class OffloadPlanner:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
         self.files = Files(analysis)
-        self.pools = Pools(analysis, self.files)
-        self.safety = Safety(analysis, self.files)
         self.forms = Forms(analysis)
+        self.pools = Pools(analysis, self.files, self._takes_pool)
+        self.safety = Safety(analysis, self.files)
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, or None and why there is none."""
@@ -70,10 +71,14 @@ class OffloadPlanner:
         except NameTakenError as taken:
             return None, f"the file uses the name `{taken.name}` for something else"
 
+    def _takes_pool(self, call: BlockingCall) -> bool:
+        form = self.forms.of(call.caller.module)
+        return form is Form.RUN_IN_EXECUTOR and not placement.obstacle(self.analysis, call)
+
     def _fix(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> Fix:
         needed = _Needed(self.files)
         form = self.forms.of(call.caller.module)
-        pool = self.pools.choose(call, needed.of) if form is Form.RUN_IN_EXECUTOR else None
+        pool = self.pools.choose(call, function, needed.of) if form is Form.RUN_IN_EXECUTOR else None
         keeps = form is not Form.RUN_IN_EXECUTOR or not self._reads_context(call)
         writer = _Writer(syntax, node, function, needed.of(call.caller.module), form, self.forms.project_name)
         edits = writer.edits(pool, copies_context=not keeps)
@@ -90,7 +95,7 @@ class OffloadPlanner:
     def _copied(self, call: BlockingCall, pool: Pool | None) -> str:
         """Why a new global pool is in the way of the framework; empty if it is not."""
         imported = self.analysis.reach.libraries(call.caller.module) & policy.load().copied_to_workers
-        if pool is None or pool.text != GLOBAL or not imported:
+        if pool is None or not pool.is_new_global or not imported:
             return ""
         return f"{min(imported)} copies the code to its workers, which a pool in a global may prevent"
 

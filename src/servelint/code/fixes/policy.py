@@ -24,6 +24,7 @@ class Policy:
     state_applications: NameIndex[str]
     thread_pools: NameIndex[str]
     other_pools: frozenset[str]
+    model_pools: frozenset[str]
     stops_iteration: frozenset[str]
     copied_to_workers: frozenset[str]
 
@@ -45,6 +46,7 @@ def load() -> Policy:
         state_applications=_index(table, "state-applications"),
         thread_pools=_index(table, "thread-pools"),
         other_pools=frozenset(table.names("other-pools")),
+        model_pools=frozenset(table.names("model-pools")),
         stops_iteration=frozenset(table.names("stops-iteration")),
         copied_to_workers=frozenset(table.names("copied-to-workers")),
     )

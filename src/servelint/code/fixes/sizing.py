@@ -6,7 +6,7 @@ The rule is data, in `rules/pool-sizing.yaml`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from servelint.code.analysis import Analysis
@@ -36,32 +36,33 @@ class Sizes:
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
-        self._found: dict[str, Size] = {}
+        self._found: dict[tuple[str, ...], Size] = {}
 
-    def of(self, module: Module) -> Size:
-        """The size of a pool that is made in the file, for it and for what it imports."""
-        if module.path not in self._found:
-            self._found[module.path] = self._work_out(module)
-        return self._found[module.path]
+    def of(self, modules: Sequence[Module]) -> Size:
+        """The size of a pool for the files and for what they import."""
+        key = tuple(module.path for module in modules)
+        if key not in self._found:
+            self._found[key] = self._work_out(modules)
+        return self._found[key]
 
-    def _work_out(self, module: Module) -> Size:
-        inside = self.analysis.reach.closure(module)
+    def _work_out(self, modules: Sequence[Module]) -> Size:
+        inside = frozenset().union(*(self.analysis.reach.closure(module) for module in modules))
         libraries = self.analysis.catalogue.libraries
         calls = [call for call in self.analysis.blocking_calls if call.caller.module.path in inside]
-        limits = list(self._limits(module))
+        limits = list(self._limits({module.path for module in modules}))
         size = pool_size(
             [libraries.get(call.blocking.library) for call in calls], min(limits) if limits else None
         )
         configured = self.analysis.config.fix.max_workers
         return size if configured is None else Size(configured, size.reason)
 
-    def _limits(self, module: Module) -> Iterator[float]:
-        """The CPU limits of the containers that run the file."""
+    def _limits(self, paths: set[str]) -> Iterator[float]:
+        """The CPU limits of the containers that run one of the files."""
         applications = CodeApplications(self.analysis, ())
         for served in self.analysis.served:
             if served.cpu_limit is not None:
                 application = applications.find(served.reference, served.folders)
-                if application is not None and module.path in application.closure:
+                if application is not None and paths & application.closure:
                     yield served.cpu_limit
 
 

@@ -1,0 +1,139 @@
+"""Where the pool is made: one for a service, where all of its calls can reach it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from servelint import edits
+from servelint.config import Config
+from servelint.lint import check
+
+MODEL = 'import joblib\n\nmodel = joblib.load("model.joblib")\n'
+ROUTES = """\
+from fastapi import APIRouter
+
+from {model} import model
+
+router = APIRouter()
+
+
+@router.post("/{name}")
+async def {name}(row: int):
+    return model.predict(row)
+"""
+MAIN = """\
+from fastapi import FastAPI
+
+from {routes}.scores import router as scores
+from {routes}.ranks import router as ranks
+
+app = FastAPI()
+app.include_router(scores)
+app.include_router(ranks)
+"""
+POOL = """\
+\"\"\"The thread pool in which the service runs its models.\"\"\"
+
+from concurrent.futures import ThreadPoolExecutor
+
+inference_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+"""
+
+
+def service(folder: Path, package: str, *, relative: bool) -> None:
+    """Two routers in a package `routes`, of a service whose `main.py` stands in `folder/package`."""
+    root = folder / package
+    (root / "routes").mkdir(parents=True)
+    prefix = "." if relative else package.replace("/", ".")
+    dot = "" if relative or not prefix else "."
+    (root / "model.py").write_text(MODEL)
+    (root / "main.py").write_text(MAIN.format(routes=f"{prefix}{dot}routes"))
+    for name in ("scores", "ranks"):
+        above = f"{prefix}." if relative else f"{prefix}{dot}"
+        (root / "routes" / f"{name}.py").write_text(ROUTES.format(model=f"{above}model", name=name))
+    if package:
+        (root / "__init__.py").touch()
+        (root / "routes" / "__init__.py").touch()
+
+
+def fixed(folder: Path) -> dict[str, str]:
+    """The changed files after all fixes, which change nothing when run again."""
+    settings = Config(root=folder, select=("SRV101", "SRV102"))
+    outcome = edits.apply(check([], settings), unsafe=True)
+    assert not outcome.rejected
+    list(edits.write(outcome))
+    assert not edits.apply(check([], settings), unsafe=True).after
+    return {path.relative_to(folder).as_posix(): text.decode() for path, text in outcome.after.items()}
+
+
+@pytest.mark.parametrize(
+    ("package", "relative", "spelled"),
+    [
+        ("", False, "routes.inference_executor"),
+        ("app", False, "app.routes.inference_executor"),
+        ("app", True, ".inference_executor"),
+    ],
+)
+def test_one_pool_for_two_files(tmp_path: Path, package: str, relative: bool, spelled: str) -> None:
+    service(tmp_path, package, relative=relative)
+    after = fixed(tmp_path)
+    base = f"{package}/" if package else ""
+    assert after.pop(f"{base}routes/inference_executor.py") == POOL
+    assert set(after) == {f"{base}routes/scores.py", f"{base}routes/ranks.py"}
+    for text in after.values():
+        assert f"from {spelled} import inference_executor\n" in text
+        assert "await asyncio.get_running_loop().run_in_executor(" in text
+        assert "inference_executor, model.predict, row" in text
+    (tmp_path / "joblib.py").write_text("def load(path):\n    return None\n")
+    start = "main" if not package else f"{package}.main"
+    subprocess.run([sys.executable, "-c", f"import {start}"], cwd=tmp_path, check=True, timeout=60)
+
+
+def test_a_call_that_comes_later_uses_the_pool_of_the_others(tmp_path: Path) -> None:
+    service(tmp_path, "app", relative=False)
+    fixed(tmp_path)
+    (tmp_path / "app" / "late.py").write_text(ROUTES.format(model="app.model", name="late"))
+    main = tmp_path / "app" / "main.py"
+    main.write_text("from app.late import router as late\n" + main.read_text())
+    after = fixed(tmp_path)
+    assert list(after) == ["app/late.py"]
+    assert "from app.routes.inference_executor import inference_executor\n" in after["app/late.py"]
+
+
+def test_two_services_have_a_pool_each(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        service(tmp_path / name, "app", relative=False)
+    after = fixed(tmp_path)
+    assert {path for path in after if path.endswith("inference_executor.py")} == {
+        "one/app/routes/inference_executor.py",
+        "two/app/routes/inference_executor.py",
+    }
+
+
+def test_a_handler_that_cannot_reach_the_state_takes_all_out_of_it(tmp_path: Path) -> None:
+    service(tmp_path, "app", relative=False)
+    (tmp_path / "app" / "routes" / "ranks.py").unlink()
+    (tmp_path / "app" / "main.py").write_text(
+        "from contextlib import asynccontextmanager\n\nfrom fastapi import FastAPI\n\n"
+        "from app.model import model\nfrom app.routes.scores import router\n\n\n"
+        "@asynccontextmanager\nasync def lifespan(app):\n    yield\n\n\n"
+        "app = FastAPI(lifespan=lifespan)\napp.include_router(router)\n\n\n"
+        '@app.post("/own")\nasync def own(row: list):\n    return model.predict(row)\n'
+    )
+    after = fixed(tmp_path)
+    assert set(after) == {"app/main.py", "app/routes/scores.py", "app/inference_executor.py"}
+    assert "app.state" not in after["app/main.py"]
+
+
+def test_a_pool_that_would_import_its_user_is_not_used(tmp_path: Path) -> None:
+    service(tmp_path, "app", relative=False)
+    main = tmp_path / "app" / "main.py"
+    main.write_text(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        + main.read_text().replace("app = FastAPI", "executor = ThreadPoolExecutor(1)\napp = FastAPI")
+    )
+    assert "app/routes/inference_executor.py" in fixed(tmp_path)
