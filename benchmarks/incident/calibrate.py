@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import statistics
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 
@@ -38,12 +38,7 @@ def calibrate(port: int, customer: dict[str, object], seconds: float) -> Capacit
     """Measure for twice so many seconds: first one client, then four at once."""
     body = json.dumps(customer)
     alone = _post_for(port, body, seconds)
-    together: list[float] = []
-    clients = [
-        threading.Thread(target=lambda: together.extend(_post_for(port, body, seconds))) for _ in range(4)
-    ]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
-    return Capacity(statistics.median(alone), len(together) / seconds)
+    with ThreadPoolExecutor(4) as clients:
+        together = [clients.submit(_post_for, port, body, seconds) for _ in range(4)]
+        answered = sum(len(client.result()) for client in together)
+    return Capacity(statistics.median(alone), answered / seconds)

@@ -6,6 +6,7 @@ the share of failures is then lower than behind a proxy. The results say which o
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,15 +45,21 @@ http {{
 """
 
 
+def nginx() -> str | None:
+    """The path of nginx; None where it is not installed."""
+    # Debian installs it where only root looks.
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin")
+
+
 class Ingress:
-    """nginx before the pod on `pod_port`, or nothing."""
+    """nginx before the pod on `pod_port`; without nginx `port` is the pod's own."""
 
     def __init__(self, folder: Path, pod_port: int, machine: Machine) -> None:
-        self.name = "nginx" if shutil.which("nginx") else "none"
+        self._nginx = nginx()
         self._folder = folder
         self._machine = machine
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port() if self.name == "nginx" else pod_port
+        self.port = free_port() if self._nginx else pod_port
         self._pod_port = pod_port
 
     def set_ready(self, ready: bool) -> None:
@@ -64,13 +71,22 @@ class Ingress:
             flag.unlink(missing_ok=True)
 
     def start(self) -> None:
-        if self.name == "none":
+        if self._nginx is None:
             return
         configuration = self._folder / "nginx.conf"
         text = _CONFIGURATION.format(folder=self._folder, port=self.port, pod=self._pod_port)
         configuration.write_text(text, encoding="utf-8")
         cpus = ",".join(map(str, self._machine.other_cpus))
-        command = ["taskset", "--cpu-list", cpus, "nginx", "-p", str(self._folder), "-c", str(configuration)]
+        command = [
+            "taskset",
+            "--cpu-list",
+            cpus,
+            self._nginx,
+            "-p",
+            str(self._folder),
+            "-c",
+            str(configuration),
+        ]
         # Before it has read the configuration, nginx logs to a place that only root may write to.
         command += ["-e", str(self._folder / "error.log")]
         with (self._folder / "nginx.log").open("wb") as log:

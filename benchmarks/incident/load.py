@@ -93,7 +93,10 @@ def run_locust(url: str, users: int, seconds: float, folder: Path, machine: Mach
 
 @dataclass(slots=True)
 class Observer:
-    """Asks the pod itself for `/health` four times a second, and for its loop's lag every few seconds."""
+    """Asks the pod itself for `/health`, and now and then for its loop's lag.
+
+    It waits for an answer and a quarter of a second before it asks again: a blocked pod is asked less often.
+    """
 
     pod_port: int
     health: list[float] = field(default_factory=list)  # milliseconds, answered ones

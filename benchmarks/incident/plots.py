@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-Run = dict[str, Any]
+from .record import Record, Run, by_variant
 
 # Told apart by people who do not see red and green as different, too.
 ANSWERED, FAILED, NEUTRAL = "#0072B2", "#D55E00", "#7F7F7F"
@@ -31,23 +30,14 @@ def plain(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def of(runs: list[Run], scenario: str) -> dict[str, list[Run]]:
-    """The runs of a scenario by variant, in the order measured."""
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        if run["scenario"] == scenario:
-            found.setdefault(run["variant"], []).append(run)
-    return found
-
-
 def typical(runs: list[Run]) -> Run:
     """The run whose share of failures is the median one."""
     return sorted(runs, key=lambda run: run["failed"])[len(runs) // 2]
 
 
-def draw_timeline(runs: list[Run], scenario: str, title: str, path: Path) -> None:
+def draw_timeline(record: Record, title: str, path: Path) -> None:
     """Answers and failures a second over the run, one panel a variant."""
-    variants = of(runs, scenario)
+    variants = by_variant(record)
     figure = Figure(figsize=(8, 1.9 * len(variants) + 0.4))
     panels = figure.subplots(len(variants), 1, sharex=True, sharey=True, squeeze=False)
     for axes, (name, same) in zip(panels[:, 0], variants.items(), strict=True):
@@ -70,9 +60,9 @@ def draw_timeline(runs: list[Run], scenario: str, title: str, path: Path) -> Non
     save(figure, path)
 
 
-def draw_bars(runs: list[Run], key: str, title: str, unit: str, path: Path, *, log: bool) -> None:
+def draw_bars(record: Record, key: str, title: str, unit: str, path: Path, *, log: bool) -> None:
     """One bar a variant with the median, a line from the lowest run to the highest."""
-    variants = of(runs, "offloads")
+    variants = by_variant(record)
     names = list(variants)
     values = {
         name: sorted(run[key] for run in same if run[key] is not None) for name, same in variants.items()
@@ -105,18 +95,16 @@ def draw_bars(runs: list[Run], key: str, title: str, unit: str, path: Path, *, l
     save(figure, path)
 
 
-def draw(runs: list[Run], out: Path) -> None:
+def draw(records: dict[str, Record], out: Path) -> None:
     """Write every plot for which there are runs into the folder `out`."""
-    scenarios = {run["scenario"] for run in runs}
-    if "incident" in scenarios:
-        draw_timeline(runs, "incident", "2.5 times the capacity, with probes", out / "timeline")
-    if "severe" in scenarios:
-        draw_timeline(runs, "severe", "5 times the capacity, with probes", out / "timeline-severe")
-    if "offloads" in scenarios:
+    if incident := records.get("incident"):
+        draw_timeline(incident, "2.5 times the capacity, with probes", out / "timeline")
+    if severe := records.get("severe"):
+        draw_timeline(severe, "5 times the capacity, with probes", out / "timeline-severe")
+    if offloads := records.get("offloads"):
         title = "/health while predictions run, a little above capacity"
-        draw_bars(runs, "health_p95", title, "95th percentile, ms (log scale)", out / "health", log=True)
-        draw_bars(
-            runs, "memory", "Memory of one pod", "MB that no other process shares", out / "memory", log=False
-        )
+        draw_bars(offloads, "health_p95", title, "95th percentile, ms (log scale)", out / "health", log=True)
+        title, unit = "Memory of one pod", "MB that no other process shares"
+        draw_bars(offloads, "memory", title, unit, out / "memory", log=False)
         title = "Predictions answered by the same CPU"
-        draw_bars(runs, "answered_a_second", title, "a second", out / "throughput", log=False)
+        draw_bars(offloads, "answered_a_second", title, "a second", out / "throughput", log=False)

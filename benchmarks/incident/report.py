@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .plots import draw, of
-from .scenarios import SCENARIOS
+from .record import Record, by_variant, spread
+from .scenarios import SCENARIOS, Scenario
 
 _COLUMNS = (
     ("failed", "predictions failed", "{:.0%}"),
@@ -27,37 +26,31 @@ _COLUMNS = (
 )
 
 
-def cell(values: list[float], form: str) -> str:
-    """The median, and the lowest and highest of the runs where they read differently."""
-    known = sorted(value for value in values if value is not None)
-    if not known:
-        return ""
-    low, middle, high = (form.format(v) for v in (known[0], statistics.median(known), known[-1]))
-    return middle if low == high else f"{middle} ({low} to {high})"
-
-
-def table(results: dict[str, Any]) -> Iterator[str]:
+def table(records: dict[str, Record]) -> Iterator[str]:
     """Markdown, a line at a time."""
-    given, able = results["conditions"], results["capacity"]
-    yield f"Measured {given['date']}, Python {given['python']}, {given['cpus']} CPUs, {given['ingress']}."
-    latency = cell([each["latency"] for each in able], "{:.0f}")
-    rate = cell([each["rate"] for each in able], "{:.0f}")
-    yield f"One pod on one CPU: {latency} ms a prediction, {rate} a second."
     yield "Medians of the runs, lowest and highest in brackets."
     for scenario in SCENARIOS:
-        variants = of(results["runs"], scenario.name)
-        if not variants:
-            continue
-        some = next(iter(variants.values()))
-        users = cell([run["users"] for run in some], "{:.0f}")
-        length = f"{len(some)} runs of {scenario.seconds:g} s"
-        yield f"\n## {scenario.title}\n"
-        yield f"{scenario.load:g} times the capacity, {users} users, {length}.\n"
-        yield "| | " + " | ".join(title for _, title, _ in _COLUMNS) + " |"
-        yield "|---" * (len(_COLUMNS) + 1) + "|"
-        for name, runs in variants.items():
-            cells = (cell([run[key] for run in runs], form) for key, _, form in _COLUMNS)
-            yield f"| {name} | " + " | ".join(cells) + " |"
+        if scenario.name in records:
+            yield from section(scenario, records[scenario.name])
+
+
+def section(scenario: Scenario, record: Record) -> Iterator[str]:
+    """One scenario: how it was measured, and a line for each variant."""
+    given, variants = record["conditions"], by_variant(record)
+    some = next(iter(variants.values()))
+    users = spread([run["users"] for run in some], "{:.0f}".format)
+    yield f"\n## {scenario.title}\n"
+    yield f"{scenario.load:g} times the capacity, {users} users, {len(some)} runs of {record['seconds']:g} s."
+    ingress = "nginx" if given["ingress"] == "nginx" else "nothing, for lack of nginx"
+    yield f"Measured {given['date']}, Python {given['python']}, {given['cpus']} CPUs; in front: {ingress}."
+    latency = spread([each["latency"] for each in record["capacity"]], "{:.0f} ms".format)
+    rate = spread([each["rate"] for each in record["capacity"]], "{:.0f}".format)
+    yield f"One pod on one CPU: {latency} a prediction, {rate} a second.\n"
+    yield "| | " + " | ".join(title for _, title, _ in _COLUMNS) + " |"
+    yield "|---" * (len(_COLUMNS) + 1) + "|"
+    for name, runs in variants.items():
+        cells = (spread([run[key] for run in runs], form.format) for key, _, form in _COLUMNS)
+        yield f"| {name} | " + " | ".join(cells) + " |"
 
 
 def without_nan(value: Any) -> Any:
@@ -69,10 +62,12 @@ def without_nan(value: Any) -> Any:
     return None if value != value else value
 
 
-def write_report(results: dict[str, Any], out: Path) -> None:
+def write_report(records: dict[str, Record], out: Path) -> None:
     """Write `results.json`, `results.md` and the plots into the folder `out`."""
+    from .plots import draw
+
     out.mkdir(parents=True, exist_ok=True)
-    results = without_nan(results)
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (out / "results.md").write_text("\n".join(table(results)) + "\n", encoding="utf-8")
-    draw(results["runs"], out)
+    records = without_nan(records)
+    (out / "results.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    (out / "results.md").write_text("\n".join(table(records)) + "\n", encoding="utf-8")
+    draw(records, out)

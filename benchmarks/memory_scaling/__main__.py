@@ -11,28 +11,14 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from .autoscaler import SYNC_SECONDS, Autoscaler
-from .simulate import Day, Pod, simulate
+from .autoscaler import SYNC_SECONDS
+from .pods import PODS, days
+from .simulate import Day
 
 HERE = Path(__file__).parent
 
-CPU, MEMORY = {"cpu": 0.7}, {"memory": 0.8}
-POLICIES = {"CPU 70 %": CPU, "memory 80 %": MEMORY, "both": CPU | MEMORY}
 COLORS = {"CPU 70 %": "#0072B2", "memory 80 %": "#D55E00", "both": "#009E73"}
 STYLES = {"CPU 70 %": "-", "memory 80 %": "--", "both": ":"}
-
-PODS = {
-    "model fills 95 % of the request": Pod(resident=970, each=0.2, cpu_each=0.014),
-    "model fills 83 % of the request": Pod(resident=850, each=0.2, cpu_each=0.014),
-    "model fills 60 % of the request": Pod(resident=615, each=0.2, cpu_each=0.014),
-    "batches grow the heap, which stays": Pod(resident=500, each=6.0, cpu_each=0.014, keeps=True),
-    "no model: memory follows the requests": Pod(resident=120, each=18.0, cpu_each=0.005),
-}
-
-
-def days(pod: Pod) -> dict[str, Day]:
-    """A day for each policy."""
-    return {name: simulate(pod, Autoscaler(targets, 2, 12)) for name, targets in POLICIES.items()}
 
 
 def table(results: dict[str, dict[str, Day]]) -> Iterator[str]:

@@ -56,7 +56,8 @@ def page(code: str) -> Page:
 
 
 def parse(code: str, text: str) -> Page:
-    """Read a page's Markdown."""
+    """Read a page's Markdown. Comments in it are for those who write the page."""
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     head, *parts = re.split(r"^## +(.+?) *$", text, flags=re.MULTILINE)
     title = re.match(rf"# {code} ([a-z][a-z0-9-]*)\n", head)
     if title is None:

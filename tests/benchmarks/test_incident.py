@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks.incident import ingress, record
+from benchmarks.incident.__main__ import options, plan
+from benchmarks.incident.calibrate import calibrate
 from benchmarks.incident.kubelet import Kubelet, PodSpec, Probe
 from benchmarks.incident.load import Answers, per_second, percentile, run_locust
 from benchmarks.incident.pod import Machine, ask, free_port
+from benchmarks.incident.scenarios import SCENARIOS
 
 DEPLOYMENT = Path(__file__).parents[2] / "examples" / "bankchurn" / "k8s" / "deployment.yaml"
 
@@ -90,3 +98,123 @@ def test_a_pod_that_never_answers_is_made_unready_and_restarted() -> None:
     assert told[0] is False
     assert kubelet.failed_probes >= 3
     assert kubelet.unready_seconds > 0
+
+
+class Answering(BaseHTTPRequestHandler):
+    """A pod that answers everything."""
+
+    protocol_version = "HTTP/1.1"
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Failing(Answering):
+    status = 500
+
+
+@contextmanager
+def served(handler: type[Answering]) -> Iterator[int]:
+    """A pod on a free port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_without_nginx_requests_go_to_the_pod_ready_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingress, "nginx", lambda: None)
+    with served(Answering) as port:
+        proxy = ingress.Ingress(tmp_path, port, Machine.here())
+        proxy.start()
+        try:
+            assert proxy.port == port
+            for ready in (True, False):
+                proxy.set_ready(ready)
+                assert ask(proxy.port, "/health", timeout=10) == "ok"
+        finally:
+            proxy.stop()
+
+
+def test_nginx_is_found_where_debian_puts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "nginx"
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ingress.nginx() == str(own)
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    assert ingress.nginx() in {None, "/usr/sbin/nginx"}
+
+
+def test_calibration_counts_what_was_answered() -> None:
+    with served(Answering) as port:
+        able = calibrate(port, {"age": 40}, 0.2)
+    assert able.latency > 0
+    assert able.rate > 0
+
+
+def test_calibration_does_not_count_failures() -> None:
+    with served(Failing) as port, pytest.raises(RuntimeError, match="answered 500"):
+        calibrate(port, {"age": 40}, 0.2)
+
+
+def test_a_plan_measures_variants_in_turn() -> None:
+    rounds = plan(options(["--scenario", "severe", "--scenario", "light", "--runs", "2"]))
+    assert [each.scenario.name for each in rounds] == ["severe", "severe", "light", "light"]
+    assert [each.first for each in rounds] == [True, False, True, False]
+    assert [variant.name for variant in rounds[0].variants] == ["unfixed", "fixed"]
+
+
+def test_a_quick_plan_is_short() -> None:
+    rounds = plan(options(["--quick"]))
+    assert [each.scenario.name for each in rounds] == [each.name for each in SCENARIOS]
+    assert max(each.seconds for each in rounds) <= 40
+
+
+def test_a_variant_that_the_scenario_lacks_plans_nothing() -> None:
+    assert plan(options(["--scenario", "light", "--variant", "pool of 8"])) == []
+
+
+def test_every_scenario_can_be_judged() -> None:
+    assert all("fixed" in {variant.name for variant in scenario.variants} for scenario in SCENARIOS)
+
+
+def run_of(variant: str, **changes: Any) -> dict[str, Any]:
+    return {"variant": variant, "requests": 100, "failed": 0.0, "restarts": 0} | changes
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        ([run_of("fixed"), run_of("unfixed", failed=0.9, restarts=3)], []),
+        ([run_of("fixed", failed=0.005)], []),
+        ([run_of("fixed", failed=0.02)], ["severe: the fixed service failed 2.0% of the predictions"]),
+        ([run_of("fixed", restarts=1)], ["severe: the fixed service was restarted 1 times"]),
+        ([run_of("fixed", requests=0)], ["severe: nobody asked the fixed service anything"]),
+        ([run_of("unfixed")], ["severe: the fixed service was not measured"]),
+    ],
+)
+def test_what_the_check_says(runs: list[dict[str, Any]], said: list[str]) -> None:
+    records = {"severe": {"runs": runs}, "light": {"runs": [run_of("fixed", failed=1.0)]}}
+    assert list(record.disappointments(records, ["severe"])) == said
+
+
+def test_a_scenario_that_was_not_measured_is_said() -> None:
+    assert list(record.disappointments({}, ["light"])) == ["light: the fixed service was not measured"]

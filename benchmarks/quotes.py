@@ -1,0 +1,292 @@
+"""The measured numbers that pages quote: `python -m benchmarks.quotes` writes them anew from the results.
+
+In a page a quoted number stands between two comments, and the first one names it:
+
+    <!-- measured: severe.unfixed.failed -->37 % (34 to 40)<!-- / -->
+
+A name is `scenario.variant.column` of `incident/results/results.json`; `gil.library.call.one`, or `.batch`,
+and a column of `gil/results.json`; or `memory-scaling.pod.policy` and a column of that simulation. It stands
+for the median with the range; with `.median`, `.lowest`, `.highest` or `.range` after it for that alone.
+`tables()` has whole tables. A test compares all pages with the results.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from .incident import record
+from .memory_scaling.pods import PODS, POLICIES, days
+
+ROOT = Path(__file__).parents[1]
+GIL = ROOT / "benchmarks" / "gil" / "results.json"
+_QUOTE = re.compile(r"(<!-- measured: ([\w.-]+) -->)(.*?)(<!-- / -->)", re.DOTALL)
+
+Format = Callable[[float], str]
+
+
+class UnknownQuoteError(ValueError):
+    """A page quotes what nobody has measured."""
+
+
+def percent(share: float) -> str:
+    """A share in per cent; below one a decimal, so that little is not nothing."""
+    return f"{share * 100:.1f} %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
+
+
+def duration(milliseconds: float) -> str:
+    """Milliseconds, from one second on seconds."""
+    return f"{milliseconds / 1000:.1f} s" if milliseconds >= 1000 else f"{milliseconds:.0f} ms"
+
+
+FORMATS: dict[str, Format] = {
+    "failed": percent,
+    "gil_free": percent,
+    "disturbed": percent,
+    "most_memory": percent,
+    "memory": "{:.0f} MB".format,
+    "unready_seconds": "{:.0f} s".format,
+    "elsewhere": "{:.1f}".format,
+    "two_threads": "{:.1f}".format,
+    **dict.fromkeys(("p50", "p95", "p99", "health_p50", "health_p95", "health_worst", "loop_lag"), duration),
+    **dict.fromkeys(("latency", "ms", "stall_direct", "stall_offloaded"), duration),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Something that was measured several times."""
+
+    values: Sequence[float]
+    written: Format
+
+    @classmethod
+    def of(cls, column: str, values: Sequence[float | None]) -> Number:
+        """The values of a column, written as this column is."""
+        return cls([value for value in values if value is not None], FORMATS.get(column, "{:.0f}".format))
+
+    def forms(self, name: str) -> Iterator[tuple[str, str]]:
+        """Every way to quote it, with its name."""
+        if not self.values:
+            return
+        low, high = min(self.values), max(self.values)
+        yield name, record.spread(self.values, self.written)
+        yield f"{name}.median", self.written(statistics.median(self.values))
+        yield f"{name}.lowest", self.written(low)
+        yield f"{name}.highest", self.written(high)
+        first, last = self.written(low), self.written(high)
+        same_unit = first.partition(" ")[2] == last.partition(" ")[2]
+        first = first.partition(" ")[0] if same_unit else first
+        yield f"{name}.range", last if self.written(low) == last else f"{first} to {last}"
+
+
+def slug(text: str) -> str:
+    """The text as a part of a name: lower case, with hyphens for all that is neither letter nor digit."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def incident_numbers() -> Iterator[tuple[str, Number]]:
+    """What the load harness measured, and what one pod could do before each round."""
+    records = record.read()
+    for column in ("latency", "rate"):
+        values = [each[column] for measured in records.values() for each in measured["capacity"]]
+        yield f"incident.capacity.{column}", Number.of(column, values)
+    for scenario, measured in records.items():
+        for variant, runs in record.by_variant(measured).items():
+            for column in runs[0].keys() - {"scenario", "variant", "failures", "timeline"}:
+                name = f"{scenario}.{slug(variant)}.{slug(column)}"
+                yield name, Number.of(column, [run[column] for run in runs])
+
+
+def gil_cases() -> list[dict[str, Any]]:
+    """What was measured of each call."""
+    cases: list[dict[str, Any]] = json.loads(GIL.read_text(encoding="utf-8"))["cases"]
+    return cases
+
+
+def gil_numbers() -> Iterator[tuple[str, Number]]:
+    """Who releases the GIL."""
+    for case in gil_cases():
+        for size in ("one", "batch"):
+            for column, found in case[size].items():
+                name = f"gil.{slug(case['library'])}.{slug(case['case'])}.{size}.{slug(column)}"
+                yield name, Number.of(column, (found["low"], found["median"], found["high"]))
+
+
+def memory_numbers() -> Iterator[tuple[str, Number]]:
+    """What an autoscaler does in the simulation. It is arithmetic: there is one value and no range."""
+    for pod, policies in ((pod, days(PODS[pod])) for pod in PODS):
+        for policy, day in policies.items():
+            name = f"memory-scaling.{slug(pod)}.{slug(policy)}"
+            yield f"{name}.night", Number.of("pods", [day.replicas[-1]])
+            yield f"{name}.most", Number.of("pods", [max(day.replicas)])
+            yield f"{name}.pod-hours", Number.of("hours", [day.pod_hours])
+            yield f"{name}.overloaded-hours", Number.of("hours", [day.overloaded_minutes / 60])
+            yield f"{name}.most-memory", Number.of("most_memory", [day.most_memory])
+
+
+def conditions() -> str:
+    """When and with what the load harness measured."""
+    return "; ".join(
+        dict.fromkeys(_conditions(measured["conditions"]) for measured in record.read().values())
+    )
+
+
+def _conditions(given: dict[str, Any]) -> str:
+    day = date.fromisoformat(given["date"])
+    packages = ("scikit-learn", "uvicorn", "locust")
+    versions = ", ".join(f"{name} {given['packages'][name]}" for name in packages)
+    before = "nginx" if given["ingress"] == "nginx" else "no proxy"
+    return f"{day.day} {day:%B %Y}, {given['cpus']} CPUs, Python {given['python']}, {versions}, {before}"
+
+
+def rows(head: str, body: Iterator[Sequence[str]]) -> str:
+    """A Markdown table with lines around it."""
+    lines = [head, "|---" * (head.count("|") - 1) + "|", *(f"| {' | '.join(cells)} |" for cells in body)]
+    return "\n" + "\n".join(lines) + "\n"
+
+
+LOADS = {
+    "severe": "5 times the capacity",
+    "incident": "2.5 times the capacity",
+    "no-probes": "2.5 times, without probes",
+    "light": "a fifth of the capacity",
+}
+OFFLOADS = {
+    "unfixed": "unfixed",
+    "plain def": "plain `def` (Starlette's 40 threads)",
+    "default executor": "default executor (`run_in_executor(None, ...)`)",
+    "to_thread": "`asyncio.to_thread`",
+    "pool of 1": "pool of 1 thread",
+    "pool of 2": "pool of 2",
+    "pool of 4": "pool of 4",
+    "pool of 8": "pool of 8",
+    "pool of 32": "pool of 32",
+    "process pool of 1": "process pool of 1",
+    "unfixed, 2 workers": "unfixed, 2 workers",
+    "unfixed, 4 workers": "unfixed, 4 workers",
+}
+POOLS = {
+    "pool of 1": ("1 thread", "what `fix` makes"),
+    "pool of 2": ("2", ""),
+    "pool of 4": ("4", ""),
+    "pool of 8": ("8", ""),
+    "pool of 32": ("32", ""),
+    "default executor": ("the default executor", "here six threads: two CPUs plus four"),
+    "plain def": ("plain `def`", "up to 40"),
+    "unfixed": ("none: on the event loop", ""),
+}
+CALLS = {
+    "scikit-learn.bankchurn-predict-stacking": "the example's stacking model",
+    "scikit-learn.randomforestclassifier-200-predict-proba": "scikit-learn RandomForestClassifier(200)",
+    "scikit-learn.columntransformer-logisticregression": "scikit-learn ColumnTransformer, LogisticRegression",
+    "lightgbm.lgbmclassifier-300-predict-proba": "LightGBM LGBMClassifier(300)",
+    "xgboost.xgbclassifier-300-predict-proba": "XGBoost XGBClassifier(300)",
+    "onnxruntime.inferencesession-run-random-forest": "ONNX Runtime, random forest",
+    "torch.transformerencoder-6-x-384": "PyTorch TransformerEncoder",
+    "sentence-transformers.sentencetransformer-encode-bert-6-x-384": "SentenceTransformer.encode",
+    "prophet.prophet-predict": "Prophet.predict",
+}
+
+
+def tables(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Whole tables, of numbers that are quoted one by one elsewhere."""
+    overload = (
+        (
+            load if code == "unfixed" else "",
+            code,
+            *(quotes[f"{scenario}.{code}.{column}"] for column in ("failed", "answered-a-second")),
+            quotes[f"{scenario}.{code}.health-worst"],
+            quotes[f"{scenario}.{code}.restarts.range"],
+        )
+        for scenario, load in LOADS.items()
+        for code in ("unfixed", "fixed")
+    )
+    head = "| load | | predictions failed | answered a second | `/health`, worst | restarts a run |"
+    yield "table.overload", rows(head, overload)
+    columns = ("health-p95", "answered-a-second", "memory.median")
+    offloads = (
+        (title, *(quotes[f"offloads.{slug(variant)}.{column}"] for column in columns))
+        for variant, title in OFFLOADS.items()
+    )
+    yield "table.offloads", rows("| | `/health` p95 | answered a second | memory |", offloads)
+    pools = (
+        (title, quotes[f"offloads.{slug(variant)}.health-p95"], note)
+        for variant, (title, note) in POOLS.items()
+    )
+    yield "table.pools", rows("| pool | `/health` p95 | |", pools)
+    yield "table.gil", rows(_GIL_HEAD, (_gil_row(quotes, call, title) for call, title in CALLS.items()))
+    policies = (
+        (pod if policy == next(iter(POLICIES)) else "", policy, *_day(quotes, pod, policy))
+        for pod in PODS
+        for policy in POLICIES
+    )
+    yield "table.memory-scaling", rows(_DAY_HEAD, policies)
+
+
+_GIL_HEAD = "| call | free, one row | free, batch | two threads, one row | two threads, batch |"
+_DAY_HEAD = (
+    "| what fills the memory | target | pods at night | pod-hours | hours overloaded | memory at most |"
+)
+
+
+def _gil_row(quotes: dict[str, str], call: str, title: str) -> Sequence[str]:
+    columns = ("one.gil-free", "batch.gil-free", "one.two-threads", "batch.two-threads")
+    return (title, *(quotes.get(f"gil.{call}.{column}", "") for column in columns))
+
+
+def _day(quotes: dict[str, str], pod: str, policy: str) -> Iterator[str]:
+    for column in ("night", "pod-hours", "overloaded-hours", "most-memory"):
+        yield quotes[f"memory-scaling.{slug(pod)}.{slug(policy)}.{column}"]
+
+
+def quotes() -> dict[str, str]:
+    """Everything that can be quoted, by its name."""
+    found: dict[str, str] = {}
+    for numbers in (incident_numbers, gil_numbers, memory_numbers):
+        for name, number in numbers():
+            found.update(number.forms(name))
+    found.update(tables(found))
+    return found | {"incident.conditions": conditions()}
+
+
+def written(text: str, known: dict[str, str]) -> str:
+    """The page with the numbers of today; raises UnknownQuoteError for a name that stands for nothing."""
+
+    def quoted(found: re.Match[str]) -> str:
+        begin, name, _, end = found.groups()
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UnknownQuoteError(f"`{name}` is not measured" + (f"; {near[0]} is" if near else ""))
+        return f"{begin}{known[name]}{end}"
+
+    return _QUOTE.sub(quoted, text)
+
+
+def pages() -> list[Path]:
+    """The pages that may quote."""
+    return [
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "rules").glob("SRV*.md")),
+    ]
+
+
+def main() -> None:
+    known = quotes()
+    for page in pages():
+        before = page.read_text(encoding="utf-8")
+        if (after := written(before, known)) != before:
+            page.write_text(after, encoding="utf-8")
+            print(f"{page.relative_to(ROOT)}: written anew")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The pages quote what was measured, and what they conclude from it is still so.
+
+When the load harness or the GIL meter has run anew: `python -m benchmarks.quotes`. When a conclusion fails
+here after that, the sentence in the manual has to change, not the test alone.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import quotes
+from benchmarks.incident import record
+from benchmarks.incident.scenarios import SCENARIOS
+
+Runs = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, str]:
+    return quotes.quotes()
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, Runs]:
+    """The runs by scenario and variant."""
+    return {name: record.by_variant(each) for name, each in record.read().items()}
+
+
+def every(runs: Runs, variant: str, column: str) -> list[float]:
+    return [run[column] for run in runs[variant]]
+
+
+def median(runs: Runs, variant: str, column: str) -> float:
+    return statistics.median(every(runs, variant, column))
+
+
+@pytest.mark.parametrize("page", quotes.pages(), ids=lambda page: page.name)
+def test_a_page_quotes_what_was_measured(page: Path, known: dict[str, str]) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text == quotes.written(text, known), "run `python -m benchmarks.quotes`"
+
+
+@pytest.mark.parametrize("page", ["README.md", "incident.md", "pool-sizing.md", "SRV101.md", "SRV201.md"])
+def test_numbers_are_quoted_where_they_are_claimed(page: str) -> None:
+    (path,) = (each for each in quotes.pages() if each.name == page)
+    text = path.read_text(encoding="utf-8")
+    assert "<!-- measured: " in text
+    assert text.count("<!-- measured: ") == text.count("<!-- / -->")
+
+
+def test_a_rule_page_is_shown_without_its_comments() -> None:
+    from servelint.pages import page
+
+    assert "<!--" not in page("SRV201").text
+    assert "629" not in page("SRV201").why
+
+
+def test_a_changed_number_is_written_anew(known: dict[str, str]) -> None:
+    stale = "fails <!-- measured: severe.fixed.failed -->99 %<!-- / --> of them"
+    assert quotes.written(stale, known) == stale.replace("99 %", known["severe.fixed.failed"])
+
+
+def test_a_name_that_stands_for_nothing_is_refused(known: dict[str, str]) -> None:
+    with pytest.raises(quotes.UnknownQuoteError, match=r"severe\.fixed\.failed is"):
+        quotes.written("<!-- measured: severe.fixed.faild -->1 %<!-- / -->", known)
+
+
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [
+        ([20.0, 20.3, 20.4], "20 ms"),
+        ([20.0, 30.0, 990.0], "30 ms (20 to 990)"),
+        ([105.0, 140.0, 5162.0], "140 ms (105 ms to 5.2 s)"),
+        ([8238.0, 13926.0, 18920.0], "13.9 s (8.2 to 18.9)"),
+        ([], ""),
+    ],
+)
+def test_how_a_spread_reads(values: list[float], written: str) -> None:
+    assert record.spread(values, quotes.duration) == written
+
+
+def test_what_is_not_quite_nothing_is_not_nothing() -> None:
+    assert [quotes.percent(share) for share in (0.0, 0.002, 0.01, 0.37)] == ["0 %", "0.2 %", "1 %", "37 %"]
+
+
+def test_every_form_of_a_number() -> None:
+    forms = dict(quotes.Number.of("failed", [0.4, 0.37, 0.34]).forms("x"))
+    assert forms == {
+        "x": "37 % (34 to 40)",
+        "x.median": "37 %",
+        "x.lowest": "34 %",
+        "x.highest": "40 %",
+        "x.range": "34 to 40 %",
+    }
+    assert dict(quotes.Number.of("restarts", [0, 0]).forms("x"))["x.range"] == "0"
+
+
+def test_every_variant_was_measured_three_times(measured: dict[str, Runs]) -> None:
+    for scenario in SCENARIOS:
+        assert {name: len(runs) for name, runs in measured[scenario.name].items()} == {
+            variant.name: 3 for variant in scenario.variants
+        }
+
+
+def test_the_fixed_service_never_fails(measured: dict[str, Runs]) -> None:
+    assert list(record.disappointments(record.read(), measured)) == []
+    for scenario in ("incident", "severe", "no-probes", "light"):
+        assert set(every(measured[scenario], "fixed", "failed")) == {0.0}
+        assert set(every(measured[scenario], "fixed", "unready_seconds")) == {0.0}
+
+
+def test_the_blocked_service_fails_under_overload_with_probes(measured: dict[str, Runs]) -> None:
+    severe = measured["severe"]
+    assert min(every(severe, "unfixed", "failed")) > 0.1
+    assert min(every(severe, "unfixed", "unready_seconds")) > 0
+    assert min(every(severe, "unfixed", "health_worst")) > 5 * max(every(severe, "fixed", "health_worst"))
+    assert median(measured["incident"], "unfixed", "failed") < min(every(severe, "unfixed", "failed"))
+
+
+@pytest.mark.parametrize("scenario", ["no-probes", "light", "offloads"])
+def test_nobody_fails_without_overload_or_without_probes(measured: dict[str, Runs], scenario: str) -> None:
+    assert {run["failed"] for runs in measured[scenario].values() for run in runs} == {0.0}
+
+
+@pytest.mark.parametrize("scenario", ["incident", "severe", "no-probes"])
+def test_a_pool_adds_no_capacity(measured: dict[str, Runs], scenario: str) -> None:
+    fixed = every(measured[scenario], "fixed", "answered_a_second")
+    unfixed = every(measured[scenario], "unfixed", "answered_a_second")
+    assert min(fixed) <= max(unfixed), "the ranges overlap"
+    assert min(unfixed) <= max(fixed), "the ranges overlap"
+
+
+def test_the_more_threads_the_later_the_probe(measured: dict[str, Runs]) -> None:
+    health = {
+        name: statistics.median(run["health_p95"] for run in runs)
+        for name, runs in measured["offloads"].items()
+    }
+    assert health["pool of 1"] < health["pool of 4"] < health["pool of 8"] < health["pool of 32"]
+    assert health["pool of 32"] < health["unfixed"]
+    for way in ("default executor", "to_thread", "plain def"):
+        assert health["pool of 2"] < health[way] < health["pool of 32"]
+
+
+def test_workers_hide_the_defect_and_cost_memory(measured: dict[str, Runs]) -> None:
+    runs = measured["offloads"]
+    assert median(runs, "unfixed, 4 workers", "health_p95") < 0.1 * median(runs, "unfixed", "health_p95")
+    one, two, four = (
+        median(runs, name, "memory") for name in ("unfixed", "unfixed, 2 workers", "unfixed, 4 workers")
+    )
+    assert 1.4 < two / one < 1.8
+    assert 2.8 < four / one < 3.4
+    assert median(runs, "default executor", "memory") == pytest.approx(
+        median(runs, "pool of 1", "memory"), rel=0.03
+    )
+
+
+def test_native_threads_make_no_difference_where_a_cpu_is_pinned(measured: dict[str, Runs]) -> None:
+    with_eight = every(measured["offloads"], "fixed, OMP 8", "health_p95")
+    without = every(measured["offloads"], "fixed", "health_p95")
+    assert min(with_eight) <= max(without)
+    assert min(without) <= max(with_eight)
+
+
+def test_the_references_of_the_gil_meter_are_where_they_belong() -> None:
+    released, held = quotes.gil_cases()[:2]
+    assert released["batch"]["gil_free"]["median"] > 0.9
+    assert held["batch"]["gil_free"]["median"] < 0.1
+
+
+def test_links_of_quoting_pages_lead_somewhere() -> None:
+    for page in quotes.pages():
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
