@@ -119,7 +119,22 @@ class Judge:
             found = self._consumed(
                 frame, self.evaluator.evaluate(frame, site.call), site.call.position, site.call
             )
+        if found is None and site.use == "enter":
+            found = self._entered(frame, site.call)
         return found
+
+    def _entered(self, frame: Frame, call: Call) -> Blocking | None:
+        """The blocking that entering a context manager of the project does: up to `yield`, or `__enter__`."""
+        values = self.evaluator.evaluate(frame, call)
+        found = self._consumed(frame, values, call.position, call.function)
+        if found is not None:
+            return found
+        for value, _ in plain(values):
+            for method in self.evaluator.attribute(value, "__enter__") if isinstance(value, Instance) else ():
+                outcome = self.outcome(method, frame, call._replace(arguments=(), keywords=()))
+                if outcome.blocking is not None:
+                    return outcome.blocking
+        return None
 
     def iteration(self, frame: Frame, iteration: Iteration) -> Blocking | None:
         """The blocking that iterating a variable does: the variable holds a lazy result."""

@@ -15,6 +15,7 @@ from servelint.code.facts import (
     FunctionFacts,
     Name,
     Parameter,
+    Position,
     Sequence,
     Spread,
     Subscript,
@@ -32,6 +33,7 @@ from servelint.code.values import (
     LibraryMethod,
     LibraryObject,
     Literal,
+    ModuleReference,
     Offloaded,
     Partial,
     Pending,
@@ -92,6 +94,16 @@ class Calls:
                 if any(isinstance(v, Literal) for v, _ in plain(evaluate(frame, base))):
                     return evaluate(frame, base)
         return None
+
+    def _module_named(self, frame: Frame, named: Expression) -> Values:
+        """The module that `import_module("name")` gives; a leading dot is a level of its package."""
+        name = named.value if isinstance(named, Constant) and isinstance(named.value, str) else ""
+        if not name:
+            return ()
+        relative = name.lstrip(".")
+        here = self.evaluator.module(frame.module)
+        path = self.evaluator.project.resolve(here, relative, len(name) - len(relative))
+        return (ModuleReference(path),) if path else (External(relative),)
 
     def returned(self, value: Value, frame: Frame, call: Call) -> Values:
         """What calling `value` with the call's arguments gives."""
@@ -155,6 +167,8 @@ class Calls:
             rest = tuple(evaluate(frame, a) for a in call.arguments[1:])
             keywords = tuple((k, evaluate(frame, v)) for k, v in call.keywords if k)
             return tuple(Partial(function, rest, keywords) for function in evaluate(frame, call.arguments[0]))
+        if name == "importlib.import_module" and call.arguments:
+            return self._module_named(frame, call.arguments[0])
         frameworks = self.evaluator.frameworks
         passed = frameworks.passes.names.find(name)
         if passed is not None:
@@ -446,9 +460,7 @@ class Calls:
         return union(found)
 
 
-_NO_ARGUMENTS = Call(
-    OPAQUE, (), (), __import__("servelint.code.facts", fromlist=["Position"]).Position(0, 0, 0, 0)
-)
+_NO_ARGUMENTS = Call(OPAQUE, (), (), Position(0, 0, 0, 0))
 
 
 def argument(call: Call, position: int | None, keyword: str) -> Expression | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from servelint.code.facts import Attribute, ClassFacts, FunctionFacts, Name, dotted
-from servelint.code.project import last_name
 from servelint.code.values import (
     ClassReference,
     External,
@@ -34,7 +33,6 @@ class Classes:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self._lineages: dict[ClassReference, tuple[ClassReference | External, ...]] = {}
-        self._children: dict[str, list[ClassReference]] | None = None
 
     def facts(self, cls: ClassReference) -> ClassFacts:
         """The facts of a class."""
@@ -57,14 +55,8 @@ class Classes:
 
     def subclasses(self, cls: ClassReference) -> Iterator[ClassReference]:
         """The project's classes that inherit from `cls`, directly or not."""
-        if self._children is None:
-            self._children = {}
-            for module in self.evaluator.project.sources():
-                for number, facts in enumerate(module.facts.classes):
-                    for base in facts.bases:
-                        reference = ClassReference(module.path, number)
-                        self._children.setdefault(last_name(base), []).append(reference)
-        for child in self._children.get(self.facts(cls).name, ()):
+        for module, number in self.evaluator.project.inheriting(self.facts(cls).name):
+            child = ClassReference(module.path, number)
             if child != cls and cls in self.lineage(child):
                 yield child
                 yield from self.subclasses(child)
@@ -153,7 +145,7 @@ class Classes:
             for child in dict.fromkeys(self.subclasses(cls))
         ]
         overrides = union(own)
-        if not overrides and not found and self._is_protocol(cls):
+        if not overrides and all(self.is_stub(v) for v in found) and self._is_protocol(cls):
             overrides = self._implementations(cls, name)
         if not overrides:
             return found
@@ -167,14 +159,23 @@ class Classes:
         return any(isinstance(b, External) and b.name.endswith(".Protocol") for b in self.lineage(cls))
 
     def _implementations(self, cls: ClassReference, name: str) -> Values:
-        wanted = set(self.facts(cls).methods)
+        """What classes that have all methods of a protocol, each as async as there, put for one of them."""
         found: list[Values] = []
-        for module in self.evaluator.project.sources():
-            for number, facts in enumerate(module.facts.classes):
-                other = ClassReference(module.path, number)
-                if other != cls and wanted and wanted <= set(facts.methods):
-                    found.append(self._from_lineage(Instance(other), name, (other,)))
+        for module, number in self.evaluator.project.defining(name):
+            other = ClassReference(module.path, number)
+            if other != cls and self._implements(other, cls):
+                found.append(self._from_lineage(Instance(other), name, (other,)))
         return union(found)
+
+    def _implements(self, cls: ClassReference, protocol: ClassReference) -> bool:
+        theirs, wanted = self.facts(cls).methods, self.facts(protocol).methods
+        if self._is_protocol(cls):
+            return False
+        one, other = self.evaluator.module(cls.module), self.evaluator.module(protocol.module)
+        return all(
+            name in theirs and one.function(theirs[name]).is_async == other.function(number).is_async
+            for name, number in wanted.items()
+        )
 
     def _from_lineage(
         self, receiver: Value, name: str, lineage: tuple[ClassReference | External, ...]

@@ -7,6 +7,7 @@ they pass where that is known, and gives nothing rather than a guess where it do
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Hashable, Iterator
 
 from servelint.code.annotations import Annotations
@@ -151,7 +152,7 @@ class Evaluator:
     def _name(self, frame: Frame, name: str) -> Values:
         module = self.module(frame.module)
         if not frame.function:
-            return self.member(module, name) or self._builtin(module, name)
+            return self.member(module, name) or _builtin(module, name)
         function = module.function(frame.function)
         found = list(self._local(frame, module, function, name))
         if found:
@@ -172,9 +173,6 @@ class Evaluator:
                 yield self.imported(module, item)
         for bound in module.bound(frame.function, name):
             yield self.bound(module, bound, frame)
-
-    def _builtin(self, module: Module, name: str) -> Values:
-        return () if module.facts.stars and not _is_builtin(name) else (External(f"builtins.{name}"),)
 
     def bound(self, module: Module, bound: Bound, frame: Frame | None = None) -> Values:
         """What a binding gives to its target."""
@@ -457,10 +455,10 @@ class Evaluator:
         return values
 
 
-def _is_builtin(name: str) -> bool:
-    import builtins
-
-    return hasattr(builtins, name)
+def _builtin(module: Module, name: str) -> Values:
+    """What the language means by the name, unless the module means something by it that is not known."""
+    known = hasattr(builtins, name) and not module.bound(0, name)
+    return (External(f"builtins.{name}"),) if known else ()
 
 
 def _may_equal(item: Filled, key: Expression | None) -> bool:

@@ -226,6 +226,10 @@ class _Body:
         self.statements(node.body)
         self.statements(node.orelse)
 
+    def on_Assert(self, node: ast.Assert) -> None:
+        self.expression(node.test)
+        self.narrow(node.test)
+
     def on_Match(self, node: ast.Match) -> None:
         subject = self.expression(node.subject)
         for case in node.cases:
@@ -234,6 +238,9 @@ class _Body:
                     cls = pattern.pattern if isinstance(pattern, ast.MatchAs) else None
                     value = Narrowed(self.expression(cls.cls)) if isinstance(cls, ast.MatchClass) else subject
                     self.bindings.append(Binding(Name(pattern.name), value, None, node.lineno))
+                elif isinstance(pattern, ast.MatchClass) and pattern is case.pattern:
+                    narrowed = Narrowed(self.quiet(pattern.cls))
+                    self.bindings.append(Binding(self.quiet(node.subject), narrowed, None, node.lineno))
             if case.guard is not None:
                 self.expression(case.guard)
             self.statements(case.body)
@@ -420,6 +427,8 @@ class _Body:
                 return Mapping(made, tuple(self.expression(v) for v in values))
             case ast.BoolOp(values=values):
                 return Choice(tuple(self.expression(v, use, name) for v in values))
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):  # of dicts, types and LangChain's chains
+                return Choice((self.expression(left), self.expression(right)))
             case ast.IfExp(test=test, body=body, orelse=other):
                 self.expression(test)
                 self.narrow(test)

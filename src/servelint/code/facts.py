@@ -282,4 +282,6 @@ def dotted(expression: Expression | None) -> str:
             return f"{dotted(function)}()"
         case Awaited(value):
             return f"(await {dotted(value)})"
+        case Closure():
+            return "lambda"
     return "?"

@@ -19,6 +19,7 @@ from servelint.code.facts import (
     Attribute,
     Binding,
     Call,
+    ClassFacts,
     Constant,
     FunctionFacts,
     ModuleFacts,
@@ -211,6 +212,8 @@ class Project:
         self._tests: dict[str, bool] = {}
         self._items: dict[str, list[tuple[Module, Bound]]] | None = None
         self._decorated: dict[str, list[tuple[Module, Decorated]]] | None = None
+        self._inheriting: dict[str, list[tuple[Module, int]]] | None = None
+        self._defining: dict[str, list[tuple[Module, int]]] | None = None
         self.problems: list[Problem] = []
 
     def module(self, path: str) -> Module | None:
@@ -276,6 +279,29 @@ class Project:
                 for thing in module.decorated():
                     self._decorated.setdefault(last_name(thing.decorator), []).append((module, thing))
         return self._decorated.get(name, [])
+
+    def inheriting(self, name: str) -> list[tuple[Module, int]]:
+        """The classes with a base whose last name is `name`: the module, and the number of the class."""
+        if self._inheriting is None:
+            self._inheriting = {}
+            for module, number, facts_ in self._classes():
+                for base in facts_.bases:
+                    self._inheriting.setdefault(last_name(base), []).append((module, number))
+        return self._inheriting.get(name, [])
+
+    def defining(self, method: str) -> list[tuple[Module, int]]:
+        """The classes that define a method: the module, and the number of the class."""
+        if self._defining is None:
+            self._defining = {}
+            for module, number, facts_ in self._classes():
+                for name in facts_.methods:
+                    self._defining.setdefault(name, []).append((module, number))
+        return self._defining.get(method, [])
+
+    def _classes(self) -> Iterator[tuple[Module, int, ClassFacts]]:
+        for module in self.sources():
+            for number, facts_ in enumerate(module.facts.classes):
+                yield module, number, facts_
 
     def _read(self, path: str) -> Module | None:
         try:
