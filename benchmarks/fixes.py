@@ -1,11 +1,12 @@
-"""Tries `servelint fix` on a folder of checkouts and counts what it breaks.
+"""Tries `servelint fix` on folders of checkouts and counts what it breaks.
 
-    python -m benchmarks.fixes CHECKOUTS [--only NAME ...] [--keep FOLDER]
+    python -m benchmarks.fixes CHECKOUTS... [--only NAME ...] [--keep FOLDER] [--seconds SECONDS]
 
-Every repository is copied; the copy gets the safe fixes, then the unsafe ones. After each: every changed file
-compiles, `ruff check --select F,E9,ASYNC,B,RUF006` finds no more than before, a second run changes nothing,
-and nothing is left that has a fix which was to be applied. One line a repository; exit status 1 if anything
-broke. Needs ruff and git on the path.
+Every repository is copied; the copy gets the safe fixes, then the unsafe ones. After each, for every changed
+file: it compiles; `ruff check --select F,E9,ASYNC,B,RUF006` and pyright find no more errors than before; what
+`ruff format` accepted it accepts still. A second run changes nothing, and nothing is left that has a fix to
+be applied. Small repositories come first. One line a repository and mode, a summary at the end; exit status 1
+if anything broke or took too long. Needs ruff and pyright (or basedpyright) on the path.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 RULES = "F,E9,ASYNC,B,RUF006"
+UNFIXABLE = "no fix: "
+TAKEN_BACK = "was taken back"
 
 
 @dataclass
@@ -44,36 +48,85 @@ class Outcome:
         return f"{self.name[:44]:44} {self.mode:6} {counts} {self.seconds:6.1f} s  {state}"
 
 
-def servelint(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "servelint", *arguments], cwd=cwd, capture_output=True, text=True, check=False
-    )
+@dataclass(frozen=True)
+class Judge:
+    """Tries one repository: `original` stays as it is, `copy` is fixed; a run may take so many `seconds`."""
+
+    original: Path
+    copy: Path
+    seconds: float
+
+    def outcomes(self) -> list[Outcome]:
+        try:
+            rest = self._findings()
+            safe = self._attempt("safe", rest)
+            return [safe[0], self._attempt("unsafe", safe[1])[0]]
+        except subprocess.TimeoutExpired as late:
+            fault = f"`servelint {late.cmd[3]}` took more than {late.timeout:.0f} s"
+            return [Outcome(self.original.name, "-", faults=[fault])]
+
+    def _attempt(self, mode: str, findings: list[dict[str, Any]]) -> tuple[Outcome, list[dict[str, Any]]]:
+        """Apply the fixes of one mode to the copy and judge the result; also what is found afterwards."""
+        options = ["--isolated", "--no-baseline", "--select", "SRV1", *["--unsafe-fixes"][: mode == "unsafe"]]
+        outcome = Outcome(self.original.name, mode, before=len(findings))
+        before = _contents(self.copy)
+        started = time.perf_counter()
+        done = self._servelint("fix", *options)
+        outcome.seconds = time.perf_counter() - started
+        if done.returncode not in (0, 1):
+            outcome.faults.append(f"exit status {done.returncode}: {done.stderr.strip()[-200:]}")
+        after = _contents(self.copy)
+        changed = sorted(path for path in after if after[path] != before.get(path))
+        outcome.files = len(changed)
+        outcome.faults += self._broken(changed)
+        outcome.faults += [line.strip() for line in done.stdout.splitlines() if TAKEN_BACK in line]
+        outcome.left = Counter(
+            line.partition(UNFIXABLE)[2] for line in done.stdout.splitlines() if UNFIXABLE in line
+        )
+        if changed:
+            self._servelint("fix", *options)
+            if _contents(self.copy) != after:
+                outcome.faults.append("a second run changes something")
+        rest = self._findings() if changed else findings
+        outcome.after = len(rest)
+        fixable = [f for f in rest if f["fix"] and f["fix"]["applicability"] in ("safe", mode)]
+        outcome.faults += [f"still fixable: {item['path']}:{item['line']}" for item in fixable]
+        return outcome, rest
+
+    def _servelint(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "servelint", *arguments]
+        return subprocess.run(
+            command, cwd=self.copy, capture_output=True, text=True, timeout=self.seconds, check=False
+        )
+
+    def _findings(self) -> list[dict[str, Any]]:
+        done = self._servelint("check", "--isolated", "--no-baseline", "--output-format", "json")
+        try:
+            report: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            raise SystemExit(f"{self.copy}: {done.stderr or done.stdout}") from None
+        return [finding for finding in report["findings"] if finding["code"].startswith("SRV1")]
+
+    def _broken(self, changed: Sequence[Path]) -> list[str]:
+        """What is wrong with the changed files, given by their paths in the copy, that was not before."""
+        faults = [fault for path in changed if (fault := _compiles(path))]
+        python = [path.relative_to(self.copy) for path in changed if path.suffix == ".py"]
+        if not python:
+            return faults
+        for tool in (_ruff, _pyright, _formats):
+            new = tool(self.copy, python) - tool(self.original, python)
+            faults += [f"{tool.__name__[1:]}: {item} x{count}" for item, count in sorted(new.items())]
+        return faults
 
 
-def findings(folder: Path) -> list[dict[str, Any]]:
-    done = servelint("check", "--isolated", "--no-baseline", "--output-format", "json", cwd=folder)
-    try:
-        report: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        raise SystemExit(f"{folder}: {done.stderr or done.stdout}") from None
-    return [finding for finding in report["findings"] if finding["code"].startswith("SRV1")]
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
+def _contents(folder: Path) -> dict[Path, bytes]:
     found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {path: path.read_bytes() for path in found if ".git" not in path.parts}
 
 
-def complaints(paths: list[Path]) -> Counter[str]:
-    """What ruff finds in the files, by file and rule."""
-    if not paths:
-        return Counter()
-    command = ["ruff", "check", "--isolated", "--no-cache", "--select", RULES, "--output-format", "json"]
-    done = subprocess.run([*command, *map(str, paths)], capture_output=True, text=True, check=False)
-    return Counter(f"{Path(item['filename']).name}: {item['code']}" for item in json.loads(done.stdout))
-
-
-def broken(path: Path) -> str:
+def _compiles(path: Path) -> str:
+    if path.suffix != ".py":
+        return ""
     try:
         compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
@@ -81,59 +134,77 @@ def broken(path: Path) -> str:
     return ""
 
 
-def attempt(folder: Path, name: str, *, unsafe: bool) -> Outcome:
-    """Fix the copy in `folder` and judge the result."""
-    options = ["--isolated", "--no-baseline", "--select", "SRV1", *(["--unsafe-fixes"] if unsafe else [])]
-    outcome = Outcome(name, "unsafe" if unsafe else "safe", before=len(findings(folder)))
-    before = contents(folder)
-    python = [path for path in before if path.suffix == ".py"]
-    lint = complaints(python)
-    started = time.perf_counter()
-    done = servelint("fix", *options, cwd=folder)
-    outcome.seconds = time.perf_counter() - started
-    if done.returncode not in (0, 1):
-        outcome.faults.append(f"exit status {done.returncode}: {done.stderr.strip()[-200:]}")
-    after = contents(folder)
-    changed = [path for path in after if after[path] != before.get(path)]
-    outcome.files = len(changed)
-    outcome.faults += [fault for path in changed if (fault := broken(path))]
-    new = complaints([path for path in after if path.suffix == ".py"]) - lint
-    outcome.faults += [f"ruff: {item} x{count}" for item, count in new.items()]
-    outcome.faults += [line.strip() for line in done.stdout.splitlines() if "was taken back" in line]
-    servelint("fix", *options, cwd=folder)
-    if contents(folder) != after:
-        outcome.faults.append("a second run changes something")
-    rest = findings(folder)
-    outcome.after = len(rest)
-    applicable = {"safe", "unsafe"} if unsafe else {"safe"}
-    fixable = [item for item in rest if item["fix"] and item["fix"]["applicability"] in applicable]
-    outcome.faults += [f"still fixable: {item['path']}:{item['line']}" for item in fixable]
-    outcome.left = Counter(
-        line.partition("no fix: ")[2] for line in done.stdout.splitlines() if "no fix: " in line
+def _output(command: Sequence[str], folder: Path, paths: Iterable[Path]) -> str:
+    done = subprocess.run(
+        [*command, *map(str, paths)], cwd=folder, capture_output=True, text=True, check=False
     )
-    return outcome
+    if not done.stdout.strip() and done.returncode:
+        raise SystemExit(f"{command[0]}: {done.stderr}")
+    return done.stdout
+
+
+def _ruff(folder: Path, paths: Sequence[Path]) -> Counter[str]:
+    """What ruff finds in the files, by file and rule."""
+    command = ["ruff", "check", "--isolated", "--no-cache", "--select", RULES, "--output-format", "json"]
+    found = json.loads(_output(command, folder, paths))
+    return Counter(f"{Path(item['filename']).name}: {item['code']}" for item in found)
+
+
+def _pyright(folder: Path, paths: Sequence[Path]) -> Counter[str]:
+    """The errors that pyright finds in the files, by file and rule."""
+    program = "pyright" if shutil.which("pyright") else "basedpyright"
+    found = json.loads(_output([program, "--outputjson"], folder, paths))["generalDiagnostics"]
+    errors = (item for item in found if item["severity"] == "error")
+    return Counter(f"{Path(item['file']).name}: {item.get('rule', 'syntax')}" for item in errors)
+
+
+def _formats(folder: Path, paths: Sequence[Path]) -> Counter[str]:
+    """The files that are not as `ruff format` would leave them with the project's own configuration."""
+    command = ["ruff", "format", "--check", "--no-cache", "--quiet"]
+    return Counter(
+        path.name
+        for path in paths
+        if subprocess.run([*command, str(path)], cwd=folder, capture_output=True, check=False).returncode
+    )
+
+
+def _checkouts(folders: Iterable[Path], only: Sequence[str]) -> list[Path]:
+    """The repositories, small ones first."""
+    found = [path for folder in folders for path in folder.iterdir() if path.is_dir()]
+    chosen = [path for path in found if not only or path.name in only]
+    return sorted(chosen, key=lambda path: sum(file.stat().st_size for file in path.rglob("*.py")))
+
+
+def _summary(outcomes: Sequence[Outcome]) -> str:
+    lines = [f"{len({outcome.name for outcome in outcomes})} repositories"]
+    for mode in ("safe", "unsafe"):
+        own = [outcome for outcome in outcomes if outcome.mode == mode]
+        fixed = sum(outcome.before - outcome.after for outcome in own)
+        of = sum(outcome.before for outcome in own)
+        lines.append(f"{mode}: {fixed} of {of} findings fixed in {sum(o.files for o in own)} files")
+    lines.append(f"{sum(len(outcome.faults) for outcome in outcomes)} faults")
+    left = sum((outcome.left for outcome in outcomes if outcome.mode == "unsafe"), Counter[str]())
+    return "\n".join((*lines, *(f"{count:5} {reason}" for reason, count in left.most_common())))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("checkouts", type=Path, help="a folder of repositories")
+    parser.add_argument("checkouts", type=Path, nargs="+", help="folders of repositories")
     parser.add_argument("--only", nargs="*", default=[], help="names of repositories")
     parser.add_argument("--keep", type=Path, help="where the fixed copies stay")
+    parser.add_argument("--seconds", type=float, default=600.0, help="how long one run of servelint may take")
     arguments = parser.parse_args()
     work = arguments.keep or Path(tempfile.mkdtemp())
     outcomes: list[Outcome] = []
-    for checkout in sorted(path for path in arguments.checkouts.iterdir() if path.is_dir()):
-        if arguments.only and checkout.name not in arguments.only:
-            continue
+    for checkout in _checkouts(arguments.checkouts, arguments.only):
         copy = work / checkout.name
         shutil.copytree(checkout, copy, symlinks=True, dirs_exist_ok=True)
-        for unsafe in (False, True):
-            outcomes.append(attempt(copy, checkout.name, unsafe=unsafe))
-            print(outcomes[-1].line(), flush=True)
+        for outcome in Judge(checkout, copy, arguments.seconds).outcomes():
+            outcomes.append(outcome)
+            print(outcome.line(), flush=True)
     if arguments.keep is None:
         shutil.rmtree(work)
-    reasons = sum((outcome.left for outcome in outcomes if outcome.mode == "unsafe"), Counter[str]())
-    print(*(f"{count:5} {reason}" for reason, count in reasons.most_common()), sep="\n")
+    print(_summary(outcomes))
     return int(any(outcome.faults for outcome in outcomes))
 
 

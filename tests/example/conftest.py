@@ -11,8 +11,8 @@ from typing import Any
 
 import joblib
 import pytest
+from gated import Gate, GatedModel
 
-from .gated import Gate, GatedModel
 from .serving import serve
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bankchurn"

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from gated import Gate
 
-from .gated import Gate
 from .serving import serve
 
 ONE_CUSTOMER = ["/predict", "/explain", "/challenger", "/value"]

@@ -168,8 +168,43 @@ def test_a_pool_of_the_project_is_used(tmp_path: Path) -> None:
 
 
 def test_context_variables_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 150\n")
     text = fixed(tmp_path, handler("return model.predict(row)"), "import structlog\n" + HEAD)
-    assert "contextvars.copy_context().run, model.predict, row" in text
+    run = "contextvars.copy_context().run"
+    assert f"{LOOP}_inference_executor, {run}, functools.partial(model.predict, row))" in text
+
+
+def test_a_result_that_is_iterated_is_awaited_first(tmp_path: Path) -> None:
+    text = fixed(tmp_path, handler("for label in model.predict(row):", "    print(label)"))
+    assert "    for label in await asyncio.get_running_loop().run_in_executor(\n" in text
+
+
+@pytest.mark.parametrize(
+    "helper",
+    [
+        "return next(n for n in model.predict(row) if n)",
+        "try:\n        return next(iter(model.predict(row)))\n    except ValueError:\n        return 0",
+    ],
+)
+def test_what_may_raise_stop_iteration_stays(tmp_path: Path, helper: str) -> None:
+    body = f"def first(row):\n    {helper}\n\n\n" + handler("return first(row)")
+    (finding,) = found(tmp_path, body)
+    assert finding.fix is None
+    assert "in `first` may raise StopIteration" in finding.unfixable
+
+
+@pytest.mark.parametrize(
+    "helper",
+    [
+        "return next((n for n in model.predict(row) if n), None)",
+        "try:\n        return next(iter(model.predict(row)))\n    except StopIteration:\n        return 0",
+        "return model.predict(row).to(next(model.parameters()).device)",
+    ],
+)
+def test_what_raises_no_stop_iteration_moves(tmp_path: Path, helper: str) -> None:
+    body = f"def first(row):\n    {helper}\n\n\n" + handler("return first(row)")
+    (finding,) = found(tmp_path, body)
+    assert finding.fix is not None
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class OffloadPlanner:
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, or None and why there is none."""
-        reason = placement.obstacle(self.analysis, call)
+        reason = placement.obstacle(self.analysis, call) or self.safety.obstacle(call)
         if reason:
             return None, reason
         syntax = self.files.syntax(call.caller.module)
@@ -131,12 +131,12 @@ class _Writer:
         return style.rewritten(self.syntax, self.node, wrapping, parenthesised=parenthesised)
 
     def _pooled(self, pool: Pool, *, copies_context: bool) -> Wrapping:
-        callee: tuple[str, ...] = (self.syntax.text(self.node.func),)
-        if copies_context:
-            callee = (f"{self._member('contextvars', 'copy_context')}().run", *callee)
-        return self._positional(
-            f"{self._member('asyncio', 'get_running_loop')}().run_in_executor", (pool.text,), callee
-        )
+        head = f"{self._member('asyncio', 'get_running_loop')}().run_in_executor"
+        if not copies_context:
+            return self._positional(head, (pool.text,))
+        # Type checkers cannot follow the arguments through two calls that pass them on, hence `partial`.
+        run = f"{self._member('contextvars', 'copy_context')}().run"
+        return self._positional(head, (pool.text, run), partial=bool(self.node.args))
 
     def _other(self) -> Wrapping:
         callee = (self.syntax.text(self.node.func),)
@@ -150,13 +150,14 @@ class _Writer:
             case Form.PROJECT:
                 module, _, name = self.project_name.rpartition(".")
                 return Wrapping(self._member(module, name, named=True), callee)
-        return self._positional(f"{self._member('anyio', 'to_thread')}.run_sync", (), callee)
+        return self._positional(f"{self._member('anyio', 'to_thread')}.run_sync", ())
 
-    def _positional(self, head: str, before: tuple[str, ...], callee: tuple[str, ...]) -> Wrapping:
+    def _positional(self, head: str, before: tuple[str, ...], *, partial: bool = False) -> Wrapping:
         """A call of what takes no keyword arguments for the callee."""
-        if self.node.keywords:
-            return Wrapping(head, before, Wrapping(self._member("functools", "partial"), callee))
-        return Wrapping(head, (*before, *callee))
+        callee = self.syntax.text(self.node.func)
+        if partial or self.node.keywords:
+            return Wrapping(head, before, Wrapping(self._member("functools", "partial"), (callee,)))
+        return Wrapping(head, (*before, callee))
 
     def _member(self, module: str, name: str, *, named: bool = False) -> str:
         return self.imports.member(module, name, self.function, prefer_from=named)

@@ -28,7 +28,8 @@ def obstacle(analysis: Analysis, call: BlockingCall) -> str:
         )
     if last_name(site.call.function) in policy.load().stops_iteration:
         return "StopIteration cannot leave a thread: offload a function that catches it"
-    if site.use == "iterate" or any(_is_lazy(value) for value in _results(analysis, call)):
+    guessed = not call.blocking.library  # by its name alone: it may be a stream
+    if (site.use == "iterate" and guessed) or any(_is_lazy(value) for value in _results(analysis, call)):
         return "the result is lazy, the inference runs while it is read: offload `list(...)` of it"
     if any(isinstance(argument, Listed) and argument.lazy for argument in _arguments(site.call)):
         return "a generator expression among the arguments would run in the thread: pass a list"

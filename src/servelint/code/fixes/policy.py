@@ -26,6 +26,7 @@ class Policy:
     other_pools: frozenset[str]
     model_pools: frozenset[str]
     stops_iteration: frozenset[str]
+    never_empty: frozenset[str]
     copied_to_workers: frozenset[str]
 
 
@@ -48,6 +49,7 @@ def load() -> Policy:
         other_pools=frozenset(table.names("other-pools")),
         model_pools=frozenset(table.names("model-pools")),
         stops_iteration=frozenset(table.names("stops-iteration")),
+        never_empty=frozenset(table.names("never-empty")),
         copied_to_workers=frozenset(table.names("copied-to-workers")),
     )
     table.done()

@@ -11,6 +11,7 @@ from servelint.code.fixes import policy
 from servelint.code.fixes.files import Files
 from servelint.code.fixes.placement import context_names, function_at
 from servelint.code.fixes.shared import shared_places, torn_place
+from servelint.code.fixes.stopping import stopping_call
 from servelint.code.fixes.syntax import Function
 from servelint.code.values import (
     ClassReference,
@@ -91,23 +92,42 @@ class Safety:
 
     # -- below the call --------------------------------------------------------------------------
 
+    def obstacle(self, call: BlockingCall) -> str:
+        """Why the code below the call must not run in a thread at all; empty where it may."""
+        assert call.site is not None
+        for frame in self._reached(call.frame, call.site.call):
+            facts = self.analysis.evaluator.facts(frame)
+            syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
+            function = None if facts.is_generator else function_at(syntax, facts.position)
+            stopping = stopping_call(syntax, function) if function is not None else ""
+            if stopping:
+                return (
+                    f"`{stopping}` in `{facts.qualname}` may raise StopIteration, which cannot leave a thread"
+                )
+        return ""
+
     def _below(self, call: BlockingCall, made: Call) -> str:
-        seen: set[tuple[str, int]] = set()
-        waiting = list(self._called(call.frame, made))
-        while waiting:
-            frame = waiting.pop()
-            key = (frame.module, frame.function)
-            if key in seen:
-                continue
-            seen.add(key)
-            if len(seen) > MAXIMUM_FUNCTIONS:
+        for number, frame in enumerate(self._reached(call.frame, made)):
+            if number >= MAXIMUM_FUNCTIONS:
                 return "the call goes through too many functions to be sure"
             reason = self._in_function(frame)
             if reason:
                 return reason
-            for site in self.analysis.evaluator.facts(frame).sites:
-                waiting += self._called(frame, site.call)
         return ""
+
+    def _reached(self, frame: Frame, made: Call) -> Iterator[Frame]:
+        """The functions of the project that the call runs, one time each, to one more than the maximum."""
+        seen: set[tuple[str, int]] = set()
+        waiting = list(self._called(frame, made))
+        while waiting and len(seen) <= MAXIMUM_FUNCTIONS:
+            inner = waiting.pop()
+            key = (inner.module, inner.function)
+            if key in seen:
+                continue
+            seen.add(key)
+            yield inner
+            for site in self.analysis.evaluator.facts(inner).sites:
+                waiting += self._called(inner, site.call)
 
     def _called(self, frame: Frame, made: Call) -> Iterator[Frame]:
         """The functions of the project that a call runs."""
