@@ -168,7 +168,7 @@ def test_a_pool_of_the_project_is_used(tmp_path: Path) -> None:
 
 
 def test_context_variables_are_kept(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 150\n")
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 170\n")
     text = fixed(tmp_path, handler("return model.predict(row)"), "import structlog\n" + HEAD)
     run = "contextvars.copy_context().run"
     assert f"{LOOP}_inference_executor, {run}, functools.partial(model.predict, row))" in text
