@@ -185,6 +185,8 @@ class Framework:
     iterate their argument at once, `streams` those that iterate it later and in a thread. `state` are
     attributes that hold what a service shares, `limits_threads` names of functions that bound native thread
     pools, `executors` classes of pools, `waits` calls that hold their thread until work elsewhere is done,
+    `background` are methods that start a coroutine beside the caller, `runs_coroutine_methods` those that run
+    one to its end, `caches` decorators that keep what a function gave.
     `sets_default_executor` methods that replace the loop's own executor. `types` maps other spellings of a
     class to the usual one.
     """
@@ -198,7 +200,9 @@ class Framework:
     on_loop: tuple[Offload, ...]
     injects: tuple[Offload, ...]
     runs_coroutine: tuple[str, ...]
-    transparent: tuple[str, ...]
+    runs_coroutine_methods: tuple[str, ...]
+    background: tuple[str, ...]
+    caches: tuple[str, ...]
     types: Mapping[str, str]
     passes: tuple[Offload, ...]
     awaits: tuple[str, ...]
@@ -285,6 +289,9 @@ class NameIndex(Generic[T]):
         if name not in self._known:
             self._known[name] = self._search(name)
         return self._known[name]
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._patterns or self._open)
 
     def last_names(self) -> frozenset[str]:
         """The last segments that a name can have to be found (`*` for any)."""
@@ -565,7 +572,9 @@ def _framework(file: Table) -> Framework:
         on_loop=tuple(map(_offload, file.tables("on-loop"))),
         injects=tuple(map(_offload, file.tables("injects"))),
         runs_coroutine=file.names("runs-coroutine"),
-        transparent=file.names("transparent"),
+        runs_coroutine_methods=file.names("runs-coroutine-methods"),
+        background=file.names("background"),
+        caches=file.names("caches"),
         types=file.table("types").strings(),
         passes=tuple(map(_offload, file.tables("passes"))),
         awaits=file.names("awaits"),

@@ -63,7 +63,7 @@ class Blocking:
     """A blocking call: the way to it (the call itself first), what it ends in, and how sure that is.
 
     `functions` are the project's functions on the way, by file and index. `thread_safe` is None where
-    nobody says.
+    nobody says. `makes` is the catalogue type of the object that the call gives, empty for none.
     """
 
     role: Role
@@ -73,6 +73,7 @@ class Blocking:
     hops: tuple[Hop, ...]
     thread_safe: bool | None = None
     functions: tuple[tuple[str, int], ...] = ()
+    makes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,12 @@ class Judge:
         return UNKNOWN
 
     def _of_function(self, function: FunctionReference, frame: Frame, call: Call) -> Outcome:
+        if self.own_calls or self.frameworks.own_offloads:
+            name = self.evaluator.qualified(function)
+            if self.own_calls.find(name):
+                return Outcome(self._sink(Role.INFERENCE, "", name, frame, call))
+            if self.frameworks.own_offloads.find(name):
+                return HARMLESS
         return self._of_frame(function, self.evaluator.calls.enter(function, frame, call), frame, call)
 
     def _of_frame(self, function: FunctionReference, entered: Frame, frame: Frame, call: Call) -> Outcome:
@@ -309,7 +316,8 @@ class Judge:
         known = self.catalogue.types.get(type_name)
         library = known.library if known is not None else entry.library
         name = f"{type_name}.{entry.name}" if type_name and "." not in entry.name else entry.name
-        return Outcome(self._sink(role, library, name, frame, call))
+        made = type_name if known is not None and entry is known.construct else entry.returns
+        return Outcome(replace(self._sink(role, library, name, frame, call), makes=made))
 
     def _running(self, function: Expression | None, frame: Frame, call: Call) -> Outcome:
         """A call that calls its argument at once: `list(map(model.predict, batches))`."""

@@ -96,6 +96,11 @@ class Evaluator:
         """The facts of a referenced function."""
         return self.module(reference.module).function(reference.function)
 
+    def qualified(self, reference: FunctionReference) -> str:
+        """The dotted name of a project function."""
+        module = self.module(reference.module)
+        return f"{self.project.name_of(module)}.{module.function(reference.function).qualname}"
+
     # -- expressions -----------------------------------------------------------------------------
 
     def evaluate(self, frame: Frame, expression: Expression | None) -> Values:

@@ -25,6 +25,7 @@ class Evidence:
     loads: frozenset[str]
     never: frozenset[str]
     startup: frozenset[str]
+    closing: frozenset[str]
 
     def role_of(self, call: Call) -> Role | None:
         """What the names in a call say it does; None where they say nothing."""
@@ -106,6 +107,7 @@ def load() -> Evidence:
         loads=frozenset(data.table("loads").names("methods")),
         never=frozenset(data.names("never")),
         startup=frozenset(data.names("startup")),
+        closing=frozenset(data.names("closing")),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from servelint.knowledge import Catalogue, EntryPoint, NameIndex, Offload, name_index
+from servelint.knowledge import Catalogue, EntryPoint, NameIndex, Offload, alternatives, name_index
 
 
 class Frameworks:
@@ -12,7 +12,8 @@ class Frameworks:
 
     def __init__(self, catalogue: Catalogue, offloads: Iterable[str] = ()) -> None:
         all_ = catalogue.frameworks
-        own = [Offload(name=name, position=None) for name in offloads]
+        own = [Offload(name=name) for name in offloads]
+        self.own_offloads = name_index(offloads)
         self.offload = CallTable([*own, *(o for f in all_ for o in f.offloads)])
         self.runs = CallTable(o for f in all_ for o in f.runs)
         self.on_loop = CallTable(o for f in all_ for o in f.on_loop)
@@ -23,6 +24,9 @@ class Frameworks:
         self.consuming_methods = frozenset(name for f in all_ for name in f.consuming_methods)
         self.streams = name_index(name for f in all_ for name in f.streams)
         self.runs_coroutine = name_index(name for f in all_ for name in f.runs_coroutine)
+        self.runs_coroutine_methods = frozenset(name for f in all_ for name in f.runs_coroutine_methods)
+        self.background = frozenset(name for f in all_ for name in f.background)
+        self.caches = frozenset(name for f in all_ for name in f.caches)
         self.executors = name_index(name for f in all_ for name in f.executors)
         self.waits = name_index(name for f in all_ for name in f.waits)
         self.sets_default_executor = frozenset(name for f in all_ for name in f.sets_default_executor)
@@ -30,7 +34,7 @@ class Frameworks:
         self.limits_threads = frozenset(name for f in all_ for name in f.limits_threads)
         self.modules = frozenset(name for f in all_ for name in f.modules)
         points = [p for f in all_ for p in f.entry_points]
-        self.decorators: NameIndex[EntryPoint] = NameIndex((p.decorator, p) for p in points if p.decorator)
+        self.decorators: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.decorator)
         self.subclasses: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.subclass)
         self.arguments: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.argument_of)
         self._types = {spelled: usual for f in all_ for spelled, usual in f.types.items()}
@@ -59,6 +63,6 @@ class CallTable:
 def _grouped(points: list[EntryPoint], key: Callable[[EntryPoint], str]) -> NameIndex[list[EntryPoint]]:
     groups: dict[str, list[EntryPoint]] = {}
     for point in points:
-        if key(point):
-            groups.setdefault(key(point), []).append(point)
+        for name in alternatives(key(point)) if key(point) else ():
+            groups.setdefault(name, []).append(point)
     return NameIndex(groups.items())

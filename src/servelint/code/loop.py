@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -22,12 +21,6 @@ from servelint.code.values import (
     plain,
 )
 from servelint.knowledge import EntryPoint, Phase, SyncRuns, name_index
-
-# Calls that start a coroutine beside the caller: it then runs while the service serves.
-BACKGROUND = frozenset(
-    {"create_task", "ensure_future", "start_soon", "add_task", "spawn", "create_background_task"}
-)
-CACHES = frozenset({"lru_cache", "cache", "cached", "singleton"})
 
 
 class Where(Enum):
@@ -83,7 +76,7 @@ class Loop:
 
     def where(self, module: Module, index: int, function: FunctionFacts) -> Where:
         """Where and when the function runs; sync functions run where their callers do (`ELSEWHERE`)."""
-        name = f"{_module_name(module, self.project.root)}.{function.qualname}"
+        name = f"{self.project.name_of(module)}.{function.qualname}"
         if self._own_startup.find(name):
             return Where.STARTUP
         if self._own_loop.find(name):
@@ -133,12 +126,12 @@ class Loop:
 
     def _caller_phase(self, module: Module, caller: Frame, site: Site | None) -> Where:
         if site is not None and site.receiver is not None:
-            if last_name(site.receiver) in BACKGROUND:
+            if last_name(site.receiver) in self.frameworks.background:
                 return Where.LOOP
             for value, _ in plain(self.evaluator.evaluate(caller, site.receiver)):
                 if isinstance(value, External) and self.frameworks.runs_coroutine.find(value.name):
                     return Where.STARTUP
-            if last_name(site.receiver) in ("run_until_complete", "run_coroutine"):
+            if last_name(site.receiver) in self.frameworks.runs_coroutine_methods:
                 return Where.STARTUP
         function = module.function(caller.function)
         if not caller.function:
@@ -154,8 +147,11 @@ class Loop:
     def is_preloaded(self, module: Module, index: int) -> bool:
         """Whether the function loads once (it asks first, or is cached) and start-up has called it."""
         function = module.function(index)
-        cached = any(last_name(decorator) in CACHES for decorator in function.decorators)
-        return (function.guarded or cached) and self.runs_at_startup(module, index)
+        return self.keeps(function) and self.runs_at_startup(module, index)
+
+    def keeps(self, function: FunctionFacts) -> bool:
+        """Whether the function makes its result once: it asks first whether it has one, or is cached."""
+        return function.guarded or any(last_name(d) in self.frameworks.caches for d in function.decorators)
 
     def runs_at_startup(self, module: Module, index: int) -> bool:
         """Whether some call of the function is made at start-up or when a module is imported."""
@@ -209,8 +205,8 @@ class Loop:
         call = decorator if isinstance(decorator, Call) else None
         function = call.function if call is not None else decorator
         for value, _ in plain(self.evaluator.evaluate(frame, function)):
-            point = self.frameworks.decorators.find(value.name) if isinstance(value, External) else None
-            if point is not None:
+            found = self.frameworks.decorators.find(value.name) if isinstance(value, External) else None
+            for point in found or ():
                 yield _adjusted(point, call)
 
     def _collect_arguments(self, frame: Frame, call: Call) -> None:
@@ -275,9 +271,3 @@ def _adjusted(point: EntryPoint, call: Call | None) -> EntryPoint:
     if any(constants.get(key) == value for key, value in point.loop_when.items()):
         return replace(point, sync=SyncRuns.LOOP)
     return point
-
-
-def _module_name(module: Module, root: str) -> str:
-    relative = os.path.relpath(module.path, root)
-    stem = relative[: -len(".py")].removesuffix(f"{os.sep}__init__")
-    return stem.replace(os.sep, ".").removeprefix("src.")

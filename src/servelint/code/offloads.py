@@ -8,7 +8,7 @@ from servelint.code.calls import argument
 from servelint.code.evaluate import Evaluator
 from servelint.code.facts import Call, Expression, Name
 from servelint.code.project import last_name
-from servelint.code.values import External, Frame, FunctionReference, plain
+from servelint.code.values import External, Frame, FunctionReference, Value, plain
 from servelint.knowledge import Offload
 
 
@@ -41,7 +41,7 @@ def handoff(evaluator: Evaluator, frame: Frame, call: Call) -> Handoff | None:
 def _named(evaluator: Evaluator, frame: Frame, call: Call) -> Handoff | None:
     table = evaluator.frameworks.offload
     values = evaluator.calls.callees(frame, call)
-    names = [value.name for value, _ in plain(values) if isinstance(value, External)]
+    names = [name for value, _ in plain(values) if (name := _name(evaluator, value))]
     if values and not names:
         return None  # a function of the project that has the name of an offload
     known = next((entry for name in names if (entry := table.names.find(name)) is not None), None)
@@ -50,6 +50,17 @@ def _named(evaluator: Evaluator, frame: Frame, call: Call) -> Handoff | None:
         return None
     given = argument(call, entry.position, entry.keyword)
     return None if given is None else Handoff(call, entry, given, certain=known is not None)
+
+
+def _name(evaluator: Evaluator, value: Value) -> str:
+    """The qualified name of what is called, of the project's functions only those configured as offloads."""
+    match value:
+        case External(name):
+            return name
+        case FunctionReference() if evaluator.frameworks.own_offloads:
+            name = evaluator.qualified(value)
+            return name if evaluator.frameworks.own_offloads.find(name) else ""
+    return ""
 
 
 def _dispatched(evaluator: Evaluator, function: FunctionReference, call: Call) -> Handoff | None:

@@ -37,7 +37,7 @@ FILLING_METHODS = frozenset(
 SOURCE_FOLDERS = ("src", "lib", "python", "app", "backend")
 
 
-TEST_FOLDERS = re.compile(r"(?:^|/)(?:tests?|testing)/")
+TEST_FOLDERS = re.compile(r"(?:^|/)(?:tests?|testing|tests_\w+)/")
 TEST_FILE = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_tests?)\.py$")
 TEST_LIBRARIES = frozenset({"pytest", "unittest"})
 
@@ -240,6 +240,12 @@ class Project:
         if module.path not in self._tests:
             self._tests[module.path] = is_test(module, self.root)
         return self._tests[module.path]
+
+    def name_of(self, module: Module) -> str:
+        """The dotted name of a module, as seen from the project's folder or its `src`."""
+        relative = os.path.relpath(module.path, self.root)
+        stem = relative[: -len(".py")].removesuffix(f"{os.sep}__init__")
+        return stem.replace(os.sep, ".").removeprefix("src.")
 
     def calls(self, name: str) -> list[tuple[Module, int, Site]]:
         """The calls whose callee's last name is `name`: the module, the function that makes it, the call."""

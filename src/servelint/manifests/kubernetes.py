@@ -14,6 +14,7 @@ from pathlib import Path
 from servelint.manifests import autoscalers
 from servelint.manifests.environment import Environment
 from servelint.manifests.resources import Container, Probe, Resources, Workload
+from servelint.manifests.servers import servers
 from servelint.manifests.text import Located
 from servelint.manifests.yaml_document import Node, Scalar, YamlMapping, YamlSequence, scalars
 
@@ -31,10 +32,6 @@ _NOT_WORKLOADS = frozenset(
 _BATCH = frozenset(("Job", "CronJob", "ScaledJob", "SparkApplication", "PyTorchJob", "TFJob", "RayJob"))
 _DEPTH = 14
 _REFERENCE = re.compile(r"\$(?:\$|\(([A-Za-z_][A-Za-z0-9_.-]*)\))")
-# Mappings of KServe's and Seldon's own that describe a container without being in a list of containers.
-_EMBEDDED = frozenset(
-    ("model", "sklearn", "xgboost", "lightgbm", "pytorch", "tensorflow", "triton", "onnx", "huggingface")
-)
 
 
 def resources(documents: Sequence[Node], path: Path) -> Resources:
@@ -103,7 +100,7 @@ def _containers(node: Node, depth: int) -> Iterator[Container]:
                     if isinstance(item, YamlMapping):
                         yield _container(item, init=key.value != "containers" and not _is_sidecar(item))
             elif (
-                key.value in _EMBEDDED
+                key.value in servers().embedded
                 and isinstance(value, YamlMapping)
                 and value.get("storageUri") is not None
             ):

@@ -136,6 +136,7 @@ class Servers:
     pools: tuple[ThreadPool, ...]
     model_images: re.Pattern[str]
     model_kinds: frozenset[str]
+    embedded: frozenset[str]
 
     def by_command(self, command: str) -> tuple[Server, ...]:
         """The servers that this executable starts."""
@@ -193,6 +194,7 @@ def servers() -> Servers:
         ),
         re.compile("|".join(re.escape(word) for group in models["images"] for word in group["contains"])),
         frozenset(models["kinds"]),
+        frozenset(models["embedded"]),
     )
 
 

@@ -17,7 +17,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
     for place in analysis.places:
         for name, certain in names_called(analysis, place):
             usual = analysis.frameworks.usual(name)
-            if analysis.frameworks.executors.find(usual) and not _is_kept(place):
+            if analysis.frameworks.executors.find(usual) and not _is_kept(analysis, place):
                 yield finding(
                     analysis,
                     CODE,
@@ -29,15 +29,25 @@ def check(analysis: Analysis) -> Iterator[Finding]:
                 break
 
 
-def _is_kept(place: Place) -> bool:
+def _is_kept(analysis: Analysis, place: Place) -> bool:
     """Whether the pool outlives the request: it is stored in a global, an attribute or a container."""
     facts = place.caller.facts
-    if facts.guarded:
+    if facts.guarded or _is_handed_over(analysis, place):
         return True
     return any(
         binding.value is place.site.call
         and (not isinstance(binding.target, Name) or binding.target.id in facts.outer)
         for binding in facts.bindings
+    )
+
+
+def _is_handed_over(analysis: Analysis, place: Place) -> bool:
+    """Whether the pool is given to something that is no offload: a server, the loop's own executor."""
+    if place.site.use != "argument":
+        return False
+    return not any(
+        offloading.frame is place.frame and place.site.call in offloading.site.call.arguments
+        for offloading, _ in analysis.offloads
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from servelint.code import evidence
 from servelint.code.analysis import Analysis, Place
 from servelint.code.facts import Attribute, Call, Constant, Expression, Name, dotted
 from servelint.code.offloads import handoff
@@ -19,7 +20,7 @@ FUTURE = "concurrent.futures.Future"
 def check(analysis: Analysis) -> Iterator[Finding]:
     """Waits for other threads that hold the event loop."""
     for place in analysis.places:
-        if place.site.use in ("await", "async") or _does_not_wait(place.site.call):
+        if place.site.use in ("await", "async") or _does_not_wait(place.site.call) or _is_closing(place):
             continue
         call = f"`{dotted(place.site.call.function)}()`"
         for name, certain in (*names_called(analysis, place), *_method_names(analysis, place)):
@@ -33,6 +34,14 @@ def check(analysis: Analysis) -> Iterator[Finding]:
                     confidence=Confidence.HIGH if certain else Confidence.MEDIUM,
                 )
                 break
+
+
+def _is_closing(place: Place) -> bool:
+    """Whether a pool that belongs to an object is shut down where the object ends: `self.pool.shutdown()`."""
+    match place.site.call.function:
+        case Attribute(Attribute(), _):
+            return bool(evidence.load().closing.intersection(evidence.split(place.caller.facts.name)))
+    return False
 
 
 def _does_not_wait(call: Call) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from servelint.code.analysis import Analysis, Place
 from servelint.code.blocking import Blocking
 from servelint.code.facts import FunctionFacts, Name, Position, dotted
-from servelint.code.loop import CACHES, LoopBound
-from servelint.code.project import last_name
+from servelint.code.loop import LoopBound
 from servelint.code.rules.places import finding
+from servelint.code.rules.srv101 import ROLES
 from servelint.finding import Finding, Severity
 from servelint.knowledge import Phase, Role, SyncRuns
 
@@ -21,10 +21,10 @@ def check(analysis: Analysis) -> Iterator[Finding]:
     """Expensive objects that an endpoint in a thread makes and throws away; SRV102 has the event loop."""
     for place in _threaded(analysis):
         blocking = analysis.judge.site(place.frame, place.site)
-        # A loader known by its name alone may well keep what it has loaded.
-        if blocking is None or blocking.role is not Role.LOAD or not blocking.library:
+        # A loader known by its name alone may well keep what it has loaded; a download makes no object.
+        if blocking is None or blocking.role is not Role.LOAD or not blocking.makes:
             continue
-        if _is_kept(analysis, place, blocking):
+        if _is_kept(analysis, place, blocking) or not _serves(analysis, place):
             continue
         yield finding(
             analysis,
@@ -51,15 +51,25 @@ def _threaded(analysis: Analysis) -> Iterator[Place]:
                 yield Place(caller, frame, site)
 
 
+def _serves(analysis: Analysis, place: Place) -> bool:
+    """Whether the request uses a model, or gives what it makes to one that does: it is no request to load."""
+    if place.caller.role == "dependency":
+        return True
+    judged = (analysis.judge.site(place.frame, site) for site in place.caller.facts.sites)
+    return any(blocking is not None and blocking.role in ROLES for blocking in judged)
+
+
 def _is_kept(analysis: Analysis, place: Place, blocking: Blocking) -> bool:
     """Whether the object outlives the request: somewhere on the way it is cached, guarded or stored."""
     ways = [(place.frame.module, place.frame.function), *blocking.functions]
     for (path, index), hop in zip(ways, blocking.hops, strict=False):
         facts = analysis.evaluator.module(path).function(index)
-        if facts.guarded or any(last_name(d) in CACHES for d in facts.decorators):
+        if analysis.loop.keeps(facts):
             return True
         if facts.name not in CONSTRUCTORS and _is_stored(facts, hop.position):
             return True
+        if any(isinstance(b.target, Name) and b.target.id in facts.outer for b in facts.bindings):
+            return True  # a function that replaces a global keeps what it makes for it
     return False
 
 
