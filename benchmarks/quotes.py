@@ -13,7 +13,6 @@ for the median with the range; with `.median`, `.lowest`, `.highest` or `.range`
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +21,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from .gil import catalogue
+from .gil import results as gil
 from .incident import record
 from .memory_scaling.pods import PODS, POLICIES, days
+from .spread import spread
 
 ROOT = Path(__file__).parents[1]
-GIL = ROOT / "benchmarks" / "gil" / "results.json"
+LIBRARIES = ROOT / "rules" / "libraries"
 _QUOTE = re.compile(r"(<!-- measured: ([\w.-]+) -->)(.*?)(<!-- / -->)", re.DOTALL)
 
 Format = Callable[[float], str]
@@ -43,7 +45,9 @@ def percent(share: float) -> str:
 
 def duration(milliseconds: float) -> str:
     """Milliseconds, from one second on seconds."""
-    return f"{milliseconds / 1000:.1f} s" if milliseconds >= 1000 else f"{milliseconds:.0f} ms"
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.1f} s"
+    return f"{milliseconds:.0f} ms" if milliseconds >= 1 else f"{milliseconds:.2g} ms"
 
 
 FORMATS: dict[str, Format] = {
@@ -77,7 +81,7 @@ class Number:
         if not self.values:
             return
         low, high = min(self.values), max(self.values)
-        yield name, record.spread(self.values, self.written)
+        yield name, spread(self.values, self.written)
         yield f"{name}.median", self.written(statistics.median(self.values))
         yield f"{name}.lowest", self.written(low)
         yield f"{name}.highest", self.written(high)
@@ -105,19 +109,13 @@ def incident_numbers() -> Iterator[tuple[str, Number]]:
                 yield name, Number.of(column, [run[column] for run in runs])
 
 
-def gil_cases() -> list[dict[str, Any]]:
-    """What was measured of each call."""
-    cases: list[dict[str, Any]] = json.loads(GIL.read_text(encoding="utf-8"))["cases"]
-    return cases
-
-
 def gil_numbers() -> Iterator[tuple[str, Number]]:
     """Who releases the GIL."""
-    for case in gil_cases():
-        for size in ("one", "batch"):
-            for column, found in case[size].items():
-                name = f"gil.{slug(case['library'])}.{slug(case['case'])}.{size}.{slug(column)}"
-                yield name, Number.of(column, (found["low"], found["median"], found["high"]))
+    for (library, case), result in gil.read().items():
+        for size in gil.SIZES:
+            for column, values in result[size].items():
+                name = f"gil.{slug(library)}.{slug(case)}.{size}.{slug(column)}"
+                yield name, Number.of(column, values)
 
 
 def memory_numbers() -> Iterator[tuple[str, Number]]:
@@ -222,7 +220,16 @@ def tables(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
         for variant, (title, note) in POOLS.items()
     )
     yield "table.pools", rows("| pool | `/health` p95 | |", pools)
-    yield "table.gil", rows(_GIL_HEAD, (_gil_row(quotes, call, title) for call, title in CALLS.items()))
+    shown = {
+        column: title
+        for column, title in _GIL_COLUMNS.items()
+        if any(f"gil.{call}.{column}" in quotes for call in CALLS)
+    }
+    free = (
+        (title, *(quotes.get(f"gil.{call}.{column}", "") for column in shown))
+        for call, title in CALLS.items()
+    )
+    yield "table.gil", rows(f"| call | {' | '.join(shown.values())} |", free)
     policies = (
         (pod if policy == next(iter(POLICIES)) else "", policy, *_day(quotes, pod, policy))
         for pod in PODS
@@ -231,15 +238,17 @@ def tables(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
     yield "table.memory-scaling", rows(_DAY_HEAD, policies)
 
 
-_GIL_HEAD = "| call | free, one row | free, batch | two threads, one row | two threads, batch |"
+_GIL_COLUMNS = {
+    "one.ms.median": "one row takes",
+    "one.gil-free": "free, one row",
+    "one.two-threads": "two threads, one row",
+    "batch.ms.median": "a batch takes",
+    "batch.gil-free": "free, batch",
+    "batch.two-threads": "two threads, batch",
+}
 _DAY_HEAD = (
     "| what fills the memory | target | pods at night | pod-hours | hours overloaded | memory at most |"
 )
-
-
-def _gil_row(quotes: dict[str, str], call: str, title: str) -> Sequence[str]:
-    columns = ("one.gil-free", "batch.gil-free", "one.two-threads", "batch.two-threads")
-    return (title, *(quotes.get(f"gil.{call}.{column}", "") for column in columns))
 
 
 def _day(quotes: dict[str, str], pod: str, policy: str) -> Iterator[str]:
@@ -279,12 +288,20 @@ def pages() -> list[Path]:
     ]
 
 
+def catalogued(library: Path) -> str:
+    """The file of a library in the catalogue with what the GIL meter found today."""
+    text = library.read_text(encoding="utf-8")
+    cases = [case for (name, _), case in gil.read().items() if name == library.stem]
+    return catalogue.written(text, cases, gil.measured_on()) if cases else text
+
+
 def main() -> None:
     known = quotes()
-    for page in pages():
-        before = page.read_text(encoding="utf-8")
-        if (after := written(before, known)) != before:
-            page.write_text(after, encoding="utf-8")
+    anew = {page: written(page.read_text(encoding="utf-8"), known) for page in pages()}
+    anew |= {library: catalogued(library) for library in sorted(LIBRARIES.glob("*.yaml"))}
+    for page, text in anew.items():
+        if text != page.read_text(encoding="utf-8"):
+            page.write_text(text, encoding="utf-8")
             print(f"{page.relative_to(ROOT)}: written anew")
 
 

@@ -1,8 +1,9 @@
 """Measure how much of a call other Python threads can run through, for each library that is installed.
 
     pip install -e '.[example]' -r benchmarks/gil/requirements.txt
-    python -m benchmarks.gil                    # all, three runs, about ten minutes
-    python -m benchmarks.gil --library shap     # one library
+    python -m benchmarks.gil                    # all, three runs, about half an hour
+    python -m benchmarks.gil --library shap     # one library; the others are kept
+    python -m benchmarks.gil --add --runs 1     # one more run of all, added to those that there are
 
 Wants Linux and two CPUs. Every case runs in a process of its own, with OMP_NUM_THREADS=1.
 """
@@ -14,12 +15,10 @@ import importlib.metadata
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,21 +26,9 @@ from typing import Any
 
 from .cases import CASES, Case
 from .meter import measure, shared_by_threads
+from .results import RESULTS, add, new, read, write
 
-HERE = Path(__file__).parent
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-COLUMNS = (
-    "library",
-    "call",
-    "batch",
-    "ms",
-    "GIL free",
-    "two threads",
-    "stall on the loop, ms",
-    "stall offloaded, ms",
-    "shared by two threads",
-    "disturbed",
-)
 
 
 def options() -> argparse.Namespace:
@@ -52,7 +39,8 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--wait", type=float, default=60, help="seconds at most for a quiet machine (default: 60)"
     )
-    parser.add_argument("--out", type=Path, default=HERE / "results.json")
+    parser.add_argument("--add", action="store_true", help="keep earlier measurements of the same versions")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--case", type=int, help=argparse.SUPPRESS)  # what the process of one case is given
     return parser.parse_args()
 
@@ -111,66 +99,18 @@ def run_apart(index: int, seconds: float) -> dict[str, Any] | str:
     return result
 
 
-def summary(case: Case, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over the runs, with the lowest and the highest."""
+def version_of(case: Case) -> str:
+    """Of the package, or of Python for the references."""
+    return importlib.metadata.version(case.package) if case.package else platform.python_version()
 
-    def of(size: str) -> dict[str, Any]:
-        values = {
-            key: [run[size][key] for run in runs if run[size][key] is not None] for key in runs[0][size]
-        }
-        return {
-            key: {
-                "median": round(statistics.median(each), 3),
-                "low": round(min(each), 3),
-                "high": round(max(each), 3),
-            }
-            for key, each in values.items()
-            if each
-        }
 
-    shared = {run["two_threads_share_it"] for run in runs}
+def conditions() -> dict[str, Any]:
+    """What the results depend on besides the code."""
     return {
-        "library": case.library,
-        "case": case.name,
-        "version": importlib.metadata.version(case.package) if case.package else platform.python_version(),
-        "one": of("one"),
-        "batch": of("batch"),
-        "batch_of": runs[0]["batch_of"],
-        "two_threads_share_it": min(shared - {"same answers"}, default="same answers"),
-    }
-
-
-def table(results: dict[str, Any]) -> Iterator[str]:
-    """Markdown, a line at a time."""
-
-    def pair(result: dict[str, Any], key: str, form: str) -> str:
-        known = (result[size].get(key) for size in ("one", "batch"))
-        return " / ".join(format(each["median"], form) if each else "raises" for each in known)
-
-    yield f"Measured {results['date']}, Python {results['python']}, {results['cpus']} CPUs."
-    yield "One row / batch; medians of the runs.\n"
-    yield f"| {' | '.join(COLUMNS)} |"
-    yield "|---" * len(COLUMNS) + "|"
-    for result in results["cases"]:
-        yield (
-            f"| {result['library']} {result['version']} | {result['case']} | {result['batch_of']} "
-            f"| {pair(result, 'ms', '.3g')} | {pair(result, 'gil_free', '.0%')} "
-            f"| {pair(result, 'two_threads', '.2f')} | {pair(result, 'stall_direct', '.0f')} "
-            f"| {pair(result, 'stall_offloaded', '.0f')} | {result['two_threads_share_it']} "
-            f"| {pair(result, 'disturbed', '.0%')} |"
-        )
-
-
-def write(measured: dict[int, list[dict[str, Any]]], out: Path) -> None:
-    """Write what has been measured so far, as JSON and as a table beside it."""
-    results = {
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "cpus": len(os.sched_getaffinity(0)),
-        "cases": [summary(CASES[index], measured[index]) for index in sorted(measured)],
     }
-    out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    out.with_suffix(".md").write_text("\n".join(table(results)) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -178,21 +118,26 @@ def main() -> None:
     if chosen.case is not None:
         print(json.dumps(run_case(CASES[chosen.case], chosen.seconds)))
         return
-    measured: dict[int, list[dict[str, Any]]] = {}
+    results = read(chosen.out)
+    now: set[tuple[str, str]] = set()
     # All cases once, then all again: a busy hour of the machine spoils one run of each, and not all of one.
     for _ in range(chosen.runs):
         for index, case in enumerate(CASES):
             if chosen.library and case.library not in chosen.library:
                 continue
             wait_for_quiet(chosen.wait)
-            result = run_apart(index, chosen.seconds)
-            if isinstance(result, str):
-                print(f"{case.library}: {case.name}: not measured: {result}", flush=True)
+            run = run_apart(index, chosen.seconds)
+            if isinstance(run, str):
+                print(f"{case.library}: {case.name}: not measured: {run}", flush=True)
                 continue
-            measured.setdefault(index, []).append(result)
-            disturbed = max(result["one"]["disturbed"], result["batch"]["disturbed"])
-            print(f"{case.library}: {case.name}: done, {disturbed:.0%} disturbed", flush=True)
-            write(measured, chosen.out)
+            key, version = (case.library, case.name), version_of(case)
+            known = results.get(key)
+            if known is None or known["version"] != version or not (chosen.add or key in now):
+                results[key] = new(case.library, case.name, version, run["batch_of"])
+            now.add(key)
+            used = add(results[key], run)
+            print(f"{case.library}: {case.name}: {used}", flush=True)
+            write(results, [(each.library, each.name) for each in CASES], conditions(), chosen.out)
 
 
 if __name__ == "__main__":

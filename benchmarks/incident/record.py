@@ -7,8 +7,7 @@ run, `capacity` (one entry a round) and `runs`. Each scenario can be measured an
 from __future__ import annotations
 
 import json
-import statistics
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +32,6 @@ def by_variant(record: Record) -> dict[str, list[Run]]:
     for run in record["runs"]:
         found.setdefault(run["variant"], []).append(run)
     return found
-
-
-def spread(values: Sequence[float | None], written: Callable[[float], str]) -> str:
-    """The median, and the lowest and highest in brackets where they read differently; empty without values.
-
-    What all three end in (a unit) is said once.
-    """
-    known = sorted(value for value in values if value is not None)
-    if not known:
-        return ""
-    low, middle, high = (written(value) for value in (known[0], statistics.median(known), known[-1]))
-    if low == high:
-        return middle
-    units = {text.partition(" ")[2] for text in (low, middle, high)}
-    if len(units) == 1:
-        low, high = low.partition(" ")[0], high.partition(" ")[0]
-    return f"{middle} ({low} to {high})"
 
 
 def disappointments(records: dict[str, Record], measured: Collection[str]) -> Iterator[str]:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .record import Record, by_variant, spread
+from benchmarks.spread import spread
+
+from .record import Record, by_variant
 from .scenarios import SCENARIOS, Scenario
 
 _COLUMNS = (

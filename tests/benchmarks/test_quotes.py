@@ -16,6 +16,7 @@ import pytest
 from benchmarks import quotes
 from benchmarks.incident import record
 from benchmarks.incident.scenarios import SCENARIOS
+from benchmarks.spread import spread
 
 Runs = dict[str, list[dict[str, Any]]]
 
@@ -81,7 +82,7 @@ def test_a_name_that_stands_for_nothing_is_refused(known: dict[str, str]) -> Non
     ],
 )
 def test_how_a_spread_reads(values: list[float], written: str) -> None:
-    assert record.spread(values, quotes.duration) == written
+    assert spread(values, quotes.duration) == written
 
 
 def test_what_is_not_quite_nothing_is_not_nothing() -> None:
@@ -164,12 +165,6 @@ def test_native_threads_make_no_difference_where_a_cpu_is_pinned(measured: dict[
     without = every(measured["offloads"], "fixed", "health_p95")
     assert min(with_eight) <= max(without)
     assert min(without) <= max(with_eight)
-
-
-def test_the_references_of_the_gil_meter_are_where_they_belong() -> None:
-    released, held = quotes.gil_cases()[:2]
-    assert released["batch"]["gil_free"]["median"] > 0.9
-    assert held["batch"]["gil_free"]["median"] < 0.1
 
 
 def test_links_of_quoting_pages_lead_somewhere() -> None:
