@@ -16,7 +16,8 @@ from typing import Any
 from servelint.finding import Confidence, Severity
 
 FILE_NAMES = ("servelint.toml", "pyproject.toml")
-OFFLOAD_FORMS = ("auto", "run-in-executor", "to-thread", "run-in-threadpool", "anyio", "def")
+PLAIN_DEF = "def"
+OFFLOAD_FORMS = ("auto", "run-in-executor", "to-thread", "run-in-threadpool", "anyio", PLAIN_DEF)
 PROJECT_OFFLOAD = "project:"
 OUTPUT_FOLDERS = ("build", "dist")
 DEFAULT_EXCLUDE = (

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from servelint.edits import splice
 from servelint.finding import Applicability, Edit, Span
 from servelint.manifests import verify
+from servelint.source import decode
 
 from .harness import FIXTURES, check, fixed, written
+from .harness import edits as edits_of
 
 CASES = sorted(path.name for path in (FIXTURES / "fixes").iterdir())
 _BOM = b"\xef\xbb\xbf"
@@ -102,3 +105,50 @@ def test_verify_compares_scripts_token_by_token(name: str, before: bytes, good: 
     edit = Edit(Span(path, 1, column, 1, column + 1), "1")
     assert verify(before, good, path, [edit]) == ""
     assert verify(before, bad, path, [edit]).startswith("something else would change")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "    # CPU work.\n    - {A}\n    # And the model is big.\n    - {B}\n",
+            "    # CPU work.\n    - {A}\n",
+        ),
+        ("    # Two metrics.\n    - {B}\n    - {A}\n", "    # Two metrics.\n    - {A}\n"),
+        ("    # Memory, for the model.\n    - {B}\n    - {A}\n", "    - {A}\n"),
+        ("    - {A}\n  # Not an item's.\n    - {B}\n", "    - {A}\n  # Not an item's.\n"),
+    ],
+)
+def test_a_comment_about_the_removed_metric_goes_with_it(tmp_path: Path, before: str, after: str) -> None:
+    def document(metrics: str) -> str:
+        head = "kind: HorizontalPodAutoscaler\nspec:\n  scaleTargetRef: {kind: Deployment, name: a}\n  metrics:\n"
+        for letter, name in (("{A}", "cpu"), ("{B}", "memory")):
+            metric = (
+                "type: Resource\n      resource:\n        name: {}\n        target: {{type: Utilization}}"
+            )
+            metrics = metrics.replace(letter, metric.format(name))
+        return head + metrics
+
+    workload = "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: a, image: x, command: [uvicorn, a:a]}]}}}\n"
+    root = written(tmp_path, {"hpa.yaml": document(before), "k8s.yaml": workload})
+    result = check(root)
+    path = root / "hpa.yaml"
+    assert splice(decode(path, path.read_bytes()), edits_of(result, unsafe=True)[path]).decode() == document(
+        after
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('FROM a\n# Four workers, one a core.\nCMD ["uvicorn", "a:a", "--workers", "4"]\n', "in line 2"),
+        ("FROM a\nCMD uvicorn a:a \\\n  --workers 4  # one process a core\n", "in line 3"),
+        ('FROM a\n# Four workers, one a core.\nRUN b\nCMD ["uvicorn", "a:a", "--workers", "4"]\n', ""),
+        ('FROM a\n# Runs it.\nCMD ["uvicorn", "a:a", "--workers", "4"]\n', ""),
+    ],
+)
+def test_a_comment_about_the_number_of_workers_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (finding,) = check(written(tmp_path, {"Dockerfile": text})).findings
+    assert finding.fix is not None
+    comment = f"; reword the comment about it {said}" if said else ""
+    assert finding.fix.title == f"Start one worker{comment}"

@@ -23,7 +23,7 @@ from servelint.code.reach import Reach
 from servelint.code.values import Frame
 from servelint.config import Config
 from servelint.finding import Span, Step
-from servelint.knowledge import Role
+from servelint.knowledge import NameIndex, Role
 from servelint.source import Source, decode
 
 if TYPE_CHECKING:
@@ -106,6 +106,15 @@ class Analysis:
     def blocking_calls(self) -> tuple[BlockingCall, ...]:
         """Every blocking call in a loop-bound function."""
         return tuple(self._blocking_calls())
+
+    @cached_property
+    def thread_local(self) -> NameIndex[str]:
+        """Context managers of libraries that do not reach into other threads, and whose they are."""
+        return NameIndex(
+            (name, library.name)
+            for library in self.catalogue.libraries.values()
+            for name in library.thread_local
+        )
 
     @cached_property
     def offload_planner(self) -> OffloadPlanner:

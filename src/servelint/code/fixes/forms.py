@@ -10,7 +10,7 @@ from servelint.code.calls import argument
 from servelint.code.facts import Call, Site
 from servelint.code.project import Module, last_name
 from servelint.code.values import External, Frame, plain
-from servelint.config import PROJECT_OFFLOAD
+from servelint.config import PLAIN_DEF, PROJECT_OFFLOAD
 from servelint.knowledge import Role
 
 
@@ -29,7 +29,7 @@ _CONFIGURED = {
     "to-thread": Form.TO_THREAD,
     "run-in-threadpool": Form.RUN_IN_THREADPOOL,
     "anyio": Form.ANYIO,
-    "def": Form.RUN_IN_EXECUTOR,  # where `async` cannot be dropped
+    PLAIN_DEF: Form.RUN_IN_EXECUTOR,  # where `async` cannot be dropped
 }
 # The rule against inference on the loop's default executor, which `asyncio.to_thread` uses.
 DEFAULT_EXECUTOR = "SRV109"

@@ -54,10 +54,19 @@ class Imports:
     _new_modules: set[str] = field(default_factory=set)
 
     def member(
-        self, module: str, name: str, function: Function | None = None, *, prefer_from: bool = False
+        self,
+        module: str,
+        name: str,
+        function: Function | None = None,
+        *,
+        line: int = 0,
+        prefer_from: bool = False,
     ) -> str:
-        """How `module.name` is spelled in `function`; imports it if need be. Raises `NameTakenError`."""
-        for statement in (*self._leading(), *_earlier(function)):
+        """How `module.name` is spelled in `function` at `line`; imports it if need be.
+
+        Raises `NameTakenError` where the file or the function uses the name for something else.
+        """
+        for statement in (*_earlier(function, line), *self._leading()):
             for alias in statement.names:
                 if isinstance(statement, ast.ImportFrom):
                     if _module(statement) == module and alias.name == name:
@@ -189,15 +198,10 @@ class Imports:
         return name
 
 
-def _earlier(function: Function | None) -> list[ast.Import | ast.ImportFrom]:
-    """The imports at the top of the function itself."""
-    found: list[ast.Import | ast.ImportFrom] = []
-    for number, statement in enumerate(function.body if function is not None else ()):
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            found.append(statement)
-        elif number or not _is_text(statement):
-            break
-    return found
+def _earlier(function: Function | None, line: int) -> list[ast.Import | ast.ImportFrom]:
+    """The imports that the function itself has made when it comes to the line."""
+    body = function.body if function is not None else ()
+    return [s for s in body if isinstance(s, ast.Import | ast.ImportFrom) and s.lineno < line]
 
 
 def _visible(name: str, imported: ast.stmt, function: Function | None) -> str:

@@ -3,27 +3,32 @@
     await asyncio.get_running_loop().run_in_executor(app.state.inference_executor, predictor.predict, payload)
 
 The rewrite is a few text edits at exact positions; everything else in the file stays as it is. It is safe
-where `safety` finds no reason against it, unsafe where it does, and left to a person where `placement`
-says that there can be no `await`.
+where `safety` finds no reason against it, and unsafe where it does. Where there can be no `await` at the
+call, or something around it belongs to the thread, a whole block is moved (`regions`); what cannot be moved
+is left to a person.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from servelint.code.analysis import Analysis, BlockingCall
-from servelint.code.fixes import placement, policy, style
+from servelint.code.fixes import moving, placement, policy, style
+from servelint.code.fixes.block import Block, UnmovableError
+from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.files import Files
 from servelint.code.fixes.forms import Form, Forms
 from servelint.code.fixes.imports import Imports, NameTakenError
 from servelint.code.fixes.new_pool import Pool
 from servelint.code.fixes.pool import Pools
+from servelint.code.fixes.regions import Regions
 from servelint.code.fixes.safety import Safety
-from servelint.code.fixes.style import Wrapping
 from servelint.code.fixes.syntax import Function, Syntax
+from servelint.code.fixes.wrappings import Offloading
 from servelint.code.project import Module
+from servelint.config import PLAIN_DEF
 from servelint.finding import Applicability, Edit, Fix
 
 
@@ -50,47 +55,99 @@ class OffloadPlanner:
         self.analysis = analysis
         self.files = Files(analysis)
         self.forms = Forms(analysis)
+        self.regions = Regions(analysis, self.files)
+        self.names = moving.Names(self.files)
         self.pools = Pools(analysis, self.files, self._takes_pool)
         self.safety = Safety(analysis, self.files)
+        self.drop_async = DropAsync(analysis, self.files, self.safety)
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, or None and why there is none."""
-        reason = placement.obstacle(self.analysis, call) or self.safety.obstacle(call)
-        if reason:
-            return None, reason
         syntax = self.files.syntax(call.caller.module)
         function = placement.function_at(syntax, call.caller.facts.position)
-        node = syntax.at(call.position, ast.Call)
-        if function is None or node is None:
-            return None, "the call could not be found in the file"
-        reason = placement.awaitable_at(syntax, node, function)
-        if reason:
-            return None, reason
+        if function is not None and self.analysis.config.fix.offload == PLAIN_DEF:
+            fix = self.drop_async.plan(call, function)
+            if fix is not None:
+                return fix, ""
         try:
-            return self._fix(call, syntax, node, function), ""
+            return self._plan(call, syntax, function)
         except NameTakenError as taken:
             return None, f"the file uses the name `{taken.name}` for something else"
 
-    def _takes_pool(self, call: BlockingCall) -> bool:
-        form = self.forms.of(call.caller.module)
-        return form is Form.RUN_IN_EXECUTOR and not placement.obstacle(self.analysis, call)
+    def _plan(self, call: BlockingCall, syntax: Syntax, function: Function | None) -> tuple[Fix | None, str]:
+        region = self.regions.of(call)
+        moved, why = self._moved(call, region.block) if region is not None else (None, "")
+        if moved is not None and (
+            region is None or not region.optional or moved.applicability is Applicability.SAFE
+        ):
+            return moved, ""
+        reason = placement.obstacle(self.analysis, call) or self.safety.obstacle(call)
+        node = syntax.at(call.position, ast.Call)
+        if not reason and (function is None or node is None):
+            return None, "the call could not be found in the file"
+        if not reason and function is not None and node is not None:
+            reason = placement.awaitable_at(syntax, node, function)
+            if not reason:
+                return self._awaited(call, syntax, node, function), ""
+        return None, f"{reason} (not done here: {why})" if why else reason
 
-    def _fix(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> Fix:
+    def _awaited(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> Fix:
+        """The fix that awaits the call itself."""
         needed = _Needed(self.files)
+        offloading = self._offloading(call, function, node.lineno, needed)
+        wrapping = offloading.of(
+            syntax.text(node.func), arguments=bool(node.args), keywords=bool(node.keywords)
+        )
+        parenthesised = placement.needs_parentheses(syntax, node)
+        edits = style.rewritten(syntax, node, wrapping, parenthesised=parenthesised)
+        doubt = self.safety.doubt(call, node, function, _workers(offloading.pool))
+        return self._made(call, offloading, needed, edits, doubt, f"Await `{call.text}` {offloading.where}")
+
+    def _moved(self, call: BlockingCall, block: Block) -> tuple[Fix | None, str]:
+        """The fix that runs the block as one, or None and why it cannot be moved."""
+        try:
+            found = block.variables()
+        except UnmovableError as error:
+            return None, str(error)
+        reason = self.safety.obstacle_of_block(call, block)
+        if reason:
+            return None, reason
+        needed = _Needed(self.files)
+        offloading = self._offloading(call, block.function, block.first_line, needed)
+        name = self.names.of(call, block)
+        edit = moving.moved(block, found, name, offloading)
+        doubt = self.safety.doubt_of_block(call, block, _workers(offloading.pool))
+        title = f"Run the block with `{call.text}` {offloading.where}"
+        return self._made(call, offloading, needed, (edit,), doubt, title), ""
+
+    def _offloading(self, call: BlockingCall, function: Function, line: int, needed: _Needed) -> Offloading:
         form = self.forms.of(call.caller.module)
         pool = self.pools.choose(call, function, needed.of) if form is Form.RUN_IN_EXECUTOR else None
-        keeps = form is not Form.RUN_IN_EXECUTOR or not self._reads_context(call)
-        writer = _Writer(syntax, node, function, needed.of(call.caller.module), form, self.forms.project_name)
-        edits = writer.edits(pool, copies_context=not keeps)
-        workers = pool.workers if pool is not None else None
-        doubt = self.safety.doubt(call, node, function, workers) or self._copied(call, pool)
-        where = f"in `{pool.text}`" if pool is not None else f"with {form.value}"
-        return Fix(
-            Applicability.UNSAFE if doubt else Applicability.SAFE,
-            f"Await `{call.text}` {where}",
-            merged((*needed.edits(), *(pool.edits if pool is not None else ()), *edits)),
-            doubt,
-        )
+        copies = form is Form.RUN_IN_EXECUTOR and self._reads_context(call)
+        imports = needed.of(call.caller.module)
+        return Offloading(form, pool, copies, self.forms.project_name, imports, function, line)
+
+    def _made(
+        self,
+        call: BlockingCall,
+        offloading: Offloading,
+        needed: _Needed,
+        edits: tuple[Edit, ...],
+        doubt: str,
+        title: str,
+    ) -> Fix:
+        pool = offloading.pool
+        reason = doubt or self._copied(call, pool)
+        applicability = Applicability.UNSAFE if reason else Applicability.SAFE
+        every = merged((*needed.edits(), *(pool.edits if pool is not None else ()), *edits))
+        return Fix(applicability, title, every, reason)
+
+    def _takes_pool(self, call: BlockingCall) -> bool:
+        if self.forms.of(call.caller.module) is not Form.RUN_IN_EXECUTOR:
+            return False
+        region = self.regions.of(call)
+        movable = region is not None and not region.block.obstacle()
+        return movable or not placement.obstacle(self.analysis, call)
 
     def _copied(self, call: BlockingCall, pool: Pool | None) -> str:
         """Why a new global pool is in the way of the framework; empty if it is not."""
@@ -112,55 +169,8 @@ class OffloadPlanner:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    """Writes one call anew."""
-
-    syntax: Syntax
-    node: ast.Call
-    function: Function
-    imports: Imports
-    form: Form
-    project_name: str
-
-    def edits(self, pool: Pool | None, *, copies_context: bool) -> tuple[Edit, ...]:
-        """The edits at the call itself."""
-        wrapping = self._pooled(pool, copies_context=copies_context) if pool is not None else self._other()
-        wrapping = replace(wrapping, head=f"await {wrapping.head}")
-        parenthesised = placement.needs_parentheses(self.syntax, self.node)
-        return style.rewritten(self.syntax, self.node, wrapping, parenthesised=parenthesised)
-
-    def _pooled(self, pool: Pool, *, copies_context: bool) -> Wrapping:
-        head = f"{self._member('asyncio', 'get_running_loop')}().run_in_executor"
-        if not copies_context:
-            return self._positional(head, (pool.text,))
-        # Type checkers cannot follow the arguments through two calls that pass them on, hence `partial`.
-        run = f"{self._member('contextvars', 'copy_context')}().run"
-        return self._positional(head, (pool.text, run), partial=bool(self.node.args))
-
-    def _other(self) -> Wrapping:
-        callee = (self.syntax.text(self.node.func),)
-        match self.form:
-            case Form.TO_THREAD:
-                return Wrapping(self._member("asyncio", "to_thread"), callee)
-            case Form.RUN_IN_THREADPOOL:
-                return Wrapping(
-                    self._member("starlette.concurrency", "run_in_threadpool", named=True), callee
-                )
-            case Form.PROJECT:
-                module, _, name = self.project_name.rpartition(".")
-                return Wrapping(self._member(module, name, named=True), callee)
-        return self._positional(f"{self._member('anyio', 'to_thread')}.run_sync", ())
-
-    def _positional(self, head: str, before: tuple[str, ...], *, partial: bool = False) -> Wrapping:
-        """A call of what takes no keyword arguments for the callee."""
-        callee = self.syntax.text(self.node.func)
-        if partial or self.node.keywords:
-            return Wrapping(head, before, Wrapping(self._member("functools", "partial"), (callee,)))
-        return Wrapping(head, (*before, callee))
-
-    def _member(self, module: str, name: str, *, named: bool = False) -> str:
-        return self.imports.member(module, name, self.function, prefer_from=named)
+def _workers(pool: Pool | None) -> int | None:
+    return pool.workers if pool is not None else None
 
 
 def merged(edits: Iterable[Edit]) -> tuple[Edit, ...]:

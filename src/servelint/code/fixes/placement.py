@@ -50,20 +50,29 @@ def _arguments(call: Call) -> tuple[Expression, ...]:
 
 def _held(analysis: Analysis, call: BlockingCall, contexts: tuple[Expression, ...]) -> str:
     """Why the `with` blocks around the call keep it where it is."""
-    known = policy.load()
     for context in contexts:
         for name in context_names(analysis, call, context):
-            if known.thread_local_contexts.find(name):
+            if _is_thread_local(analysis, name):
                 return (
                     f"`with {dotted(context)}` holds for one thread only: "
                     "move the whole block into a function and offload that"
                 )
-            if known.locks.find(name):
+            if policy.load().locks.find(name):
                 return (
                     f"`with {dotted(context)}` would be held while the loop goes on: use an asyncio.Lock, "
                     "or a pool of one thread instead of the lock"
                 )
     return ""
+
+
+def is_held(analysis: Analysis, call: BlockingCall, context: Expression) -> bool:
+    """Whether the context manager belongs to the thread that enters it."""
+    names = context_names(analysis, call, context)
+    return any(_is_thread_local(analysis, name) or policy.load().locks.find(name) for name in names)
+
+
+def _is_thread_local(analysis: Analysis, name: str) -> bool:
+    return bool(analysis.thread_local.find(name) or policy.load().thread_local_contexts.find(name))
 
 
 def context_names(analysis: Analysis, call: BlockingCall, context: Expression) -> tuple[str, ...]:

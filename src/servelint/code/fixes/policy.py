@@ -25,6 +25,7 @@ class Policy:
     thread_pools: NameIndex[str]
     other_pools: frozenset[str]
     model_pools: frozenset[str]
+    plain_roles: frozenset[str]
     stops_iteration: frozenset[str]
     never_empty: frozenset[str]
     copied_to_workers: frozenset[str]
@@ -48,6 +49,7 @@ def load() -> Policy:
         thread_pools=_index(table, "thread-pools"),
         other_pools=frozenset(table.names("other-pools")),
         model_pools=frozenset(table.names("model-pools")),
+        plain_roles=frozenset(table.names("plain-roles")),
         stops_iteration=frozenset(table.names("stops-iteration")),
         never_empty=frozenset(table.names("never-empty")),
         copied_to_workers=frozenset(table.names("copied-to-workers")),

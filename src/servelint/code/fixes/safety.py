@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from servelint.code.analysis import Analysis, BlockingCall
+from servelint.code.extract import annotation
 from servelint.code.facts import Attribute, Call, Expression, FunctionFacts, Name, Spread, dotted
 from servelint.code.fixes import policy
+from servelint.code.fixes.block import Block
 from servelint.code.fixes.files import Files
 from servelint.code.fixes.placement import context_names, function_at
 from servelint.code.fixes.shared import shared_places, torn_place
 from servelint.code.fixes.stopping import stopping_call
-from servelint.code.fixes.syntax import Function
+from servelint.code.fixes.syntax import Function, own_nodes
 from servelint.code.values import (
     ClassReference,
     External,
@@ -46,16 +48,58 @@ class Safety:
             or self._arguments(call, call.site.call)
             or self._around(call, node, function)
             or self._threads(call, workers)
-            or self._below(call, call.site.call)
+            or self._below(self._called(call.frame, call.site.call))
         )
 
-    def _contexts(self, call: BlockingCall) -> str:
-        assert call.site is not None
-        for context in call.site.contexts:
-            names = context_names(self.analysis, call, context)
-            if not names or not all(self.policy.neutral_contexts.find(name) for name in names):
-                return f"`with {dotted(context)}` around the call may belong to the thread"
+    def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> str:
+        """The first reason why running the block in a thread might change behaviour; empty without one."""
+        facts = call.caller.facts
+        sites = [site for site in facts.sites if block.holds(site.call.position)]
+        return (
+            self._contexts_around(call, block)
+            or next((r for site in sites if (r := self._arguments(call, site.call))), "")
+            or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
+            or self._writes_shared(block, self.files.global_names(block.syntax))
+            or self._threads(call, workers)
+            or self._below(frame for site in sites for frame in self._called(call.frame, site.call))
+        )
+
+    def _contexts_around(self, call: BlockingCall, block: Block) -> str:
+        """Why the `with` blocks that stay around the block might matter to it."""
+        for outer, _ in block.syntax.ancestors(block.statements[0]):
+            if outer is block.function:
+                break
+            for item in outer.items if isinstance(outer, ast.With) else ():
+                context = annotation(item.context_expr)
+                reason = self._of_context(call, context) if context is not None else ""
+                if reason:
+                    return reason
         return ""
+
+    def _writes_shared(self, block: Block, names: frozenset[str]) -> str:
+        """What requests share and the block writes, or reads while the function writes it."""
+        syntax, function = block.syntax, block.function
+        for place in shared_places(syntax, function, names, within=list(block.nodes())):
+            return f"the block writes `{place}`, which requests share"
+        read = {ast.unparse(n) for n in block.nodes() if isinstance(n, ast.Name | ast.Attribute)}
+        for place in shared_places(syntax, function, names):
+            if place in read:
+                return f"`{place}` is used before and after the call: another request may come between"
+        return ""
+
+    def doubt_of_body(self, call: BlockingCall) -> str:
+        """Why running the whole function around the call in one of many threads might change behaviour."""
+        return self._threads(call, None) or self._below([call.frame])
+
+    def _contexts(self, call: BlockingCall) -> str:
+        contexts = call.site.contexts if call.site is not None else ()
+        return next((r for context in contexts if (r := self._of_context(call, context))), "")
+
+    def _of_context(self, call: BlockingCall, context: Expression) -> str:
+        names = context_names(self.analysis, call, context)
+        if names and all(self.policy.neutral_contexts.find(name) for name in names):
+            return ""
+        return f"`with {dotted(context)}` around the call may belong to the thread"
 
     def _arguments(self, call: BlockingCall, made: Call) -> str:
         for argument in (*made.arguments, *(value for _, value in made.keywords)):
@@ -94,20 +138,28 @@ class Safety:
 
     def obstacle(self, call: BlockingCall) -> str:
         """Why the code below the call must not run in a thread at all; empty where it may."""
-        assert call.site is not None
-        for frame in self._reached(call.frame, call.site.call):
+        return self._stopping(self._called(call.frame, call.site.call)) if call.site is not None else ""
+
+    def obstacle_of_block(self, call: BlockingCall, block: Block) -> str:
+        """The same for all calls of the block."""
+        sites = [site for site in call.caller.facts.sites if block.holds(site.call.position)]
+        return self._stopping(frame for site in sites for frame in self._called(call.frame, site.call))
+
+    def _stopping(self, frames: Iterable[Frame]) -> str:
+        for frame in self._reached(frames):
             facts = self.analysis.evaluator.facts(frame)
             syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
             function = None if facts.is_generator else function_at(syntax, facts.position)
-            stopping = stopping_call(syntax, function) if function is not None else ""
+            stopping = stopping_call(syntax, own_nodes(function)) if function is not None else ""
             if stopping:
                 return (
                     f"`{stopping}` in `{facts.qualname}` may raise StopIteration, which cannot leave a thread"
                 )
         return ""
 
-    def _below(self, call: BlockingCall, made: Call) -> str:
-        for number, frame in enumerate(self._reached(call.frame, made)):
+    def _below(self, frames: Iterable[Frame]) -> str:
+        """The first reason against a thread in these functions and those that they call."""
+        for number, frame in enumerate(self._reached(frames)):
             if number >= MAXIMUM_FUNCTIONS:
                 return "the call goes through too many functions to be sure"
             reason = self._in_function(frame)
@@ -115,10 +167,10 @@ class Safety:
                 return reason
         return ""
 
-    def _reached(self, frame: Frame, made: Call) -> Iterator[Frame]:
-        """The functions of the project that the call runs, one time each, to one more than the maximum."""
+    def _reached(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The functions and those that they call, one time each, to one more than the maximum."""
         seen: set[tuple[str, int]] = set()
-        waiting = list(self._called(frame, made))
+        waiting = list(frames)
         while waiting and len(seen) <= MAXIMUM_FUNCTIONS:
             inner = waiting.pop()
             key = (inner.module, inner.function)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from servelint.code.fixes.syntax import Function, Syntax, own_nodes
 
@@ -14,18 +14,24 @@ CHANGING_METHODS = frozenset(
 )
 
 
-def shared_places(syntax: Syntax, function: Function, names: frozenset[str], own: str = "") -> Iterator[str]:
+def shared_places(
+    syntax: Syntax,
+    function: Function,
+    names: frozenset[str],
+    own: str = "",
+    within: Iterable[ast.AST] | None = None,
+) -> Iterator[str]:
     """The variables and attributes that the function changes and that outlive it.
 
     `names` are the globals of the file; attributes of `own` (the object that a constructor makes) are not
-    shared yet.
+    shared yet. With `within` only what these nodes of the function change.
     """
     receiver = _receiver(syntax, function)
     declared = {
         name for n in own_nodes(function) if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names
     }
     local = _local_names(function) - declared
-    for node in own_nodes(function):
+    for node in own_nodes(function) if within is None else within:
         for place in _changed(node):
             root = _root(place)
             if isinstance(place, ast.Name) and not _is_container(node):

@@ -7,16 +7,17 @@ awaits the thread then waits for ever (https://github.com/python/cpython/issues/
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 
 from servelint.code.fixes import policy
-from servelint.code.fixes.syntax import Function, Syntax, own_nodes
+from servelint.code.fixes.syntax import Syntax
 
 _CATCHING = frozenset({"StopIteration", "Exception", "BaseException"})
 
 
-def stopping_call(syntax: Syntax, function: Function) -> str:
-    """The text of a `next(iterator)` in the function that may raise; empty if there is none."""
-    for node in own_nodes(function):
+def stopping_call(syntax: Syntax, nodes: Iterable[ast.AST]) -> str:
+    """The text of a `next(iterator)` among the nodes that may raise; empty if there is none."""
+    for node in nodes:
         match node:
             case ast.Call(func=ast.Name("next"), args=[iterator]) if not _has_an_element(iterator):
                 if not _is_caught(syntax, node):

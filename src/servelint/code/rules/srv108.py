@@ -11,20 +11,14 @@ from servelint.code.rules.places import finding
 from servelint.code.rules.runs import inference
 from servelint.code.values import External, plain
 from servelint.finding import Finding, Severity
-from servelint.knowledge import NameIndex
 
 CODE = "SRV108"
 
 
 def check(analysis: Analysis) -> Iterator[Finding]:
     """Thread-local contexts around inference that runs in another thread."""
-    contexts = NameIndex(
-        (name, library.name)
-        for library in analysis.catalogue.libraries.values()
-        for name in library.thread_local
-    )
     for place, found in analysis.offloads:
-        entered = [c for c in place.site.contexts if _named(analysis, place, c, contexts)]
+        entered = [c for c in place.site.contexts if _is_thread_local(analysis, place, c)]
         blocking = inference(analysis, place, found) if entered else None
         if blocking is None:
             continue
@@ -39,10 +33,10 @@ def check(analysis: Analysis) -> Iterator[Finding]:
         )
 
 
-def _named(analysis: Analysis, place: Place, context: Expression, contexts: NameIndex[str]) -> bool:
+def _is_thread_local(analysis: Analysis, place: Place, context: Expression) -> bool:
     function = context.function if isinstance(context, Call) else context
     values = analysis.evaluator.evaluate(place.frame, function)
-    return any(isinstance(v, External) and contexts.find(v.name) is not None for v, _ in plain(values))
+    return any(isinstance(v, External) and analysis.thread_local.find(v.name) for v, _ in plain(values))
 
 
 def _message(context: Expression, found: Handoff) -> str:

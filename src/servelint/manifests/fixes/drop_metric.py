@@ -67,6 +67,7 @@ def remove_item(items: YamlSequence, item: Node) -> Edit | None:
     start = _line_start(source.text, _dash(source.text, item.start + shift))
     if start is None:
         return None
+    start = _with_comments(source.text, start, first=position == 0)
     end = source.text.find("\n", _content_end(item) + shift - 1) + 1 or len(source.text)
     return Place(source, start, end, True).edit("")
 
@@ -105,6 +106,22 @@ def _dash(text: str, position: int) -> int:
 def _line_start(text: str, dash: int) -> int | None:
     start = text.rfind("\n", 0, dash) + 1
     return start if not text[start:dash].strip(" ") else None
+
+
+def _with_comments(text: str, start: int, *, first: bool) -> int:
+    """Where the comments begin that stand above an item, which starts at `start`, and are about it.
+
+    Above the first item a comment may be about the whole list: it stays unless it names the metric.
+    """
+    indent = text[start : text.index("-", start)]
+    begin = start
+    while begin:
+        above = text.rfind("\n", 0, begin - 1) + 1
+        line = text[above:begin]
+        if not line.startswith(f"{indent}#"):
+            break
+        begin = above
+    return start if first and "memory" not in text[begin:start].lower() else begin
 
 
 def _content_end(item: Node) -> int:

@@ -12,6 +12,9 @@ from servelint.manifests.commandline import WorkerCount
 from servelint.manifests.text import Place
 
 _TITLE = "Start one worker"
+_COMMENT = re.compile(
+    r"(?:^|\s)#.*\b(?:workers?|process(?:es)?|timeouts?|concurren\w+|parallel\w*)\b", re.IGNORECASE
+)
 _BLOCKING = "the application still blocks its event loop: one blocked worker serves nobody, four serve three"
 
 
@@ -37,7 +40,25 @@ def one_worker(workers: WorkerCount, *, blocking: bool, readers: int = 1) -> tup
 
 def _fix(place: Place, reason: str) -> Fix:
     applicability = Applicability.UNSAFE if reason else Applicability.SAFE
-    return Fix(applicability, _TITLE, (place.edit("1"),), reason)
+    line = _line_of_comment(place)
+    title = f"{_TITLE}; reword the comment about it in line {line}" if line else _TITLE
+    return Fix(applicability, title, (place.edit("1"),), reason)
+
+
+def _line_of_comment(place: Place) -> int:
+    """The line of a comment that speaks of the number: beside it, or above it or its command; 0 if none."""
+    source, line = place.source, place.span.line
+    for near in (line, line - 1):  # in a list the option has a line of its own
+        if near and _COMMENT.search(source.line(near)):
+            return near
+    for above in range(line - 1, 0, -1):
+        text = source.line(above)
+        is_comment = text.lstrip().startswith("#")
+        if is_comment and _COMMENT.search(text):
+            return above
+        if not is_comment and not text.rstrip().endswith("\\"):
+            break
+    return 0
 
 
 def _readers(definition: Place) -> int:

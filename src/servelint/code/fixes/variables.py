@@ -1,0 +1,128 @@
+"""What a block of statements reads and writes of its function's variables."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def reads(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names that are read, in nested functions too; `x += 1` and `del x` read `x`."""
+    found: set[str] = set()
+    for node in nodes:
+        for inner in ast.walk(node):
+            match inner:
+                case ast.Name(id=name, ctx=ast.Load() | ast.Del()):
+                    found.add(name)
+                case ast.AugAssign(target=ast.Name(id=name)):
+                    found.add(name)
+    return found
+
+
+def writes(nodes: Iterable[ast.AST], without: Collection[ast.AST] = ()) -> set[str]:
+    """The names that are bound in the function's own scope: not in nested functions or comprehensions.
+
+    What is in `without` is left out.
+    """
+    return {name for node in nodes for name in _writes(node, without)}
+
+
+def _writes(node: ast.AST, without: Collection[ast.AST]) -> Iterator[str]:
+    if node in without:
+        return
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            yield name
+        case ast.alias(name=name, asname=asname):
+            yield asname or name.partition(".")[0]
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name
+        case ast.MatchMapping(rest=str(name)):
+            yield name
+    if isinstance(node, _COMPREHENSIONS):
+        # Only `:=` gets out of a comprehension.
+        for named in ast.walk(node):
+            if isinstance(named, ast.NamedExpr):
+                yield named.target.id
+    elif not isinstance(node, _DEFINITIONS):
+        for child in ast.iter_child_nodes(node):
+            yield from _writes(child, without)
+
+
+def deletes(nodes: Iterable[ast.AST]) -> bool:
+    """Whether a variable is deleted."""
+    return any(
+        isinstance(n, ast.Name) and isinstance(n.ctx, ast.Del) for node in nodes for n in ast.walk(node)
+    )
+
+
+def falls_through(statements: Sequence[ast.stmt]) -> bool:
+    """Whether control may come to the end of the statements: False where all ways return or raise."""
+    if not statements:
+        return True
+    match statements[-1]:
+        case ast.Return() | ast.Raise():
+            return False
+        case ast.If(body=body, orelse=orelse):
+            return not orelse or falls_through(body) or falls_through(orelse)
+        case ast.With(body=body):
+            return falls_through(body)
+        case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
+            if final and not falls_through(final):
+                return False
+            ways = [[*body, *orelse] if orelse else body, *(handler.body for handler in handlers)]
+            return any(falls_through(way) for way in ways)
+    return True
+
+
+def surely_written(statements: Sequence[ast.stmt]) -> set[str]:
+    """The names that are bound whenever control comes to the end of the statements."""
+    found: set[str] = set()
+    for statement in statements:
+        found |= _surely_written(statement)
+    return found
+
+
+def _surely_written(statement: ast.stmt) -> set[str]:
+    match statement:
+        case ast.Assign() | ast.Import() | ast.ImportFrom():
+            return writes([statement])
+        case ast.AnnAssign(target=target, value=value):
+            return writes([target]) if value is not None else set()
+        case ast.AugAssign(target=target):
+            return writes([target])
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.With(items=items, body=body):
+            return writes(items) | surely_written(body)
+        case ast.If(body=body, orelse=orelse):
+            return _in_all(way for way in (body, orelse) if falls_through(way))
+        case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
+            ways = [[*body, *orelse], *(handler.body for handler in handlers)]
+            return _in_all(way for way in ways if falls_through(way)) | surely_written(final)
+    return set()
+
+
+def _in_all(ways: Iterable[Sequence[ast.stmt]]) -> set[str]:
+    found = [surely_written(way) for way in ways]
+    return set.intersection(*found) if found else set()
+
+
+def read_before_written(statements: Sequence[ast.stmt]) -> set[str]:
+    """The names that may be read before the statements themselves have bound them."""
+    found: set[str] = set()
+    written: set[str] = set()
+    for statement in statements:
+        if isinstance(statement, ast.With):
+            found |= reads(statement.items) - written
+            written |= writes(statement.items)
+            found |= read_before_written(statement.body) - written
+        else:
+            found |= reads([statement]) - written
+        written |= _surely_written(statement)
+    return found
