@@ -111,10 +111,9 @@ class Judge:
         """What is wrong with the changed files, given by their paths in the copy, that was not before."""
         faults = [fault for path in changed if (fault := _compiles(path))]
         python = [path.relative_to(self.copy) for path in changed if path.suffix == ".py"]
-        if not python:
-            return faults
+        there_before = [path for path in python if (self.original / path).exists()]
         for tool in (_ruff, _pyright, _formats):
-            new = tool(self.copy, python) - tool(self.original, python)
+            new = tool(self.copy, python) - tool(self.original, there_before)
             faults += [f"{tool.__name__[1:]}: {item} x{count}" for item, count in sorted(new.items())]
         return faults
 
@@ -134,27 +133,30 @@ def _compiles(path: Path) -> str:
     return ""
 
 
-def _output(command: Sequence[str], folder: Path, paths: Iterable[Path]) -> str:
+def _reported(command: Sequence[str], folder: Path, paths: Sequence[Path]) -> Any:
+    """What a program says in JSON about the files; None without files, which it would take for all files."""
+    if not paths:
+        return None
     done = subprocess.run(
         [*command, *map(str, paths)], cwd=folder, capture_output=True, text=True, check=False
     )
     if not done.stdout.strip() and done.returncode:
         raise SystemExit(f"{command[0]}: {done.stderr}")
-    return done.stdout
+    return json.loads(done.stdout)
 
 
 def _ruff(folder: Path, paths: Sequence[Path]) -> Counter[str]:
     """What ruff finds in the files, by file and rule."""
     command = ["ruff", "check", "--isolated", "--no-cache", "--select", RULES, "--output-format", "json"]
-    found = json.loads(_output(command, folder, paths))
+    found = _reported(command, folder, paths) or ()
     return Counter(f"{Path(item['filename']).name}: {item['code']}" for item in found)
 
 
 def _pyright(folder: Path, paths: Sequence[Path]) -> Counter[str]:
     """The errors that pyright finds in the files, by file and rule."""
     program = "pyright" if shutil.which("pyright") else "basedpyright"
-    found = json.loads(_output([program, "--outputjson"], folder, paths))["generalDiagnostics"]
-    errors = (item for item in found if item["severity"] == "error")
+    found = _reported([program, "--outputjson"], folder, paths) or {"generalDiagnostics": ()}
+    errors = (item for item in found["generalDiagnostics"] if item["severity"] == "error")
     return Counter(f"{Path(item['file']).name}: {item.get('rule', 'syntax')}" for item in errors)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import itertools
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from servelint.code.fixes.brackets import Replacement, replaced
 from servelint.code.fixes.syntax import Syntax
 from servelint.finding import Edit
 
@@ -45,17 +46,21 @@ def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesis
     if several and not _keeps_all(inside, arguments):
         return _hugging(syntax, node, wrapping, inside, parenthesised=parenthesised)
     line, limit = syntax.source.line(node.lineno), line_length(syntax)
-    brackets = 2 if parenthesised else 0
-    if not several and len(line) - (end - start) + len(_inline(wrapping, arguments)) + brackets <= limit:
+    inline = _inline(wrapping, arguments)
+    inline = f"({inline})" if parenthesised else inline
+    if not several and len(line) - (end - start) + len(inline) <= limit:
         return _hugging(syntax, node, wrapping, inside, parenthesised=parenthesised)
-    indent = syntax.indent(node.lineno)
     layout = _Layout(limit, exploded=several and inside.rstrip().endswith(","))
-    moved = _Rewritten(wrapping, arguments, layout, parenthesised)
-    brackets_around = [] if several else list(_around(syntax, node))
-    if brackets_around:
-        outermost = brackets_around[-1]
-        return (syntax.edit(outermost.start, outermost.end, moved.within(brackets_around, indent)),)
-    return (syntax.edit(start, end, moved.write(indent)),)
+
+    def over_lines(indent: str) -> str:
+        if not parenthesised:
+            return layout.write(wrapping, arguments, indent)
+        deeper = f"{indent}    "
+        return f"(\n{deeper}{layout.write(wrapping, arguments, deeper)}\n{indent})"
+
+    if several:
+        return (syntax.edit(start, end, over_lines(syntax.indent(node.lineno))),)
+    return (replaced(syntax, node, Replacement(inline, over_lines), limit),)
 
 
 def laid_out(syntax: Syntax, prefix: str, wrapping: Wrapping, indent: str) -> str:
@@ -144,119 +149,6 @@ class _Layout:
         return f"{wrapping.head}(\n" + "".join(f"{deeper}{item},\n" for item in items) + f"{indent})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Bracket:
-    """A call or display on one line around the rewritten call: the text to its bracket, its items.
-
-    `number` is the item that the call stands in, between `before` and `after`.
-    """
-
-    start: int
-    end: int
-    opening: str
-    closing: str
-    items: tuple[str, ...]
-    number: int
-    before: str
-    after: str
-
-    def inline(self, inner: str) -> str:
-        """All of it on one line, with `inner` in the place of the call."""
-        return f"{self.opening}{', '.join(self.filled(inner))}{self.closing}"
-
-    def filled(self, inner: str) -> list[str]:
-        """The items, with `inner` in the place of the call."""
-        item = f"{self.before}{inner}{self.after}"
-        return [*self.items[: self.number], item, *self.items[self.number + 1 :]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Rewritten:
-    """The rewritten call, which does not fit on its line."""
-
-    wrapping: Wrapping
-    arguments: tuple[str, ...]
-    layout: _Layout
-    parenthesised: bool
-
-    def inline(self) -> str:
-        """All of it on one line."""
-        text = _inline(self.wrapping, self.arguments)
-        return f"({text})" if self.parenthesised else text
-
-    def write(self, indent: str) -> str:
-        """The call over several lines."""
-        if not self.parenthesised:
-            return self.layout.write(self.wrapping, self.arguments, indent)
-        deeper = f"{indent}    "
-        return f"(\n{deeper}{self.layout.write(self.wrapping, self.arguments, deeper)}\n{indent})"
-
-    def within(self, brackets: Sequence[_Bracket], indent: str) -> str:
-        """The outermost (last) of the brackets, those and the call over several lines as far as needed."""
-        *inner, bracket = brackets
-        deeper, limit = f"{indent}    ", self.layout.limit
-        short = self.inline()
-        for one in inner:
-            short = one.inline(short)
-        joined = ", ".join(bracket.filled(short))
-        if len(deeper) + len(joined) <= limit:
-            return f"{bracket.opening}\n{deeper}{joined}\n{indent}{bracket.closing}"
-        room = limit - len(deeper) - len(bracket.before) - len(bracket.after) - 1
-        if len(short) > room:
-            short = self.within(inner, deeper) if inner else self.write(deeper)
-        items = bracket.filled(short)
-        comma = "," if len(items) > 1 else ""
-        lines = "".join(f"{deeper}{item}{comma}\n" for item in items)
-        return f"{bracket.opening}\n{lines}{indent}{bracket.closing}"
-
-
-def _around(syntax: Syntax, node: ast.Call) -> Iterator[_Bracket]:
-    """The calls and displays that the call is an argument or element of, the innermost first."""
-    inner: ast.expr = node
-    for outer, child in syntax.ancestors(node):
-        if isinstance(outer, ast.stmt | ast.Lambda | ast.comprehension | ast.JoinedStr):
-            return
-        places = _items(syntax, outer, child) if isinstance(outer, ast.expr) else []
-        if places and isinstance(outer, ast.expr):
-            text, start, end = syntax.source.text, syntax.start(inner), syntax.end(inner)
-            number = next(n for n, (first, last) in enumerate(places) if first <= start and end <= last)
-            yield _Bracket(
-                syntax.start(outer),
-                syntax.end(outer),
-                text[syntax.start(outer) : places[0][0]].rstrip(),
-                text[syntax.end(outer) - 1],
-                tuple(text[first:last] for first, last in places),
-                number,
-                text[places[number][0] : start],
-                text[end : places[number][1]],
-            )
-            inner = outer
-
-
-def _items(syntax: Syntax, outer: ast.expr, child: ast.AST) -> list[tuple[int, int]]:
-    """Where the items of a call or display start and end; none for what is neither, or is a comprehension."""
-    match outer:
-        case ast.Call(func=func, args=args, keywords=keywords) if func is not child:
-            every: list[ast.expr | ast.keyword] = sorted(
-                [*args, *keywords], key=lambda item: (item.lineno, item.col_offset)
-            )
-            found = [(syntax.start(item), syntax.end(item)) for item in every]
-        case ast.List(elts=items) | ast.Set(elts=items):
-            found = [(syntax.start(item), syntax.end(item)) for item in items]
-        case ast.Dict(keys=keys, values=values) if None not in keys:
-            found = [
-                (syntax.start(key), syntax.end(value))
-                for key, value in zip(keys, values, strict=True)
-                if key is not None
-            ]
-        case _:
-            return []
-    text, edges = syntax.source.text, [*found, (syntax.end(outer) - 1, 0)]
-    between = [text[end:start].strip(", ") for (_, end), (start, _) in itertools.pairwise(edges)]
-    # Parentheses around an item belong to no node: such a call is left as it is written.
-    return [] if any(between) or "(" in text[syntax.start(outer) : found[0][0]].rstrip()[:-1] else found
-
-
 def _indented(text: str, indent: str) -> str:
     """Text of several lines, its last line as far to the right as its first will be."""
     first, *rest = text.splitlines()
@@ -272,8 +164,16 @@ def line_length(syntax: Syntax) -> int:
     configured = _configured_for(syntax.source.path.parent)
     if configured:
         return configured
-    longest = max((len(syntax.source.line(n + 1)) for n in range(syntax.source.line_count)), default=0)
-    return min(max(DEFAULT_LENGTH, longest), LONGEST)
+    return min(max((DEFAULT_LENGTH, *map(len, _broken_lines(syntax)))), LONGEST)
+
+
+def _broken_lines(syntax: Syntax) -> Iterator[str]:
+    """Lines that a formatter would have broken, had they been too long: calls without text or comment."""
+    for node in ast.walk(syntax.tree):
+        if isinstance(node, ast.Call):
+            line = syntax.source.line(node.lineno)
+            if not any(character in line for character in "\"'#"):
+                yield line
 
 
 @cache
