@@ -138,8 +138,9 @@ def test_the_pool_is_made_in_the_lifespan(tmp_path: Path) -> None:
     )
     text = fixed(tmp_path, handler("return model.predict(row)"), head)
     assert (
-        "    app.state.inference_executor = "
-        'ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")\n'
+        "    app.state.inference_executor = ThreadPoolExecutor(\n"
+        '        max_workers=1, thread_name_prefix="inference"\n'
+        "    )\n"
         "    try:\n        yield\n    finally:\n"
         "        app.state.inference_executor.shutdown(wait=False, cancel_futures=True)\n        print()\n"
     ) in text
@@ -191,6 +192,32 @@ def test_what_raises_no_stop_iteration_moves(tmp_path: Path, helper: str) -> Non
     body = f"def first(row):\n    {helper}\n\n\n" + handler("return first(row)")
     (finding,) = found(tmp_path, body)
     assert finding.fix is not None
+
+
+OTHER_SERVICE = """\
+import joblib
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+app = FastAPI()
+model = joblib.load("model.joblib")
+
+
+@app.post("/p")
+async def predict(row: list):
+    return await run_in_threadpool(model.predict, row)
+"""
+
+
+def test_the_form_of_the_service_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(OTHER_SERVICE)
+    text = fixed(tmp_path, handler("return model.predict(row)"), "import other\n" + HEAD)
+    assert "return await run_in_threadpool(model.predict, row)\n" in text
+
+
+def test_the_form_of_another_service_is_not(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(OTHER_SERVICE)
+    assert "run_in_executor(" in fixed(tmp_path, handler("return model.predict(row)"))
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from servelint.code.fixes.syntax import Syntax
+from servelint.code.fixes.syntax import Placed, Syntax
 from servelint.finding import Edit
 
 Span: TypeAlias = tuple[int, int]
@@ -28,12 +28,15 @@ class Bracket:
     """A bracketed expression: its span, those of its parts, and what stands between these.
 
     A `display` (list, set, dictionary, tuple) never has several parts on the line between its brackets.
+    Where the brackets stand on other lines than the parts, they are open already: then the span is that of
+    the parts.
     """
 
     span: Span
     parts: tuple[Span, ...]
     separator: str = ", "
     display: bool = False
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +65,18 @@ def _around(syntax: Syntax, node: ast.Call) -> tuple[Span, tuple[Bracket, ...]]:
     leaf: ast.expr = node
     found: list[Bracket] = []
     for outer, child in syntax.ancestors(node):
-        if isinstance(outer, ast.keyword | ast.comprehension) or _shares_parentheses(outer, child):
+        if isinstance(outer, ast.keyword | ast.comprehension | ast.Starred) or _shares_parentheses(
+            outer, child
+        ):
             continue
-        if not isinstance(outer, ast.expr) or outer.lineno != outer.end_lineno:
+        if not isinstance(outer, ast.expr):
             break
         bracket = _bracket(syntax, outer, child)
         if bracket is not None:
             found.append(bracket)
-        elif found:
+        if outer.lineno != outer.end_lineno or (found and bracket is None):
             break
-        else:
+        if bracket is None:
             leaf = outer
     return (syntax.start(leaf), syntax.end(leaf)), tuple(reversed(found))
 
@@ -88,7 +93,8 @@ def _bracket(syntax: Syntax, node: ast.expr, child: ast.AST) -> Bracket | None:
     span = _span(syntax, node)
     match node:
         case ast.Call(func=function) if child is not function:
-            spans = [_span(syntax, item) for item in (*node.args, *node.keywords)]
+            given: tuple[Placed, ...] = (*node.args, *node.keywords)
+            spans = [_span(syntax, item) for item in given]
         case ast.Dict(keys=keys, values=values):
             spans = [
                 (syntax.start(key) if key is not None else syntax.start(value) - 2, syntax.end(value))
@@ -99,9 +105,9 @@ def _bracket(syntax: Syntax, node: ast.expr, child: ast.AST) -> Bracket | None:
         case ast.Tuple(elts=elements) if syntax.source.text[span[0]] == "(":
             spans = [_span(syntax, item) for item in elements]
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-            outer = syntax.parent(node)
-            if isinstance(outer, ast.Call) and _shares_parentheses(outer, node):
-                span = syntax.start(outer), syntax.end(outer)
+            call = syntax.parent(node)
+            if isinstance(call, ast.Call) and _shares_parentheses(call, node):
+                span = _span(syntax, call)
             return _whole(syntax, Bracket(span, tuple(_clauses(syntax, node)), " "))
         case _:
             return None
@@ -110,14 +116,20 @@ def _bracket(syntax: Syntax, node: ast.expr, child: ast.AST) -> Bracket | None:
 
 
 def _whole(syntax: Syntax, bracket: Bracket) -> Bracket | None:
-    """The bracket, unless there is more in it than its parts: parentheses around one of them, say."""
-    text, first, last = syntax.source.text, bracket.parts[0][0], bracket.parts[-1][1]
-    joined = bracket.separator.join(text[start:end] for start, end in bracket.parts)
-    closing = text[last : bracket.span[1]].strip(", ")
-    return bracket if joined == text[first:last] and len(closing) == 1 else None
+    """The bracket, unless there is more in it than its parts on one line: parentheses around one, say."""
+    text, (start, end) = syntax.source.text, bracket.span
+    first, last = bracket.parts[0][0], bracket.parts[-1][1]
+    joined = bracket.separator.join(text[begin:stop] for begin, stop in bracket.parts)
+    before, after = text[start:first], text[last:end]
+    if joined != text[first:last] or len(after.strip(", \r\n")) != 1:
+        return None
+    if "\n" not in before and "\n" not in after:
+        return bracket
+    opened = not before.rpartition("\n")[2].strip() and not after.partition("\n")[0].strip()
+    return replace(bracket, span=(first, last), is_open=True) if opened else None
 
 
-def _span(syntax: Syntax, node: ast.expr | ast.keyword) -> Span:
+def _span(syntax: Syntax, node: Placed) -> Span:
     return syntax.start(node), syntax.end(node)
 
 
@@ -152,7 +164,8 @@ class _Writer:
             return flat
         if depth == len(self.brackets):
             return self._around_node(start, end, self.replacement.write(indent))
-        bracket, deeper = self.brackets[depth], f"{indent}    "
+        bracket = self.brackets[depth]
+        deeper = indent if bracket.is_open else f"{indent}    "
         first, last = bracket.parts[0][0], bracket.parts[-1][1]
         text = self.syntax.source.text
         opening, closing = text[start:first].rstrip(), text[last:end].lstrip(", ")
@@ -160,9 +173,11 @@ class _Writer:
         listed = bracket.separator == ", "
         exploded = bracket.display or "," in text[last:end]
         trailing = "," if exploded or (listed and len(bracket.parts) > 1) else ""
-        if exploded or len(deeper) + len(inner) > self.limit:
+        if exploded or bracket.is_open or len(deeper) + len(inner) > self.limit:
             parts = (self._part(part, depth, deeper) for part in bracket.parts)
             inner = f"{bracket.separator.strip()}\n{deeper}".join(parts) + trailing
+        if bracket.is_open:
+            return inner
         return f"{opening}\n{deeper}{inner}\n{indent}{closing}"
 
     def _part(self, part: Span, depth: int, indent: str) -> str:

@@ -8,6 +8,7 @@ from enum import Enum
 from servelint.code.analysis import Analysis
 from servelint.code.calls import argument
 from servelint.code.facts import Call, Site
+from servelint.code.fixes.services import Services
 from servelint.code.project import Module, last_name
 from servelint.code.values import External, Frame, plain
 from servelint.config import PLAIN_DEF, PROJECT_OFFLOAD
@@ -44,8 +45,9 @@ _SPELLED = {
 class Forms:
     """Chooses the form for each file of one project."""
 
-    def __init__(self, analysis: Analysis) -> None:
+    def __init__(self, analysis: Analysis, services: Services) -> None:
         self.analysis = analysis
+        self.services = services
         configured = analysis.config.fix.offload
         own = configured.startswith(PROJECT_OFFLOAD)
         self.project_name = configured.removeprefix(PROJECT_OFFLOAD) if own else ""
@@ -53,13 +55,17 @@ class Forms:
         self._used: dict[str, Form] | None = None
 
     def of(self, module: Module) -> Form:
-        """The configured form; else what the file, then the project does with inference already."""
+        """The configured form; else what the file, then the service does with inference already."""
         if self._fixed is not None:
             return self._fixed
         if self._used is None:
             self._used = dict(self._uses())
-        followed = next(iter(self._used.values()), Form.RUN_IN_EXECUTOR)
-        return self._used.get(module.path, followed)
+        if module.path in self._used:
+            return self._used[module.path]
+        for path, form in self._used.items():
+            if self.services.together(module, self.analysis.evaluator.module(path)):
+                return form
+        return Form.RUN_IN_EXECUTOR
 
     def _uses(self) -> Iterator[tuple[str, Form]]:
         """The files that offload inference, and how; of several forms in one file the last counts."""

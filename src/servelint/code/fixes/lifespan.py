@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from servelint.code.analysis import Analysis, BlockingCall
 from servelint.code.facts import Call, Constant, Name
 from servelint.code.fixes import policy
+from servelint.code.fixes.style import fitted, line_length
 from servelint.code.fixes.syntax import Function, Syntax, own_nodes
 from servelint.code.project import Module
 from servelint.code.values import ExternalObject, plain
@@ -107,14 +108,14 @@ class Lifespans:
         if not isinstance(statement, ast.Expr) or not _stands_alone(syntax, statement):
             return None
         place = f"{facts.parameters[0].name}.state.{attribute}"
-        made = f"{place} = {construct(function)}"
         ended = f"{place}.shutdown(wait=False, cancel_futures=True)"
         guard = _guard(syntax, statement, function)
         before = guard or statement
         indent = syntax.indent(before.lineno)
         start = syntax.line_start(before.lineno)
         comment = f"{indent}{comment}\n" if comment else ""
-        edits = [syntax.edit(start, start, f"{comment}{indent}{made}\n")]
+        made = fitted(f"{indent}{place} = {construct(function)}", line_length(syntax))
+        edits = [syntax.edit(start, start, f"{comment}{made}\n")]
         if guard is not None:
             first = guard.finalbody[0]
             start = syntax.line_start(first.lineno)

@@ -16,6 +16,7 @@ from servelint.code.fixes.imports import Imports, NameTakenError
 from servelint.code.fixes.lifespan import Lifespans
 from servelint.code.fixes.services import Services
 from servelint.code.fixes.sizing import Size, Sizes
+from servelint.code.fixes.style import fitted, line_length
 from servelint.code.fixes.syntax import Function, Syntax
 from servelint.code.project import Module
 from servelint.finding import Edit, Span
@@ -110,7 +111,7 @@ class NewPools:
         size = self.sizes.of([module])
         made = f"{PRIVATE_NAME} = {_construction(size, imports(module), None)}"
         comment = f"{size.comment}\n" if size.comment else ""
-        edit = _after_imports(syntax, f"{comment}{made}\n")
+        edit = _after_imports(syntax, f"{comment}{fitted(made, line_length(syntax))}\n")
         return Pool(PRIVATE_NAME, size.workers, (edit,), is_new_global=True)
 
 

@@ -25,6 +25,7 @@ from servelint.code.fixes.new_pool import Pool
 from servelint.code.fixes.pool import Pools
 from servelint.code.fixes.regions import Regions
 from servelint.code.fixes.safety import Safety
+from servelint.code.fixes.services import Services
 from servelint.code.fixes.syntax import Function, Syntax
 from servelint.code.fixes.wrappings import Offloading
 from servelint.code.project import Module
@@ -54,10 +55,11 @@ class OffloadPlanner:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
         self.files = Files(analysis)
-        self.forms = Forms(analysis)
+        services = Services(analysis)
+        self.forms = Forms(analysis, services)
         self.regions = Regions(analysis, self.files)
         self.names = moving.Names(self.files)
-        self.pools = Pools(analysis, self.files, self._takes_pool)
+        self.pools = Pools(analysis, self.files, services, self._takes_pool)
         self.safety = Safety(analysis, self.files)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
 

@@ -27,10 +27,16 @@ class Pools:
     `takes_pool` tells whether a call is one that a fix moves to a pool.
     """
 
-    def __init__(self, analysis: Analysis, files: Files, takes_pool: Callable[[BlockingCall], bool]) -> None:
+    def __init__(
+        self,
+        analysis: Analysis,
+        files: Files,
+        services: Services,
+        takes_pool: Callable[[BlockingCall], bool],
+    ) -> None:
         self.analysis = analysis
         self.policy = policy.load()
-        self.services = Services(analysis)
+        self.services = services
         self.lifespans = Lifespans(analysis, files)
         self.new = NewPools(analysis, files, self.lifespans, self.services)
         self._takes_pool = takes_pool

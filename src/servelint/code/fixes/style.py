@@ -46,8 +46,8 @@ def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesis
     if several and not _keeps_all(inside, arguments):
         return _hugging(syntax, node, wrapping, inside, parenthesised=parenthesised)
     line, limit = syntax.source.line(node.lineno), line_length(syntax)
-    inline = _inline(wrapping, arguments)
-    inline = f"({inline})" if parenthesised else inline
+    bare = _inline(wrapping, arguments)
+    inline = f"({bare})" if parenthesised else bare
     if not several and len(line) - (end - start) + len(inline) <= limit:
         return _hugging(syntax, node, wrapping, inside, parenthesised=parenthesised)
     layout = _Layout(limit, exploded=several and inside.rstrip().endswith(","))
@@ -56,7 +56,8 @@ def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesis
         if not parenthesised:
             return layout.write(wrapping, arguments, indent)
         deeper = f"{indent}    "
-        return f"(\n{deeper}{layout.write(wrapping, arguments, deeper)}\n{indent})"
+        fits = not several and len(deeper) + len(bare) <= limit
+        return f"(\n{deeper}{bare if fits else layout.write(wrapping, arguments, deeper)}\n{indent})"
 
     if several:
         return (syntax.edit(start, end, over_lines(syntax.indent(node.lineno))),)
@@ -70,6 +71,15 @@ def laid_out(syntax: Syntax, prefix: str, wrapping: Wrapping, indent: str) -> st
     if len(inline) <= limit and "\n" not in inline:
         return inline
     return f"{indent}{prefix}{_Layout(limit, exploded=False).write(wrapping, (), indent)}"
+
+
+def fitted(line: str, limit: int) -> str:
+    """A line that ends with a call, broken between the call's parentheses where it is too long."""
+    if len(line) <= limit:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    head, _, arguments = line.removesuffix(")").partition("(")
+    return f"{head}(\n{indent}    {arguments}\n{indent})"
 
 
 def _hugging(

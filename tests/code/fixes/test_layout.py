@@ -1,0 +1,97 @@
+"""A rewritten call stands as the project's formatter would have it, whatever brackets are around it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from servelint import edits
+from servelint.config import Config
+from servelint.lint import check
+
+HEAD = """\
+import joblib
+from fastapi import FastAPI
+
+app = FastAPI()
+model = joblib.load("model.joblib")
+
+
+@app.post("/p")
+async def predict(rows: list):
+"""
+CALLS = ("model.predict(rows)", "model.predict_proba(rows, threshold=0.5)", "model.predict(rows)[0]")
+AROUND = (
+    "{}",
+    "answer({})",
+    "answer(content={}, status=200)",
+    '{{"labels": {}, "count": len(rows)}}',
+    "[{}, rows]",
+    "({}, rows)",
+    "({},)",
+    "[int(label) for label in {}]",
+    "{{number: label for number, label in enumerate({}) if label}}",
+    "next((label for label in {} if label > 0.25), None)",
+    "sum(float(label) for label in {})",
+    "answer(rows, *{})",
+)
+STATEMENTS = ("return {}", "the_labels_of_the_rows = {}", "answer.labels[0], other = {}")
+
+
+def ruff(*arguments: str, folder: Path) -> str:
+    command = [sys.executable, "-m", "ruff", "format", "--no-cache", *arguments, "main.py"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout
+
+
+def fix(folder: Path) -> str:
+    outcome = edits.apply(check([], Config(root=folder, select=("SRV101",))), unsafe=True)
+    assert not outcome.rejected
+    list(edits.write(outcome))
+    return (folder / "main.py").read_text()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    call=st.sampled_from(CALLS),
+    around=st.lists(st.sampled_from(AROUND), max_size=3),
+    statement=st.sampled_from(STATEMENTS),
+    width=st.sampled_from((79, 88, 100, 120)),
+)
+def test_as_the_formatter_would_have_it(
+    tmp_path: Path, call: str, around: list[str], statement: str, width: int
+) -> None:
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    (folder / "pyproject.toml").write_text(f"[tool.ruff]\nline-length = {width}\n")
+    expression = call
+    for each in around:
+        expression = each.format(expression)
+    (folder / "main.py").write_text(HEAD + f"    {statement.format(expression)}\n")
+    ruff(folder=folder)
+    assert "run_in_executor(" in fix(folder)
+    assert ruff("--diff", folder=folder) == ""
+
+
+@pytest.mark.parametrize("comment", ["", "  # one at a time"])
+def test_parentheses_that_only_group_stay(tmp_path: Path, comment: str) -> None:
+    line = (
+        f"    return answer((model.predict(rows)), status_of_the_answer=200, content_type='text'){comment}\n"
+    )
+    (tmp_path / "main.py").write_text(HEAD + line)
+    text = fix(tmp_path)
+    assert "answer((await asyncio.get_running_loop().run_in_executor(" in text
+    assert f"), status_of_the_answer=200, content_type='text'){comment}\n" in text
+
+
+def test_lines_that_no_formatter_breaks_do_not_count(tmp_path: Path) -> None:
+    long = f'TEXT = "{"a" * 100}"\n\n\n'
+    (tmp_path / "main.py").write_text(
+        long + HEAD + "    return model.predict(rows, threshold=0.5, other=1)\n"
+    )
+    lines = [line for line in fix(tmp_path).splitlines() if "TEXT" not in line]
+    assert max(map(len, lines)) <= 88
