@@ -17,8 +17,7 @@ ROWS = [[0.0, 1.0], [5.0, 5.0], [1.0, 1.0]]
 NONE_POSITIVE = [[0.0, 0.0], [0.0, 1.0]]
 TOO_WIDE = [[1.0, 2.0, 3.0]]
 INFERENCES = ("/predict", "/probability", "/first")
-# Not /probability: its call stands inside `torch.no_grad()`.
-FIXED = ("/predict", "/reload")
+FIXED = ("/predict", "/probability", "/reload")
 
 
 def answer(response: httpx.Response) -> tuple[int, str, str]:
