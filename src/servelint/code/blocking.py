@@ -447,6 +447,9 @@ def _less_sure(blocking: Blocking | None) -> Blocking | None:
 
 
 def _preference(blocking: Blocking | None) -> tuple[int, int, int]:
-    """Surest first, inference before loads, the shortest way before longer ones."""
+    """Surest first, inference before preprocessing before loads, the shortest way before longer ones."""
     assert blocking is not None
-    return (-blocking.confidence.rank, blocking.role is Role.LOAD, len(blocking.hops))
+    return (-blocking.confidence.rank, _AFTER_INFERENCE.get(blocking.role, 0), len(blocking.hops))
+
+
+_AFTER_INFERENCE = {Role.PREPROCESSING: 1, Role.LOAD: 2}

@@ -39,7 +39,8 @@ class Frames:
     """Makes frames, the same object for the same content.
 
     Calls that pass what other calls made, and functions that are entered in very many ways, are followed
-    so far and no further: then the arguments are forgotten.
+    so far and no further: then the arguments are forgotten. Functions that are passed are kept: there are no
+    more of them than the project has, and a decorator on hundreds of functions runs one of them each time.
     """
 
     MAXIMUM_LEVEL = 4
@@ -64,13 +65,20 @@ class Frames:
             return frame
         level = 1 + max((_level(value) for _, values in arguments for value in values), default=-1)
         ways = self._ways.get((module, function), 0)
-        if arguments and (level > self.MAXIMUM_LEVEL or ways >= self.MAXIMUM_WAYS):
+        functions = tuple(item for item in arguments if _are_functions(item[1]))
+        if arguments and level > self.MAXIMUM_LEVEL:
             frame = self(module, function, (), parent, receiver)
+        elif functions != arguments and ways >= self.MAXIMUM_WAYS:
+            frame = self(module, function, functions, parent, receiver)
         else:
             frame = Frame(module, function, arguments, parent, receiver, level)
-            self._ways[module, function] = ways + bool(arguments)
+            self._ways[module, function] = ways + (functions != arguments)
         self._made[key] = frame
         return frame
+
+
+def _are_functions(values: Values) -> bool:
+    return all(isinstance(value, FunctionReference) for value in values)
 
 
 def _level(value: Value) -> int:
