@@ -165,12 +165,12 @@ def _pyright(folder: Path, paths: Sequence[Path]) -> Counter[str]:
 
 
 def _formats(folder: Path, paths: Sequence[Path]) -> Counter[str]:
-    """The files that are not as `ruff format` would leave them with the project's own configuration."""
+    """The files that `ruff format` would change with the project's own configuration, if it can read that."""
     command = ["ruff", "format", "--check", "--no-cache", "--quiet"]
     return Counter(
         path.name
         for path in paths
-        if subprocess.run([*command, str(path)], cwd=folder, capture_output=True, check=False).returncode
+        if subprocess.run([*command, str(path)], cwd=folder, capture_output=True, check=False).returncode == 1
     )
 
 

@@ -95,3 +95,34 @@ def test_lines_that_no_formatter_breaks_do_not_count(tmp_path: Path) -> None:
     )
     lines = [line for line in fix(tmp_path).splitlines() if "TEXT" not in line]
     assert max(map(len, lines)) <= 88
+
+
+def test_comments_stay_with_their_arguments(tmp_path: Path) -> None:
+    call = """\
+    return model.predict(  # one call
+        (rows),  # the rows, all of them
+        # above, between
+        threshold=0.5,
+        keep=False  # the last, (without a comma)
+        # below
+    )
+"""
+    (tmp_path / "main.py").write_text(HEAD + call)
+    expected = """\
+        functools.partial(
+            model.predict,
+            # one call
+            (rows),  # the rows, all of them
+            # above, between
+            threshold=0.5,
+            keep=False,  # the last, (without a comma)
+            # below
+        ),
+"""
+    assert expected in fix(tmp_path)
+    assert ruff("--diff", folder=tmp_path) == ""
+
+
+def test_text_over_several_lines_is_not_moved(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + '    return model.predict("""a\n        b""", rows)\n')
+    assert '"""a\n        b""", rows' in fix(tmp_path)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import itertools
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from servelint.code.fixes.arguments import Argument, arguments, opening
 from servelint.code.fixes.brackets import Replacement, replaced
 from servelint.code.fixes.syntax import Syntax
 from servelint.finding import Edit
@@ -40,24 +40,25 @@ def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesis
     several lines.
     """
     text, start, end = syntax.source.text, syntax.start(node), syntax.end(node)
-    inside = text[_opening(syntax, node) + 1 : end - 1]
-    arguments = tuple(_arguments(syntax, node))
+    inside = text[opening(syntax, node) + 1 : end - 1]
+    given = arguments(syntax, node)
     several = any(character in text[start:end] for character in "\r\n")
-    if several and not _keeps_all(inside, arguments):
+    if given is None:
         return _hugging(syntax, node, wrapping, inside, parenthesised=parenthesised)
     line, limit = syntax.source.line(node.lineno), line_length(syntax)
-    bare = _inline(wrapping, arguments)
+    bare = _inline(wrapping, given)
     inline = f"({bare})" if parenthesised else bare
     if not several and len(line) - (end - start) + len(inline) <= limit:
         return _hugging(syntax, node, wrapping, inside, parenthesised=parenthesised)
-    layout = _Layout(limit, exploded=several and inside.rstrip().endswith(","))
+    commented = any(argument.above or argument.beside for argument in given)
+    layout = _Layout(limit, exploded=commented or (several and inside.rstrip().endswith(",")))
 
     def over_lines(indent: str) -> str:
         if not parenthesised:
-            return layout.write(wrapping, arguments, indent)
+            return layout.write(wrapping, given, indent)
         deeper = f"{indent}    "
         fits = not several and len(deeper) + len(bare) <= limit
-        return f"(\n{deeper}{bare if fits else layout.write(wrapping, arguments, deeper)}\n{indent})"
+        return f"(\n{deeper}{bare if fits else layout.write(wrapping, given, deeper)}\n{indent})"
 
     if several:
         return (syntax.edit(start, end, over_lines(syntax.indent(node.lineno))),)
@@ -90,7 +91,7 @@ def _hugging(
     head = before + _before_arguments(wrapping) + (", " if inside.strip() else "")
     if inside.lstrip(" \t").startswith(("\n", "\r", "#")):
         head = head.rstrip()
-    edits = [syntax.edit(syntax.start(node), _opening(syntax, node) + 1, head)]
+    edits = [syntax.edit(syntax.start(node), opening(syntax, node) + 1, head)]
     closing = ")" * (wrapping.depth - 1) + after
     if closing:
         edits.append(syntax.edit(syntax.end(node), syntax.end(node), closing))
@@ -101,39 +102,9 @@ def _before_arguments(wrapping: Wrapping) -> str:
     return _inline(wrapping, ())[: -wrapping.depth]
 
 
-def _keeps_all(inside: str, arguments: tuple[str, ...]) -> bool:
-    """Whether the arguments are all there is: no comments beside them, no text over several lines."""
-    rest = inside
-    for argument in arguments:
-        rest = rest.replace(argument, "", 1)
-    return "#" not in rest and not any('"""' in argument or "'''" in argument for argument in arguments)
-
-
-def _opening(syntax: Syntax, node: ast.Call) -> int:
-    """Where the parenthesis of the call opens; before it may stand those that close around the callee."""
-    text, offset = syntax.source.text, syntax.end(node.func)
-    while text[offset] != "(":
-        offset = text.index("\n", offset) if text[offset] == "#" else offset + 1
-    return offset
-
-
-def _arguments(syntax: Syntax, node: ast.Call) -> Iterator[str]:
-    """The text of each argument, parentheses around it included, as if its line were not indented."""
-    text = syntax.source.text
-    items: list[ast.expr | ast.keyword] = [*node.args, *node.keywords]
-    items.sort(key=lambda item: (item.lineno, item.col_offset))
-    begin = _opening(syntax, node) + 1
-    for item, following in itertools.zip_longest(items, items[1:]):
-        end = syntax.end(item)
-        stop = syntax.start(following) if following is not None else syntax.end(node) - 1
-        comma = text.find(",", end, stop)
-        comma = stop if comma < 0 else comma
-        yield text[begin:comma].strip()
-        begin = comma + 1
-
-
-def _inline(wrapping: Wrapping, arguments: tuple[str, ...]) -> str:
-    inner = arguments if wrapping.inner is None else (_inline(wrapping.inner, arguments),)
+def _inline(wrapping: Wrapping, given: tuple[Argument, ...]) -> str:
+    texts = tuple(argument.text for argument in given)
+    inner = texts if wrapping.inner is None else (_inline(wrapping.inner, given),)
     return f"{wrapping.head}({', '.join((*wrapping.leading, *inner))})"
 
 
@@ -144,24 +115,25 @@ class _Layout:
     limit: int
     exploded: bool
 
-    def write(self, wrapping: Wrapping, arguments: tuple[str, ...], indent: str) -> str:
+    def write(self, wrapping: Wrapping, given: tuple[Argument, ...], indent: str) -> str:
         deeper = f"{indent}    "
-        inner = arguments if wrapping.inner is None else (_inline(wrapping.inner, arguments),)
-        items = [*wrapping.leading, *inner]
-        inline = ", ".join(items)
+        inner = given if wrapping.inner is None else (Argument(_inline(wrapping.inner, given)),)
+        items = [*map(Argument, wrapping.leading), *inner]
+        inline = ", ".join(item.text for item in items)
         if not self.exploded and "\n" not in inline and len(deeper) + len(inline) <= self.limit:
             return f"{wrapping.head}(\n{deeper}{inline}\n{indent})"
-        last = f"{deeper}{items[-1]},"
+        last = f"{deeper}{items[-1].text},"
         if wrapping.inner is not None and (self.exploded or "\n" in last or len(last) > self.limit):
-            items[-1] = self.write(wrapping.inner, arguments, deeper)
+            items[-1] = Argument(self.write(wrapping.inner, given, deeper))
         elif wrapping.inner is None:
-            items = [_indented(item, deeper) for item in items]
-        return f"{wrapping.head}(\n" + "".join(f"{deeper}{item},\n" for item in items) + f"{indent})"
+            items = [item._replace(text=_indented(item.text, deeper)) for item in items]
+        lines = "".join(line for item in items for line in item.lines(deeper))
+        return f"{wrapping.head}(\n{lines}{indent})"
 
 
 def _indented(text: str, indent: str) -> str:
     """Text of several lines, its last line as far to the right as its first will be."""
-    first, *rest = text.splitlines()
+    first, *rest = text.splitlines() or [""]
     if not rest:
         return text
     surplus = len(rest[-1]) - len(rest[-1].lstrip())
