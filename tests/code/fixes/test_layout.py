@@ -41,7 +41,14 @@ AROUND = (
     "sum(float(label) for label in {})",
     "answer(rows, *{})",
 )
-STATEMENTS = ("return {}", "the_labels_of_the_rows = {}", "answer.labels[0], other = {}")
+STATEMENTS = (
+    "return {}",
+    "rows = {}",
+    "the_labels_of_the_rows = {}",
+    "the_labels_of_the_rows, other = {}",
+    "if rows:\n        answer.the_labels = {}",
+    "for row in {}:\n        pass",
+)
 
 
 def ruff(*arguments: str, folder: Path) -> str:

@@ -93,6 +93,18 @@ def test_one_pool_for_two_files(tmp_path: Path, package: str, relative: bool, sp
     subprocess.run([sys.executable, "-c", f"import {start}"], cwd=tmp_path, check=True, timeout=60)
 
 
+def test_an_import_with_as_many_dots_shows_that_they_work(tmp_path: Path) -> None:
+    service(tmp_path, "app", relative=True)
+    (tmp_path / "app" / "__init__.py").unlink()
+    (tmp_path / "app" / "more").mkdir()
+    (tmp_path / "app" / "routes" / "ranks.py").rename(tmp_path / "app" / "more" / "ranks.py")
+    main = tmp_path / "app" / "main.py"
+    main.write_text(main.read_text().replace(".routes.ranks", ".more.ranks"))
+    after = fixed(tmp_path)
+    assert set(after) == {"app/inference_executor.py", "app/routes/scores.py", "app/more/ranks.py"}
+    assert "from ..inference_executor import inference_executor\n" in after["app/more/ranks.py"]
+
+
 def test_a_call_that_comes_later_uses_the_pool_of_the_others(tmp_path: Path) -> None:
     service(tmp_path, "app", relative=False)
     fixed(tmp_path)

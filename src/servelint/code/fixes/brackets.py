@@ -51,10 +51,38 @@ def replaced(syntax: Syntax, node: ast.Call, replacement: Replacement, limit: in
     """The edit that puts the replacement in the place of the call and keeps lines within the limit."""
     leaf, brackets = _around(syntax, node)
     start, end = brackets[0].span if brackets else leaf
-    line = syntax.line_start(node.lineno)
+    line, indent = syntax.line_start(node.lineno), syntax.indent(node.lineno)
     after = len(syntax.source.line(node.lineno)) - (end - line)
     writer = _Writer(syntax, (syntax.start(node), syntax.end(node)), replacement, limit, leaf, brackets)
-    return syntax.edit(start, end, writer.write(0, syntax.indent(node.lineno), start - line, after))
+    targets = () if brackets else _targets(syntax, node, leaf, line + len(indent))
+    if targets:
+        return syntax.edit(line + len(indent), end, assignment(targets, writer.whole(), indent, limit))
+    return syntax.edit(start, end, writer.write(0, indent, start - line, after))
+
+
+def assignment(targets: tuple[str, ...], value: Replacement, indent: str, limit: int) -> str:
+    """`targets = value` over several lines, the first one not indented."""
+    written, head, deeper = value.write(indent), f"{', '.join(targets)} = ", f"{indent}    "
+    if len(indent) + len(head) + len(written.partition("\n")[0]) <= limit:
+        return head + written
+    if len(targets) > 1:
+        return "(\n" + "".join(f"{deeper}{target},\n" for target in targets) + f"{indent}) = {written}"
+    fits = len(deeper) + len(value.inline) <= limit
+    return f"{head}(\n{deeper}{value.inline if fits else value.write(deeper)}\n{indent})"
+
+
+def _targets(syntax: Syntax, node: ast.Call, value: Span, start: int) -> tuple[str, ...]:
+    """What the statement that starts there assigns the value to; empty where it does something else."""
+    statement = syntax.statement(node)
+    match statement:
+        case ast.Assign(targets=[ast.Name() | ast.Attribute() as target]):
+            found: list[ast.expr] = [target]
+        case ast.Assign(targets=[ast.Tuple(elts=found)]) if len(found) > 1:
+            pass
+        case _:
+            return ()
+    names = tuple(map(syntax.text, found))
+    return names if f"{', '.join(names)} = " == syntax.source.text[start : value[0]] else ()
 
 
 def _around(syntax: Syntax, node: ast.Call) -> tuple[Span, tuple[Bracket, ...]]:
@@ -179,6 +207,14 @@ class _Writer:
         if bracket.is_open:
             return inner
         return f"{opening}\n{deeper}{inner}\n{indent}{closing}"
+
+    def whole(self) -> Replacement:
+        """What stands in no bracket, to be written anywhere."""
+        start, end = self.leaf
+        return Replacement(
+            self._flat(start, end),
+            lambda indent: self._around_node(start, end, self.replacement.write(indent)),
+        )
 
     def _part(self, part: Span, depth: int, indent: str) -> str:
         start, end = self.brackets[depth + 1].span if depth + 1 < len(self.brackets) else self.leaf

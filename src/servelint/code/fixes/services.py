@@ -36,7 +36,7 @@ class Services:
         for item, target in self._imports(module):
             if item.level:
                 relative = _relative(module, path)
-                if relative and self._in_packages(module, relative):
+                if relative and (_dots(relative) <= item.level or self._in_packages(module, relative)):
                     return relative
             else:
                 absolute = _absolute(_root(target, item.module), path)
@@ -55,7 +55,7 @@ class Services:
     def _in_packages(self, module: Module, relative: str) -> bool:
         """Whether the folders that the dots lead through are packages."""
         folder = module.package
-        for _ in range(len(relative) - len(relative.lstrip("."))):
+        for _ in range(_dots(relative)):
             if not self.analysis.project.is_package(folder):
                 return False
             folder = os.path.dirname(folder)
@@ -103,6 +103,10 @@ def _absolute(root: str, path: str) -> str:
     if not root or not path.startswith(root + os.sep):
         return ""
     return path[len(root) + 1 :].removesuffix(".py").removesuffix(f"{os.sep}__init__").replace(os.sep, ".")
+
+
+def _dots(relative: str) -> int:
+    return len(relative) - len(relative.lstrip("."))
 
 
 def _relative(module: Module, path: str) -> str:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from servelint.code.fixes.arguments import Argument, arguments, opening
-from servelint.code.fixes.brackets import Replacement, replaced
+from servelint.code.fixes.brackets import Replacement, assignment, replaced
 from servelint.code.fixes.syntax import Syntax
 from servelint.finding import Edit
 
@@ -67,11 +67,15 @@ def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesis
 
 def laid_out(syntax: Syntax, prefix: str, wrapping: Wrapping, indent: str) -> str:
     """The statement `prefix` and the call as lines of the file, the first one indented."""
-    inline = f"{indent}{prefix}{_inline(wrapping, ())}"
-    limit = line_length(syntax)
-    if len(inline) <= limit and "\n" not in inline:
-        return inline
-    return f"{indent}{prefix}{_Layout(limit, exploded=False).write(wrapping, (), indent)}"
+    value, limit = _inline(wrapping, ()), line_length(syntax)
+    if len(indent) + len(prefix) + len(value) <= limit and "\n" not in value:
+        return f"{indent}{prefix}{value}"
+    layout = _Layout(limit, exploded=False)
+    if not prefix.endswith(" = "):
+        return f"{indent}{prefix}{layout.write(wrapping, (), indent)}"
+    targets = tuple(prefix.removesuffix(" = ").split(", "))
+    lines = Replacement(value, lambda deeper: layout.write(wrapping, (), deeper))
+    return indent + assignment(targets, lines, indent, limit)
 
 
 def fitted(line: str, limit: int) -> str:
