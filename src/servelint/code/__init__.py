@@ -36,4 +36,6 @@ def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeRe
     analysis = Analysis(tree, config, served)
     with deep_recursion():
         findings = tuple(rules.findings(analysis))
-    return CodeResult(findings, tuple(analysis.project.problems), CodeApplications(analysis, findings))
+    return CodeResult(
+        findings, tuple(analysis.project.problems.values()), CodeApplications(analysis, findings)
+    )

@@ -16,9 +16,11 @@ from servelint.code.blocking import Blocking, Judge
 from servelint.code.evaluate import Evaluator
 from servelint.code.facts import Call, Position, Site, dotted
 from servelint.code.frameworks import Frameworks
+from servelint.code.graph import ImportGraph
+from servelint.code.imports import Resolver
 from servelint.code.loop import Loop, LoopBound
 from servelint.code.offloads import Handoff, handoff
-from servelint.code.project import Files, Project
+from servelint.code.project import Contents, Files, Project
 from servelint.code.reach import Reach
 from servelint.code.values import Frame
 from servelint.config import Config
@@ -48,7 +50,7 @@ class BlockingCall:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A call in a function that runs on the event loop while serving."""
+    """A call in a function that may run on the event loop while serving."""
 
     caller: LoopBound
     frame: Frame
@@ -58,27 +60,35 @@ class Place:
 class Analysis:
     """One project under analysis. Rules ask it; nothing is worked out before it is asked for."""
 
-    def __init__(self, tree: Files, config: Config, served: Sequence[Served] = ()) -> None:
+    def __init__(
+        self, tree: Files, config: Config, served: Sequence[Served] = (), *, everything: bool = False
+    ) -> None:
         self.tree = tree
         self.config = config
         self.served = served
         self.catalogue = knowledge.load()
         self.frameworks = Frameworks(self.catalogue, config.offloads)
-        self.project = Project(tree, self.catalogue.modules | self.frameworks.modules)
+        contents, paths = Contents(tree), [str(path) for path in tree.python]
+        resolver = Resolver(paths, str(tree.root), self.catalogue.modules | self.frameworks.modules)
+        graph = ImportGraph(resolver, contents.read)
+        self.reach = Reach(graph, paths, self.catalogue, self.frameworks, config, everything=everything)
+        self.project = Project(contents, self.reach)
         self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)
-        self.reach = Reach(self.project, self.catalogue, self.frameworks.modules)
         self.judge = Judge(self.evaluator, self.reach, config.blocking_calls)
-        self.loop = Loop(self.evaluator, config.loop_bound, config.startup)
+        self.loop = Loop(self.evaluator, self.reach, config.loop_bound, config.startup)
         self._sources: dict[str, Source] = {}
 
     @cached_property
     def loop_bound(self) -> tuple[LoopBound, ...]:
-        """The functions that run on the event loop while serving, in the order of files and lines."""
-        return tuple(self.loop.functions())
+        """The functions that may run on the event loop while serving, in the order of files and lines.
+
+        Whether one does (`serves`) takes a look at its callers, so that is asked last.
+        """
+        return tuple(self.loop.candidates())
 
     @cached_property
     def places(self) -> tuple[Place, ...]:
-        """Every call in a loop-bound function."""
+        """Every call in a function that may be loop-bound."""
         return tuple(
             Place(caller, self.evaluator.frame(caller.module, caller.index), site)
             for caller in self.loop_bound
@@ -89,7 +99,9 @@ class Analysis:
     def offloads(self) -> tuple[tuple[Place, Handoff], ...]:
         """The calls in loop-bound functions that run something on another thread, and what they run."""
         found = ((place, handoff(self.evaluator, place.frame, place.site.call)) for place in self.places)
-        return tuple((place, offload) for place, offload in found if offload is not None)
+        return tuple(
+            (place, offload) for place, offload in found if offload is not None and place.caller.serves
+        )
 
     @cached_property
     def eager_offloads(self) -> Mapping[tuple[str, Position], tuple[Place, Blocking]]:
@@ -128,12 +140,12 @@ class Analysis:
             frame = self.evaluator.frame(caller.module, caller.index)
             for site in caller.facts.sites:
                 blocking = self.judge.site(frame, site)
-                if blocking is not None and not self._is_preloaded(blocking):
+                if blocking is not None and caller.serves and not self._is_preloaded(blocking):
                     text = f"{dotted(site.call.function)}()"
                     yield BlockingCall(caller, frame, site.call.position, blocking, site, text)
             for iteration in caller.facts.iterations:
                 blocking = self.judge.iteration(frame, iteration)
-                if blocking is not None:
+                if blocking is not None and caller.serves:
                     text = dotted(iteration.iterable)
                     yield BlockingCall(caller, frame, iteration.position, blocking, None, text)
 

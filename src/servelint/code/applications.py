@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from servelint.code.analysis import Analysis
-from servelint.code.project import Module, last_name
+from servelint.code.project import Module
 from servelint.finding import Finding
 
 BLOCKING = frozenset({"SRV101", "SRV102"})
@@ -28,8 +28,8 @@ class CodeApplication:
     def libraries(self) -> frozenset[str]:
         """Top-level modules outside the project that the application's files import."""
         found: set[str] = set()
-        for module in self._modules():
-            found |= self.analysis.reach.libraries(module)
+        for path in self.closure:
+            found |= self.analysis.reach.libraries(path)
         return frozenset(found)
 
     @cached_property
@@ -41,21 +41,16 @@ class CodeApplication:
     def limits_threads(self) -> bool:
         """Whether the application bounds the native thread pools itself."""
         names = self.analysis.frameworks.limits_threads
-        return any(
-            last_name(site.call.function) in names
-            for module in self._modules()
-            for function in module.facts.functions
-            for site in function.sites
-        )
+        return any(self._calls(path, name) for path in self.closure for name in names)
 
     @property
     def blocking_after_fix(self) -> bool:
         """Whether a blocking call is left that no fix of this run removes."""
         return any(finding.code in BLOCKING and finding.fix is None for finding in self.findings)
 
-    def _modules(self) -> list[Module]:
-        found = (self.analysis.project.module(path) for path in sorted(self.closure))
-        return [module for module in found if module is not None]
+    def _calls(self, path: str, name: str) -> bool:
+        module = self.analysis.project.module(path) if name in self.analysis.reach.calls(path) else None
+        return module is not None and bool(module.calls(name))
 
 
 class CodeApplications:
@@ -78,6 +73,6 @@ class CodeApplications:
         return None
 
     def _application(self, module: Module) -> CodeApplication:
-        closure = self.analysis.reach.closure(module)
+        closure = self.analysis.reach.closure(module.path)
         inside = tuple(f for f in self.findings if str(f.span.path) in closure)
         return CodeApplication(self.analysis, Path(module.path), closure, inside)

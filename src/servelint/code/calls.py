@@ -17,10 +17,12 @@ from servelint.code.facts import (
     Parameter,
     Position,
     Sequence,
+    Site,
     Spread,
     Subscript,
     dotted,
 )
+from servelint.code.project import Module
 from servelint.code.values import (
     ClassReference,
     External,
@@ -310,7 +312,12 @@ class Calls:
         self._passing -= 1
         passed = tuple((p.name, given[p.name]) for p in facts.parameters if given.get(p.name))
         return self.evaluator.frames(
-            function.module, function.function, passed, function.frame, function.receiver
+            function.module,
+            function.function,
+            passed,
+            function.frame,
+            function.receiver,
+            called=bool(frame.module),
         )
 
     def _given(
@@ -349,7 +356,7 @@ class Calls:
 
     def _arguments_passed(self, frame: Frame, name: str) -> Iterator[Values]:
         facts = self.evaluator.facts(frame)
-        for number, (caller, call) in enumerate(self.call_sites(frame)):
+        for number, (caller, call) in enumerate(self._passing_sites(frame)):
             if number >= MAXIMUM_CALL_SITES:
                 return
             receiver = self.evaluator.classes.receiver(frame, facts)
@@ -380,14 +387,36 @@ class Calls:
     def call_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
         """The calls in the project that run the frame's function, with the frames that make them."""
         facts = self.evaluator.facts(frame)
-        owner = self.evaluator.classes.owner(frame, facts)
-        is_constructor = owner is not None and facts.name in ("__init__", "__new__")
-        names = self.evaluator.classes.spellings(owner) if owner and is_constructor else (facts.name,)
-        for called in names:
-            for module, function, site in self.evaluator.project.calls(called):
-                caller = self.evaluator.frame(module, function)
-                if self._runs(caller, site.call, frame, owner if is_constructor else None):
-                    yield caller, site.call
+        named = self.evaluator.project.calls(facts.name)
+        return self._running(frame, self._constructed(frame, facts), named)
+
+    def _passing_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
+        """Those of them in files that know the function's file: the others are told nothing new by it."""
+        facts = self.evaluator.facts(frame)
+        named = self.evaluator.project.calls_above(facts.name, frame.module)
+        return self._running(frame, self._constructed(frame, facts), named)
+
+    def _constructed(self, frame: Frame, facts: FunctionFacts) -> ClassReference | None:
+        """The class that is constructed when the function runs."""
+        is_constructor = facts.name in ("__init__", "__new__")
+        return self.evaluator.classes.owner(frame, facts) if is_constructor else None
+
+    def _running(
+        self, frame: Frame, constructed: ClassReference | None, named: Iterator[tuple[Module, int, Site]]
+    ) -> Iterator[tuple[Frame, Call]]:
+        for module, function, site in named if constructed is None else self._constructions(constructed):
+            caller = self.evaluator.frame(module, function)
+            if self._runs(caller, site.call, frame, constructed):
+                yield caller, site.call
+
+    def _constructions(self, cls: ClassReference) -> Iterator[tuple[Module, int, Site]]:
+        """The calls that may run a constructor of the class: by name, and where the class is at home."""
+        family = self.evaluator.classes.family(cls)
+        for name in dict.fromkeys(self.evaluator.classes.facts(one).name for one in family):
+            yield from self.evaluator.project.calls(name)
+        homes = sorted({one.module for one in family})
+        for name in ("cls", "__init__"):
+            yield from self.evaluator.project.calls_in(homes, name)
 
     def _runs(self, caller: Frame, call: Call, frame: Frame, constructed: ClassReference | None) -> bool:
         for value, _ in plain(self.callees(caller, call)):

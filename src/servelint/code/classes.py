@@ -101,10 +101,9 @@ class Classes:
             here = here.parent
         return ()
 
-    def spellings(self, cls: ClassReference) -> tuple[str, ...]:
-        """The names under which a constructor of the class or of one of its subclasses is called."""
-        names = [self.facts(cls).name, *(self.facts(c).name for c in self.subclasses(cls)), "cls", "__init__"]
-        return tuple(dict.fromkeys(names))
+    def family(self, cls: ClassReference) -> tuple[ClassReference, ...]:
+        """The class and its subclasses: what is constructed when a constructor of the class runs."""
+        return tuple(dict.fromkeys((cls, *self.subclasses(cls))))
 
     # -- construction ----------------------------------------------------------------------------
 

@@ -266,6 +266,8 @@ class Evaluator:
         if declared or parameter.kind in ("*", "**"):
             return declared
         default = self.evaluate(here, parameter.default)
+        if frame.called:
+            return default
         key = ("parameter", frame.module, frame.function, parameter.name)
         return union((default, self.remembered(key, lambda: self.calls.arguments_passed(here, parameter))))
 
@@ -373,8 +375,11 @@ class Evaluator:
             case Instance():
                 method = "__iter__" if key is None else "__getitem__"
                 return self.calls.method_result(value, method)
-            case State() | ExternalObject() if isinstance(key, Constant):
+            case State() if isinstance(key, Constant):
                 return self._application_item(key)
+            case ExternalObject(qualified) if isinstance(key, Constant):
+                known = qualified.partition(".")[0] in self.frameworks.modules
+                return self._application_item(key) if known else ()
         return self.calls.yielded(value) if key is None else ()
 
     def _literal_item(self, frame: Frame, expression: Expression, key: Expression | None) -> Values:

@@ -87,6 +87,23 @@ def words_of(expression: Expression) -> frozenset[str]:
 
 
 @cache
+def may_tell(name: str) -> bool:
+    """Whether a call of this last name may be known by its name alone, whatever stands before it."""
+    known = load()
+    words = split(name)
+    return name in _telling_methods() or (bool(words) and words[-1] in known.called)
+
+
+@cache
+def _telling_methods() -> frozenset[str]:
+    known = load()
+    of_receivers = (methods for _, methods in known.receivers)
+    return frozenset(known.unmistakable).union(
+        *of_receivers, known.none_first, known.loads, known.given_model
+    )
+
+
+@cache
 def load() -> Evidence:
     """Read `rules/evidence.yaml`."""
     data = evidence_data()

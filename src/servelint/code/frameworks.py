@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 
-from servelint.knowledge import Catalogue, EntryPoint, NameIndex, Offload, alternatives, name_index
+from servelint.knowledge import (
+    Catalogue,
+    EntryPoint,
+    NameIndex,
+    Offload,
+    Phase,
+    SyncRuns,
+    alternatives,
+    name_index,
+)
 
 
 class Frameworks:
@@ -34,6 +44,11 @@ class Frameworks:
         self.limits_threads = frozenset(name for f in all_ for name in f.limits_threads)
         self.modules = frozenset(name for f in all_ for name in f.modules)
         points = [p for f in all_ for p in f.entry_points]
+        served = [p for p in points if p.sync is SyncRuns.LOOP or is_request(p)]
+        self.served_decorators = ServedBy(p.decorator for p in served)
+        self.served_subclasses = _by_class(p for p in served if p.sync is not SyncRuns.PROCESS)
+        self.served_arguments = ServedBy(p.argument_of for p in points)
+        self.served_methods = frozenset(method for p in served for method in p.methods)
         self.decorators: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.decorator)
         self.subclasses: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.subclass)
         self.arguments: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.argument_of)
@@ -45,6 +60,20 @@ class Frameworks:
             return self._types[name]
         head, _, last = name.rpartition(".")
         return f"{self.usual(head)}.{last}" if head else name
+
+
+def is_request(point: EntryPoint) -> bool:
+    """Whether a framework calls the function again and again while it serves, and not a thread just once."""
+    name = point.decorator or point.argument_of or point.subclass
+    return point.phase is Phase.SERVING and name.partition(".")[0] not in sys.stdlib_module_names
+
+
+class ServedBy:
+    """The names through which frameworks learn of functions in one way, and their last segments."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = frozenset(option for name in names if name for option in alternatives(name))
+        self.last_names = frozenset(name.rpartition(".")[2] for name in self.names)
 
 
 class CallTable:
@@ -66,3 +95,12 @@ def _grouped(points: list[EntryPoint], key: Callable[[EntryPoint], str]) -> Name
         for name in alternatives(key(point)) if key(point) else ():
             groups.setdefault(name, []).append(point)
     return NameIndex(groups.items())
+
+
+def _by_class(points: Iterable[EntryPoint]) -> dict[str, frozenset[str]]:
+    """The methods that a framework calls, by the qualified names of the classes to inherit from."""
+    found: dict[str, frozenset[str]] = {}
+    for point in points:
+        for name in alternatives(point.subclass) if point.subclass else ():
+            found[name] = found.get(name, frozenset()) | frozenset(point.methods)
+    return found

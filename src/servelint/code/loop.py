@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from servelint.code import evidence
-from servelint.code.calls import argument
+from servelint.code.entrypoints import EntryPoints
 from servelint.code.evaluate import Evaluator
-from servelint.code.facts import Call, Constant, Expression, FunctionFacts, Sequence, Site
+from servelint.code.facts import FunctionFacts, Site
 from servelint.code.project import Module, last_name
+from servelint.code.reach import Reach
 from servelint.code.values import (
-    ClassReference,
     External,
     Frame,
-    FunctionReference,
-    Instance,
-    Literal,
     plain,
 )
-from servelint.knowledge import EntryPoint, Phase, SyncRuns, name_index
+from servelint.knowledge import Phase, SyncRuns, name_index
 
 
 class Where(Enum):
@@ -33,17 +30,31 @@ class Where(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LoopBound:
-    """A function whose body runs on the event-loop thread while serving."""
+    """A function whose body may run on the event-loop thread while serving."""
 
     module: Module
     index: int
-    role: str
-    framework: str
+    loop: Loop
 
     @property
     def facts(self) -> FunctionFacts:
         """The function's facts."""
         return self.module.function(self.index)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it runs there, and not at start-up only."""
+        return self.loop.where(self.module, self.index, self.facts) is Where.LOOP
+
+    @property
+    def role(self) -> str:
+        """What the function is to its framework; `coroutine` where none is known."""
+        return self.loop.role(self.module, self.index, self.facts)[0]
+
+    @property
+    def framework(self) -> str:
+        """The framework, empty where none is known."""
+        return self.loop.role(self.module, self.index, self.facts)[1]
 
 
 class Loop:
@@ -52,36 +63,47 @@ class Loop:
     def __init__(
         self,
         evaluator: Evaluator,
+        reach: Reach,
         loop_bound: tuple[str, ...] = (),
         startup: tuple[str, ...] = (),
     ) -> None:
         self.evaluator = evaluator
+        self.reach = reach
+        self.entry_points = EntryPoints(evaluator, reach)
         self.project = evaluator.project
         self.frameworks = evaluator.frameworks
         self.startup_words = evidence.load().startup
         self._own_loop = name_index(loop_bound)
         self._own_startup = name_index(startup)
-        self._points: dict[tuple[str, int], list[EntryPoint]] | None = None
         self._phases: dict[tuple[str, int], Where | None] = {}
         self._at_startup: dict[tuple[str, int], bool] = {}
-        self._argument_names = frozenset(self.frameworks.arguments.last_names())
 
-    def functions(self) -> Iterator[LoopBound]:
-        """The loop-bound functions, in the order of files and lines."""
-        for module in self.project.sources():
+    def candidates(self) -> Iterator[LoopBound]:
+        """The functions that may be loop-bound, in the order of files and lines; `serves` decides."""
+        registered = self.entry_points.registered()
+        served = frozenset(self.reach.served)
+        for module in self.project.modules(sorted(served.union(path for path, _ in registered))):
             for index, function in enumerate(module.facts.functions):
-                if index and self.where(module, index, function) is Where.LOOP:
-                    role, framework = self.role(module, index, function)
-                    yield LoopBound(module, index, role, framework)
+                known = module.path in served or (module.path, index) in registered
+                if index and known and self._may_run(module, index, function):
+                    yield LoopBound(module, index, self)
+
+    def _may_run(self, module: Module, index: int, function: FunctionFacts) -> bool:
+        if function.is_async or self._own_loop.find(self._name(module, function)):
+            return True
+        return any(point.sync is SyncRuns.LOOP for point in self.entry_points.of(module, index))
+
+    def _name(self, module: Module, function: FunctionFacts) -> str:
+        return f"{self.project.name_of(module)}.{function.qualname}"
 
     def where(self, module: Module, index: int, function: FunctionFacts) -> Where:
         """Where and when the function runs; sync functions run where their callers do (`ELSEWHERE`)."""
-        name = f"{self.project.name_of(module)}.{function.qualname}"
+        name = self._name(module, function)
         if self._own_startup.find(name):
             return Where.STARTUP
         if self._own_loop.find(name):
             return Where.LOOP
-        points = self.points(module, index)
+        points = self.entry_points.of(module, index)
         if any(point.phase is Phase.STARTUP for point in points):
             return Where.STARTUP
         if function.is_async:
@@ -92,7 +114,7 @@ class Loop:
 
     def role(self, module: Module, index: int, function: FunctionFacts) -> tuple[str, str]:
         """What the function is to its framework, and the framework; `coroutine` where none is known."""
-        for point in self.points(module, index):
+        for point in self.entry_points.of(module, index):
             return point.role, point.framework
         return ("coroutine" if function.is_async else "callback"), ""
 
@@ -108,7 +130,7 @@ class Loop:
 
     def _phase(self, module: Module, index: int) -> Where:
         function = module.function(index)
-        if any(point.phase is Phase.SERVING for point in self.points(module, index)):
+        if any(point.phase is Phase.SERVING for point in self.entry_points.of(module, index)):
             return Where.LOOP
         callers = list(self._callers(module, index))
         if callers:
@@ -169,105 +191,3 @@ class Loop:
         if where is Where.ELSEWHERE:
             return self.runs_at_startup(module, caller.function)
         return where is Where.STARTUP
-
-    # -- entry points ----------------------------------------------------------------------------
-
-    def points(self, module: Module, index: int) -> list[EntryPoint]:
-        """How frameworks learn of the function."""
-        if self._points is None:
-            self._points = {}
-            for other in self.project.sources():
-                self._collect(other)
-        return self._points.get((module.path, index), [])
-
-    def _collect(self, module: Module) -> None:
-        assert self._points is not None
-        for index, function in enumerate(module.facts.functions):
-            frame = (
-                self.evaluator.frame(module, function.parent or 0)
-                if index
-                else self.evaluator.frames(module.path, 0)
-            )
-            for decorator in function.decorators:
-                for point in self._decorator_points(frame, decorator):
-                    if not point.methods:
-                        self._points.setdefault((module.path, index), []).append(point)
-            for site in function.sites:
-                if last_name(site.call.function) in self._argument_names:
-                    self._collect_arguments(self.evaluator.frame(module, index), site.call)
-                self._collect_callbacks(module, index, site.call)
-        for number, cls in enumerate(module.facts.classes):
-            if cls.bases or cls.decorators:
-                self._collect_methods(module, number)
-
-    def _decorator_points(self, frame: Frame, decorator: Expression) -> Iterator[EntryPoint]:
-        """The entry points that a decorator makes of a function, or of methods of a class."""
-        call = decorator if isinstance(decorator, Call) else None
-        function = call.function if call is not None else decorator
-        for value, _ in plain(self.evaluator.evaluate(frame, function)):
-            found = self.frameworks.decorators.find(value.name) if isinstance(value, External) else None
-            for point in found or ():
-                yield _adjusted(point, call)
-
-    def _collect_arguments(self, frame: Frame, call: Call) -> None:
-        for value, _ in plain(self.evaluator.calls.callees(frame, call)):
-            for point in (
-                self.frameworks.arguments.find(value.name) or () if isinstance(value, External) else ()
-            ):
-                given = argument(call, point.position, point.keyword)
-                if given is not None:
-                    self._register(frame, given, _adjusted(point, call))
-
-    def _collect_callbacks(self, module: Module, index: int, call: Call) -> None:
-        name = last_name(call.function)
-        entry = self.frameworks.on_loop.methods.get(name)
-        if entry is None:
-            return
-        frame, given = self.evaluator.frame(module, index), argument(call, entry.position, entry.keyword)
-        callees = plain(self.evaluator.calls.callees(frame, call))
-        if given is not None and not any(isinstance(value, FunctionReference) for value, _ in callees):
-            self._register(frame, given, _CALLBACK)
-
-    def _register(self, frame: Frame, given: Expression, point: EntryPoint) -> None:
-        assert self._points is not None
-        for value, _ in plain(self.evaluator.evaluate(frame, given)):
-            match value:
-                case FunctionReference(path, number):
-                    self._points.setdefault((path, number), []).append(point)
-                case Instance():
-                    for method in self.evaluator.classes.attribute(value, "__call__"):
-                        if isinstance(method, FunctionReference):
-                            self._points.setdefault((method.module, method.function), []).append(point)
-                case Literal(made, Sequence(items)):  # on_startup=[load, warm]
-                    for item in items:
-                        self._register(made, item, point)
-
-    def _collect_methods(self, module: Module, number: int) -> None:
-        assert self._points is not None
-        facts = module.facts.classes[number]
-        points: list[EntryPoint] = []
-        for base in self.evaluator.classes.lineage(ClassReference(module.path, number)):
-            if isinstance(base, External):
-                points += self.frameworks.subclasses.find(base.name) or ()
-        frame = self.evaluator.frames(module.path, facts.parent)
-        for decorator in facts.decorators:
-            points += self._decorator_points(frame, decorator)
-        for point in points:
-            for name in point.methods:
-                if name in facts.methods:
-                    self._points.setdefault((module.path, facts.methods[name]), []).append(point)
-
-
-_CALLBACK = EntryPoint(
-    role="event-loop callback", sync=SyncRuns.LOOP, decorator="asyncio", framework="asyncio"
-)
-
-
-def _adjusted(point: EntryPoint, call: Call | None) -> EntryPoint:
-    """The entry point with what its keyword arguments say about where a plain `def` runs."""
-    constants = {k: v.value for k, v in call.keywords if isinstance(v, Constant)} if call is not None else {}
-    if any(constants.get(key) == value for key, value in point.thread_when.items()):
-        return replace(point, sync=SyncRuns.THREAD)
-    if any(constants.get(key) == value for key, value in point.loop_when.items()):
-        return replace(point, sync=SyncRuns.LOOP)
-    return point

@@ -1,93 +1,242 @@
-"""Which files have machine learning in reach: those joined by imports to one that imports a model library."""
+"""Which files of a project can matter: sink first.
+
+A finding needs a call that blocks, and what blocks comes from a library. So the search begins at the files
+that import such a library (the *sinks*), goes up to all that import them, directly or not, and down again
+to all that those import: there, and nowhere else, can an object of the library be called, handed on or
+kept. A method that is known by its name alone needs machine learning in reach: a library that runs models,
+imported by some file that is joined to this one by imports in whatever direction.
+
+Everything is read from the bytes of the files. Only what is left after this is parsed.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterable, Iterator
+from fnmatch import translate
+from functools import cached_property
 
-from servelint.code.project import Module, Project
-from servelint.knowledge import Catalogue, Role
+from servelint.code import evidence, scan
+from servelint.code.frameworks import Frameworks
+from servelint.code.graph import ImportGraph, reached, reverse
+from servelint.config import Config
+from servelint.knowledge import Catalogue, Library, Role, alternatives
 
 MODEL_ROLES = frozenset({Role.INFERENCE, Role.EXPLANATION, Role.TRAINING})
 
 
 class Reach:
-    """Groups of files that import each other, and what libraries each group imports."""
+    """The files that matter, among `paths`. With `everything`, all of them do."""
 
-    def __init__(self, project: Project, catalogue: Catalogue, frameworks: frozenset[str]) -> None:
-        self.project = project
+    def __init__(
+        self,
+        graph: ImportGraph,
+        paths: Iterable[str],
+        catalogue: Catalogue,
+        frameworks: Frameworks,
+        config: Config,
+        *,
+        everything: bool = False,
+    ) -> None:
+        self.graph = graph
+        self.everything = everything
+        self.frameworks = frameworks
         self.model_modules = frozenset(_model_modules(catalogue)) - sys.stdlib_module_names
-        self.ordinary = (sys.stdlib_module_names | frameworks | {"builtins"}) - self.model_modules
-        self._parent: dict[str, str] = {}
-        self._with_models: set[str] | None = None
-        self._closures: dict[str, frozenset[str]] = {}
+        self.ordinary = (sys.stdlib_module_names | frameworks.modules | {"builtins"}) - self.model_modules
+        self._paths = tuple(paths)
+        self._sinks = _Modules(name for lib in catalogue.libraries.values() for name in _blocking_names(lib))
+        self._above: dict[str, set[str]] = {}
+        self._calls: dict[str, frozenset[str]] = {}
+        self._own_loop_bound = [_literal_words(name) for name in config.loop_bound]
+        self._own = [_literal_words(name) for name in config.blocking_calls]
+
+    # -- what rules ask --------------------------------------------------------------------------
 
     def has_models(self, path: str) -> bool:
-        """Whether the file belongs to a group in which a library that runs models is imported."""
-        if self._with_models is None:
-            self._join()
-        assert self._with_models is not None
-        return self._root(path) in self._with_models
+        """Whether a library that runs models is imported by a file joined to this one by imports."""
+        return path in self._with_models
 
     def is_ordinary(self, name: str) -> bool:
         """Whether the qualified name belongs to the standard library or a web framework."""
         return name.partition(".")[0] in self.ordinary
 
-    def _join(self) -> None:
-        with_models: list[str] = []
-        for module in self.project.modules():
-            for target in self.imports(module):
-                self._parent[self._root(module.path)] = self._root(target)
-            if self.libraries(module) & self.model_modules:
-                with_models.append(module.path)
-        self._with_models = {self._root(path) for path in with_models}
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The files that are no tests, sorted."""
+        return tuple(path for path in self._paths if not self.graph.is_test(path))
 
-    def imports(self, module: Module) -> list[str]:
-        """The files of the project that the file imports."""
-        found: list[str] = []
-        for function in module.facts.functions:
-            for item in function.imports:
-                path = self.project.resolve(module, item.module, item.level)
-                if path is None:
-                    continue
-                inner = self.project.submodule(path, item.name) if item.name else None
-                found += [p for p in (path, inner) if p is not None and p.endswith(".py")]
-        for star, level in module.facts.stars:
-            path = self.project.resolve(module, star, level)
-            if path is not None:
-                found.append(path)
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The files in which an object that blocks can be called, handed on or kept, sorted."""
+        if self.everything:
+            return self.sources
+        near = reached(self._importing(self._sink_files), self.graph.targets)
+        return tuple(path for path in self.sources if path in near or self._named(path))
+
+    @cached_property
+    def served(self) -> tuple[str, ...]:
+        """The files that can have functions that a framework or the event loop calls, sorted."""
+        if self.everything:
+            return self.files
+        return tuple(path for path in self.files if self._is_served(path))
+
+    def _is_served(self, path: str) -> bool:
+        data = self.graph.read(path)
+        if scan.has_coroutines(data) or any(scan.mentions(data, words) for words in self._own_loop_bound):
+            return True
+        decorators = scan.decorators(data) if path in self._above_decorators else frozenset()
+        if decorators & self.frameworks.served_decorators.last_names:
+            return True
+        if not scan.bases(data):
+            return False
+        defined = scan.defined(data)
+        return any(methods & defined and path in above for methods, above in self._above_subclasses)
+
+    @cached_property
+    def registering(self) -> tuple[str, ...]:
+        """The files that may hand functions to a framework or to the event loop, sorted."""
+        callbacks = frozenset(self.frameworks.on_loop.methods)
+        names = self.frameworks.served_arguments.last_names | callbacks
+        # `app.add_route(...)` says so itself; of `get` and `load` one hears where a framework is imported.
+        telling = callbacks.union(name for name in names if "_" in name)
+        importing = set(self._importing_any(self.frameworks.served_arguments.names))
+        return tuple(
+            path for path in self.files if self.calls(path) & (names if path in importing else telling)
+        )
+
+    def calls(self, path: str) -> frozenset[str]:
+        """The last names of what the file calls."""
+        found = self._calls.get(path)
+        if found is None:
+            found = self._calls[path] = scan.called(self.graph.read(path))
         return found
 
-    def closure(self, module: Module) -> frozenset[str]:
-        """The files of the project that importing the file brings in, itself included."""
-        if module.path not in self._closures:
-            found, waiting = {module.path}, [module]
-            while waiting:
-                for path in self.imports(waiting.pop()):
-                    other = self.project.module(path) if path not in found else None
-                    if other is not None:
-                        found.add(path)
-                        waiting.append(other)
-            self._closures[module.path] = frozenset(found)
-        return self._closures[module.path]
+    def importers(self, path: str) -> tuple[str, ...]:
+        """The files that import the file themselves; tests do not count."""
+        return tuple(self._importers.get(path, ()))
 
-    def libraries(self, module: Module) -> set[str]:
+    def above(self, path: str) -> set[str]:
+        """The file and all files that import it, directly or not."""
+        if path not in self._above:
+            self._above[path] = self._importing([path])
+        return self._above[path]
+
+    def closure(self, path: str) -> frozenset[str]:
+        """The file and all files of the project that it imports, directly or not."""
+        return self.graph.closure(path)
+
+    def libraries(self, path: str) -> set[str]:
         """The top-level modules that the file imports."""
-        return {
-            item.module.partition(".")[0]
-            for function in module.facts.functions
-            for item in function.imports
-            if not item.level
-        }
+        return self.graph.libraries(path)
 
-    def _root(self, path: str) -> str:
-        root = path
-        while root in self._parent and self._parent[root] != root:
-            root = self._parent[root]
-        while path != root:
-            following = self._parent.get(path, root)
-            self._parent[path] = root
-            path = following
-        return root
+    # -- the search ------------------------------------------------------------------------------
+
+    @cached_property
+    def _sink_files(self) -> list[str]:
+        return [path for path in self.sources if self._is_sink(path)]
+
+    def _is_sink(self, path: str) -> bool:
+        if any(self._sinks.imported_by(item) for item in self.graph.statements(path)):
+            return True
+        return any(scan.mentions(self.graph.read(path), words) for words in self._own)
+
+    def _importing(self, starts: Iterable[str]) -> set[str]:
+        """The files and all that import them, directly or not."""
+        return reached(starts, lambda path: self._importers.get(path, ()))
+
+    @cached_property
+    def _importers(self) -> dict[str, list[str]]:
+        return reverse({path: self.graph.targets(path) for path in self.sources})
+
+    @cached_property
+    def _with_models(self) -> set[str]:
+        starts = [path for path in self.sources if self.graph.libraries(path) & self.model_modules]
+        if not starts:
+            return set()
+        return reached(starts, lambda path: (*self.graph.targets(path), *self._importers.get(path, ())))
+
+    def _named(self, path: str) -> bool:
+        """Whether a call in the file may be known to block by its name alone."""
+        if path not in self._with_models:
+            return False
+        return any(map(evidence.may_tell, self.calls(path)))
+
+    @cached_property
+    def _above_decorators(self) -> set[str]:
+        return self._importing(self._importing_any(self.frameworks.served_decorators.names))
+
+    @cached_property
+    def _above_subclasses(self) -> list[tuple[frozenset[str], set[str]]]:
+        """The methods that each framework calls, and the files above those that import it."""
+        methods: dict[str, frozenset[str]] = {}
+        for name, called in self.frameworks.served_subclasses.items():
+            head = name.partition(".")[0]
+            methods[head] = methods.get(head, frozenset()) | called
+        return [(called, self._importing(self._importing_any([head]))) for head, called in methods.items()]
+
+    def _importing_any(self, names: Iterable[str]) -> Iterator[str]:
+        """The files that import a module to which one of the qualified names belongs."""
+        modules = _Modules(names)
+        for path in self.sources:
+            if any(modules.imported_by(item) for item in self.graph.statements(path)):
+                yield path
+
+
+class _Modules:
+    """The modules to which qualified names (patterns among them) belong."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        heads = {".".join(_head(option)) for name in names for option in alternatives(name)}
+        self._exact = frozenset(head for head in heads if "*" not in head)
+        patterns = [translate(head) for head in heads if "*" in head]
+        self._pattern = re.compile("|".join(patterns)) if patterns else None
+        self._known: dict[scan.Statement, bool] = {}
+
+    def imported_by(self, statement: scan.Statement) -> bool:
+        """Whether the import is of one of the modules, of something in it or of a package around it."""
+        known = self._known.get(statement)
+        if known is None:
+            known = self._known[statement] = any(map(self._is_known, _imported(statement)))
+        return known
+
+    def _is_known(self, module: str) -> bool:
+        top = module.partition(".")[0]
+        if top in self._exact or ".".join(module.split(".")[:2]) in self._exact:
+            return True
+        return self._pattern is not None and self._pattern.match(top) is not None
+
+
+# Namespaces that very different distributions share: one segment says nothing of what is imported.
+_NAMESPACES = frozenset({"google", "azure"})
+
+
+def _head(name: str) -> list[str]:
+    segments = name.split(".")
+    return segments[: 2 if segments[0] in _NAMESPACES else 1]
+
+
+def _imported(statement: scan.Statement) -> Iterator[str]:
+    if not statement.level:
+        yield statement.module
+        for name in statement.names if statement.module in _NAMESPACES else ():
+            yield f"{statement.module}.{name}"
+
+
+def _blocking_names(library: Library) -> Iterator[str]:
+    """The names through which something of the library is had, if any of it blocks or is lazy."""
+    types = library.types.values()
+    constructors = [known.construct for known in types if known.construct is not None]
+    entries = [*library.functions.values(), *constructors, *(m for t in types for m in t.methods.values())]
+    if any(entry.role.blocks or entry.role is Role.LAZY for entry in entries):
+        yield from library.functions
+        yield from (name for known in types for name in (known.name, *known.classes))
+
+
+def _literal_words(pattern: str) -> tuple[bytes, ...]:
+    """The last literal word of each form of a pattern: a file that does not have it cannot fit."""
+    words = [re.findall(r"\w+", option) for option in alternatives(pattern)]
+    return tuple((found[-1] if found else "").encode() for found in words)
 
 
 def _model_modules(catalogue: Catalogue) -> set[str]:

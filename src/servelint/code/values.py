@@ -19,8 +19,10 @@ from servelint.knowledge import Role
 class Frame:
     """The body of one function, seen from one call: what its parameters are there.
 
-    `arguments` holds only parameters about which something is known. `parent` is the frame in which a
-    nested function was made. Frames are made by `Frames`, once each, and compared by identity.
+    `arguments` holds only parameters about which something is known. `called` says that they are those of one
+    call; of a frame that is not, any call of the function may tell what its parameters are. `parent` is the
+    frame in which a nested function was made. Frames are made by `Frames`, once each, and compared by
+    identity.
     """
 
     module: str
@@ -28,6 +30,7 @@ class Frame:
     arguments: tuple[tuple[str, Values], ...]
     parent: Frame | None
     receiver: Value | None
+    called: bool
     level: int
 
     def argument(self, name: str) -> Values:
@@ -57,9 +60,11 @@ class Frames:
         arguments: tuple[tuple[str, Values], ...] = (),
         parent: Frame | None = None,
         receiver: Value | None = None,
+        *,
+        called: bool = False,
     ) -> Frame:
         """The frame with this content."""
-        key = (module, function, arguments, parent, receiver)
+        key = (module, function, arguments, parent, receiver, called)
         frame = self._made.get(key)
         if frame is not None:
             return frame
@@ -67,11 +72,11 @@ class Frames:
         ways = self._ways.get((module, function), 0)
         functions = tuple(item for item in arguments if _are_functions(item[1]))
         if arguments and level > self.MAXIMUM_LEVEL:
-            frame = self(module, function, (), parent, receiver)
+            frame = self(module, function, (), parent, receiver, called=called)
         elif functions != arguments and ways >= self.MAXIMUM_WAYS:
-            frame = self(module, function, functions, parent, receiver)
+            frame = self(module, function, functions, parent, receiver, called=called)
         else:
-            frame = Frame(module, function, arguments, parent, receiver, level)
+            frame = Frame(module, function, arguments, parent, receiver, called, level)
             self._ways[module, function] = ways + (functions != arguments)
         self._made[key] = frame
         return frame

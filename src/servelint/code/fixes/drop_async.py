@@ -36,7 +36,7 @@ class DropAsync:
         written = _ASYNC.match(syntax.source.text, syntax.start(function))
         if written is None or _waits(function) or not self._in_thread(call) or self._loads(call):
             return None
-        if any(self._mentions(module, call, function) for module in self.analysis.project.modules()):
+        if any(self._mentions(module, call, function) for module in self._mentioning(function)):
             return None
         doubt = self.safety.doubt_of_body(call)
         return Fix(
@@ -46,10 +46,13 @@ class DropAsync:
             doubt,
         )
 
+    def _mentioning(self, function: Function) -> Iterator[Module]:
+        return self.analysis.project.mentioning([function.name, "import *"], tests=True)
+
     def _in_thread(self, call: BlockingCall) -> bool:
         """Whether everything that knows of the function would run it in a thread."""
         module, facts = call.caller.module, call.caller.facts
-        points = self.analysis.loop.points(module, call.caller.index)
+        points = self.analysis.loop.entry_points.of(module, call.caller.index)
         frame = self.analysis.evaluator.frame(module, facts.parent or 0)
         return (
             bool(points)

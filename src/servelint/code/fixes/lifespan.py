@@ -66,14 +66,16 @@ class Lifespans:
         if self._found is None:
             self._found = list(self._find())
         own = [lifespan for lifespan in self._found if lifespan.module is module]
-        found = own or [one for one in self._found if module.path in self.analysis.reach.closure(one.module)]
+        found = own or [
+            one for one in self._found if module.path in self.analysis.reach.closure(one.module.path)
+        ]
         return found[0] if len(found) == 1 else None
 
     def _find(self) -> Iterator[Lifespan]:
         loop = self.analysis.loop
-        for module in self.analysis.project.sources():
+        for module in self.analysis.project.mentioning(["lifespan"]):
             for index in range(1, len(module.facts.functions)):
-                if any(point.role == "lifespan" for point in loop.points(module, index)):
+                if any(point.role == "lifespan" for point in loop.entry_points.of(module, index)):
                     application = self._application(module)
                     if application is not None:
                         yield Lifespan(module, index, application)

@@ -153,7 +153,7 @@ class OffloadPlanner:
 
     def _copied(self, call: BlockingCall, pool: Pool | None) -> str:
         """Why a new global pool is in the way of the framework; empty if it is not."""
-        imported = self.analysis.reach.libraries(call.caller.module) & policy.load().copied_to_workers
+        imported = self.analysis.reach.libraries(call.caller.module.path) & policy.load().copied_to_workers
         if pool is None or not pool.is_new_global or not imported:
             return ""
         return f"{min(imported)} copies the code to its workers, which a pool in a global may prevent"
@@ -162,13 +162,8 @@ class OffloadPlanner:
         """Whether code that the call may reach reads context variables: trace ids, request ids."""
         modules = {call.caller.module.path, *(hop.path for hop in call.blocking.hops)}
         wanted = policy.load().context_modules
-        for path in sorted(modules):
-            module = self.analysis.project.module(path)
-            for inner in self.analysis.reach.closure(module) if module is not None else ():
-                other = self.analysis.project.module(inner)
-                if other is not None and self.analysis.reach.libraries(other) & wanted:
-                    return True
-        return False
+        reach = self.analysis.reach
+        return any(reach.libraries(inner) & wanted for path in modules for inner in reach.closure(path))
 
 
 def _workers(pool: Pool | None) -> int | None:

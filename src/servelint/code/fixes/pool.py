@@ -99,7 +99,7 @@ class Pools:
 
     def _shared(self, call: BlockingCall) -> Pool | None:
         """A pool on the application's state."""
-        for module in self.analysis.project.sources():
+        for module in self.analysis.project.mentioning(self.analysis.frameworks.state):
             for index, function in enumerate(module.facts.functions):
                 for binding in function.bindings:
                     match binding.target, binding.value:
@@ -120,7 +120,7 @@ class Pools:
             for home, name in self._for_models()
             if home is not module
             and self.services.together(module, home)
-            and module.path not in self.analysis.reach.closure(home)
+            and module.path not in self.analysis.reach.closure(home.path)
             and (spelled := self.services.spelled(module, home.path))
         ]
         if len(found) != 1:
@@ -131,7 +131,8 @@ class Pools:
 
     def _for_models(self) -> Iterator[tuple[Module, str]]:
         """The pools with a public global name that says nothing but that models run in it."""
-        for module in self.analysis.project.sources():
+        words = {w for word in self.policy.model_pools for w in (word, word.upper(), word.capitalize())}
+        for module in self.analysis.project.mentioning(words):
             for binding in module.facts.body.bindings:
                 match binding.target, binding.value:
                     case Name(name), Call() if not name.startswith("_"):

@@ -16,12 +16,14 @@ class Services:
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
-        self._importers: dict[str, list[Module]] | None = None
-        self._above: dict[str, frozenset[str]] = {}
 
     def together(self, one: Module, other: Module) -> bool:
         """Whether some file brings in both: they are loaded into one process."""
-        return one is other or bool(self._ancestors(one) & self._ancestors(other))
+        return one is other or not self._above(one).isdisjoint(self._above(other))
+
+    def _above(self, module: Module) -> set[str]:
+        """The files that bring this one in, itself included."""
+        return self.analysis.reach.above(module.path)
 
     def folder(self, modules: Sequence[Module]) -> Path:
         """The innermost folder that all of them stand in."""
@@ -61,26 +63,9 @@ class Services:
             folder = os.path.dirname(folder)
         return True
 
-    def _ancestors(self, module: Module) -> frozenset[str]:
-        """The files that bring this one in, itself included."""
-        if module.path not in self._above:
-            found, waiting = {module.path}, [module]
-            while waiting:
-                for importer in self._direct(waiting.pop()):
-                    if importer.path not in found:
-                        found.add(importer.path)
-                        waiting.append(importer)
-            self._above[module.path] = frozenset(found)
-        return self._above[module.path]
-
-    def _direct(self, module: Module) -> list[Module]:
+    def _direct(self, module: Module) -> Iterator[Module]:
         """The files that import the file themselves; tests do not count."""
-        if self._importers is None:
-            self._importers = {}
-            for importer in self.analysis.project.sources():
-                for path in dict.fromkeys(self.analysis.reach.imports(importer)):
-                    self._importers.setdefault(path, []).append(importer)
-        return self._importers.get(module.path, [])
+        return self.analysis.project.modules(self.analysis.reach.importers(module.path))
 
     def _imports(self, module: Module) -> Iterator[tuple[Import, str]]:
         """The imports of files of the project, with the file or folder that the module part means."""

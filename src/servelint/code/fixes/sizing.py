@@ -46,7 +46,7 @@ class Sizes:
         return self._found[key]
 
     def _work_out(self, modules: Sequence[Module]) -> Size:
-        inside = frozenset().union(*(self.analysis.reach.closure(module) for module in modules))
+        inside = frozenset().union(*(self.analysis.reach.closure(module.path) for module in modules))
         libraries = self.analysis.catalogue.libraries
         calls = [call for call in self.analysis.blocking_calls if call.caller.module.path in inside]
         limits = list(self._limits({module.path for module in modules}))

@@ -17,7 +17,9 @@ def check(analysis: Analysis) -> Iterator[Finding]:
     for place in analysis.places:
         for name, certain in names_called(analysis, place):
             usual = analysis.frameworks.usual(name)
-            if analysis.frameworks.executors.find(usual) and not _is_kept(analysis, place):
+            if not analysis.frameworks.executors.find(usual) or not place.caller.serves:
+                continue
+            if not _is_kept(analysis, place):
                 yield finding(
                     analysis,
                     CODE,

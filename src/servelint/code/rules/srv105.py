@@ -24,7 +24,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             continue
         call = f"`{dotted(place.site.call.function)}()`"
         for name, certain in (*names_called(analysis, place), *_method_names(analysis, place)):
-            if analysis.frameworks.waits.find(analysis.frameworks.usual(name)):
+            if analysis.frameworks.waits.find(analysis.frameworks.usual(name)) and place.caller.serves:
                 yield finding(
                     analysis,
                     CODE,

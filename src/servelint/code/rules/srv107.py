@@ -39,14 +39,14 @@ def check(analysis: Analysis) -> Iterator[Finding]:
 
 def _threaded(analysis: Analysis) -> Iterator[Place]:
     """The calls of the functions that a framework runs in a thread for every request."""
-    for module in analysis.project.sources():
+    for module in analysis.project.modules(analysis.reach.served):
         for index, facts in enumerate(module.facts.functions):
-            points = analysis.loop.points(module, index) if index and not facts.is_async else []
+            points = analysis.loop.entry_points.of(module, index) if index and not facts.is_async else []
             served = [p for p in points if p.phase is Phase.SERVING and p.sync is SyncRuns.THREAD]
             if not served or len(served) < len(points):
                 continue
             frame = analysis.evaluator.frame(module, index)
-            caller = LoopBound(module, index, served[0].role, served[0].framework)
+            caller = LoopBound(module, index, analysis.loop)
             for site in facts.sites:
                 yield Place(caller, frame, site)
 

@@ -17,7 +17,8 @@ CODE = "SRV109"
 
 def check(analysis: Analysis) -> Iterator[Finding]:
     """Inference on the executor that the event loop uses for everything else."""
-    if any(analysis.project.calls(name) for name in analysis.frameworks.sets_default_executor):
+    sets = analysis.frameworks.sets_default_executor
+    if any(True for name in sets for _ in analysis.project.calls(name)):
         return
     for place, found in analysis.offloads:
         blocking = inference(analysis, place, found) if _on_default_pool(found) else None

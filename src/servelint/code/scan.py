@@ -1,0 +1,143 @@
+"""What the bytes of a Python file show without a syntax tree.
+
+A syntax tree costs a hundred times as much as a search through the bytes. What is found here may be too
+much (a word in a comment, an import in a docstring) and leads to a file that is then parsed in vain; it is
+never too little for code as people write it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+# Each begins with a literal, which `re` looks for at the speed of memchr.
+_IMPORT = re.compile(rb"import(?:[ \t]*(\([^)]*\)?)|((?:[^\n\\]|\\\r?\n?)*))")
+_DYNAMIC = re.compile(rb"(?:_module|__)\(\s*(?:name\s*=\s*)?[\"']([\w.]+)[\"']")
+_BASES = re.compile(rb"class[ \t]+\w+[ \t]*\(([^:]*)")
+_DECORATOR = re.compile(rb"@[ \t]*([\w. \t]+)")
+_DEFINED = re.compile(rb"def[ \t]+(\w+)")
+_ASYNC = re.compile(rb"async[ \t]+def\b|\blambda\b")
+_CALLED = re.compile(rb"(\w+)[\s\\]*\(")
+_WORD = re.compile(rb"\w+")
+_LOCAL_NAME = re.compile(r"(\w+)(?:\s+as\s+\w+)?")
+
+
+class Statement(NamedTuple):
+    """An import. `names` are what `from` takes from the module (`*` for all of it), else empty."""
+
+    module: str
+    level: int
+    names: tuple[str, ...]
+
+
+def imports(data: bytes) -> Iterator[Statement]:
+    """The imports of a file, those of modules named in `import_module("...")` among them."""
+    for match in _IMPORT.finditer(data):
+        start = match.start()
+        line = data[data.rfind(b"\n", 0, start) + 1 : start]
+        yield from _statements(line, match[1] or match[2])
+
+
+@cache
+def _statements(before: bytes, after: bytes) -> tuple[Statement, ...]:
+    """What stands before and after the word `import`, as statements."""
+    dynamic = _DYNAMIC.match(after)
+    if dynamic is not None:
+        return (Statement(dynamic[1].decode(), 0, ()),)
+    if after[:1] not in b" \t(\\":
+        return ()
+    text = after.partition(b"#")[0] if after[:1] != b"(" else re.sub(rb"#[^\n]*", b"", after)
+    names = text.decode("utf-8", "replace").replace("\\", " ").strip("() \t\r\n").partition(";")[0]
+    head = before.decode("utf-8", "replace").rpartition(";")[2].split()
+    if len(head) >= 2 and head[-2].rpartition(":")[2] == "from":
+        module = head[-1].lstrip(".")
+        return (Statement(module, len(head[-1]) - len(module), tuple(_names(names))),)
+    if not head or head[-1].endswith(":"):
+        return tuple(Statement(part.split()[0], 0, ()) for part in names.split(",") if part.split())
+    if head[0] == "from":  # from . . import x
+        dots = "".join(head[1:])
+        return (Statement(dots.lstrip("."), len(dots) - len(dots.lstrip(".")), tuple(_names(names))),)
+    return ()
+
+
+def _names(text: str) -> Iterator[str]:
+    if text.startswith("*"):
+        yield "*"
+        return
+    for part in text.split(","):
+        found = _LOCAL_NAME.match(part.strip())
+        if found is not None:
+            yield found[1]
+
+
+def has_coroutines(data: bytes) -> bool:
+    """Whether the file may define a function that runs on an event loop by itself."""
+    return b"async" in data and re.search(rb"async[ \t]+def\b", data) is not None
+
+
+def called(data: bytes) -> frozenset[str]:
+    """The last names of what the file calls."""
+    return _texts(_CALLED.findall(data))
+
+
+def defined(data: bytes) -> frozenset[str]:
+    """The names of the functions that the file defines."""
+    return _texts(_DEFINED.findall(data))
+
+
+def bases(data: bytes) -> frozenset[str]:
+    """The words in the lists of base classes of the file."""
+    return _texts(word for found in _BASES.findall(data) for word in _WORD.findall(found))
+
+
+def decorators(data: bytes) -> frozenset[str]:
+    """The last names of the file's decorators."""
+    return _texts(words[-1] for found in _DECORATOR.findall(data) if (words := _WORD.findall(found)))
+
+
+def _texts(words: Iterable[bytes]) -> frozenset[str]:
+    return frozenset(word.decode("ascii") for word in set(words))
+
+
+def assigns_attribute(data: bytes, name: str) -> bool:
+    """Whether the file may bind `<anything>.name`: by itself, in a tuple, as a loop or `with` variable."""
+    word = f".{name}".encode()
+    return word in data and any(map(_is_target, _around(data, re.escape(word) + rb"\b")))
+
+
+def assigns_item(data: bytes, key: str) -> bool:
+    """Whether the file may bind `<anything>["key"]`."""
+    word = key.encode()
+    subscripted = rb"[\"']" + re.escape(word) + rb"[\"']{1,3}\s*\]"
+    return word in data and any(map(_is_target, _around(data, subscripted)))
+
+
+def mentions(data: bytes, words: Iterable[bytes]) -> bool:
+    """Whether one of the words stands in the file, as a word or a part of one."""
+    return any(word in data for word in words)
+
+
+def _around(data: bytes, pattern: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """What stands before and after each match on its line."""
+    for match in re.finditer(pattern, data):
+        start, end = data.rfind(b"\n", 0, match.start()) + 1, data.find(b"\n", match.end())
+        yield data[start : match.start()], data[match.end() : end if end >= 0 else len(data)]
+
+
+def _is_target(around: tuple[bytes, bytes]) -> bool:
+    """Whether something is bound between what stands before and after it on the line."""
+    before, after = around
+    if _BOUND.match(after) or _VARIABLE.search(before):
+        return True
+    if b"=" in before or _IN_CALL.search(before):
+        return False
+    return _BOUND_TOGETHER.match(after) is not None
+
+
+_BOUND = re.compile(rb"\s*(?::[^=\n]*)?=(?!=)")
+_VARIABLE = re.compile(rb"\b(?:for|as)\b[^=]*$")
+_IN_CALL = re.compile(rb"[\w\])]\s*\([^)]*$")
+# `a.x, b.y = ...`, or one of several targets that stand on lines of their own.
+_BOUND_TOGETHER = re.compile(rb"\s*[,)\]]?[\w.\s,\[\]'\"*()]*(?:=(?!=)|(?:#.*)?$)")
