@@ -80,13 +80,18 @@ class Loop:
 
     def candidates(self) -> Iterator[LoopBound]:
         """The functions that may be loop-bound, in the order of files and lines; `serves` decides."""
+        for module, index, function in self.called_from_outside():
+            if self._may_run(module, index, function):
+                yield LoopBound(module, index, self)
+
+    def called_from_outside(self) -> Iterator[tuple[Module, int, FunctionFacts]]:
+        """The functions that a framework or the event loop may call, in the order of files and lines."""
         registered = self.entry_points.registered()
         served = frozenset(self.reach.served)
         for module in self.project.modules(sorted(served.union(path for path, _ in registered))):
             for index, function in enumerate(module.facts.functions):
-                known = module.path in served or (module.path, index) in registered
-                if index and known and self._may_run(module, index, function):
-                    yield LoopBound(module, index, self)
+                if index and (module.path in served or (module.path, index) in registered):
+                    yield module, index, function
 
     def _may_run(self, module: Module, index: int, function: FunctionFacts) -> bool:
         if function.is_async or self._own_loop.find(self._name(module, function)):

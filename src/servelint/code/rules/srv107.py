@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from servelint.code.analysis import Analysis, Place
 from servelint.code.blocking import Blocking
 from servelint.code.facts import FunctionFacts, Name, Position, dotted
+from servelint.code.frameworks import is_request
 from servelint.code.loop import LoopBound
 from servelint.code.rules.places import finding
 from servelint.code.rules.srv101 import ROLES
 from servelint.finding import Finding, Severity
-from servelint.knowledge import Phase, Role, SyncRuns
+from servelint.knowledge import Role, SyncRuns
 
 CODE = "SRV107"
 CONSTRUCTORS = ("__init__", "__new__")
@@ -39,16 +40,14 @@ def check(analysis: Analysis) -> Iterator[Finding]:
 
 def _threaded(analysis: Analysis) -> Iterator[Place]:
     """The calls of the functions that a framework runs in a thread for every request."""
-    for module in analysis.project.modules(analysis.reach.served):
-        for index, facts in enumerate(module.facts.functions):
-            points = analysis.loop.entry_points.of(module, index) if index and not facts.is_async else []
-            served = [p for p in points if p.phase is Phase.SERVING and p.sync is SyncRuns.THREAD]
-            if not served or len(served) < len(points):
-                continue
-            frame = analysis.evaluator.frame(module, index)
-            caller = LoopBound(module, index, analysis.loop)
-            for site in facts.sites:
-                yield Place(caller, frame, site)
+    for module, index, facts in analysis.loop.called_from_outside():
+        points = analysis.loop.entry_points.of(module, index) if not facts.is_async else []
+        served = [p for p in points if is_request(p) and p.sync is SyncRuns.THREAD]
+        if not served or len(served) < len(points):
+            continue
+        frame = analysis.evaluator.frame(module, index)
+        for site in facts.sites:
+            yield Place(LoopBound(module, index, analysis.loop), frame, site)
 
 
 def _serves(analysis: Analysis, place: Place) -> bool:
