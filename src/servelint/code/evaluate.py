@@ -378,7 +378,7 @@ class Evaluator:
             case State() if isinstance(key, Constant):
                 return self._application_item(key)
             case ExternalObject(qualified) if isinstance(key, Constant):
-                known = qualified.partition(".")[0] in self.frameworks.modules
+                known = qualified.partition(".")[0] in self.frameworks.distributions
                 return self._application_item(key) if known else ()
         return self.calls.yielded(value) if key is None else ()
 

@@ -43,6 +43,7 @@ class Frameworks:
         self.state = frozenset(name for f in all_ for name in f.state)
         self.limits_threads = frozenset(name for f in all_ for name in f.limits_threads)
         self.modules = frozenset(name for f in all_ for name in f.modules)
+        self.distributions = self.modules - sys.stdlib_module_names - {"builtins"}
         points = [p for f in all_ for p in f.entry_points]
         served = [p for p in points if p.sync is SyncRuns.LOOP or is_request(p)]
         self.served_decorators = ServedBy(p.decorator for p in served)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 from servelint.code import facts, scan
 from servelint.code.extract import extract
@@ -20,16 +20,13 @@ from servelint.code.facts import (
     Site,
     Subscript,
 )
-from servelint.code.reach import Reach
+from servelint.code.reach import Reach, WordsOf
 from servelint.finding import Problem
 
 # Methods of the language's containers that put their last argument into the receiver.
 FILLING_METHODS = frozenset(
     {"append", "add", "insert", "setdefault", "put", "put_nowait", "extend", "update"}
 )
-
-
-WordsOf: TypeAlias = Callable[[bytes], frozenset[str]]
 
 
 class Files(Protocol):
@@ -200,9 +197,16 @@ class Contents:
     def __init__(self, tree: Files) -> None:
         self.tree = tree
         self.problems: dict[str, Problem] = {}
+        self._known: dict[str, bytes] = {}
 
     def read(self, path: str) -> bytes:
         """The content of a file."""
+        found = self._known.get(path)
+        if found is None:
+            found = self._known[path] = self._read(path)
+        return found
+
+    def _read(self, path: str) -> bytes:
         try:
             return self.tree.read(Path(path))
         except OSError as error:
@@ -272,7 +276,7 @@ class Project:
 
     def items(self, key: str) -> Iterator[tuple[Module, Bound]]:
         """All bindings `<anything>["key"] = value`."""
-        for module in self._where(lambda data: scan.assigns_item(data, key)):
+        for module in self._having(key, scan.item_keys):
             yield from ((module, bound) for bound in module.items(key))
 
     def decorated(self, name: str) -> Iterator[tuple[Module, Decorated]]:
@@ -299,13 +303,13 @@ class Project:
 
     def _paths_having(self, word: str, words_of: WordsOf) -> list[str]:
         """The sources in whose bytes `words_of` finds the word, in their order."""
-        if not word.isascii():  # `\w` of bytes knows ASCII only
+        if words_of is not scan.item_keys and not word.isascii():  # `\w` of bytes knows ASCII only
             return [path for path in self._reach.files if word.encode() in self._read_bytes(path)]
         index = self._indexes.get(words_of)
         if index is None:
             index = self._indexes[words_of] = {}
             for path in self._reach.files:
-                for found in words_of(self._read_bytes(path)):
+                for found in self._reach.words(path, words_of):
                     index.setdefault(found, []).append(path)
         return index.get(word, [])
 

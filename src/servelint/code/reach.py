@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import translate
 from functools import cached_property
+from typing import TypeAlias
 
 from servelint.code import evidence, scan
 from servelint.code.frameworks import Frameworks
@@ -24,6 +25,9 @@ from servelint.config import Config
 from servelint.knowledge import Catalogue, Library, Role, alternatives
 
 MODEL_ROLES = frozenset({Role.INFERENCE, Role.EXPLANATION, Role.TRAINING})
+
+
+WordsOf: TypeAlias = Callable[[bytes], frozenset[str]]
 
 
 class Reach:
@@ -47,7 +51,7 @@ class Reach:
         self._paths = tuple(paths)
         self._sinks = _Modules(name for lib in catalogue.libraries.values() for name in _blocking_names(lib))
         self._above: dict[str, set[str]] = {}
-        self._calls: dict[str, frozenset[str]] = {}
+        self._words: dict[tuple[str, WordsOf], frozenset[str]] = {}
         self._own_loop_bound = [_literal_words(name) for name in config.loop_bound]
         self._own = [_literal_words(name) for name in config.blocking_calls]
 
@@ -85,12 +89,12 @@ class Reach:
         data = self.graph.read(path)
         if scan.has_coroutines(data) or any(scan.mentions(data, words) for words in self._own_loop_bound):
             return True
-        decorators = scan.decorators(data) if path in self._above_decorators else frozenset()
+        decorators = self.words(path, scan.decorators) if path in self._above_decorators else frozenset()
         if decorators & self.frameworks.served_decorators.last_names:
             return True
-        if not scan.bases(data):
+        if not self.words(path, scan.bases):
             return False
-        defined = scan.defined(data)
+        defined = self.words(path, scan.defined)
         return any(methods & defined and path in above for methods, above in self._above_subclasses)
 
     @cached_property
@@ -107,9 +111,14 @@ class Reach:
 
     def calls(self, path: str) -> frozenset[str]:
         """The last names of what the file calls."""
-        found = self._calls.get(path)
+        return self.words(path, scan.called)
+
+    def words(self, path: str, words_of: WordsOf) -> frozenset[str]:
+        """What a function of `scan` finds in the file."""
+        key = (path, words_of)
+        found = self._words.get(key)
         if found is None:
-            found = self._calls[path] = scan.called(self.graph.read(path))
+            found = self._words[key] = words_of(self.graph.read(path))
         return found
 
     def importers(self, path: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 _IMPORT = re.compile(rb"import(?:[ \t]*(\([^)]*\)?)|((?:[^\n\\]|\\\r?\n?)*))")
 _DYNAMIC = re.compile(rb"(?:_module|__)\(\s*(?:name\s*=\s*)?[\"']([\w.]+)[\"']")
 _BASES = re.compile(rb"class[ \t]+\w+[ \t]*\(([^:]*)")
-_DECORATOR = re.compile(rb"@[ \t]*([\w. \t]+)")
+_DECORATOR = re.compile(rb"@[ \t]*(?:\w+[ \t]*\.[ \t]*)*(\w+)")
 _DEFINED = re.compile(rb"def[ \t]+(\w+)")
 _ASYNC = re.compile(rb"async[ \t]+def\b|\blambda\b")
 _CALLED = re.compile(rb"(\w+)[\s\\]*\(")
@@ -89,12 +89,18 @@ def defined(data: bytes) -> frozenset[str]:
 
 def bases(data: bytes) -> frozenset[str]:
     """The words in the lists of base classes of the file."""
-    return _texts(word for found in _BASES.findall(data) for word in _WORD.findall(found))
+    return _texts(_WORD.findall(b" ".join(_BASES.findall(data))))
 
 
 def decorators(data: bytes) -> frozenset[str]:
     """The last names of the file's decorators."""
-    return _texts(words[-1] for found in _DECORATOR.findall(data) if (words := _WORD.findall(found)))
+    return _texts(_DECORATOR.findall(data))
+
+
+def item_keys(data: bytes) -> frozenset[str]:
+    """The keys of what the file may bind as `<anything>["key"]`."""
+    found = {match[1] for match, before, after in _around(data, _ITEM) if _is_target(before, after)}
+    return frozenset(key.decode("utf-8", "replace") for key in found)
 
 
 def _texts(words: Iterable[bytes]) -> frozenset[str]:
@@ -104,14 +110,8 @@ def _texts(words: Iterable[bytes]) -> frozenset[str]:
 def assigns_attribute(data: bytes, name: str) -> bool:
     """Whether the file may bind `<anything>.name`: by itself, in a tuple, as a loop or `with` variable."""
     word = f".{name}".encode()
-    return word in data and any(map(_is_target, _around(data, re.escape(word) + rb"\b")))
-
-
-def assigns_item(data: bytes, key: str) -> bool:
-    """Whether the file may bind `<anything>["key"]`."""
-    word = key.encode()
-    subscripted = rb"[\"']" + re.escape(word) + rb"[\"']{1,3}\s*\]"
-    return word in data and any(map(_is_target, _around(data, subscripted)))
+    found = _around(data, re.compile(re.escape(word) + rb"\b")) if word in data else ()
+    return any(_is_target(before, after) for _, before, after in found)
 
 
 def mentions(data: bytes, words: Iterable[bytes]) -> bool:
@@ -119,16 +119,15 @@ def mentions(data: bytes, words: Iterable[bytes]) -> bool:
     return any(word in data for word in words)
 
 
-def _around(data: bytes, pattern: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """What stands before and after each match on its line."""
-    for match in re.finditer(pattern, data):
+def _around(data: bytes, pattern: re.Pattern[bytes]) -> Iterator[tuple[re.Match[bytes], bytes, bytes]]:
+    """Each match, and what stands before and after it on its line."""
+    for match in pattern.finditer(data):
         start, end = data.rfind(b"\n", 0, match.start()) + 1, data.find(b"\n", match.end())
-        yield data[start : match.start()], data[match.end() : end if end >= 0 else len(data)]
+        yield match, data[start : match.start()], data[match.end() : end if end >= 0 else len(data)]
 
 
-def _is_target(around: tuple[bytes, bytes]) -> bool:
+def _is_target(before: bytes, after: bytes) -> bool:
     """Whether something is bound between what stands before and after it on the line."""
-    before, after = around
     if _BOUND.match(after) or _VARIABLE.search(before):
         return True
     if b"=" in before or _IN_CALL.search(before):
@@ -136,6 +135,7 @@ def _is_target(around: tuple[bytes, bytes]) -> bool:
     return _BOUND_TOGETHER.match(after) is not None
 
 
+_ITEM = re.compile(rb"\[\s*[rbuRBU]?[\"']([^\"'\n]*)[\"']\s*\]")
 _BOUND = re.compile(rb"\s*(?::[^=\n]*)?=(?!=)")
 _VARIABLE = re.compile(rb"\b(?:for|as)\b[^=]*$")
 _IN_CALL = re.compile(rb"[\w\])]\s*\([^)]*$")
