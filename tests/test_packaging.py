@@ -49,7 +49,7 @@ def test_the_wheel_has_the_rules_the_schemas_and_its_types(wheel: Path) -> None:
 def test_the_wheel_works_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "app.py").write_text("def f(:\n")
+    (tmp_path / "project" / "app.py").write_text("import torch\n\n\nasync def f(:\n")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
 
     def servelint(*arguments: str) -> subprocess.CompletedProcess[str]:
