@@ -42,6 +42,10 @@ CONTAINERS = frozenset(
 MAPPINGS = frozenset(
     {"dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "DefaultDict", "OrderedDict"}
 )
+# What an object of these is or holds, its maker knows better.
+SAYS_NOTHING = frozenset(
+    f"builtins.{name}" for name in ("object", "None", "type", "dict", "list", "tuple", "set", "frozenset")
+)
 TRANSPARENT = frozenset(
     {"ClassVar", "Final", "Required", "NotRequired", "ReadOnly", "Awaitable", "ContextVar"}
 )
@@ -95,9 +99,12 @@ class Annotations:
             return self.annotated(frame, parts[0]) if parts else ()
         if name in CONTAINERS:
             held = parts[:1] if name.endswith("Generator") else parts
-            return (Literal(frame, Sequence(tuple(Narrowed(part) for part in held))),)
+            if any(self.annotated(frame, part) for part in held):
+                return (Literal(frame, Sequence(tuple(Narrowed(part) for part in held))),)
+            return ()
         if name in MAPPINGS:
-            return (Literal(frame, Mapping((Name(""),), (Narrowed(parts[-1]),))),)
+            held = parts[-1:] if self.annotated(frame, parts[-1]) else ()
+            return tuple(Literal(frame, Mapping((Name(""),), (Narrowed(part),))) for part in held)
         if name in ("Type", "type"):
             return self.evaluator.evaluate(frame, parts[0])
         if name == "Coroutine":
@@ -119,6 +126,6 @@ class Annotations:
         known = self.evaluator.catalogue.classes.find(name)
         if known is not None:
             return (LibraryObject(known.name),)
-        if name.startswith("typing.") or name in ("builtins.object", "builtins.None"):
+        if name.startswith(("typing.", "collections.abc.")) or name in SAYS_NOTHING:
             return ()
         return (ExternalObject(self.evaluator.frameworks.usual(name)),)

@@ -47,6 +47,8 @@ from servelint.finding import Confidence
 from servelint.knowledge import Entry, Role, Verdict, name_index
 
 MAXIMUM_HOPS = 40
+# How many harmless targets there may be for one that blocks before nothing is said of the call.
+MAXIMUM_HARMLESS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +189,9 @@ class Judge:
             if outcome.blocking is not None
         ]
         if found:
-            harmless = any(outcome.harmless for outcome, _ in outcomes)
+            harmless = sum(outcome.harmless for outcome, _ in outcomes)
             best = min(found, key=_preference)
-            return _less_sure(best) if harmless else best
+            return _less_sure(best, among=harmless / len(found)) if harmless else best
         if any(outcome.harmless for outcome, _ in outcomes):
             return None
         return self._by_name(frame, call, values) or self._by_method(frame, call)
@@ -442,8 +444,12 @@ class Judge:
         return replace(inner, hops=(hop, *inner.hops), functions=functions)
 
 
-def _less_sure(blocking: Blocking | None) -> Blocking | None:
-    return None if blocking is None else replace(blocking, confidence=Confidence.MEDIUM)
+def _less_sure(blocking: Blocking | None, among: float = 0) -> Blocking | None:
+    """The same, not certain: it is one of several; of very many harmless ones `among` it, a mere possibility."""
+    if blocking is None:
+        return None
+    sure = Confidence.LOW if among > MAXIMUM_HARMLESS else Confidence.MEDIUM
+    return replace(blocking, confidence=min(sure, blocking.confidence, key=lambda c: c.rank))
 
 
 def _preference(blocking: Blocking | None) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -195,7 +196,8 @@ class Calls:
         if method is not None:
             return self._of_method(method, call)
         usual = self.evaluator.frameworks.usual(name)
-        if usual != name or name.rpartition(".")[2][:1].isupper():
+        last = name.rpartition(".")[2]
+        if usual != name or last[:1].isupper() or (name == f"builtins.{last}" and _is_class(last)):
             return self.evaluator.annotations.object_of(usual)
         return ()
 
@@ -490,6 +492,10 @@ class Calls:
 
 
 _NO_ARGUMENTS = Call(OPAQUE, (), (), Position(0, 0, 0, 0))
+
+
+def _is_class(name: str) -> bool:
+    return isinstance(getattr(builtins, name, None), type)
 
 
 def argument(call: Call, position: int | None, keyword: str) -> Expression | None:

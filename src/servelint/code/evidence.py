@@ -24,6 +24,9 @@ class Evidence:
     given_model: frozenset[str]
     loads: frozenset[str]
     never: frozenset[str]
+    about: frozenset[str]
+    text_methods: frozenset[str]
+    codecs: frozenset[str]
     startup: frozenset[str]
     closing: frozenset[str]
 
@@ -40,7 +43,7 @@ class Evidence:
 
     def _of_method(self, receiver: Expression, method: str, call: Call) -> Role | None:
         words = words_of(receiver)
-        if words & self.never:
+        if words & self.never or self._is_text(receiver, method, call):
             return None
         if method in self.unmistakable:
             return self.unmistakable[method]
@@ -53,6 +56,16 @@ class Evidence:
         if self._is(self.called, call.function):
             return Role.INFERENCE
         return self._of_given(method, call)
+
+    def _is_text(self, receiver: Expression, method: str, call: Call) -> bool:
+        """Whether the receiver is text about a model, or the method that of a text: `model_id.encode()`."""
+        parts = split(last_name(receiver))
+        if parts and parts[-1] in self.about:
+            return True
+        if method not in self.text_methods:
+            return False
+        given = call.arguments[0] if call.arguments else Constant("utf-8")
+        return not call.keywords and isinstance(given, Constant) and given.value in self.codecs
 
     def _of_name(self, name: str, call: Call) -> Role | None:
         if name[:1].isupper() or words_of(call.function) & self.never:
@@ -123,6 +136,9 @@ def load() -> Evidence:
         given_model=frozenset(data.names("given-model")),
         loads=frozenset(data.table("loads").names("methods")),
         never=frozenset(data.names("never")),
+        about=frozenset(data.names("about")),
+        text_methods=frozenset(data.table("text").names("methods")),
+        codecs=frozenset(data.table("text").names("codecs")),
         startup=frozenset(data.names("startup")),
         closing=frozenset(data.names("closing")),
     )
