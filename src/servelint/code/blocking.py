@@ -445,7 +445,7 @@ class Judge:
 
 
 def _less_sure(blocking: Blocking | None, among: float = 0) -> Blocking | None:
-    """The same, not certain: it is one of several; of very many harmless ones `among` it, a mere possibility."""
+    """The same as one of several targets; `among` are the harmless ones for each that blocks."""
     if blocking is None:
         return None
     sure = Confidence.LOW if among > MAXIMUM_HARMLESS else Confidence.MEDIUM
