@@ -61,9 +61,7 @@ class Block:
     @property
     def first_line(self) -> int:
         """The line of the first statement, its decorators included."""
-        first = self.statements[0]
-        decorators = first.decorator_list if isinstance(first, _DEFINED) else ()
-        return min((first.lineno, *(decorator.lineno for decorator in decorators)))
+        return self.syntax.first_line(self.statements[0])
 
     @property
     def last_line(self) -> int:
@@ -184,9 +182,6 @@ class Block:
         for number in range(self.first_line, self.last_line + 1):
             line = self.syntax.source.line(number)
             yield line if number in fixed or not line.strip() else self._unit() + line
-
-
-_DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def _inside_texts(syntax: Syntax, first: int, last: int) -> set[int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from servelint.code.analysis import Analysis, BlockingCall
 from servelint.code.facts import Call, Constant, Name
-from servelint.code.fixes import policy
+from servelint.code.fixes import policy, variables
 from servelint.code.fixes.style import fitted, line_length
 from servelint.code.fixes.syntax import Function, Syntax, own_nodes
 from servelint.code.project import Module
@@ -27,6 +27,36 @@ class Lifespan:
     module: Module
     index: int
     application: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The `yield` of a lifespan function, and what its parameter, the application, is called there."""
+
+    syntax: Syntax
+    function: Function
+    application: str
+    statement: ast.stmt
+
+    @property
+    def guard(self) -> ast.Try | None:
+        """The outermost `try` with a `finally` around the `yield`."""
+        return _guard(self.syntax, self.statement, self.function)
+
+    @property
+    def offset(self) -> int:
+        """Where the line starts before which start-up ends."""
+        return self.syntax.line_start((self.guard or self.statement).lineno)
+
+    @property
+    def indent(self) -> str:
+        """The white space in front of that line."""
+        return self.syntax.indent((self.guard or self.statement).lineno)
+
+    @property
+    def local(self) -> set[str]:
+        """The variables of the function."""
+        return variables.writes(self.function.body) | {self.application}
 
 
 class Lifespans:
@@ -93,13 +123,8 @@ class Lifespans:
                         return site.name if function is module.facts.body else ""
         return None
 
-    def start_and_stop(
-        self, lifespan: Lifespan, attribute: str, construct: Callable[[Function], str], comment: str
-    ) -> tuple[Edit, ...] | None:
-        """The edits that put what `construct` writes on the state, and shut it down after the `yield`.
-
-        None where the function is written in a way that leaves no place for them.
-        """
+    def start(self, lifespan: Lifespan) -> Start | None:
+        """Where the start-up ends; None where the function is written in a way that leaves no place."""
         syntax = self.files.syntax(lifespan.module)
         facts = lifespan.module.function(lifespan.index)
         function = syntax.at(facts.position, ast.AsyncFunctionDef)
@@ -109,22 +134,29 @@ class Lifespans:
         statement = syntax.statement(yields[0]) if len(yields) == 1 else None
         if not isinstance(statement, ast.Expr) or not _stands_alone(syntax, statement):
             return None
-        place = f"{facts.parameters[0].name}.state.{attribute}"
+        return Start(syntax, function, facts.parameters[0].name, statement)
+
+    def start_and_stop(
+        self, lifespan: Lifespan, attribute: str, construct: Callable[[Function], str], comment: str
+    ) -> tuple[Edit, ...] | None:
+        """The edits that put what `construct` writes on the state, and shut it down after the `yield`.
+
+        None where the function is written in a way that leaves no place for them.
+        """
+        start = self.start(lifespan)
+        if start is None:
+            return None
+        syntax, statement, guard = start.syntax, start.statement, start.guard
+        place = f"{start.application}.state.{attribute}"
+        made = fitted(f"{start.indent}{place} = {construct(start.function)}", line_length(syntax))
         ended = f"{place}.shutdown(wait=False, cancel_futures=True)"
-        guard = _guard(syntax, statement, function)
-        before = guard or statement
-        indent = syntax.indent(before.lineno)
-        start = syntax.line_start(before.lineno)
-        comment = f"{indent}{comment}\n" if comment else ""
-        made = fitted(f"{indent}{place} = {construct(function)}", line_length(syntax))
-        edits = [syntax.edit(start, start, f"{comment}{made}\n")]
-        if guard is not None:
-            first = guard.finalbody[0]
-            start = syntax.line_start(first.lineno)
-            edits.append(syntax.edit(start, start, f"{syntax.indent(first.lineno)}{ended}\n"))
-        else:
-            edits.append(_line_after(syntax, statement, f"{syntax.indent(statement.lineno)}{ended}"))
-        return tuple(edits)
+        comment = f"{start.indent}{comment}\n" if comment else ""
+        begun = syntax.edit(start.offset, start.offset, f"{comment}{made}\n")
+        if guard is None:
+            return begun, _line_after(syntax, statement, f"{syntax.indent(statement.lineno)}{ended}")
+        first = guard.finalbody[0]
+        end = syntax.line_start(first.lineno)
+        return begun, syntax.edit(end, end, f"{syntax.indent(first.lineno)}{ended}\n")
 
 
 def is_local(call: BlockingCall, name: str) -> bool:

@@ -77,8 +77,8 @@ def _needs_blank_line(block: Block) -> bool:
 
 
 def _only_value(block: Block, found: Variables) -> ast.expr | None:
-    """The value of the block's only statement, where moving that is enough."""
-    if len(block.statements) > 1 or found.parameters or found.nonlocals or found.globals:
+    """The value of the block's only statement, where moving that is enough: what it is assigned to stays."""
+    if len(block.statements) > 1 or found.parameters:
         return None
     match block.statements[0]:
         case ast.Assign(value=value) | ast.Expr(value=value) | ast.Return(value=ast.expr() as value):
@@ -87,8 +87,9 @@ def _only_value(block: Block, found: Variables) -> ast.expr | None:
             pass
         case _:
             return None
-    several_lines = value.lineno != value.end_lineno
-    return None if several_lines or variables.writes([value]) else value
+    text = block.syntax.text(value)
+    fits = not any(mark in text for mark in ('"""', "'''", "\\\n", "#"))
+    return value if fits and not variables.writes([value]) else None
 
 
 def _as_lambda(block: Block, value: ast.expr, offloading: Offloading) -> Edit:

@@ -26,11 +26,13 @@ from servelint.code.fixes.pool import Pools
 from servelint.code.fixes.regions import Regions
 from servelint.code.fixes.safety import Safety
 from servelint.code.fixes.services import Services
+from servelint.code.fixes.start_up import StartUp
 from servelint.code.fixes.syntax import Function, Syntax
 from servelint.code.fixes.wrappings import Offloading
 from servelint.code.project import Module
 from servelint.config import PLAIN_DEF
 from servelint.finding import Applicability, Edit, Fix
+from servelint.knowledge import Role
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class OffloadPlanner:
         self.regions = Regions(analysis, self.files)
         self.names = moving.Names(self.files)
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
+        self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
         self.safety = Safety(analysis, self.files)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
 
@@ -71,6 +74,9 @@ class OffloadPlanner:
             fix = self.drop_async.plan(call, function)
             if fix is not None:
                 return fix, ""
+        fix = self.start_up.plan(call) if call.blocking.role is Role.LOAD else None
+        if fix is not None:
+            return fix, ""
         try:
             return self._plan(call, syntax, function)
         except NameTakenError as taken:

@@ -66,6 +66,12 @@ class Syntax:
         """Where line `line` (from 1) starts; the end of the text for the line after the last."""
         return self.source.starts[line - 1] if line <= len(self.source.starts) else len(self.source.text)
 
+    def first_line(self, statement: ast.stmt) -> int:
+        """The line on which the statement starts, its decorators included."""
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return min((statement.lineno, *(decorator.lineno for decorator in statement.decorator_list)))
+        return statement.lineno
+
     def indent(self, line: int) -> str:
         """The white space that line `line` starts with."""
         text = self.source.line(line)

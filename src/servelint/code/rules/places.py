@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from servelint.code.analysis import Analysis, Place
 from servelint.code.facts import Position, dotted
 from servelint.code.values import External, plain
-from servelint.finding import Confidence, Finding, Severity
+from servelint.finding import Confidence, Finding, Fix, Severity
 
 
 def names_called(analysis: Analysis, place: Place) -> Iterator[tuple[str, bool]]:
@@ -27,6 +27,8 @@ def finding(
     confidence: Confidence = Confidence.HIGH,
     library: str = "",
     position: Position | None = None,
+    fix: Fix | None = None,
+    unfixable: str = "",
 ) -> Finding:
     """A finding on the call, or on the part of it at `position`."""
     caller = place.caller
@@ -39,5 +41,7 @@ def finding(
         function=caller.facts.qualname,
         role=caller.role,
         library=library,
+        fix=fix,
+        unfixable=unfixable,
         identity=(caller.facts.qualname, dotted(place.site.call.function), message),
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servelint.code.analysis import Analysis, Place
+from servelint.code.analysis import Analysis, BlockingCall, Place
 from servelint.code.blocking import Blocking
 from servelint.code.facts import FunctionFacts, Name, Position, dotted
 from servelint.code.frameworks import is_request
 from servelint.code.loop import LoopBound
 from servelint.code.rules.places import finding
 from servelint.code.rules.srv101 import ROLES
-from servelint.finding import Finding, Severity
+from servelint.finding import Finding, Fix, Severity
 from servelint.knowledge import Role, SyncRuns
 
 CODE = "SRV107"
@@ -35,7 +35,16 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             severity=Severity.WARNING,
             confidence=blocking.confidence,
             library=blocking.library,
+            fix=_fix(analysis, place, blocking),
+            unfixable="what it depends on decides where it belongs: build it once, outside of the request",
         )
+
+
+def _fix(analysis: Analysis, place: Place, blocking: Blocking) -> Fix | None:
+    """The fix that makes the object when the service starts, where it depends on no request."""
+    position, text = place.site.call.position, f"{dotted(place.site.call.function)}()"
+    call = BlockingCall(place.caller, place.frame, position, blocking, place.site, text)
+    return analysis.offload_planner.start_up.plan(call)
 
 
 def _threaded(analysis: Analysis) -> Iterator[Place]:
