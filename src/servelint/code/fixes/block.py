@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -42,11 +42,15 @@ class UnmovableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Statements that stand one after the other in `function`."""
+    """Statements that stand one after the other in `function`.
+
+    `direct` are awaited offloads in it, with the calls that take their places in the thread.
+    """
 
     syntax: Syntax
     function: Function
     statements: tuple[ast.stmt, ...]
+    direct: tuple[tuple[ast.Await, str], ...] = ()
 
     @property
     def start(self) -> int:
@@ -75,7 +79,12 @@ class Block:
         return any(isinstance(node, ast.Return) for node in self.nodes())
 
     def holds(self, position: Position) -> bool:
-        """Whether the position is inside the block."""
+        """Whether what stands there comes into the thread with the block; what `direct` runs was there."""
+        start, end = (position.line, position.column), (position.end_line, position.end_column)
+        for node, _ in self.direct:
+            offloaded = (node.lineno, node.col_offset) <= start
+            if offloaded and end <= (node.end_lineno or 0, node.end_col_offset or 0):
+                return False
         return self.first_line <= position.line and position.end_line <= self.last_line
 
     def nodes(self) -> Iterator[ast.AST]:
@@ -118,8 +127,9 @@ class Block:
             raise UnmovableError("it is an `elif`")
 
     def _check_control(self) -> None:
+        offloads = [awaited for awaited, _ in self.direct]
         for node in self.nodes():
-            reason = self._leaves(node)
+            reason = self._leaves(node) if node not in offloads else ""
             if reason:
                 raise UnmovableError(reason)
         stopping = stopping_call(self.syntax, self.nodes())
@@ -161,27 +171,33 @@ class Block:
     def nested(self, name: str, found: Variables) -> str:
         """The nested function's text, without its last line break."""
         indent = self.syntax.indent(self.first_line)
-        inner = indent + self._unit()
+        unit = self.syntax.indent_unit(self.function)
+        inner = indent + unit
         lines = [f"{indent}def {name}({', '.join(found.parameters)}):"]
         if found.globals:
             lines.append(f"{inner}global {', '.join(found.globals)}")
         if found.nonlocals:
             lines.append(f"{inner}nonlocal {', '.join(found.nonlocals)}")
-        lines += self._moved_lines()
+        lines += self.lines(inner)
         if found.returned:
             lines.append(f"{inner}return {', '.join(found.returned)}")
         return "\n".join(lines)
 
-    def _unit(self) -> str:
-        """By how much the function indents its body."""
-        outer = self.syntax.indent(self.function.lineno)
-        return self.syntax.indent(self.function.body[0].lineno).removeprefix(outer) or "    "
-
-    def _moved_lines(self) -> Iterator[str]:
-        fixed = _inside_texts(self.syntax, self.first_line, self.last_line)
-        for number in range(self.first_line, self.last_line + 1):
-            line = self.syntax.source.line(number)
-            yield line if number in fixed or not line.strip() else self._unit() + line
+    def lines(self, indent: str, replaced: Sequence[tuple[ast.expr, str]] = ()) -> list[str]:
+        """The block's lines, indented anew, with other text in the place of some expressions."""
+        syntax, first, old = self.syntax, self.first_line, self.syntax.indent(self.first_line)
+        fixed = _inside_texts(syntax, first, self.last_line)
+        numbers = range(first, self.last_line + 1)
+        found = [(syntax.source.line(number), number in fixed) for number in numbers]
+        for node, text in sorted((*replaced, *self.direct), key=lambda pair: -syntax.start(pair[0])):
+            begin, end = node.lineno - first, (node.end_lineno or node.lineno) - first
+            before = found[begin][0][: syntax.start(node) - syntax.line_start(node.lineno)]
+            after = found[end][0][syntax.end(node) - syntax.line_start(first + end) :]
+            found[begin : end + 1] = [(before + text + after, found[begin][1])]
+        return [
+            line if is_text or not line.strip() else indent + line.removeprefix(old)
+            for line, is_text in found
+        ]
 
 
 def _inside_texts(syntax: Syntax, first: int, last: int) -> set[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from servelint.code.analysis import BlockingCall
 from servelint.code.fixes import style, variables
@@ -54,19 +53,17 @@ def moved(block: Block, found: Variables, name: str, offloading: Offloading) -> 
     value = _only_value(block, found)
     if value is not None:
         return _as_lambda(block, value, offloading)
-    syntax, indent = block.syntax, block.syntax.indent(block.first_line)
-    wrapping = _with_arguments(offloading.of(name, arguments=bool(found.parameters)), found.parameters)
+    wrapping = offloading.of(name, arguments=bool(found.parameters))
+    return as_function(block, found, name, wrapping.with_arguments(found.parameters))
+
+
+def as_function(block: Block, found: Variables, name: str, wrapping: style.Wrapping) -> Edit:
+    """The edit that makes the block a function `name`, and `wrapping` run it."""
+    indent = block.syntax.indent(block.first_line)
     before = "return " if block.returns else f"{', '.join(found.returned)} = " if found.returned else ""
-    awaited = style.laid_out(syntax, before, wrapping, indent)
+    awaited = style.laid_out(block.syntax, before, wrapping, indent)
     blank = "\n" if _needs_blank_line(block) else ""
-    return syntax.edit(block.start, block.end, f"{blank}{block.nested(name, found)}\n\n{awaited}")
-
-
-def _with_arguments(wrapping: style.Wrapping, arguments: tuple[str, ...]) -> style.Wrapping:
-    """The wrapping with the arguments in the innermost call."""
-    if wrapping.inner is not None:
-        return replace(wrapping, inner=_with_arguments(wrapping.inner, arguments))
-    return replace(wrapping, leading=(*wrapping.leading, *arguments))
+    return block.syntax.edit(block.start, block.end, f"{blank}{block.nested(name, found)}\n\n{awaited}")
 
 
 def _needs_blank_line(block: Block) -> bool:

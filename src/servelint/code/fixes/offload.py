@@ -11,8 +11,6 @@ is left to a person.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from servelint.code.analysis import Analysis, BlockingCall
 from servelint.code.fixes import moving, placement, policy, style
@@ -20,7 +18,9 @@ from servelint.code.fixes.block import Block, UnmovableError
 from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.files import Files
 from servelint.code.fixes.forms import Form, Forms
-from servelint.code.fixes.imports import Imports, NameTakenError
+from servelint.code.fixes.handoffs import HandoffFixes
+from servelint.code.fixes.imports import NameTakenError
+from servelint.code.fixes.needed import Needed
 from servelint.code.fixes.new_pool import Pool
 from servelint.code.fixes.pool import Pools
 from servelint.code.fixes.regions import Regions
@@ -29,26 +29,9 @@ from servelint.code.fixes.services import Services
 from servelint.code.fixes.start_up import StartUp
 from servelint.code.fixes.syntax import Function, Syntax
 from servelint.code.fixes.wrappings import Offloading
-from servelint.code.project import Module
 from servelint.config import PLAIN_DEF
 from servelint.finding import Applicability, Edit, Fix
 from servelint.knowledge import Role
-
-
-@dataclass(slots=True)
-class _Needed:
-    """The imports that one fix needs, by file."""
-
-    files: Files
-    found: dict[str, Imports] = field(default_factory=dict)
-
-    def of(self, module: Module) -> Imports:
-        if module.path not in self.found:
-            self.found[module.path] = self.files.imports(module)
-        return self.found[module.path]
-
-    def edits(self) -> list[Edit]:
-        return [edit for imports in self.found.values() for edit in imports.edits()]
 
 
 class OffloadPlanner:
@@ -64,6 +47,7 @@ class OffloadPlanner:
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
         self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
         self.safety = Safety(analysis, self.files)
+        self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
@@ -101,7 +85,7 @@ class OffloadPlanner:
 
     def _awaited(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> Fix:
         """The fix that awaits the call itself."""
-        needed = _Needed(self.files)
+        needed = Needed(self.files)
         offloading = self._offloading(call, function, node.lineno, needed)
         wrapping = offloading.of(
             syntax.text(node.func), arguments=bool(node.args), keywords=bool(node.keywords)
@@ -120,7 +104,7 @@ class OffloadPlanner:
         reason = self.safety.obstacle_of_block(call, block)
         if reason:
             return None, reason
-        needed = _Needed(self.files)
+        needed = Needed(self.files)
         offloading = self._offloading(call, block.function, block.first_line, needed)
         name = self.names.of(call, block)
         edit = moving.moved(block, found, name, offloading)
@@ -128,7 +112,14 @@ class OffloadPlanner:
         title = f"Run the block with `{call.text}` {offloading.where}"
         return self._made(call, offloading, needed, (edit,), doubt, title), ""
 
-    def _offloading(self, call: BlockingCall, function: Function, line: int, needed: _Needed) -> Offloading:
+    def in_pool(
+        self, call: BlockingCall, function: Function, line: int, pool: Pool, needed: Needed
+    ) -> Offloading:
+        """How a call is written that runs in the pool, whatever form the project uses."""
+        imports, copies = needed.of(call.caller.module), self._reads_context(call)
+        return Offloading(Form.RUN_IN_EXECUTOR, pool, copies, "", imports, function, line)
+
+    def _offloading(self, call: BlockingCall, function: Function, line: int, needed: Needed) -> Offloading:
         form = self.forms.of(call.caller.module)
         pool = self.pools.choose(call, function, needed.of) if form is Form.RUN_IN_EXECUTOR else None
         copies = form is Form.RUN_IN_EXECUTOR and self._reads_context(call)
@@ -139,7 +130,7 @@ class OffloadPlanner:
         self,
         call: BlockingCall,
         offloading: Offloading,
-        needed: _Needed,
+        needed: Needed,
         edits: tuple[Edit, ...],
         doubt: str,
         title: str,
@@ -147,7 +138,7 @@ class OffloadPlanner:
         pool = offloading.pool
         reason = doubt or self._copied(call, pool)
         applicability = Applicability.UNSAFE if reason else Applicability.SAFE
-        every = merged((*needed.edits(), *(pool.edits if pool is not None else ()), *edits))
+        every = needed.with_edits(pool.edits if pool is not None else (), edits)
         return Fix(applicability, title, every, reason)
 
     def _takes_pool(self, call: BlockingCall) -> bool:
@@ -174,19 +165,3 @@ class OffloadPlanner:
 
 def _workers(pool: Pool | None) -> int | None:
     return pool.workers if pool is not None else None
-
-
-def merged(edits: Iterable[Edit]) -> tuple[Edit, ...]:
-    """The edits with those that insert at the same place made one, in the order given."""
-    found: list[Edit] = []
-    for edit in edits:
-        same = next((n for n, other in enumerate(found) if other.span == edit.span and _inserts(edit)), None)
-        if same is None:
-            found.append(edit)
-        else:
-            found[same] = Edit(edit.span, found[same].content + edit.content)
-    return tuple(sorted(found, key=lambda edit: edit.span))
-
-
-def _inserts(edit: Edit) -> bool:
-    return (edit.span.line, edit.span.column) == (edit.span.end_line, edit.span.end_column)

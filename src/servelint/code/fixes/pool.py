@@ -48,6 +48,10 @@ class Pools:
         existing = self._existing(call) or self._elsewhere(call, function, imports(call.caller.module))
         return existing or self.new.make(call, function, self._companions(call), imports)
 
+    def is_of_threads(self, name: str) -> bool:
+        """Whether the class of that name is a pool of threads, which another can stand for."""
+        return self.policy.thread_pools.find(name) is not None
+
     def _companions(self, call: BlockingCall) -> list[BlockingCall]:
         """The calls of the same service, this one included, for which there is no pool yet."""
         if self._homeless is None:

@@ -71,7 +71,7 @@ class Regions:
         node = syntax.at(call.position, ast.expr)
         if node is None:
             return None
-        held = self._held(call, syntax, node, function)
+        held = self.held(call, syntax, node, function)
         statement = held or syntax.statement(node)
         suite = _suite_of(syntax, statement) if statement is not None else None
         if statement is None or suite is None or not _is_in(syntax, statement, function):
@@ -91,9 +91,7 @@ class Regions:
         last = self._last_reading(call, syntax, suite, number)
         return _Seed(call, suite, number, last, single=False)
 
-    def _held(
-        self, call: BlockingCall, syntax: Syntax, node: ast.expr, function: Function
-    ) -> ast.With | None:
+    def held(self, call: BlockingCall, syntax: Syntax, node: ast.expr, function: Function) -> ast.With | None:
         """The outermost `with` around the call that belongs to the thread."""
         found: ast.With | None = None
         for outer, child in syntax.ancestors(node):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +31,12 @@ class Wrapping:
     def depth(self) -> int:
         """How many parentheses are open where the original arguments stand."""
         return 1 + (self.inner.depth if self.inner is not None else 0)
+
+    def with_arguments(self, arguments: Sequence[str]) -> Wrapping:
+        """The same with these arguments after the others in the innermost call."""
+        if self.inner is not None:
+            return replace(self, inner=self.inner.with_arguments(arguments))
+        return replace(self, leading=(*self.leading, *arguments))
 
 
 def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesised: bool) -> tuple[Edit, ...]:
@@ -63,6 +69,18 @@ def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesis
     if several:
         return (syntax.edit(start, end, over_lines(syntax.indent(node.lineno))),)
     return (replaced(syntax, node, Replacement(inline, over_lines), limit),)
+
+
+def substituted(syntax: Syntax, node: ast.Call, wrapping: Wrapping) -> Edit:
+    """The edit that puts the wrapping, which has all of its arguments, in the place of the whole call."""
+    start, end = syntax.start(node), syntax.end(node)
+    inline, layout = _inline(wrapping, ()), _Layout(line_length(syntax), exploded=False)
+    if node.lineno != node.end_lineno:
+        return syntax.edit(start, end, layout.write(wrapping, (), syntax.indent(node.lineno)))
+    if len(syntax.source.line(node.lineno)) - (end - start) + len(inline) <= layout.limit:
+        return syntax.edit(start, end, inline)
+    written = Replacement(inline, lambda indent: layout.write(wrapping, (), indent))
+    return replaced(syntax, node, written, layout.limit)
 
 
 def laid_out(syntax: Syntax, prefix: str, wrapping: Wrapping, indent: str) -> str:

@@ -77,6 +77,11 @@ class Syntax:
         text = self.source.line(line)
         return text[: len(text) - len(text.lstrip())]
 
+    def indent_unit(self, function: Function) -> str:
+        """By how much the function indents its body."""
+        outer = self.indent(function.lineno)
+        return self.indent(function.body[0].lineno).removeprefix(outer) or "    "
+
     def edit(self, start: int, end: int, content: str) -> Edit:
         """The edit that replaces the text between two offsets."""
         return Edit(self.source.span(start, end), content)

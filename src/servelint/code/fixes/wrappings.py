@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from servelint.code.fixes.forms import Form
 from servelint.code.fixes.imports import Imports
@@ -28,20 +28,26 @@ class Offloading:
         """How people are told: "in `pool`", "with asyncio.to_thread"."""
         return f"in `{self.pool.text}`" if self.pool is not None else f"with {self.form.value}"
 
-    def of(self, callee: str, *, arguments: bool = False, keywords: bool = False) -> Wrapping:
-        """The awaited call that runs `callee`, up to its arguments.
+    def of(
+        self, callee: str, *, arguments: bool = False, keywords: bool = False, awaited: bool = True
+    ) -> Wrapping:
+        """The call that runs `callee`, up to its arguments; without its `await` if that is there already.
 
         `arguments` says that it has some, `keywords` that some have names.
         """
+        wrapping = self._of(callee, arguments=arguments, keywords=keywords)
+        return replace(wrapping, head=f"await {wrapping.head}") if awaited else wrapping
+
+    def _of(self, callee: str, *, arguments: bool, keywords: bool) -> Wrapping:
         match self.form:
             case Form.TO_THREAD:
-                return Wrapping(f"await {self._member('asyncio', 'to_thread')}", (callee,))
+                return Wrapping(self._member("asyncio", "to_thread"), (callee,))
             case Form.RUN_IN_THREADPOOL:
                 name = self._member("starlette.concurrency", "run_in_threadpool", named=True)
-                return Wrapping(f"await {name}", (callee,))
+                return Wrapping(name, (callee,))
             case Form.PROJECT:
                 module, _, name = self.project_name.rpartition(".")
-                return Wrapping(f"await {self._member(module, name, named=True)}", (callee,))
+                return Wrapping(self._member(module, name, named=True), (callee,))
             case Form.ANYIO:
                 return self._positional(
                     f"{self._member('anyio', 'to_thread')}.run_sync", (), callee, partial=keywords
@@ -58,8 +64,8 @@ class Offloading:
         """A call of what takes no keyword arguments for the callee."""
         if partial:
             inner = Wrapping(self._member("functools", "partial"), (callee,))
-            return Wrapping(f"await {head}", before, inner)
-        return Wrapping(f"await {head}", (*before, callee))
+            return Wrapping(head, before, inner)
+        return Wrapping(head, (*before, callee))
 
     def _member(self, module: str, name: str, *, named: bool = False) -> str:
         return self.imports.member(module, name, self.function, line=self.line, prefer_from=named)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from servelint.code.analysis import Analysis, Place
 from servelint.code.facts import Position, dotted
 from servelint.code.values import External, plain
 from servelint.finding import Confidence, Finding, Fix, Severity
+
+
+def planned(plan: Callable[[], Fix]) -> tuple[Fix | None, str]:
+    """The fix that `plan` makes, or None and why it makes none."""
+    from servelint.code.fixes.handoffs import LeftAloneError
+
+    try:
+        return plan(), ""
+    except LeftAloneError as error:
+        return None, str(error)
 
 
 def names_called(analysis: Analysis, place: Place) -> Iterator[tuple[str, bool]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from servelint.code.analysis import Analysis, Place
 from servelint.code.facts import dotted
 from servelint.code.offloads import Handoff
-from servelint.code.rules.places import finding
+from servelint.code.rules.places import finding, planned
 from servelint.code.values import FunctionReference
-from servelint.finding import Confidence, Finding, Severity
+from servelint.finding import Confidence, Finding, Fix, Severity
 
 CODE = "SRV106"
 
@@ -21,6 +22,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             continue
         message = _message(analysis, place, found)
         if message:
+            fix, unfixable = _fix(analysis, place, found)
             runs_nothing = not (place.site.use == "discard" and found.offload.starts)
             yield finding(
                 analysis,
@@ -29,7 +31,18 @@ def check(analysis: Analysis) -> Iterator[Finding]:
                 message,
                 severity=Severity.ERROR if runs_nothing else Severity.WARNING,
                 confidence=Confidence.HIGH if found.certain else Confidence.MEDIUM,
+                fix=fix,
+                unfixable=unfixable,
             )
+
+
+def _fix(analysis: Analysis, place: Place, found: Handoff) -> tuple[Fix | None, str]:
+    what = _runs_nothing(analysis, place, found)
+    if "coroutine" in what:
+        return None, f"await `{dotted(found.callable)}` itself, or offload the blocking call in it"
+    if what:
+        return None, "offload a function that reads the generator to its end"
+    return planned(partial(analysis.offload_planner.handoffs.lost, place, found))
 
 
 def _message(analysis: Analysis, place: Place, found: Handoff) -> str:

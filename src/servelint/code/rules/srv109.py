@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from servelint.code.analysis import Analysis
 from servelint.code.calls import argument
 from servelint.code.facts import Constant, dotted
 from servelint.code.offloads import Handoff
-from servelint.code.rules.places import finding
+from servelint.code.rules.places import finding, planned
 from servelint.code.rules.runs import inference
 from servelint.finding import Finding, Severity
 
@@ -24,6 +25,8 @@ def check(analysis: Analysis) -> Iterator[Finding]:
         blocking = inference(analysis, place, found) if _on_default_pool(found) else None
         if blocking is None:
             continue
+        plan = partial(analysis.offload_planner.handoffs.dedicated, place, found, blocking)
+        fix, unfixable = planned(plan)
         library = f"{blocking.library} " if blocking.library else ""
         yield finding(
             analysis,
@@ -33,6 +36,8 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             severity=Severity.INFO,
             confidence=blocking.confidence,
             library=blocking.library,
+            fix=fix,
+            unfixable=unfixable,
         )
 
 

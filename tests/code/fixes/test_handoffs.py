@@ -1,0 +1,188 @@
+"""Fixes of offloads that go wrong: SRV103, SRV104, SRV106, SRV108 and SRV109."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servelint import edits
+from servelint.config import Config
+from servelint.finding import Applicability, Finding
+from servelint.lint import check
+
+HEAD = """\
+import asyncio
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import joblib
+import torch
+from fastapi import FastAPI
+
+app = FastAPI()
+model = joblib.load("model.joblib")
+pool = ThreadPoolExecutor(max_workers=1)
+
+
+def score(row):
+    return model.predict(row)
+
+
+async def fetch(row):
+    return row
+
+
+"""
+START = '@app.post("/p")\nasync def predict(row: list):\n'
+LOOP = "asyncio.get_running_loop().run_in_executor"
+OWN_POOL = f"""
+with ThreadPoolExecutor() as own:
+    a = await {LOOP}(own, score, row)
+    return a, await {LOOP}(own, score, row)
+"""
+CONTEXT = (
+    f"""
+with torch.no_grad():
+    out = await {LOOP}(pool, model.predict, row)
+    best = out[0]
+return best
+""",
+    f"""\
+def run_inference():
+    with torch.no_grad():
+        out = model.predict(row)
+        best = out[0]
+    return best
+
+best = await {LOOP}(pool, run_inference)
+return best""",
+)
+LAMBDA_IN_CONTEXT = """\
+def run_inference():
+    with torch.no_grad():
+        return (lambda: model.predict(row))()
+
+return await asyncio.to_thread(run_inference)"""
+
+
+def found(folder: Path, rule: str, body: str) -> list[Finding]:
+    (folder / "pyproject.toml").write_text("[tool.ruff]\nline-length = 140\n")
+    lines = "".join(f"    {line}\n" for line in body.strip("\n").splitlines())
+    (folder / "main.py").write_text(HEAD + START + lines)
+    return list(check([], Config(root=folder, select=(rule,))).findings)
+
+
+def fixed(folder: Path, rule: str, body: str) -> str:
+    (finding,) = found(folder, rule, body)
+    assert finding.fix is not None
+    outcome = edits.apply(check([], Config(root=folder, select=(rule,))), unsafe=True)
+    assert not outcome.rejected
+    assert not outcome.report.findings
+    lines = outcome.after[folder / "main.py"].decode().partition(START)[2].splitlines()
+    return "\n".join(line.removeprefix("    ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "after"),
+    [
+        (
+            "SRV103",
+            f"return await {LOOP}(pool, model.predict(row))",
+            f"return await {LOOP}(pool, model.predict, row)",
+        ),
+        (
+            "SRV103",
+            f"return await {LOOP}(pool, model.predict(row, y=1))",
+            f"return await {LOOP}(pool, functools.partial(model.predict, row, y=1))",
+        ),
+        ("SRV106", "asyncio.to_thread(score, row)", "await asyncio.to_thread(score, row)"),
+        ("SRV106", f"{LOOP}(pool, score, row)", f"await {LOOP}(pool, score, row)"),
+        (
+            "SRV109",
+            f"return await {LOOP}(None, score, row)",
+            f"return await {LOOP}(pool, score, row)",
+        ),
+        (
+            "SRV109",
+            "return (await asyncio.to_thread(model.predict, row, y=1))[0]",
+            f"return (await {LOOP}(pool, functools.partial(model.predict, row, y=1)))[0]",
+        ),
+        ("SRV104", OWN_POOL, f"a = await {LOOP}(pool, score, row)\nreturn a, await {LOOP}(pool, score, row)"),
+        (
+            "SRV104",
+            f"own = ThreadPoolExecutor(2)\nreturn await {LOOP}(own, score, row)",
+            f"return await {LOOP}(pool, score, row)",
+        ),
+        (
+            "SRV104",
+            f"return await {LOOP}(ThreadPoolExecutor(2), score, row)",
+            f"return await {LOOP}(pool, score, row)",
+        ),
+        ("SRV108", *CONTEXT),
+        (
+            "SRV108",
+            "with torch.no_grad():\n    return await asyncio.to_thread(lambda: model.predict(row))",
+            LAMBDA_IN_CONTEXT,
+        ),
+    ],
+)
+def test_the_fix(tmp_path: Path, rule: str, before: str, after: str) -> None:
+    assert fixed(tmp_path, rule, before) == after
+
+
+@pytest.mark.parametrize(
+    ("rule", "body", "reason"),
+    [
+        ("SRV103", f"return await {LOOP}(pool, score(row), 1)", "other arguments follow it"),
+        (
+            "SRV104",
+            f"own = ProcessPoolExecutor(2)\nreturn await {LOOP}(own, score, row)",
+            "when the service starts",
+        ),
+        ("SRV104", "own = ThreadPoolExecutor(2)\nreturn list(own.map(score, row))", "not everything in it"),
+        (
+            "SRV104",
+            f"own = ThreadPoolExecutor(2)\nreturn await {LOOP}(own, print, row)",
+            "not everything in it",
+        ),
+        ("SRV106", "return await asyncio.to_thread(fetch, row)", "await `fetch` itself"),
+        (
+            "SRV108",
+            f"with torch.no_grad():\n    f = {LOOP}(pool, score, row)\n    return await f",
+            "in the function that",
+        ),
+        (
+            "SRV109",
+            "return await asyncio.gather(asyncio.to_thread(score, row))",
+            "not awaited where it stands",
+        ),
+    ],
+)
+def test_left_to_a_person(tmp_path: Path, rule: str, body: str, reason: str) -> None:
+    for finding in found(tmp_path, rule, body):
+        assert finding.fix is None
+        assert reason in finding.unfixable
+
+
+@pytest.mark.parametrize(
+    ("rule", "body", "reason"),
+    [
+        ("SRV103", f"return await {LOOP}(pool, model.predict(row))", "nothing says that two threads"),
+        ("SRV104", f"return await {LOOP}(ThreadPoolExecutor(2), score, row)", "wait for each other"),
+        ("SRV106", "asyncio.to_thread(score, row)", "it has never run so far"),
+        ("SRV106", f"{LOOP}(pool, score, row)", "the function then waits for it"),
+        ("SRV109", f"return await {LOOP}(None, score, row)", "wait for each other"),
+    ],
+)
+def test_unsafe_with_a_reason(tmp_path: Path, rule: str, body: str, reason: str) -> None:
+    (finding,) = found(tmp_path, rule, body)
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.UNSAFE
+    assert reason in finding.fix.reason
+
+
+def test_a_context_that_was_lost_is_entered_safely(tmp_path: Path) -> None:
+    body = f"with torch.no_grad():\n    return await {LOOP}(pool, model.predict, row)"
+    (finding,) = found(tmp_path, "SRV108", body)
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.SAFE
