@@ -239,6 +239,10 @@ def test_the_block_moves(tmp_path: Path, name: str) -> None:
         (("with lock:", "    print(locals(), model(row))"), "uses `locals()`"),
         (("with lock:", "    model(next(row))"), "StopIteration"),
         (
+            ("try:", "    with lock:", "        model(next(row))", "except Exception:", "    pass"),
+            "StopIteration",
+        ),
+        (
             (
                 "try:",
                 "    pass",

@@ -26,7 +26,8 @@ model = joblib.load("model.joblib")
 @app.post("/p")
 async def predict(rows: list):
 """
-CALLS = ("model.predict(rows)", "model.predict_proba(rows, threshold=0.5)", "model.predict(rows)[0]")
+# No subscripts: the formatter breaks inside `[0]` where that makes the line fit, which nobody would write.
+CALLS = ("model.predict(rows)", "model.predict_proba(rows, threshold=0.5)", "model.predict(rows).tolist()")
 AROUND = (
     "{}",
     "answer({})",
@@ -82,6 +83,14 @@ def test_as_the_formatter_would_have_it(
     ruff(folder=folder)
     assert "run_in_executor(" in fix(folder)
     assert ruff("--diff", folder=folder) == ""
+
+
+@pytest.mark.parametrize("comma", ["", ","])
+def test_brackets_that_are_open_are_not_opened_again(tmp_path: Path, comma: str) -> None:
+    line = f"    return answer(\n        model.predict(rows), the_status=200, kind=None{comma}\n    )\n"
+    (tmp_path / "main.py").write_text(HEAD + line)
+    assert "        the_status=200,\n        kind=None,\n    )\n" in fix(tmp_path)
+    assert ruff("--diff", folder=tmp_path) == ""
 
 
 @pytest.mark.parametrize("comment", ["", "  # one at a time"])

@@ -132,7 +132,7 @@ class Block:
             reason = self._leaves(node) if node not in offloads else ""
             if reason:
                 raise UnmovableError(reason)
-        stopping = stopping_call(self.syntax, self.nodes())
+        stopping = stopping_call(self.syntax, self.statements)
         if stopping:
             raise UnmovableError(f"`{stopping}` may raise StopIteration, which cannot leave a thread")
         if variables.deletes(self.statements):

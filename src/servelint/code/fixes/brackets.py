@@ -153,8 +153,9 @@ def _whole(syntax: Syntax, bracket: Bracket) -> Bracket | None:
         return None
     if "\n" not in before and "\n" not in after:
         return bracket
-    opened = not before.rpartition("\n")[2].strip() and not after.partition("\n")[0].strip()
-    return replace(bracket, span=(first, last), is_open=True) if opened else None
+    rest = after.partition("\n")[0].rstrip()
+    opened = not before.rpartition("\n")[2].strip() and rest in ("", ",")
+    return replace(bracket, span=(first, last + len(rest)), is_open=True) if opened else None
 
 
 def _span(syntax: Syntax, node: Placed) -> Span:
@@ -202,7 +203,7 @@ class _Writer:
         exploded = bracket.display or "," in text[last:end]
         trailing = "," if exploded or (listed and len(bracket.parts) > 1) else ""
         if exploded or bracket.is_open or len(deeper) + len(inner) > self.limit:
-            parts = (self._part(part, depth, deeper) for part in bracket.parts)
+            parts = (self._part(part, depth, deeper, len(trailing)) for part in bracket.parts)
             inner = f"{bracket.separator.strip()}\n{deeper}".join(parts) + trailing
         if bracket.is_open:
             return inner
@@ -216,13 +217,13 @@ class _Writer:
             lambda indent: self._around_node(start, end, self.replacement.write(indent)),
         )
 
-    def _part(self, part: Span, depth: int, indent: str) -> str:
+    def _part(self, part: Span, depth: int, indent: str, comma: int) -> str:
         start, end = self.brackets[depth + 1].span if depth + 1 < len(self.brackets) else self.leaf
         if not part[0] <= start < part[1]:
             return self._flat(*part)
         text = self.syntax.source.text
         before, after = text[part[0] : start], text[end : part[1]]
-        return before + self.write(depth + 1, indent, len(indent) + len(before), len(after) + 1) + after
+        return before + self.write(depth + 1, indent, len(indent) + len(before), len(after) + comma) + after
 
     def _flat(self, start: int, end: int) -> str:
         """The text between, with the replacement on one line."""

@@ -14,7 +14,7 @@ from servelint.code.fixes.files import Files
 from servelint.code.fixes.placement import context_names, function_at
 from servelint.code.fixes.shared import shared_places, torn_place
 from servelint.code.fixes.stopping import stopping_call
-from servelint.code.fixes.syntax import Function, own_nodes
+from servelint.code.fixes.syntax import Function
 from servelint.code.values import (
     ClassReference,
     External,
@@ -150,7 +150,7 @@ class Safety:
             facts = self.analysis.evaluator.facts(frame)
             syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
             function = None if facts.is_generator else function_at(syntax, facts.position)
-            stopping = stopping_call(syntax, own_nodes(function)) if function is not None else ""
+            stopping = stopping_call(syntax, function.body) if function is not None else ""
             if stopping:
                 return (
                     f"`{stopping}` in `{facts.qualname}` may raise StopIteration, which cannot leave a thread"

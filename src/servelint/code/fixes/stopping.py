@@ -7,20 +7,20 @@ awaits the thread then waits for ever (https://github.com/python/cpython/issues/
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from servelint.code.fixes import policy
-from servelint.code.fixes.syntax import Syntax
+from servelint.code.fixes.syntax import Syntax, nodes_of
 
 _CATCHING = frozenset({"StopIteration", "Exception", "BaseException"})
 
 
-def stopping_call(syntax: Syntax, nodes: Iterable[ast.AST]) -> str:
-    """The text of a `next(iterator)` among the nodes that may raise; empty if there is none."""
-    for node in nodes:
+def stopping_call(syntax: Syntax, statements: Sequence[ast.stmt]) -> str:
+    """The text of a `next(iterator)` from which StopIteration may leave the statements; empty if none."""
+    for node in nodes_of(statements):
         match node:
             case ast.Call(func=ast.Name("next"), args=[iterator]) if not _has_an_element(iterator):
-                if not _is_caught(syntax, node):
+                if not _is_caught(syntax, node, statements):
                     return ast.unparse(node)
     return ""
 
@@ -33,12 +33,14 @@ def _has_an_element(iterator: ast.expr) -> bool:
     return False
 
 
-def _is_caught(syntax: Syntax, node: ast.AST) -> bool:
-    """Whether a `try` around the node handles StopIteration."""
-    return any(
-        isinstance(outer, ast.Try) and child in outer.body and any(map(_catches, outer.handlers))
-        for outer, child in syntax.ancestors(node)
-    )
+def _is_caught(syntax: Syntax, node: ast.AST, statements: Sequence[ast.stmt]) -> bool:
+    """Whether a `try` around the node and inside the statements handles StopIteration."""
+    for outer, child in syntax.ancestors(node):
+        if child in statements:
+            return False
+        if isinstance(outer, ast.Try) and child in outer.body and any(map(_catches, outer.handlers)):
+            return True
+    return False
 
 
 def _catches(handler: ast.ExceptHandler) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias, TypeVar
 
 from servelint.code.facts import Position
@@ -100,7 +100,12 @@ class Syntax:
 
 def own_nodes(function: Function) -> Iterator[ast.AST]:
     """What the function's body holds, nested functions and classes left out, in the order of the text."""
-    waiting: list[ast.AST] = list(reversed(function.body))
+    return nodes_of(function.body)
+
+
+def nodes_of(statements: Sequence[ast.stmt]) -> Iterator[ast.AST]:
+    """What the statements hold, nested functions and classes left out, in the order of the text."""
+    waiting: list[ast.AST] = list(reversed(statements))
     while waiting:
         node = waiting.pop()
         yield node
