@@ -51,7 +51,7 @@ def test_a_fix_that_breaks_the_file_is_taken_back_and_the_others_stay(project: P
     assert b"m.apredict(2)" in outcome.after[project.root / "other.py"]
     (rejected,) = outcome.rejected
     assert rejected.finding.function == "a"
-    assert rejected.reason.startswith("the result would not parse")
+    assert rejected.reason.startswith("the result would not compile")
     assert [item.function for item in outcome.report.findings] == ["a"]
 
 

@@ -113,7 +113,7 @@ class _Work:
             edits = _by_file(batch)
             changed = {path: self._spliced(path, found) for path, found in edits.items()}
             checked = check_tree(self.report.tree.with_overlay(changed), self.report.config)
-            fault = _unparsable(changed) or self._altered(changed, edits) or self._fault(batch, checked)
+            fault = self._broken(changed) or self._altered(changed, edits) or self._fault(batch, checked)
         except SourceError as error:
             fault = str(error)
         if not fault:
@@ -145,6 +145,11 @@ class _Work:
 
     def _spliced(self, path: Path, edits: frozenset[Edit]) -> bytes:
         return splice(decode(path, self._content(path) or b""), edits)
+
+    def _broken(self, changed: Mapping[Path, bytes]) -> str:
+        """The syntax error in a changed Python file; empty if there is none."""
+        faults = (_syntax_error(path, self._content(path), content) for path, content in changed.items())
+        return next((fault for fault in faults if fault), "")
 
     def _altered(self, changed: Mapping[Path, bytes], edits: Mapping[Path, frozenset[Edit]]) -> str:
         """What would change in the meaning of a manifest apart from what was edited; empty if nothing."""
@@ -231,22 +236,26 @@ def splice(source: Source, edits: Iterable[Edit]) -> bytes:
     return source.encode("".join((*parts, text[end:])))
 
 
-def _unparsable(changed: Mapping[Path, bytes]) -> str:
-    """The syntax error in a changed Python file; manifests are judged by checking them again."""
-    import ast
+def _syntax_error(path: Path, before: bytes | None, after: bytes) -> str:
+    """Why a Python file is none any more; manifests are judged by checking them again."""
+    if path.suffix != ".py":
+        return ""
+    reason = _compiled(after)
+    return "" if before is not None and reason and _compiled(before) else reason
+
+
+def _compiled(content: bytes) -> str:
+    """Why the content cannot be compiled: parsing alone does not look at `nonlocal` or `return`."""
     import warnings
 
-    for path, content in changed.items():
-        if path.suffix != ".py":
-            continue
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an invalid escape in the file is not our subject
-                ast.parse(content)
-        except SyntaxError as error:
-            return f"the result would not parse: {error.msg} in line {error.lineno}"
-        except ValueError as error:
-            return f"the result would not parse: {error}"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in the file is not our subject
+            compile(content, "<fixed>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return f"the result would not compile: {error.msg} in line {error.lineno}"
+    except ValueError as error:
+        return f"the result would not compile: {error}"
     return ""
 
 

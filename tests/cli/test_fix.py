@@ -23,7 +23,7 @@ def test_says_what_was_done_and_what_was_left_and_why(project: Project, servelin
         "  app.py:6:5 SRV101 blocking-inference: needs --unsafe-fixes: the raw call keeps state",
         (
             "  app.py:7:12 SRV101 blocking-inference: the fix was taken back: "
-            "the result would not parse: '(' was never closed in line 7"
+            "the result would not compile: '(' was never closed in line 7"
         ),
     ]
     assert project.read("app.py") == MIXED.replace(".predict(", ".apredict(")

@@ -235,6 +235,8 @@ def test_the_block_moves(tmp_path: Path, name: str) -> None:
         (("for part in row:", "    with lock:", "        model(part)", "        break"), "`break`"),
         (("with lock:", "    if model(row):", "        return 1", "row.append(1)"), "goes on on another"),
         (("with lock:", "    if model(row):", "        out = 1", "return out"), "not set on every way"),
+        (("with lock, suppress(OSError):", "    out = model(row)", "return out"), "not set on every way"),
+        (("with lock, suppress(OSError):", "    return model(row)", "return 1"), "goes on on another"),
         (("with lock:", "    model(row)", "    del row"), "deletes a variable"),
         (("with lock:", "    print(locals(), model(row))"), "uses `locals()`"),
         (("with lock:", "    model(next(row))"), "StopIteration"),
@@ -304,3 +306,12 @@ def test_two_blocks_of_one_function_have_names_of_their_own(tmp_path: Path) -> N
         "def run_inference():",
         "def run_inference_2():",
     ]
+
+
+def test_two_blocks_that_set_one_variable_do_not_both_move(tmp_path: Path) -> None:
+    text = ("with lock:", "    if row:", "        best = model(row)", "await asyncio.sleep(0)", "with lock:")
+    found(tmp_path, *text, "    best = best or model(row)", "return best")
+    outcome = edits.apply(check([], Config(root=tmp_path, select=("SRV101",))), unsafe=True)
+    (left,) = outcome.report.findings
+    assert "is set in a nested function too" in left.unfixable
+    compile(outcome.after[tmp_path / "main.py"], "main.py", "exec")

@@ -235,6 +235,9 @@ class _Division:
         of_module = {name for n in declared if isinstance(n, ast.Global) for name in n.names}
         of_outer = {name for n in declared if isinstance(n, ast.Nonlocal) for name in n.names}
         plain = self.written - of_module - of_outer
+        shared = plain & self._set_in_nested_functions()
+        if shared:
+            raise UnmovableError(f"`{min(shared)}` is set in a nested function too")
         returned = {name for name in plain if self._is_returned(name)}
         changed = {name for name in plain - returned if self._is_changed(name)}
         parameters: set[str] = set()
@@ -250,6 +253,17 @@ class _Division:
             self._in_order(changed | self.written & of_outer),
             self._in_order(self.written & of_module),
         )
+
+    def _set_in_nested_functions(self) -> set[str]:
+        return {
+            name
+            for node in self.outside
+            if isinstance(node, ast.Nonlocal) and any(self._definitions_around(node))
+            for name in node.names
+        }
+
+    def _definitions_around(self, node: ast.AST) -> Iterator[ast.AST]:
+        return (o for o, _ in self._inside_function(node) if isinstance(o, _DEFINITIONS))
 
     def _is_returned(self, name: str) -> bool:
         """Whether the block makes the variable anew, and the function reads it afterwards."""
@@ -300,12 +314,14 @@ class _Division:
 
     def _live(self) -> set[str]:
         """The names that are read after the block, or before it in the next round of a loop."""
+        if not variables.falls_through(self.block.statements):
+            return set()
         end, syntax = self.block.end, self.block.syntax
         again = set(ast.walk(self.loop)) if self.loop is not None else set()
         found: set[str] = set()
         for node in self.outside:
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
-                nested = any(isinstance(o, _DEFINITIONS) for o, _ in self._inside_function(node))
+                nested = any(self._definitions_around(node))
                 if syntax.start(node) > end or node in again or nested:
                     found.add(node.id)
             elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):

@@ -70,14 +70,27 @@ def falls_through(statements: Sequence[ast.stmt]) -> bool:
             return False
         case ast.If(body=body, orelse=orelse):
             return not orelse or falls_through(body) or falls_through(orelse)
-        case ast.With(body=body):
-            return falls_through(body)
+        case ast.With(items=items, body=body):
+            return _suppresses(items) or falls_through(body)
         case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
             if final and not falls_through(final):
                 return False
             ways = [[*body, *orelse] if orelse else body, *(handler.body for handler in handlers)]
             return any(falls_through(way) for way in ways)
     return True
+
+
+def _suppresses(items: Sequence[ast.withitem]) -> bool:
+    """Whether an exception in the `with` may end there (`contextlib.suppress`): the rest is then left out."""
+    names = {n.attr if isinstance(n, ast.Attribute) else n.id for n in _names(items)}
+    return "suppress" in names
+
+
+def _names(items: Sequence[ast.withitem]) -> Iterator[ast.Attribute | ast.Name]:
+    for item in items:
+        for node in ast.walk(item.context_expr):
+            if isinstance(node, ast.Attribute | ast.Name):
+                yield node
 
 
 def surely_written(statements: Sequence[ast.stmt]) -> set[str]:
@@ -99,7 +112,7 @@ def _surely_written(statement: ast.stmt) -> set[str]:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return {name}
         case ast.With(items=items, body=body):
-            return writes(items) | surely_written(body)
+            return writes(items) | (set() if _suppresses(items) else surely_written(body))
         case ast.If(body=body, orelse=orelse):
             return _in_all(way for way in (body, orelse) if falls_through(way))
         case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
