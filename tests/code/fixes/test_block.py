@@ -124,6 +124,7 @@ MOVES = {
         """,
         """
         for part in row:
+
             def run_inference(part):
                 with torch.no_grad():
                     print(model(part))
@@ -142,6 +143,7 @@ MOVES = {
         """
         total = 0
         for part in row:
+
             def run_inference(total, part):
                 with lock:
                     total += model(part)

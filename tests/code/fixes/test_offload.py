@@ -97,6 +97,13 @@ def test_comments_inside_a_call_stay(tmp_path: Path) -> None:
     assert "        row,  # one row\n" in fixed(tmp_path, body)
 
 
+def test_what_belongs_to_the_loop_is_not_made_in_a_thread(tmp_path: Path) -> None:
+    head = "from vllm import AsyncLLMEngine\n" + HEAD
+    (finding,) = found(tmp_path, handler("return AsyncLLMEngine.from_engine_args(row).generate(row)"), head)
+    assert finding.fix is None
+    assert "works on the event loop" in finding.unfixable
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

@@ -69,8 +69,8 @@ def as_function(block: Block, found: Variables, name: str, wrapping: style.Wrapp
 def _needs_blank_line(block: Block) -> bool:
     """Whether another statement stands in the line above: formatters want a function apart from it."""
     above = block.syntax.source.line(block.first_line - 1) if block.first_line > 1 else ""
-    suite_start = above.rstrip().endswith(":") or block.statements[0] is block.function.body[0]
-    return bool(above.strip()) and not above.lstrip().startswith(("#", "@")) and not suite_start
+    is_first = block.statements[0] is block.function.body[0]
+    return bool(above.strip()) and not above.lstrip().startswith(("#", "@")) and not is_first
 
 
 def _only_value(block: Block, found: Variables) -> ast.expr | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from servelint.code.analysis import Analysis, BlockingCall
 from servelint.code.extract import annotation
-from servelint.code.facts import Attribute, Call, Expression, FunctionFacts, Name, Spread, dotted
+from servelint.code.facts import Attribute, Call, Expression, FunctionFacts, Name, Site, Spread, dotted
 from servelint.code.fixes import policy
 from servelint.code.fixes.block import Block
 from servelint.code.fixes.files import Files
@@ -22,10 +22,12 @@ from servelint.code.values import (
     Frame,
     FunctionReference,
     Instance,
+    LibraryObject,
     Partial,
     Value,
     plain,
 )
+from servelint.knowledge import Role
 
 # How many functions below the call are read; more are taken for "may do anything".
 MAXIMUM_FUNCTIONS = 200
@@ -137,13 +139,27 @@ class Safety:
     # -- below the call --------------------------------------------------------------------------
 
     def obstacle(self, call: BlockingCall) -> str:
-        """Why the code below the call must not run in a thread at all; empty where it may."""
-        return self._stopping(self._called(call.frame, call.site.call)) if call.site is not None else ""
+        """Why the call, with the code below it, must not run in a thread at all; empty where it may."""
+        return self._obstacle(call.frame, [call.site] if call.site is not None else [])
 
     def obstacle_of_block(self, call: BlockingCall, block: Block) -> str:
         """The same for all calls of the block."""
         sites = [site for site in call.caller.facts.sites if block.holds(site.call.position)]
-        return self._stopping(frame for site in sites for frame in self._called(call.frame, site.call))
+        return self._obstacle(call.frame, sites)
+
+    def _obstacle(self, frame: Frame, sites: Sequence[Site]) -> str:
+        made = [v for site in sites for v, _ in plain(self.analysis.evaluator.evaluate(frame, site.call))]
+        if any(self._belongs_to_the_loop(value) for value in made):
+            return "what it makes works on the event loop and may need it from the start: make it at start-up"
+        return self._stopping(inner for site in sites for inner in self._called(frame, site.call))
+
+    def _belongs_to_the_loop(self, value: Value) -> bool:
+        """Whether the value is an engine whose inference is asynchronous throughout."""
+        if not isinstance(value, LibraryObject):
+            return False
+        known = self.analysis.catalogue.lineage(value.type)
+        roles = {method.role for each in known for method in each.methods.values()}
+        return Role.COROUTINE in roles and Role.INFERENCE not in roles
 
     def _stopping(self, frames: Iterable[Frame]) -> str:
         for frame in self._reached(frames):
