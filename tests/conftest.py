@@ -48,6 +48,14 @@ class Project:
         self.git("commit", "-q", "--no-verify", "-m", message)
 
 
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for caches, new for each test."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("SERVELINT_CACHE_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     root = tmp_path / "project"

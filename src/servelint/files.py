@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 
 from servelint import git
+from servelint.cache import Facts
 from servelint.config import DEFAULT_EXCLUDE, FILE_NAMES, OUTPUT_FOLDERS, Config, find
 from servelint.finding import Problem
 from servelint.globs import Patterns, compile_patterns
@@ -41,7 +42,8 @@ class Tree:
 
     `reported` holds the files whose findings are wanted, None for all: when only some are named, the rest
     of the project is still read for context. `overlay` replaces or adds content that is not on disk, such
-    as an editor's unsaved buffer. `problems` are folders that could not be listed.
+    as an editor's unsaved buffer. `facts` remembers those of Python files. `problems` are folders that
+    could not be listed.
     """
 
     root: Path
@@ -51,6 +53,7 @@ class Tree:
     problems: tuple[Problem, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     overlay: Mapping[Path, bytes] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts, repr=False, compare=False)
     _contents: dict[Path, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def read(self, path: Path) -> bytes:
@@ -63,6 +66,10 @@ class Tree:
                     content = file.read()
             self._contents[path] = content
         return content
+
+    def have_been_read(self) -> tuple[Path, ...]:
+        """The files whose content has been asked for."""
+        return tuple(self._contents)
 
     def reports(self, path: Path) -> bool:
         """Whether findings in `path` are wanted."""
@@ -86,6 +93,7 @@ class Tree:
             self.problems,
             self.skipped,
             merged,
+            self.facts,
             contents,
         )
 

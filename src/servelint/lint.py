@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from servelint import baseline, files, git, suppress
+from servelint.cache import Cache
 from servelint.config import Config
 from servelint.files import Skipped, Tree, shown_path
 from servelint.finding import Confidence, ExitStatus, Finding, Problem, Severity, Span
@@ -77,20 +78,23 @@ def check(
     overlay: Mapping[Path, bytes] | None = None,
     known: Sequence[baseline.Entry] = (),
     since: str = "",
+    cache: Cache | None = None,
     stage: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Check `paths` (absolute; none for the whole project at `config.root`) and report.
 
     `overlay` replaces file contents, `known` is a baseline, `since` a git revision: only what changed from
-    it is reported. `stage` is told in words what is being done. Raises `git.GitError` for `since`.
+    it is reported. With a `cache`, what has not changed is not worked out again. `stage` is told in words
+    what is being done. Raises `git.GitError` for `since`.
     """
     start = time.perf_counter()
     commit = git.resolve(config.root, since) if since else ""
     stage("listing files")
     tree = files.collect(paths, config, overlay)
+    tree = replace(tree, facts=cache.facts) if cache is not None else tree
     if not tree.checked() and not tree.problems:
         return Report(tree, config, ())
-    report = check_tree(tree, config, stage=stage)
+    report = check_tree(tree, config, cache=cache, stage=stage)
     if commit:
         from servelint.since import select
 
@@ -103,10 +107,19 @@ def check(
     return replace(report, seconds=time.perf_counter() - start)
 
 
-def check_tree(tree: Tree, config: Config, *, stage: Callable[[str], None] = lambda _: None) -> Report:
+def check_tree(
+    tree: Tree,
+    config: Config,
+    *,
+    cache: Cache | None = None,
+    stage: Callable[[str], None] = lambda _: None,
+) -> Report:
     """Check files that are already listed; no baseline, no clock."""
     stage(f"reading {len(tree.python):,} Python files and {len(tree.manifests):,} manifests")
-    found, problems = analyse(tree, config)
+    if cache is None or tree.overlay:
+        found, problems = analyse(tree, config)
+    else:
+        found, problems = cache.findings(tree, config, lambda: analyse(tree, config))
     # A folder that could not be listed may hold any of the files that were asked for.
     problems = tuple(item for item in problems if tree.reports(item.path) or item in tree.problems)
     here = [finding for finding in found if tree.reports(finding.span.path)]

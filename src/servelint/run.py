@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from servelint import baseline, config, files, lint
+from servelint.cache import Cache
 from servelint.config import Config
 
 
@@ -20,11 +21,16 @@ class Run:
     config: Config
     overlay: Mapping[Path, bytes] | None = None
     known: tuple[baseline.Entry, ...] = ()
+    cache: Cache | None = None
 
     @property
     def baseline_path(self) -> Path:
         """Where this project's baseline is, or would be."""
         return self.config.root / self.config.baseline
+
+    def with_cache(self) -> Run:
+        """The run with what earlier runs have worked out."""
+        return replace(self, cache=Cache(self.config.root))
 
     def with_baseline(self) -> Run:
         """The run with the project's baseline, if it has one; raises `baseline.BaselineError`."""
@@ -34,7 +40,13 @@ class Run:
     def check(self, *, since: str = "", stage: Callable[[str], None] = lambda _: None) -> lint.Report:
         """Do it; raises `git.GitError` for `since`."""
         return lint.check(
-            self.paths, self.config, overlay=self.overlay, known=self.known, since=since, stage=stage
+            self.paths,
+            self.config,
+            overlay=self.overlay,
+            known=self.known,
+            since=since,
+            cache=self.cache,
+            stage=stage,
         )
 
 

@@ -82,6 +82,7 @@ Exit status: 0 nothing found, 1 findings, 2 the run itself failed.
 @click.option("--since", metavar="REV", default="", help="Only what the change since REV touched or caused.")
 @options.baseline_options
 @options.stdin_option
+@options.cache_option
 @click.option(
     "--explain",
     "explained",
@@ -103,6 +104,7 @@ def command(
     baseline_file: Path | None,
     no_baseline: bool,
     stdin_filename: Path | None,
+    no_cache: bool,
     explained: str,
     statistics: bool,
     quiet: bool,
@@ -124,7 +126,7 @@ def command(
     options.complain_about_missing(run)
     if run.missing and not run.paths:
         return ExitStatus.FAILED
-    report = checked(run, since, quiet=quiet)
+    report = checked(run if no_cache else run.with_cache(), since, quiet=quiet)
     for name, file in outputs:
         _deliver(name, file, report, quiet=quiet, statistics=statistics)
     remarks(report, quiet=quiet)

@@ -16,6 +16,7 @@ COMMANDS = {
     "suppress": "Add suppression comments, with a reason, to today's findings.",
     "config": "Show the configuration in force, and where each value came from.",
     "init": "Set up configuration, pre-commit hook and workflow in a repository.",
+    "clean": "Remove what earlier runs have kept to be faster.",
     "server": "Run the language server for editors.",
     "completion": "Print the completion script for a shell.",
 }

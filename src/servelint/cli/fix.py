@@ -39,6 +39,7 @@ Exit status: 0 nothing is left to report (with --diff: nothing would change), 1 
 @options.judgement_options
 @options.baseline_options
 @options.stdin_option
+@options.cache_option
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing about what was done.")
 @options.configuration_options
 def command(
@@ -49,6 +50,7 @@ def command(
     baseline_file: Path | None,
     no_baseline: bool,
     stdin_filename: Path | None,
+    no_cache: bool,
     quiet: bool,
     config_file: Path | None,
     isolated: bool,
@@ -64,7 +66,7 @@ def command(
     options.complain_about_missing(run)
     if run.missing and not run.paths:
         return ExitStatus.FAILED
-    outcome = _worked_out(run, unsafe=unsafe_fixes, quiet=quiet)
+    outcome = _worked_out(run if no_cache else run.with_cache(), unsafe=unsafe_fixes, quiet=quiet)
     if diff:
         sys.stdout.buffer.write(edits.patch(outcome, Path.cwd()))
         sys.stdout.buffer.flush()

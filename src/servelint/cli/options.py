@@ -104,6 +104,10 @@ baseline_options = _together(
     click.option("--no-baseline", is_flag=True, help="Report old findings as well."),
 )
 
+cache_option = click.option(
+    "--no-cache", is_flag=True, help="Work everything out anew and keep nothing for the next run."
+)
+
 stdin_option = click.option(
     "--stdin-filename",
     type=click.Path(path_type=Path),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from servelint.cache import Facts
 from servelint.code import facts, scan
 from servelint.code.extract import extract
 from servelint.code.facts import (
@@ -39,6 +40,10 @@ class Files(Protocol):
     @property
     def python(self) -> tuple[Path, ...]:
         """All Python files, sorted."""
+
+    @property
+    def facts(self) -> Facts:
+        """The facts of files that have been parsed before."""
 
     def read(self, path: Path) -> bytes:
         """A file's content."""
@@ -196,6 +201,7 @@ class Contents:
 
     def __init__(self, tree: Files) -> None:
         self.tree = tree
+        self.facts = tree.facts
         self.problems: dict[str, Problem] = {}
         self._known: dict[str, bytes] = {}
 
@@ -224,6 +230,7 @@ class Project:
     def __init__(self, contents: Contents, reach: Reach) -> None:
         self.problems = contents.problems
         self._read_bytes = contents.read
+        self._facts = contents.facts
         self._reach = reach
         self._resolver = reach.graph.resolver
         self._modules: dict[str, Module | None] = {}
@@ -345,7 +352,7 @@ class Project:
 
     def _read(self, path: str) -> Module | None:
         try:
-            return Module(path, extract(self._read_bytes(path)))
+            return Module(path, self._facts.of(self._read_bytes(path), extract))
         except SyntaxError as error:
             problem = Problem(Path(path), f"is not valid Python: {error.msg}", error.lineno or 0)
         except UnicodeDecodeError as error:

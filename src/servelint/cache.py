@@ -1,0 +1,218 @@
+"""What earlier runs have worked out, kept in a folder of the user's own.
+
+Two files a project: the facts of Python files by the content of the file, and the findings of whole runs
+by the size and times of all files. Both are pickled, and what is unpickled can run code, so the folder is
+not in the project, where somebody else's commit could put it, and is used only if it is the user's own.
+
+A file that is damaged, cut short or of another version is as good as none. It is replaced in one step, so
+that runs at the same time read the old or the new one; of two that write, the last one's stays.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from servelint import __version__
+
+if TYPE_CHECKING:
+    from servelint.code.facts import ModuleFacts
+    from servelint.config import Config
+    from servelint.files import Tree
+    from servelint.finding import Finding, Problem
+
+    Analysed: TypeAlias = tuple[tuple[Finding, ...], tuple[Problem, ...]]
+
+VARIABLE = "SERVELINT_CACHE_DIR"
+MAGIC = b"servelint cache 1\n"
+DIGEST = 16  # bytes
+# A fix is written as the project's formatter has it.
+FORMATTER_FILES = ("ruff.toml", ".ruff.toml")
+# The facts of a hundred thousand files; above that, those that this run did not use are forgotten.
+MAXIMUM_SIZE = 256 * 1024 * 1024  # bytes
+MAXIMUM_RESULTS = 8
+# A file that has been written within the tick of a file system's clock may change again unseen.
+UNSURE = 2.0  # seconds
+
+
+def folder() -> Path:
+    """Where caches are kept: `SERVELINT_CACHE_DIR`, else the usual place of the platform."""
+    own = os.environ.get(VARIABLE)
+    if own:
+        return Path(own).absolute()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "servelint"
+
+
+class Cache:
+    """The cache of the project at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        name = _digest(os.fsencode(root)).hex()
+        self.facts = Facts(folder() / f"{name}.facts")
+        self._results = folder() / f"{name}.results"
+
+    def findings(self, tree: Tree, config: Config, analyse: Callable[[], Analysed]) -> Analysed:
+        """What the last run found if no file has changed since, else what `analyse()` finds."""
+        start = time.time()
+        asked = (*tree.python, *tree.manifests, *(config.root / name for name in FORMATTER_FILES))
+        key = _digest(repr(config).encode(), *_signatures(asked))
+        known = _load(self._results)
+        if key in known:
+            files, found = _unpickled(known[key])
+            if all(_signature(path) == signature for path, signature in files):
+                analysed: Analysed = found
+                return analysed
+        analysed = analyse()
+        self.facts.save()
+        if not _changed_since(start - UNSURE, (*tree.python, *tree.manifests)):
+            listed = {*tree.python, *tree.manifests}
+            others = [(path, _signature(path)) for path in tree.have_been_read() if path not in listed]
+            latest = [(key, _pickled((others, analysed))), *known.items()]
+            _save(self._results, dict(latest[:MAXIMUM_RESULTS]))
+        return analysed
+
+
+class Facts:
+    """The facts of Python files, by content. Without a `path` they are kept for one run only."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._made: dict[bytes, ModuleFacts] = {}
+        self._used: set[bytes] = set()
+
+    @cached_property
+    def _stored(self) -> dict[bytes, bytes]:
+        return _load(self._path) if self._path is not None else {}
+
+    def of(self, content: bytes, extract: Callable[[bytes], ModuleFacts]) -> ModuleFacts:
+        """The facts of a file's content; raises what `extract` raises."""
+        key = _digest(content)
+        found = self._made.get(key)
+        if found is None:
+            stored = self._stored.get(key)
+            found = extract(content) if stored is None else _unpickled(stored)
+            self._made[key] = found
+        self._used.add(key)
+        return found
+
+    def save(self) -> None:
+        """Keep what was made, if there is anything new."""
+        if self._path is None or self._used <= self._stored.keys():
+            return
+        kept = {
+            key: self._stored[key] if key in self._stored else _pickled(self._made[key])
+            for key in sorted(self._used)
+        }
+        size = sum(map(len, kept.values()))
+        for key, stored in self._stored.items():
+            size += len(stored)
+            if size <= MAXIMUM_SIZE:
+                kept.setdefault(key, stored)
+        _save(self._path, kept)
+
+
+def clean() -> int:
+    """Remove all caches, of every project, and return how many files that were."""
+    files = [path for path in folder().glob("*") if path.suffix in (".facts", ".results", ".new")]
+    for path in files:
+        path.unlink(missing_ok=True)
+    return len(files)
+
+
+def _pickled(value: object) -> bytes:
+    import pickle
+
+    return pickle.dumps(value, protocol=5)
+
+
+def _unpickled(content: bytes) -> Any:
+    import pickle
+
+    return pickle.loads(content)  # noqa: S301 - what is in a folder of the user's own
+
+
+def _digest(*parts: bytes) -> bytes:
+    from hashlib import blake2b
+
+    digest = blake2b(digest_size=DIGEST)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()
+
+
+def _signature(path: Path | str) -> bytes:
+    """The name, size and times of a file; of one that is not there, its name."""
+    name = os.fsencode(path)
+    try:
+        status = os.stat(path)  # noqa: PTH116 - no object a file
+    except OSError:
+        return name
+    return b"%s\0%d %d %d" % (name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _signatures(paths: Iterable[Path]) -> list[bytes]:
+    return [_signature(path) for path in paths]
+
+
+def _changed_since(moment: float, paths: Iterable[Path]) -> bool:
+    """Whether a file is so new that it may have changed while it was read; `moment` in seconds."""
+    try:
+        return any(max(path.stat().st_mtime, path.stat().st_ctime) > moment for path in paths)
+    except OSError:
+        return True
+
+
+def _version() -> bytes:
+    """What decides whether an old cache still holds: this program, its data, and Python."""
+    from servelint.knowledge import rules_dir
+
+    here = Path(__file__).parent
+    files = sorted(path for base in (here, rules_dir()) for path in base.rglob("*") if path.suffix != ".pyc")
+    return _digest(__version__.encode(), sys.version.encode(), *_signatures(files))
+
+
+def _load(path: Path) -> dict[bytes, bytes]:
+    """The entries of a cache file; none where it is missing, damaged, of another version or not ours."""
+    try:
+        with path.open("rb") as file:
+            if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
+                return {}
+            content = file.read()
+    except OSError:
+        return {}
+    head = MAGIC + _version()
+    body = content[len(head) + DIGEST :]
+    if not content.startswith(head) or content[len(head) : len(head) + DIGEST] != _digest(body):
+        return {}
+    import marshal
+
+    entries: dict[bytes, bytes] = marshal.loads(body)  # noqa: S302
+    return entries
+
+
+def _save(path: Path, entries: dict[bytes, bytes]) -> None:
+    """Replace a cache file. A place that cannot be written is done without."""
+    import marshal
+    import tempfile
+
+    body = marshal.dumps(entries)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, new = tempfile.mkstemp(dir=path.parent, suffix=".new")
+        with os.fdopen(handle, "wb") as file:
+            file.write(MAGIC + _version() + _digest(body) + body)
+        Path(new).replace(path)
+    except OSError:
+        return

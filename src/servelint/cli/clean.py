@@ -1,0 +1,28 @@
+"""`servelint clean`."""
+
+from __future__ import annotations
+
+import click
+
+from servelint import cache
+from servelint.cli import options
+from servelint.cli.terminal import write
+
+EPILOG = f"""\b
+Examples:
+  servelint clean
+
+\b
+The folder is that of {cache.VARIABLE}, else the user's usual place for caches.
+`servelint check --no-cache` neither reads nor writes it.
+"""
+
+
+@click.command(epilog=EPILOG)
+def command() -> None:
+    """Remove the caches of all projects."""
+    try:
+        removed = cache.clean()
+    except OSError as error:
+        raise options.Failure(f"{error.filename}: cannot be removed: {error.strerror}") from error
+    write(f"Removed {removed} file{'s' * (removed != 1)} from {cache.folder()}.\n")
