@@ -103,7 +103,7 @@ class Pools:
 
     def _shared(self, call: BlockingCall) -> Pool | None:
         """A pool on the application's state."""
-        for module in self.analysis.project.mentioning(self.analysis.frameworks.state):
+        for module in self._making_pools():
             for index, function in enumerate(module.facts.functions):
                 for binding in function.bindings:
                     match binding.target, binding.value:
@@ -135,8 +135,7 @@ class Pools:
 
     def _for_models(self) -> Iterator[tuple[Module, str]]:
         """The pools with a public global name that says nothing but that models run in it."""
-        words = {w for word in self.policy.model_pools for w in (word, word.upper(), word.capitalize())}
-        for module in self.analysis.project.mentioning(words):
+        for module in self._making_pools():
             for binding in module.facts.body.bindings:
                 match binding.target, binding.value:
                     case Name(name), Call() if not name.startswith("_"):
@@ -144,6 +143,13 @@ class Pools:
                             values = self.analysis.evaluator.member(module, name)
                             if any(self._is_pool(value) for value, _ in plain(values)):
                                 yield module, name
+
+    def _making_pools(self) -> Iterator[Module]:
+        """The files that name a class of thread pools, one of the project's own among them."""
+        project = self.analysis.project
+        known = self.policy.thread_pools.last_names()
+        own = {m.facts.classes[number].name for name in known for m, number in project.inheriting(name)}
+        return project.mentioning(known | own)
 
     def _is_dedicated(self, name: str) -> bool:
         return not set(evidence.split(name)) & self.policy.other_pools

@@ -22,6 +22,7 @@ class Syntax:
         self.source = source
         self.tree = tree
         self._parents: dict[ast.AST, ast.AST] | None = None
+        self._placed: dict[tuple[int | None, ...], list[Placed]] | None = None
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node that holds `node`."""
@@ -40,15 +41,13 @@ class Syntax:
 
     def at(self, position: Position, kind: type[Node]) -> Node | None:
         """The outermost node of this kind that stands exactly there."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, kind) and position == (
-                getattr(node, "lineno", 0),
-                getattr(node, "col_offset", 0),
-                getattr(node, "end_lineno", 0),
-                getattr(node, "end_col_offset", 0),
-            ):
-                return node
-        return None
+        if self._placed is None:
+            self._placed = {}
+            for node in ast.walk(self.tree):
+                if isinstance(node, Placed):
+                    place = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+                    self._placed.setdefault(place, []).append(node)
+        return next((node for node in self._placed.get(position, ()) if isinstance(node, kind)), None)
 
     def start(self, node: Placed) -> int:
         """Where the node starts."""
