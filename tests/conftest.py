@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import toy
 
 from servelint import cli, lint
+
+
+# New examples are looked for where somebody can look at them; a build says the same of the same commit.
+hypothesis.settings.register_profile("build", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("build")
 
 
 @dataclass(frozen=True)

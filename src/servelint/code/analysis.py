@@ -68,7 +68,7 @@ class Analysis:
         self.served = served
         self.catalogue = knowledge.load()
         self.frameworks = Frameworks(self.catalogue, config.offloads)
-        contents, paths = Contents(tree), [str(path) for path in tree.python]
+        contents, paths = Contents(tree), sorted(str(path) for path in tree.python)
         resolver = Resolver(paths, str(tree.root), self.catalogue.modules | self.frameworks.modules)
         graph = ImportGraph(resolver, contents.read)
         self.reach = Reach(graph, paths, self.catalogue, self.frameworks, config, everything=everything)
