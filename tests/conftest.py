@@ -15,7 +15,6 @@ import toy
 
 from servelint import cli, lint
 
-
 # New examples are looked for where somebody can look at them; a build says the same of the same commit.
 hypothesis.settings.register_profile("build", derandomize=True)
 if os.environ.get("CI"):

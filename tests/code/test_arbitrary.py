@@ -9,7 +9,9 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from servelint.code import analyze
+from servelint.cache import Facts
+from servelint.code import analyze, rules
+from servelint.code.analysis import Analysis
 from servelint.code.extract import extract
 from servelint.config import Config
 from servelint.files import Tree
@@ -41,6 +43,7 @@ class Listing:
         self.root = ROOT
         self.contents = {ROOT / name: text for name, text in contents.items()}
         self.python = tuple(ROOT / name for name in order)
+        self.facts = Facts()
 
     def read(self, path: Path) -> bytes:
         return self.contents[path].encode()
@@ -68,3 +71,16 @@ def test_any_project_in_any_order(modules: list[str], random: Random) -> None:
     first = analyze(listing(contents, order), Config(ROOT))
     second = analyze(listing(contents, shuffled), Config(ROOT))
     assert set(first.findings) == set(second.findings)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(module, min_size=1, max_size=3))
+def test_what_is_not_parsed_would_not_have_mattered(modules: list[str]) -> None:
+    contents = {f"{name}.py": text for name, text in zip(NAMES, modules, strict=False)}
+    found = [
+        set(
+            rules.findings(Analysis(listing(contents, sorted(contents)), Config(ROOT), everything=everything))
+        )
+        for everything in (False, True)
+    ]
+    assert found[0] == found[1]
