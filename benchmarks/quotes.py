@@ -7,7 +7,7 @@ In a page a quoted number stands between two comments, and the first one names i
 A name is `scenario.variant.column` of `incident/results/results.json`; `gil.library.call.one`, or `.batch`,
 and a column of `gil/results.json`; or `memory-scaling.pod.policy` and a column of that simulation. It stands
 for the median with the range; with `.median`, `.lowest`, `.highest` or `.range` after it for that alone.
-`tables()` has whole tables. A test compares all pages with the results.
+`tables()` and `speed_tables()` have whole tables. A test compares all pages with the results.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from .gil import catalogue
 from .gil import results as gil
 from .incident import record
 from .memory_scaling.pods import PODS, POLICIES, days
+from .speed import results as speed
 from .spread import spread
 
 ROOT = Path(__file__).parents[1]
@@ -256,6 +257,16 @@ def _day(quotes: dict[str, str], pod: str, policy: str) -> Iterator[str]:
         yield quotes[f"memory-scaling.{slug(pod)}.{slug(policy)}.{column}"]
 
 
+def speed_tables() -> Iterator[tuple[str, str]]:
+    """How fast, next to peers, and when that was measured."""
+    record = speed.read()
+    if record is None:
+        return
+    yield "speed.conditions", speed.conditions(record)
+    for name, table in speed.TABLES.items():
+        yield f"table.speed.{name}", "\n" + "\n".join(table(record)) + "\n"
+
+
 def quotes() -> dict[str, str]:
     """Everything that can be quoted, by its name."""
     found: dict[str, str] = {}
@@ -263,6 +274,7 @@ def quotes() -> dict[str, str]:
         for name, number in numbers():
             found.update(number.forms(name))
     found.update(tables(found))
+    found.update(speed_tables())
     return found | {"incident.conditions": conditions()}
 
 
