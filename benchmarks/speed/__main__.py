@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -163,11 +163,10 @@ def rounds(bench: Bench, census: Census, chosen: argparse.Namespace) -> Iterator
         yield measured
 
 
-def scaled(bench: Bench) -> Iterator[tuple[str, Cost]]:
+def scaled(bench: Bench, folders: Mapping[int, Path]) -> Iterator[tuple[str, Cost]]:
     """One, two and four copies of the tree, without a cache."""
-    with trees.multiplied(bench.tree) as folders:
-        for scale, folder in folders.items():
-            yield copies(scale), bench.run(peers.COLD, folder)
+    for scale, folder in folders.items():
+        yield copies(scale), bench.run(peers.COLD, folder)
 
 
 @contextmanager
@@ -185,8 +184,11 @@ def measure_tree(named: trees.Named, known: Sequence[Peer], chosen: argparse.Nam
     with bench_for(named, tuple(known), chosen.timeout) as bench:
         census = count(bench.tree)
         record: TreeRecord = {"census": census, "rounds": []}
-        for measured in rounds(bench, census, chosen):
-            record["rounds"].append(measured | (told(scaled(bench)) if scaling else {}))
+        record["rounds"].extend(rounds(bench, census, chosen))
+        if scaling:
+            with trees.multiplied(bench.tree) as folders:
+                for measured in record["rounds"]:
+                    measured.update(told(scaled(bench, folders)))
     return record
 
 
