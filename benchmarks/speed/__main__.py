@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -285,6 +286,8 @@ def main() -> int:
     chosen = options()
     if chosen.verify:
         return verify(chosen)
+    if not shutil.which("git"):
+        sys.exit("git is not installed: the copies that are measured are repositories")
     for record in measure_all(chosen):
         # After every tree: whoever stops it half-way keeps what was measured.
         report(record, chosen.out)

@@ -21,14 +21,16 @@ from servelint.config import Config
 class Census(TypedDict):
     """Files and bytes of a tree, as servelint lists them.
 
-    `parsed` counts the Python files that were parsed; files with the same content are parsed together.
-    `typical` is the parsed file of median size, or of all Python files where none was parsed; empty without.
+    `unreadable` counts those that this version of Python cannot parse; newer ones may. `parsed` counts the
+    Python files that were parsed; files with the same content are parsed together. `typical` is the parsed
+    file of median size, or of all Python files where none was parsed; empty without.
     """
 
     python_files: int
     manifests: int
     bytes: int
     parsed: int
+    unreadable: int
     typical: str
 
 
@@ -64,7 +66,8 @@ def typical(files: Sequence[Path]) -> Path:
 def census(root: Path) -> Census:
     """Check the tree with the default options and count."""
     with contents_parsed() as digests:
-        tree = check([root], Config(root)).tree
+        report = check([root], Config(root))
+    tree = report.tree
     parsed = [path for path in tree.python if digest(tree.read(path)) in digests]
     candidates = parsed or tree.python
     return {
@@ -72,6 +75,7 @@ def census(root: Path) -> Census:
         "manifests": len(tree.manifests),
         "bytes": sum(path.stat().st_size for path in (*tree.python, *tree.manifests)),
         "parsed": len(parsed),
+        "unreadable": len(report.problems),
         "typical": typical(candidates).relative_to(root).as_posix() if candidates else "",
     }
 

@@ -128,6 +128,7 @@ def trees_table(record: Record) -> Iterator[str]:
     titles = (
         "Python files",
         "parsed",
+        "unreadable",
         "manifests",
         "MB",
         "cold, s",
@@ -149,6 +150,7 @@ def trees_table(record: Record) -> Iterator[str]:
             name,
             f"{files:,}",
             f"{census['parsed']:,} ({census['parsed'] / files:.0%})" if files else "",
+            f"{census['unreadable']:,}",
             f"{census['manifests']:,}",
             two_digits(census["bytes"] / MB),
             *seconds,

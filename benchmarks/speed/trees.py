@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,9 +56,16 @@ class Named:
 
 @contextmanager
 def copied(folder: Path) -> Iterator[Path]:
-    """A copy of the folder in a folder of its own; links stay links."""
+    """A copy of the folder in a folder of its own, as a repository; links stay links.
+
+    Without a repository, servelint would take the folder of a file that is named for the whole project.
+    """
     with tempfile.TemporaryDirectory(prefix="speed-") as name:
-        yield Path(shutil.copytree(folder, Path(name).resolve() / "tree", symlinks=True))
+        copy = Path(shutil.copytree(folder, Path(name).resolve() / "tree", symlinks=True))
+        if not (copy / ".git").exists():
+            for command in (("init", "--quiet"), ("add", "--all", "--force")):
+                subprocess.run(("git", *command), cwd=copy, check=True, capture_output=True)
+        yield copy
 
 
 @contextmanager

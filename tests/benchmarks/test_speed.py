@@ -65,6 +65,7 @@ def record(**trees_: list[results.Round]) -> results.Record:
         "manifests": 10,
         "bytes": 3 * MB,
         "parsed": 400,
+        "unreadable": 7,
         "typical": "app.py",
     }
     return {
@@ -97,7 +98,7 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
 
 def test_the_table_of_trees() -> None:
     (row,) = list(results.trees_table(record(app=ROUNDS)))[2:]
-    assert row == "| app | 8,000 | 400 (5%) | 10 | 3.00 | 4.00 (1.00 to 8.00) |  |  | 50 (50 to 70) |"
+    assert row == "| app | 8,000 | 400 (5%) | 7 | 10 | 3.00 | 4.00 (1.00 to 8.00) |  |  | 50 (50 to 70) |"
 
 
 def test_the_table_of_peers() -> None:
@@ -214,9 +215,11 @@ def test_only_installed_peers_are_run(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_what_is_parsed_is_counted(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(trees.one_file())
     (tmp_path / "plain.py").write_text("def double(x):\n    return 2 * x\n")
+    (tmp_path / "broken.py").write_text("import joblib\nasync def f(:\n    joblib.load('m')\n")
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     counted = census(tmp_path)
-    assert (counted["python_files"], counted["manifests"], counted["parsed"]) == (2, 1, 1)
+    assert (counted["python_files"], counted["manifests"]) == (3, 1)
+    assert (counted["parsed"], counted["unreadable"]) == (2, 1)
     assert counted["typical"] == "app.py"
 
 
@@ -233,6 +236,14 @@ def test_a_tree_is_copied_and_multiplied(tmp_path: Path) -> None:
         assert (copy / ".git").is_dir()
         assert (copy / "app.py").read_text() != "x = 1\n"
     assert (tmp_path / "app.py").read_text() == "x = 1\n"
+
+
+def test_a_copy_is_a_repository(tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "app.py").write_text("x = 1\n")
+    with trees.copied(tmp_path) as copy:
+        assert (copy / ".git" / "index").is_file()
+    assert not (tmp_path / ".git").exists()
 
 
 def test_the_one_file(tmp_path: Path) -> None:
