@@ -296,8 +296,21 @@ def test_calls_that_can_be_awaited_safely_one_by_one_are_not_moved_unsafely(tmp_
     assert sum("run_in_executor" in line for line in body) == 2
 
 
+@pytest.mark.parametrize("opening", ["try:", "with contextlib.suppress(ValueError):"])
+def test_what_was_set_before_an_exception_is_kept(tmp_path: Path, opening: str) -> None:
+    block = ("    with lock:", "        best = model(row)", "        return model(best)")
+    handler = ("except ValueError:", "    pass") if opening == "try:" else ()
+    body = fixed(tmp_path, "best = 0", opening, *block, *handler, "return best")
+    assert "        nonlocal best" in body
+
+
 def test_far_apart_calls_are_awaited_one_by_one(tmp_path: Path) -> None:
     text = ("first = model(row)", "a = 1", "b = 2", "c = 3", "return model(first, a, b, c)")
+    assert sum("run_in_executor" in line for line in fixed(tmp_path, *text)) == 2
+
+
+def test_calls_with_more_than_a_simple_statement_between_are_awaited_one_by_one(tmp_path: Path) -> None:
+    text = ("first = model(row)", "if not row:", "    raise ValueError(row)", "return model(first)")
     assert sum("run_in_executor" in line for line in fixed(tmp_path, *text)) == 2
 
 

@@ -314,8 +314,9 @@ class _Division:
 
     def _live(self) -> set[str]:
         """The names that are read after the block, or before it in the next round of a loop."""
-        if not variables.falls_through(self.block.statements):
-            return set()
+        return self._read_later() if variables.falls_through(self.block.statements) else set()
+
+    def _read_later(self) -> set[str]:
         end, syntax = self.block.end, self.block.syntax
         again = set(ast.walk(self.loop)) if self.loop is not None else set()
         found: set[str] = set()
@@ -330,11 +331,15 @@ class _Division:
         return found
 
     def _read_in_handlers(self) -> set[str]:
-        """The names that are read where an exception in the block would be handled."""
+        """The names that are read where an exception in the block would be handled, and after that."""
         found: set[str] = set()
         for outer, child in self.around:
             if isinstance(outer, ast.Try) and child in outer.body:
                 found |= variables.reads([*outer.handlers, *outer.finalbody])
+                if any(variables.falls_through(handler.body) for handler in outer.handlers):
+                    found |= self._read_later()
+            elif isinstance(outer, ast.With | ast.AsyncWith) and variables.suppresses(outer.items):
+                found |= self._read_later()
         return found
 
     def _inside_function(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:

@@ -66,7 +66,9 @@ def assignment(targets: tuple[str, ...], value: Replacement, indent: str, limit:
     if len(indent) + len(head) + len(written.partition("\n")[0]) <= limit:
         return head + written
     if len(targets) > 1:
-        return "(\n" + "".join(f"{deeper}{target},\n" for target in targets) + f"{indent}) = {written}"
+        fits = len(f"{indent}) = {value.inline}") <= limit
+        listed = "".join(f"{deeper}{target},\n" for target in targets)
+        return f"(\n{listed}{indent}) = {value.inline if fits else written}"
     fits = len(deeper) + len(value.inline) <= limit
     return f"{head}(\n{deeper}{value.inline if fits else value.write(deeper)}\n{indent})"
 

@@ -106,7 +106,12 @@ class HandoffFixes:
             raise LeftAloneError("it is not awaited where it stands: use `run_in_executor` with a pool")
         needed = Needed(self.planner.files)
         pool = self._pool(offload, blocking, needed)
-        if by_argument:
+        if by_argument and node.lineno == node.end_lineno:
+            given = style.Wrapping(syntax.text(node.func), (pool.text,)).with_arguments(
+                _texts(syntax, node)[1:]
+            )
+            edit = style.substituted(syntax, node, given)
+        elif by_argument:
             first = node.args[0]
             edit = syntax.edit(syntax.start(first), syntax.end(first), pool.text)
         else:

@@ -14,7 +14,7 @@ from servelint.code.fixes.files import Files
 from servelint.code.fixes.syntax import Function, Syntax
 from servelint.code.loop import LoopBound
 
-# So many other statements may stand between two blocking calls that are moved together.
+# So many other statements may stand between two blocking calls that are moved together, simple ones.
 MAXIMUM_BETWEEN = 2
 _SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return)
 
@@ -160,7 +160,7 @@ def _joins(group: Sequence[_Seed], seed: _Seed, syntax: Syntax, function: Functi
         return False
     if seed.first <= end:
         return True
-    alone = [one for one in (*group, seed) if one.single]
-    if not all(isinstance(one.suite[one.first], _SIMPLE) for one in alone):
+    alone = [one.suite[one.first] for one in (*group, seed) if one.single]
+    if not all(isinstance(statement, _SIMPLE) for statement in (*alone, *seed.suite[end + 1 : seed.first])):
         return False
     return not _block([*group, seed], syntax, function).obstacle()

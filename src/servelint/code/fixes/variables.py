@@ -71,7 +71,7 @@ def falls_through(statements: Sequence[ast.stmt]) -> bool:
         case ast.If(body=body, orelse=orelse):
             return not orelse or falls_through(body) or falls_through(orelse)
         case ast.With(items=items, body=body):
-            return _suppresses(items) or falls_through(body)
+            return suppresses(items) or falls_through(body)
         case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
             if final and not falls_through(final):
                 return False
@@ -80,7 +80,7 @@ def falls_through(statements: Sequence[ast.stmt]) -> bool:
     return True
 
 
-def _suppresses(items: Sequence[ast.withitem]) -> bool:
+def suppresses(items: Sequence[ast.withitem]) -> bool:
     """Whether an exception in the `with` may end there (`contextlib.suppress`): the rest is then left out."""
     names = {n.attr if isinstance(n, ast.Attribute) else n.id for n in _names(items)}
     return "suppress" in names
@@ -112,7 +112,7 @@ def _surely_written(statement: ast.stmt) -> set[str]:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return {name}
         case ast.With(items=items, body=body):
-            return writes(items) | (set() if _suppresses(items) else surely_written(body))
+            return writes(items) | (set() if suppresses(items) else surely_written(body))
         case ast.If(body=body, orelse=orelse):
             return _in_all(way for way in (body, orelse) if falls_through(way))
         case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
