@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -24,6 +25,8 @@ from servelint.code.facts import (
 from servelint.code.reach import Reach, WordsOf
 from servelint.finding import Problem
 
+# Files are parsed by the Python that runs servelint: newer syntax is an error to it.
+PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 # Methods of the language's containers that put their last argument into the receiver.
 FILLING_METHODS = frozenset(
     {"append", "add", "insert", "setdefault", "put", "put_nowait", "extend", "update"}
@@ -354,11 +357,11 @@ class Project:
         try:
             return Module(path, self._facts.of(self._read_bytes(path), extract))
         except SyntaxError as error:
-            problem = Problem(Path(path), f"is not valid Python: {error.msg}", error.lineno or 0)
+            problem = Problem(Path(path), f"is not valid {PYTHON}: {error.msg}", error.lineno or 0)
         except UnicodeDecodeError as error:
             problem = Problem(Path(path), f"is not {error.encoding}: {error.reason}")
         except ValueError as error:
-            problem = Problem(Path(path), f"is not valid Python: {error}")
+            problem = Problem(Path(path), f"is not valid {PYTHON}: {error}")
         except RecursionError:
             problem = Problem(Path(path), "is nested too deeply to be read")
         self.problems[path] = problem
