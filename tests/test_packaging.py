@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from servelint import knowledge
 from servelint.pages import codes
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +51,10 @@ def test_the_wheel_works_away_from_the_checkout(wheel: Path, tmp_path: Path) -> 
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "app.py").write_text("import torch\n\n\nasync def f(:\n")
+    compiled = tmp_path / "site" / "servelint" / "rules"
+    assert (compiled / knowledge.COMPILED).is_file()
+    assert knowledge.load(compiled).libraries == knowledge.load().libraries
+    assert knowledge.load(compiled).frameworks == knowledge.load().frameworks
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
 
     def servelint(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -19,6 +19,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Generic, TypeVar
 
+# Made by `hatch_build.py` for the wheel.
+COMPILED = "knowledge.json"
+
 
 class KnowledgeError(ValueError):
     """A file in `rules/` does not have the form this module documents."""
@@ -416,15 +419,40 @@ def data(name: str, folder: Path | None = None) -> Table:
 
 
 def _files(folder: Path, names: str = "*.yaml") -> Iterator[Table]:
+    compiled = _compiled(folder)
+    for path in sorted(folder.glob(names)):
+        yield Table(_parsed(path) if compiled is None else compiled[path.name], str(path))
+
+
+def _compiled(folder: Path) -> Mapping[str, object] | None:
+    """The content of the data files of a folder, by name, as the build of the wheel has put them together."""
+    base = folder.parent if folder.name in ("libraries", "frameworks", "servers") else folder
+    prefix = "" if base == folder else f"{folder.name}/"
+    together = _knowledge(base / COMPILED)
+    if together is None:
+        return None
+    return {name.removeprefix(prefix): data for name, data in together.items() if name.startswith(prefix)}
+
+
+@cache
+def _knowledge(path: Path) -> Mapping[str, object] | None:
+    import json
+
+    try:
+        found: dict[str, object] = json.loads(path.read_bytes())
+    except FileNotFoundError:  # a checkout
+        return None
+    return found
+
+
+def _parsed(path: Path) -> object:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for path in sorted(folder.glob(names)):
-        try:
-            data = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 (a safe loader)
-        except yaml.YAMLError as error:
-            raise KnowledgeError(f"{path}: {error}") from error
-        yield Table(data, str(path))
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 (a safe loader)
+    except yaml.YAMLError as error:
+        raise KnowledgeError(f"{path}: {error}") from error
 
 
 class Table:

@@ -146,7 +146,12 @@ def check_tree(
 
 def analyse(tree: Tree, config: Config) -> tuple[tuple[Finding, ...], tuple[Problem, ...]]:
     """Every finding of the project, and every file that could not be read, before anything is left out."""
-    from servelint import code, manifests, served
+    from servelint import code
+
+    if not tree.manifests:  # the other half is not even imported
+        alone = code.analyze(tree, config)
+        return alone.findings, (*tree.problems, *alone.problems)
+    from servelint import manifests, served
 
     described = manifests.read(tree)
     python = code.analyze(tree, config, described.served)
