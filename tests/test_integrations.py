@@ -55,7 +55,7 @@ def distribution(tmp_path: Path) -> Project:
     copy.root.mkdir()
     for name in ("src", "rules"):
         shutil.copytree(ROOT / name, copy.root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml"):
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".pre-commit-hooks.yaml"):
         shutil.copy(ROOT / name, copy.root / name)
     copy.commit()
     return copy
