@@ -389,7 +389,7 @@ class Calls:
     def call_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
         """The calls in the project that run the frame's function, with the frames that make them."""
         facts = self.evaluator.facts(frame)
-        named = self.evaluator.project.calls(facts.name)
+        named = self.evaluator.project.calls_beside(facts.name, frame.module)
         return self._running(frame, self._constructed(frame, facts), named)
 
     def _passing_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
@@ -415,7 +415,7 @@ class Calls:
         """The calls that may run a constructor of the class: by name, and where the class is at home."""
         family = self.evaluator.classes.family(cls)
         for name in dict.fromkeys(self.evaluator.classes.facts(one).name for one in family):
-            yield from self.evaluator.project.calls(name)
+            yield from self.evaluator.project.calls_beside(name, cls.module)
         homes = sorted({one.module for one in family})
         for name in ("cls", "__init__"):
             yield from self.evaluator.project.calls_in(homes, name)

@@ -269,6 +269,11 @@ class Project:
         """The calls whose callee's last name is `name`: the module, the function that makes it, the call."""
         return self.calls_in(self._paths_having(name, scan.called), name)
 
+    def calls_beside(self, name: str, path: str) -> Iterator[tuple[Module, int, Site]]:
+        """Those of them in files that are joined to the file `path` by imports."""
+        group = self._reach.together(path)
+        return self.calls_in([one for one in self._paths_having(name, scan.called) if one in group], name)
+
     def calls_above(self, name: str, path: str) -> Iterator[tuple[Module, int, Site]]:
         """Those of them in the file `path`, and in files that import it, directly or not."""
         above = self._reach.above(path)

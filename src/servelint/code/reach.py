@@ -51,6 +51,7 @@ class Reach:
         self._paths = tuple(paths)
         self._sinks = _Modules(name for lib in catalogue.libraries.values() for name in _blocking_names(lib))
         self._above: dict[str, set[str]] = {}
+        self._groups: dict[str, set[str]] = {}
         self._words: dict[tuple[str, WordsOf], frozenset[str]] = {}
         self._own_loop_bound = [_literal_words(name) for name in config.loop_bound]
         self._own = [_literal_words(name) for name in config.blocking_calls]
@@ -124,6 +125,14 @@ class Reach:
     def importers(self, path: str) -> tuple[str, ...]:
         """The files that import the file themselves; tests do not count."""
         return tuple(self._importers.get(path, ()))
+
+    def together(self, path: str) -> set[str]:
+        """The files joined to this one by imports in whatever direction: what makes up one service."""
+        found = self._groups.get(path)
+        if found is None:
+            found = reached([path], lambda one: (*self.graph.targets(one), *self._importers.get(one, ())))
+            self._groups.update(dict.fromkeys(found, found))
+        return found
 
     def above(self, path: str) -> set[str]:
         """The file and all files that import it, directly or not."""
