@@ -54,12 +54,12 @@ def test_a_project_without_anything_to_check(project: Project) -> None:
 
 def test_a_project_without_python_files(project: Project) -> None:
     project.write({"Dockerfile": "FROM scratch\n"})
-    assert unwanted(NEVER | {"tree_sitter"}, "check", "--no-cache") == []
+    assert unwanted(NEVER | PARSING, "check", "--no-cache") == []
 
 
 def test_a_project_without_manifests(project: Project) -> None:
     project.write({"app.py": PLAIN})
-    assert unwanted(NEVER | {"tree_sitter"}, "check", "--no-cache") == []
+    assert unwanted(NEVER | PARSING | {"servelint.manifests"}, "check", "--no-cache") == []
 
 
 def test_a_finding_is_shown_without_the_libraries_that_edit(project: Project) -> None:

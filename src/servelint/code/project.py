@@ -10,7 +10,6 @@ from typing import NamedTuple, Protocol
 
 from servelint.cache import Facts
 from servelint.code import facts, scan
-from servelint.code.extract import extract
 from servelint.code.facts import (
     Attribute,
     Binding,
@@ -359,6 +358,8 @@ class Project:
         return self._resolver.submodule(package, name)
 
     def _read(self, path: str) -> Module | None:
+        from servelint.code.extract import extract
+
         try:
             return Module(path, self._facts.of(self._read_bytes(path), extract))
         except SyntaxError as error:
