@@ -53,7 +53,7 @@ class Evidence:
             return Role.INFERENCE
         if method in self.loads and words & self.called:
             return Role.LOAD
-        if self._is(self.called, call.function):
+        if self._is(self.called, call.function) and not method[:1].isupper():
             return Role.INFERENCE
         return self._of_given(method, call)
 
