@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from servelint.code.facts import (
@@ -380,17 +381,11 @@ class _Body:
         self.bindings.append(Binding(self.expression(target), value, note, target.lineno))
 
     def narrow(self, test: ast.expr) -> None:
-        for node in ast.walk(test):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id == "isinstance"
-                and len(node.args) == 2
-            ):
-                target = self.quiet(node.args[0])
-                classes = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
-                for cls in classes:
-                    self.bindings.append(Binding(target, Narrowed(self.quiet(cls)), None, node.lineno))
+        for target, cls in _instance_tests(test):
+            classes = cls.elts if isinstance(cls, ast.Tuple) else [cls]
+            for one in classes:
+                value = Narrowed(self.quiet(one))
+                self.bindings.append(Binding(self.quiet(target), value, None, target.lineno))
 
     def quiet(self, node: ast.expr) -> Expression:
         """Turn an expression that has been visited already, recording nothing."""
@@ -565,6 +560,18 @@ def _is_accessor(node: FunctionNode) -> bool:
 def _is_drawn(target: ast.expr) -> bool:
     """Whether an assignment to the target takes all that its value iterates over: `first, *rest = value`."""
     return isinstance(target, ast.Tuple | ast.List) and any(isinstance(i, ast.Starred) for i in target.elts)
+
+
+def _instance_tests(test: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """The objects and classes of each `isinstance` that a condition asks for."""
+    match test:
+        case ast.Call(func=ast.Name("isinstance"), args=[target, cls]):
+            yield target, cls
+        case ast.BoolOp(values=parts):
+            for part in parts:
+                yield from _instance_tests(part)
+        case ast.UnaryOp(operand=part) | ast.NamedExpr(value=part):
+            yield from _instance_tests(part)
 
 
 def _is_guard(test: ast.expr) -> bool:
