@@ -54,12 +54,16 @@ class Classes:
         return self._lineages[cls]
 
     def subclasses(self, cls: ClassReference) -> Iterator[ClassReference]:
-        """The project's classes that inherit from `cls`, directly or not."""
-        for module, number in self.evaluator.project.inheriting(self.facts(cls).name):
-            child = ClassReference(module.path, number)
-            if child != cls and cls in self.lineage(child):
-                yield child
-                yield from self.subclasses(child)
+        """The project's classes that inherit from `cls`, directly or not, each once."""
+        seen, waiting = {cls}, [cls]  # code that is not run may have classes that inherit from each other
+        while waiting:
+            base = waiting.pop()
+            for module, number in self.evaluator.project.inheriting(self.facts(base).name):
+                child = ClassReference(module.path, number)
+                if child not in seen and base in self.lineage(child):
+                    seen.add(child)
+                    waiting.append(child)
+                    yield child
 
     def library_types(self, cls: ClassReference) -> Iterator[str]:
         """The catalogue types that the class inherits from."""
@@ -103,7 +107,7 @@ class Classes:
 
     def family(self, cls: ClassReference) -> tuple[ClassReference, ...]:
         """The class and its subclasses: what is constructed when a constructor of the class runs."""
-        return tuple(dict.fromkeys((cls, *self.subclasses(cls))))
+        return (cls, *self.subclasses(cls))
 
     # -- construction ----------------------------------------------------------------------------
 
@@ -139,10 +143,7 @@ class Classes:
 
     def _with_overrides(self, cls: ClassReference, name: str, found: Values) -> Values:
         """Add what subclasses put in place of an attribute; a stub gives way to them."""
-        own = [
-            self._from_lineage(Instance(child), name, (child,))
-            for child in dict.fromkeys(self.subclasses(cls))
-        ]
+        own = [self._from_lineage(Instance(child), name, (child,)) for child in self.subclasses(cls)]
         overrides = union(own)
         if not overrides and all(self.is_stub(v) for v in found) and self._is_protocol(cls):
             overrides = self._implementations(cls, name)

@@ -46,10 +46,11 @@ class Reach:
         self.graph = graph
         self.everything = everything
         self.frameworks = frameworks
-        self.model_modules = frozenset(_model_modules(catalogue)) - sys.stdlib_module_names
+        self._models = tuple(_model_modules(catalogue))
+        self.model_modules = frozenset(name.partition(".")[0] for name in self._models)
         self.ordinary = (sys.stdlib_module_names | frameworks.modules | {"builtins"}) - self.model_modules
         self._paths = tuple(paths)
-        self._sinks = _Modules(name for lib in catalogue.libraries.values() for name in _blocking_names(lib))
+        self._sinks = [name for lib in catalogue.libraries.values() for name in _blocking_names(lib)]
         self._above: dict[str, set[str]] = {}
         self._groups: dict[str, set[str]] = {}
         self._words: dict[tuple[str, WordsOf], frozenset[str]] = {}
@@ -151,13 +152,19 @@ class Reach:
     # -- the search ------------------------------------------------------------------------------
 
     @cached_property
-    def _sink_files(self) -> list[str]:
-        return [path for path in self.sources if self._is_sink(path)]
+    def _sink_files(self) -> set[str]:
+        own = (p for p in self.sources if any(scan.mentions(self.graph.read(p), w) for w in self._own))
+        return {*self._importing_any(self._sinks), *(own if self._own else ())}
 
-    def _is_sink(self, path: str) -> bool:
-        if any(self._sinks.imported_by(item) for item in self.graph.statements(path)):
-            return True
-        return any(scan.mentions(self.graph.read(path), words) for words in self._own)
+    @cached_property
+    def _by_library(self) -> dict[str, list[str]]:
+        """The files that import each library: by its top-level module, in a shared namespace by two."""
+        found: dict[str, list[str]] = {}
+        for path in self.sources:
+            imported = {name for item in self.graph.statements(path) for name in _imported(item)}
+            for name in imported:
+                found.setdefault(name, []).append(path)
+        return found
 
     def _importing(self, starts: Iterable[str]) -> set[str]:
         """The files and all that import them, directly or not."""
@@ -169,7 +176,7 @@ class Reach:
 
     @cached_property
     def _with_models(self) -> set[str]:
-        starts = [path for path in self.sources if self.graph.libraries(path) & self.model_modules]
+        starts = list(self._importing_any(self._models))
         if not starts:
             return set()
         return reached(starts, lambda path: (*self.graph.targets(path), *self._importers.get(path, ())))
@@ -196,49 +203,40 @@ class Reach:
     def _importing_any(self, names: Iterable[str]) -> Iterator[str]:
         """The files that import a module to which one of the qualified names belongs."""
         modules = _Modules(names)
-        for path in self.sources:
-            if any(modules.imported_by(item) for item in self.graph.statements(path)):
-                yield path
-
-
-class _Modules:
-    """The modules to which qualified names (patterns among them) belong."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        heads = {".".join(_head(option)) for name in names for option in alternatives(name)}
-        self._exact = frozenset(head for head in heads if "*" not in head)
-        patterns = [translate(head) for head in heads if "*" in head]
-        self._pattern = re.compile("|".join(patterns)) if patterns else None
-        self._known: dict[scan.Statement, bool] = {}
-
-    def imported_by(self, statement: scan.Statement) -> bool:
-        """Whether the import is of one of the modules, of something in it or of a package around it."""
-        known = self._known.get(statement)
-        if known is None:
-            known = self._known[statement] = any(map(self._is_known, _imported(statement)))
-        return known
-
-    def _is_known(self, module: str) -> bool:
-        top = module.partition(".")[0]
-        if top in self._exact or ".".join(module.split(".")[:2]) in self._exact:
-            return True
-        return self._pattern is not None and self._pattern.match(top) is not None
+        for module, paths in self._by_library.items():
+            if module in modules:
+                yield from paths
 
 
 # Namespaces that very different distributions share: one segment says nothing of what is imported.
 _NAMESPACES = frozenset({"google", "azure"})
 
 
-def _head(name: str) -> list[str]:
-    segments = name.split(".")
-    return segments[: 2 if segments[0] in _NAMESPACES else 1]
+class _Modules:
+    """The modules to which qualified names (patterns among them) belong."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        heads = {_head(option) for name in names for option in alternatives(name)}
+        self._exact = frozenset(head for head in heads if "*" not in head)
+        patterns = [translate(head) for head in heads if "*" in head]
+        self._pattern = re.compile("|".join(patterns)) if patterns else None
+
+    def __contains__(self, module: str) -> bool:
+        return module in self._exact or (self._pattern is not None and bool(self._pattern.match(module)))
+
+
+def _head(name: str) -> str:
+    first, _, rest = name.partition(".")
+    return f"{first}.{rest.partition('.')[0]}" if first in _NAMESPACES and rest else first
 
 
 def _imported(statement: scan.Statement) -> Iterator[str]:
-    if not statement.level:
-        yield statement.module
-        for name in statement.names if statement.module in _NAMESPACES else ():
-            yield f"{statement.module}.{name}"
+    """The libraries that an import is of."""
+    if statement.level:
+        return
+    if statement.module in _NAMESPACES:
+        yield from (f"{statement.module}.{name}" for name in statement.names)
+    yield _head(statement.module)
 
 
 def _blocking_names(library: Library) -> Iterator[str]:
@@ -257,13 +255,9 @@ def _literal_words(pattern: str) -> tuple[bytes, ...]:
     return tuple((found[-1] if found else "").encode() for found in words)
 
 
-def _model_modules(catalogue: Catalogue) -> set[str]:
-    found: set[str] = set()
+def _model_modules(catalogue: Catalogue) -> Iterator[str]:
+    """The modules of the libraries that run models."""
     for library in catalogue.libraries.values():
-        entries = [
-            *library.functions.values(),
-            *(m for t in library.types.values() for m in t.methods.values()),
-        ]
-        if any(entry.role in MODEL_ROLES for entry in entries):
-            found |= {module.partition(".")[0] for module in library.modules}
-    return found
+        methods = (method for known in library.types.values() for method in known.methods.values())
+        if any(entry.role in MODEL_ROLES for entry in (*library.functions.values(), *methods)):
+            yield from (name for name in library.modules if name not in sys.stdlib_module_names)
