@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from servelint.code.calls import argument
 from servelint.code.evaluate import Evaluator
-from servelint.code.facts import Call, Constant, Expression, Mapping, Opaque, Sequence, Subscript
-from servelint.code.project import Module, last_name
+from servelint.code.facts import Call, Constant, Expression, Mapping, Opaque, Sequence, Subscript, last_name
+from servelint.code.project import Module
 from servelint.code.reach import Reach
 from servelint.code.values import (
     ClassReference,

@@ -34,10 +34,11 @@ from servelint.code.facts import (
     Sequence,
     Spread,
     Subscript,
+    last_name,
 )
 from servelint.code.frameworks import Frameworks
 from servelint.code.memory import Memory
-from servelint.code.project import Bound, Filled, Module, Project, last_name
+from servelint.code.project import Bound, Filled, Module, Project
 from servelint.code.values import (
     ClassReference,
     External,

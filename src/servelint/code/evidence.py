@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from servelint.code.facts import Attribute, Call, Constant, Expression, Name, Subscript
-from servelint.code.project import last_name
+from servelint.code.facts import Attribute, Call, Constant, Expression, Name, Subscript, last_name
 from servelint.knowledge import Role, evidence_data
 
 

@@ -267,6 +267,20 @@ class ModuleFacts(NamedTuple):
         return self.functions[0]
 
 
+def last_name(expression: Expression) -> str:
+    """The last name of `a.b.c` (`c`), empty for what has none."""
+    match expression:
+        case Name(id):
+            return id
+        case Attribute(_, name):
+            return name
+        case Call(function, _, _, _):
+            return last_name(function)
+        case Subscript(value, _):
+            return last_name(value)
+    return ""
+
+
 def dotted(expression: Expression | None) -> str:
     """The source-like text of names and attributes (`self.model.predict`), `?` for what is neither."""
     match expression:

@@ -9,8 +9,8 @@ from enum import Enum
 from servelint.code import evidence
 from servelint.code.entrypoints import EntryPoints
 from servelint.code.evaluate import Evaluator
-from servelint.code.facts import FunctionFacts, Site
-from servelint.code.project import Module, last_name
+from servelint.code.facts import FunctionFacts, Site, last_name
+from servelint.code.project import Module
 from servelint.code.reach import Reach
 from servelint.code.values import (
     External,

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from servelint.code.calls import argument
 from servelint.code.evaluate import Evaluator
-from servelint.code.facts import Call, Expression, Name
-from servelint.code.project import last_name
+from servelint.code.facts import Call, Expression, Name, last_name
 from servelint.code.values import External, Frame, FunctionReference, Value, plain
 from servelint.knowledge import Offload
 

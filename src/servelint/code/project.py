@@ -13,13 +13,13 @@ from servelint.code import facts, scan
 from servelint.code.facts import (
     Attribute,
     Binding,
-    Call,
     Constant,
     FunctionFacts,
     ModuleFacts,
     Name,
     Site,
     Subscript,
+    last_name,
 )
 from servelint.code.reach import Reach, WordsOf
 from servelint.finding import Problem
@@ -182,20 +182,6 @@ class Module:
                 return parent
             parent = outer.parent
         return 0
-
-
-def last_name(expression: facts.Expression) -> str:
-    """The last name of `a.b.c` (`c`), empty for what has none."""
-    match expression:
-        case Name(id):
-            return id
-        case Attribute(_, name):
-            return name
-        case Call(function, _, _, _):
-            return last_name(function)
-        case Subscript(value, _):
-            return last_name(value)
-    return ""
 
 
 class Contents:

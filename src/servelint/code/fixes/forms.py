@@ -7,9 +7,9 @@ from enum import Enum
 
 from servelint.code.analysis import Analysis
 from servelint.code.calls import argument
-from servelint.code.facts import Call, Site
+from servelint.code.facts import Call, Site, last_name
 from servelint.code.fixes.services import Services
-from servelint.code.project import Module, last_name
+from servelint.code.project import Module
 from servelint.code.values import External, Frame, plain
 from servelint.config import PLAIN_DEF, PROJECT_OFFLOAD
 from servelint.knowledge import Role

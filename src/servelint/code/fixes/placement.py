@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 
 from servelint.code.analysis import Analysis, BlockingCall
-from servelint.code.facts import Call, Expression, Listed, Position, dotted
+from servelint.code.facts import Call, Expression, Listed, Position, dotted, last_name
 from servelint.code.fixes import policy
 from servelint.code.fixes.syntax import Function, Syntax
-from servelint.code.project import last_name
 from servelint.code.values import External, ExternalObject, Generator, LazyResult, Value, Values, plain
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)

@@ -1,0 +1,112 @@
+"""What is read from bytes is never less than what the syntax tree has, over all Python files of this project."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from servelint.code import scan
+from servelint.code.extract import extract
+from servelint.code.facts import Attribute, Constant, ModuleFacts, Subscript, last_name
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(
+    path for folder in ("src", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")
+)
+
+
+@pytest.fixture(scope="module")
+def read() -> list[tuple[bytes, ModuleFacts]]:
+    return [(data, extract(data)) for data in (path.read_bytes() for path in FILES)]
+
+
+def test_imports(read: list[tuple[bytes, ModuleFacts]]) -> None:
+    for data, facts in read:
+        found = {
+            (item.module, item.level, name) for item in scan.imports(data) for name in item.names or ("",)
+        }
+        imports = [item for function in facts.functions for item in function.imports]
+        assert {(item.module, item.level, item.name) for item in imports} <= found
+        assert {(module, level, "*") for module, level in facts.stars} <= found
+
+
+def test_calls_definitions_bases_and_decorators(read: list[tuple[bytes, ModuleFacts]]) -> None:
+    for data, facts in read:
+        named = {function.name for function in facts.functions if function.name.isidentifier()}
+        assert named <= scan.defined(data)
+        assert scan.has_coroutines(data) or not any(function.is_async for function in facts.functions)
+        decorated = [*facts.functions, *facts.classes]
+        assert {last_name(one) for thing in decorated for one in thing.decorators} - {""} <= scan.decorators(
+            data
+        )
+        assert {last_name(base) for cls in facts.classes for base in cls.bases} - {""} <= scan.bases(data)
+        tree = ast.parse(data)
+        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        names = {f.id for f in calls if isinstance(f, ast.Name)} | {
+            f.attr for f in calls if isinstance(f, ast.Attribute)
+        }
+        assert names <= scan.called(data)
+
+
+def test_what_is_bound(read: list[tuple[bytes, ModuleFacts]]) -> None:
+    for data, facts in read:
+        for function in facts.functions:
+            for binding in function.bindings:
+                match binding.target:
+                    case Attribute(_, name) if binding.value is not None:
+                        assert scan.assigns_attribute(data, name) or _is_narrowed(binding.value)
+                    case Subscript(_, Constant(str(key))):
+                        assert key in scan.item_keys(data) or _is_narrowed(binding.value)
+
+
+def _is_narrowed(value: object) -> bool:
+    """`isinstance(x.name, T)` binds nothing in the text."""
+    return type(value).__name__ == "Narrowed"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import a", [("a", 0, ())]),
+        ("import a.b as c, d", [("a.b", 0, ()), ("d", 0, ())]),
+        ("from a import b as c, d", [("a", 0, ("b", "d"))]),
+        ("from . import b", [("", 1, ("b",))]),
+        ("from ..a import b", [("a", 2, ("b",))]),
+        ("from . . a import b", [("a", 2, ("b",))]),
+        ("from a import *", [("a", 0, ("*",))]),
+        ("from a import (\n    b,  # why\n    c as d,\n)", [("a", 0, ("b", "c"))]),
+        ("from a import b, \\\n    c", [("a", 0, ("b", "c"))]),
+        ("x = 1; import a", [("a", 0, ())]),
+        ("try: import a\nexcept: pass", [("a", 0, ())]),
+        ("if x: from a import b", [("a", 0, ("b",))]),
+        ('importlib.import_module("a.b")', [("a.b", 0, ())]),
+        ('__import__("a")', [("a", 0, ())]),
+        ("import a; import b", [("a", 0, ()), ("b", 0, ())]),
+        ("from importlib import metadata", [("importlib", 0, ("metadata",))]),
+        ("importance = 1", []),
+    ],
+)
+def test_forms_of_imports(text: str, expected: list[tuple[str, int, tuple[str, ...]]]) -> None:
+    assert [tuple(item) for item in scan.imports(text.encode())] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        ("a.x = 1", True),
+        ("a.x: int = 1", True),
+        ("a.x, b = f()", True),
+        ("(\n    a.x,\n    a.y,\n) = f()", True),
+        ("for a.x in y: pass", True),
+        ("with y as a.x: pass", True),
+        ("a.b.x = a.x = 1", True),
+        ("y = a.x", False),
+        ("f(a.x, y=1)", False),
+        ("a.x == 1", False),
+        ("a.xy = 1", False),
+    ],
+)
+def test_bound_attributes(text: str, bound: bool) -> None:
+    assert scan.assigns_attribute(text.encode(), "x") is bound
