@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -256,13 +256,14 @@ class Project:
 
     def calls_beside(self, name: str, path: str) -> Iterator[tuple[Module, int, Site]]:
         """Those of them in files that are joined to the file `path` by imports."""
-        group = self._reach.together(path)
-        return self.calls_in([one for one in self._paths_having(name, scan.called) if one in group], name)
+        return self._calls_among(name, self._reach.together(path))
 
     def calls_above(self, name: str, path: str) -> Iterator[tuple[Module, int, Site]]:
         """Those of them in the file `path`, and in files that import it, directly or not."""
-        above = self._reach.above(path)
-        return self.calls_in([one for one in self._paths_having(name, scan.called) if one in above], name)
+        return self._calls_among(name, self._reach.above(path))
+
+    def _calls_among(self, name: str, group: set[str]) -> Iterator[tuple[Module, int, Site]]:
+        return self.calls_in([path for path in self._paths_having(name, scan.called) if path in group], name)
 
     def calls_in(self, paths: Iterable[str], name: str) -> Iterator[tuple[Module, int, Site]]:
         """Those of them in the files."""
@@ -271,7 +272,8 @@ class Project:
 
     def attributes(self, name: str) -> Iterator[tuple[Module, Bound]]:
         """All bindings `<anything>.name = value`."""
-        for module in self._where(lambda data: scan.assigns_attribute(data, name)):
+        paths = (p for p in self._reach.files if scan.assigns_attribute(self._read_bytes(p), name))
+        for module in self.modules(paths):
             yield from ((module, bound) for bound in module.attributes(name))
 
     def items(self, key: str) -> Iterator[tuple[Module, Bound]]:
@@ -312,12 +314,6 @@ class Project:
                 for found in self._reach.words(path, words_of):
                     index.setdefault(found, []).append(path)
         return index.get(word, [])
-
-    def _where(self, fits: Callable[[bytes], bool]) -> Iterator[Module]:
-        for path in self._reach.files:
-            module = self.module(path) if fits(self._read_bytes(path)) else None
-            if module is not None:
-                yield module
 
     def name_of(self, module: Module) -> str:
         """The dotted name of a module, as seen from the project's folder or its `src`."""

@@ -131,7 +131,7 @@ class Reach:
         """The files joined to this one by imports in whatever direction: what makes up one service."""
         found = self._groups.get(path)
         if found is None:
-            found = reached([path], lambda one: (*self.graph.targets(one), *self._importers.get(one, ())))
+            found = self._joined([path])
             self._groups.update(dict.fromkeys(found, found))
         return found
 
@@ -154,7 +154,7 @@ class Reach:
     @cached_property
     def _sink_files(self) -> set[str]:
         own = (p for p in self.sources if any(scan.mentions(self.graph.read(p), w) for w in self._own))
-        return {*self._importing_any(self._sinks), *(own if self._own else ())}
+        return {*self._importing_any(self._sinks), *own}
 
     @cached_property
     def _by_library(self) -> dict[str, list[str]]:
@@ -170,6 +170,10 @@ class Reach:
         """The files and all that import them, directly or not."""
         return reached(starts, lambda path: self._importers.get(path, ()))
 
+    def _joined(self, starts: Iterable[str]) -> set[str]:
+        """The files and all that are joined to them by imports, in whatever direction."""
+        return reached(starts, lambda path: (*self.graph.targets(path), *self._importers.get(path, ())))
+
     @cached_property
     def _importers(self) -> dict[str, list[str]]:
         return reverse({path: self.graph.targets(path) for path in self.sources})
@@ -177,9 +181,7 @@ class Reach:
     @cached_property
     def _with_models(self) -> set[str]:
         starts = list(self._importing_any(self._models))
-        if not starts:
-            return set()
-        return reached(starts, lambda path: (*self.graph.targets(path), *self._importers.get(path, ())))
+        return self._joined(starts) if starts else set()
 
     def _named(self, path: str) -> bool:
         """Whether a call in the file may be known to block by its name alone."""
@@ -196,7 +198,7 @@ class Reach:
         """The methods that each framework calls, and the files above those that import it."""
         methods: dict[str, frozenset[str]] = {}
         for name, called in self.frameworks.served_subclasses.items():
-            head = name.partition(".")[0]
+            head = _head(name)
             methods[head] = methods.get(head, frozenset()) | called
         return [(called, self._importing(self._importing_any([head]))) for head, called in methods.items()]
 
