@@ -21,6 +21,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from servelint.code.fixes.sizing import pool_size
+from servelint.knowledge import load
+
 from .gil import catalogue
 from .gil import results as gil
 from .incident import record
@@ -182,16 +185,35 @@ POOLS = {
     "plain def": ("plain `def`", "up to 40"),
     "unfixed": ("none: on the event loop", ""),
 }
-CALLS = {
-    "scikit-learn.bankchurn-predict-stacking": "the example's stacking model",
-    "scikit-learn.randomforestclassifier-200-predict-proba": "scikit-learn RandomForestClassifier(200)",
-    "scikit-learn.columntransformer-logisticregression": "scikit-learn ColumnTransformer, LogisticRegression",
-    "lightgbm.lgbmclassifier-300-predict-proba": "LightGBM LGBMClassifier(300)",
-    "xgboost.xgbclassifier-300-predict-proba": "XGBoost XGBClassifier(300)",
-    "onnxruntime.inferencesession-run-random-forest": "ONNX Runtime, random forest",
-    "torch.transformerencoder-6-x-384": "PyTorch TransformerEncoder",
-    "sentence-transformers.sentencetransformer-encode-bert-6-x-384": "SentenceTransformer.encode",
-    "prophet.prophet-predict": "Prophet.predict",
+# The kinds of model, with the calls that stand for them.
+KINDS = {
+    "tables, scikit-learn": {
+        "scikit-learn.bankchurn-predict-stacking": "the example's stacking model",
+        "scikit-learn.columntransformer-logisticregression": "ColumnTransformer, LogisticRegression",
+        "scikit-learn.randomforestclassifier-200-predict-proba": "RandomForestClassifier(200)",
+        "scikit-learn.gradientboostingclassifier-200-predict-proba": "GradientBoostingClassifier(200)",
+        "scikit-learn.svc-rbf-predict": "SVC(rbf)",
+    },
+    "boosted trees": {
+        "xgboost.xgbclassifier-300-predict-proba": "XGBoost XGBClassifier(300)",
+        "lightgbm.lgbmclassifier-300-predict-proba": "LightGBM LGBMClassifier(300)",
+        "catboost.catboostclassifier-300-predict-proba": "CatBoostClassifier(300)",
+    },
+    "exported": {"onnxruntime.inferencesession-run-random-forest": "ONNX Runtime, random forest"},
+    "neural networks": {
+        "torch.mlp-11-512-512-1": "PyTorch MLP",
+        "torch.transformerencoder-6-x-384": "PyTorch TransformerEncoder",
+    },
+    "text": {
+        "transformers.pipeline-text-classification-bert-6-x-384": "transformers.pipeline",
+        "sentence-transformers.sentencetransformer-encode-bert-6-x-384": "SentenceTransformer.encode",
+        "spacy.blank-en-with-sentencizer": "spaCy, sentencizer only",
+    },
+    "time series": {
+        "prophet.prophet-predict": "Prophet.predict",
+        "statsmodels.sarimax-forecast": "statsmodels SARIMAX.forecast",
+    },
+    "explanations": {"shap.treeexplainer-shap-values": "SHAP TreeExplainer"},
 }
 
 
@@ -217,20 +239,27 @@ def tables(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
     )
     yield "table.offloads", rows("| | `/health` p95 | answered a second | memory |", offloads)
     pools = (
-        (title, quotes[f"offloads.{slug(variant)}.health-p95"], note)
+        (
+            title,
+            quotes[f"offloads.{slug(variant)}.health-p95"],
+            quotes[f"offloads.{slug(variant)}.answered-a-second"],
+            note,
+        )
         for variant, (title, note) in POOLS.items()
     )
-    yield "table.pools", rows("| pool | `/health` p95 | |", pools)
-    shown = {
-        column: title
-        for column, title in _GIL_COLUMNS.items()
-        if any(f"gil.{call}.{column}" in quotes for call in CALLS)
-    }
-    free = (
-        (title, *(quotes.get(f"gil.{call}.{column}", "") for column in shown))
-        for call, title in CALLS.items()
+    yield "table.pools", rows("| pool | `/health` p95 | answered a second | |", pools)
+    calls = (
+        (
+            kind if not position else "",
+            title,
+            *(quotes[f"gil.{call}.{column}"] for column in _GIL_COLUMNS),
+            workers(call.partition(".")[0]),
+        )
+        for kind, titles in KINDS.items()
+        for position, (call, title) in enumerate(titles.items())
     )
-    yield "table.gil", rows(f"| call | {' | '.join(shown.values())} |", free)
+    head = f"| kind | call | {' | '.join(_GIL_COLUMNS.values())} | `max_workers` |"
+    yield "table.gil", rows(head, calls)
     policies = (
         (pod if policy == next(iter(POLICIES)) else "", policy, *_day(quotes, pod, policy))
         for pod in PODS
@@ -239,13 +268,21 @@ def tables(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
     yield "table.memory-scaling", rows(_DAY_HEAD, policies)
 
 
+def workers(library: str) -> str:
+    """The size of the pool that a fix makes for one library, by `rules/pool-sizing.yaml`."""
+    known = next(each for each in load().libraries.values() if slug(each.name) == library)
+    fewest, most = (pool_size([known], limit).workers for limit in (1, _MANY_CPUS))
+    return str(most) if fewest == most else f"CPU limit, at most {most}"
+
+
+_MANY_CPUS = 64
 _GIL_COLUMNS = {
     "one.ms.median": "one row takes",
-    "one.gil-free": "free, one row",
-    "one.two-threads": "two threads, one row",
+    "one.gil-free": "GIL free",
+    "one.two-threads": "two threads",
     "batch.ms.median": "a batch takes",
-    "batch.gil-free": "free, batch",
-    "batch.two-threads": "two threads, batch",
+    "batch.gil-free": "GIL free",
+    "batch.two-threads": "two threads",
 }
 _DAY_HEAD = (
     "| what fills the memory | target | pods at night | pod-hours | hours overloaded | memory at most |"

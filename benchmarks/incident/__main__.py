@@ -1,8 +1,9 @@
-"""Reproduce the incident: one command, some twenty-five minutes, loopback interface only.
+"""Reproduce the incident: one command, about half an hour, loopback interface only.
 
 pip install -e '.[example]' -r benchmarks/requirements.txt     # and nginx, from your distribution
 python -m benchmarks.incident                                  # everything, three runs
 python -m benchmarks.incident --quick --scenario severe        # two minutes: does it reproduce?
+python -m benchmarks.incident --report                         # no load: table and plots of what there is
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="one run, and no longer than 40 seconds")
     parser.add_argument("--check", action="store_true", help="exit with 1 when the fixed service did badly")
+    parser.add_argument(
+        "--report", action="store_true", help="measure nothing; table and plots of the results there are"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for results and plots")
     return parser.parse_args(arguments)
 
@@ -153,18 +157,8 @@ def run_all(bench: Bench, rounds: list[Round], records: dict[str, Record]) -> It
             yield records
 
 
-def main() -> None:
-    chosen = options()
-    if lacking := list(missing()):
-        sys.exit(f"not installed: {', '.join(lacking)}; see benchmarks/incident/README.md")
-    rounds = plan(chosen)
-    if not rounds:
-        sys.exit("none of the chosen scenarios has one of the chosen variants")
-    bound = sum(
-        3 * CALIBRATION_SECONDS + len(each.variants) * (each.seconds + OVERHEAD_SECONDS) for each in rounds
-    )
-    print(f"{len(rounds)} rounds, about {bound / 60:.0f} minutes", flush=True)
-    started = time.monotonic()
+def measure_all(rounds: list[Round], out: Path) -> dict[str, Record]:
+    """Measure all rounds, write the report into the folder `out`, and return what is in it."""
     with tempfile.TemporaryDirectory(prefix="incident-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # nginx may serve as another user than the one who starts it
@@ -177,10 +171,37 @@ def main() -> None:
             machine=Machine.here(),
             spec=PodSpec.read(EXAMPLE / "k8s" / "deployment.yaml"),
         )
-        records = read(chosen.out)
+        records = read(out)
         for so_far in run_all(bench, rounds, records):
             # After every run: whoever stops it half-way keeps what was measured.
-            write_report(so_far, chosen.out)
+            write_report(so_far, out)
+    return records
+
+
+def report(out: Path) -> None:
+    """Write table and plots of the results in the folder `out` anew."""
+    records = read(out)
+    if not records:
+        sys.exit(f"nothing has been measured: there is no {out / 'results.json'}")
+    write_report(records, out)
+
+
+def main() -> None:
+    chosen = options()
+    if lacking := list(missing()):
+        sys.exit(f"not installed: {', '.join(lacking)}; see benchmarks/incident/README.md")
+    if chosen.report:
+        report(chosen.out)
+        return
+    rounds = plan(chosen)
+    if not rounds:
+        sys.exit("none of the chosen scenarios has one of the chosen variants")
+    bound = sum(
+        3 * CALIBRATION_SECONDS + len(each.variants) * (each.seconds + OVERHEAD_SECONDS) for each in rounds
+    )
+    print(f"{len(rounds)} rounds, about {bound / 60:.0f} minutes", flush=True)
+    started = time.monotonic()
+    records = measure_all(rounds, chosen.out)
     print(f"{chosen.out}/ written after {(time.monotonic() - started) / 60:.0f} minutes")
     if chosen.check and (found := list(disappointments(records, {each.scenario.name for each in rounds}))):
         sys.exit("\n".join(found))

@@ -35,28 +35,30 @@ def infer(df: pd.DataFrame) -> pd.DataFrame:
     return predictor.predict(df, include_proba=True)
 
 
-def in_executor(executor: Executor | None) -> Infer:
-    async def offloaded(df: pd.DataFrame) -> pd.DataFrame:
-        return await asyncio.get_running_loop().run_in_executor(executor, infer, df)
-
-    return offloaded
-
-
-def offload(way: str) -> Infer:
-    """How to run `infer` elsewhere than on the loop."""
+def executor(way: str) -> Executor | None:
+    """The pool that belongs to this way; None where it has none of its own."""
     kind, _, size = way.partition("-")
     match kind:
-        case "default":
-            return in_executor(None)
-        case "to_thread":
-            return functools.partial(asyncio.to_thread, infer)
         case "pool":
-            return in_executor(ThreadPoolExecutor(max_workers=int(size)))
+            return ThreadPoolExecutor(max_workers=int(size))
         case "process":
             # Forking a process that has run OpenMP can deadlock the child.
             context = multiprocessing.get_context("spawn")
-            return in_executor(ProcessPoolExecutor(max_workers=int(size), mp_context=context))
+            return ProcessPoolExecutor(max_workers=int(size), mp_context=context)
+        case "def" | "default" | "to_thread":
+            return None
     raise ValueError(f"unknown INCIDENT_OFFLOAD: {way!r}")
+
+
+def offload(way: str, pool: Executor | None) -> Infer:
+    """How to run `infer` elsewhere than on the loop."""
+    if way == "to_thread":
+        return functools.partial(asyncio.to_thread, infer)
+
+    async def offloaded(df: pd.DataFrame) -> pd.DataFrame:
+        return await asyncio.get_running_loop().run_in_executor(pool, infer, df)
+
+    return offloaded
 
 
 def prediction(result: pd.DataFrame) -> Prediction:
@@ -65,11 +67,14 @@ def prediction(result: pd.DataFrame) -> Prediction:
 
 def application(way: str) -> FastAPI:
     """The example's application with `/predict` offloaded in this way."""
+    pool = executor(way)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with bankchurn.lifespan(app):
             yield
+        if pool is not None:
+            pool.shutdown()  # waits for processes, whose time would not be counted as the pod's otherwise
 
     app = FastAPI(lifespan=lifespan)
     app.add_middleware(bankchurn.RequestTelemetry)
@@ -83,7 +88,7 @@ def application(way: str) -> FastAPI:
             return prediction(infer(to_frame([customer])))
 
     else:
-        run = offload(way)
+        run = offload(way, pool)
 
         @app.post("/predict")
         async def predict(customer: Customer) -> Prediction:

@@ -89,6 +89,7 @@ def draw_bars(record: Record, key: str, title: str, unit: str, path: Path, *, lo
     axes.margins(x=0.12)
     if log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel(unit)
     axes.set_title(title, loc="left", fontsize=12)
     plain(axes)

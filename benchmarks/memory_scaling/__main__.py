@@ -49,7 +49,7 @@ def draw(results: dict[str, dict[str, Day]], path: Path) -> None:
     panels[0].set(xlim=(0, 24), xticks=range(0, 25, 3), ylim=(0, 13))
     panels[-1].set_xlabel("hour of the day")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="upper right", ncols=3, frameon=False)
-    figure.suptitle("Simulated: one day, one traffic", x=0.01, ha="left", fontsize=12)
+    figure.suptitle("Simulated: the same day with each pod", x=0.01, ha="left", fontsize=12)
     figure.tight_layout()
     figure.savefig(path.with_suffix(".png"), dpi=120)
     # Without salt and date, the same results would not give the same file.
