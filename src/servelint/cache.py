@@ -63,13 +63,14 @@ class Cache:
         self._results = folder() / f"{name}.results"
 
     def findings(self, tree: Tree, config: Config, analyse: Callable[[], Analysed]) -> Analysed:
-        """What the last run found if no file has changed since, else what `analyse()` finds."""
+        """What a run before found if no file has changed since, else what `analyse()` finds."""
         start = time.time()
         asked = (*tree.python, *tree.manifests, *(config.root / name for name in FORMATTER_FILES))
         key = _digest(repr(config).encode(), *_signatures(asked))
+        narrow = key if tree.wanted is None else _digest(key, *map(os.fsencode, sorted(tree.wanted)))
         known = _load(self._results)
-        if key in known:
-            files, found = _unpickled(known[key])
+        for entry in filter(None, (known.get(key), known.get(narrow))):
+            files, found = _unpickled(entry)
             if all(_signature(path) == signature for path, signature in files):
                 analysed: Analysed = found
                 return analysed
@@ -78,7 +79,7 @@ class Cache:
         if not _changed_since(start - UNSURE, (*tree.python, *tree.manifests)):
             listed = {*tree.python, *tree.manifests}
             others = [(path, _signature(path)) for path in tree.have_been_read() if path not in listed]
-            latest = [(key, _pickled((others, analysed))), *known.items()]
+            latest = [(narrow, _pickled((others, analysed))), *known.items()]
             _save(self._results, dict(latest[:MAXIMUM_RESULTS]))
         return analysed
 
@@ -105,6 +106,11 @@ class Facts:
             self._made[key] = found
         self._used.add(key)
         return found
+
+    def forget_unused(self) -> None:
+        """Forget what has not been asked for since the last time: a file that is typed into changes often."""
+        self._made = {key: self._made[key] for key in self._used}
+        self._used.clear()
 
     def save(self) -> None:
         """Keep what was made, if there is anything new."""

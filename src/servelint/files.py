@@ -75,6 +75,16 @@ class Tree:
         """Whether findings in `path` are wanted."""
         return self.reported is None or path in self.reported
 
+    @property
+    def wanted(self) -> frozenset[Path] | None:
+        """The files whose findings have to be worked out, None for all.
+
+        A finding in a manifest may rest on those in any Python file.
+        """
+        if self.reported is None or not self.reported.isdisjoint(self.manifests):
+            return None
+        return self.reported
+
     def checked(self) -> int:
         """How many files are reported on."""
         return sum(1 for path in (*self.python, *self.manifests) if self.reports(path))

@@ -11,7 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lsprotocol import types as lsp
@@ -20,6 +20,7 @@ from pygls.lsp.server import LanguageServer
 
 from servelint import __version__, annotate, files
 from servelint.baseline import BaselineError
+from servelint.cache import Cache
 from servelint.config import ConfigError
 from servelint.finding import Applicability, Edit, Finding, Severity, Span
 from servelint.lint import UNREADABLE, Report
@@ -54,6 +55,7 @@ class Session:
     worker: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="servelint")
     )
+    caches: dict[Path, Cache] = field(default_factory=dict)
     checked: dict[Path, Checked] = field(default_factory=dict)
     asked: int = 0
 
@@ -80,7 +82,7 @@ class Session:
         overlay = {path: encode_buffer(path, text) for path, (text, _) in buffers.items()}
         loop = asyncio.get_running_loop()
         try:
-            reports = await loop.run_in_executor(self.worker, reports_of, overlay)
+            reports = await loop.run_in_executor(self.worker, reports_of, overlay, self.caches)
         except (ConfigError, BaselineError) as error:
             self.server.window_show_message(
                 lsp.ShowMessageParams(lsp.MessageType.Error, f"servelint: {error}")
@@ -123,14 +125,20 @@ class Session:
                 yield finding, state
 
 
-def reports_of(overlay: dict[Path, bytes]) -> dict[Path, Report]:
-    """A report for each open file, one check a project; raises `ConfigError` and `BaselineError`."""
+def reports_of(overlay: dict[Path, bytes], caches: dict[Path, Cache]) -> dict[Path, Report]:
+    """A report for each open file, one check a project; raises `ConfigError` and `BaselineError`.
+
+    `caches` holds what the checks before have worked out, by project; it is added to.
+    """
     projects: dict[Path, list[Path]] = defaultdict(list)
     for path in overlay:
         projects[files.project_root(path.parent)[0]].append(path)
     reports: dict[Path, Report] = {}
     for paths in projects.values():
-        report = prepare(paths, overlay=overlay).with_baseline().check()
+        run = prepare(paths, overlay=overlay).with_baseline()
+        cache = caches.setdefault(run.config.root, Cache(run.config.root))
+        cache.facts.forget_unused()
+        report = replace(run, cache=cache).check()
         reports |= dict.fromkeys(paths, report)
     return reports
 

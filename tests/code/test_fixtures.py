@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from servelint import check
+from servelint.code.analysis import Analysis, BlockingCall
 from servelint.config import Config
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "code"
@@ -43,3 +44,31 @@ def test_findings_are_those_on_the_lines(shape: str, tmp_path: Path) -> None:
     assert {place: str(observed[place]) for place, sure in wanted.items() if sure} == {
         place: sure for place, sure in wanted.items() if sure
     }
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_file_that_is_named_has_the_findings_that_it_has_among_all(shape: str) -> None:
+    root = FIXTURES / shape
+    among_all = check([root], Config(root)).findings
+    for path in root.rglob("*.py"):
+        alone = check([path], Config(root)).findings
+        assert alone == tuple(finding for finding in among_all if finding.span.path == path)
+
+
+def test_for_a_file_that_is_named_other_services_are_not_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = (FIXTURES / "routes").resolve()
+    for name in ("one", "two"):
+        shutil.copytree(service, tmp_path / name)
+    looked_into: list[str] = []
+    original = Analysis.blocking_calls_in
+
+    def noted(analysis: Analysis, path: str) -> tuple[BlockingCall, ...]:
+        looked_into.append(Path(path).relative_to(tmp_path).parts[0])
+        return original(analysis, path)
+
+    monkeypatch.setattr(Analysis, "blocking_calls_in", noted)
+    found = check([tmp_path / "one"], Config(tmp_path)).findings
+    assert {finding.span.path.relative_to(tmp_path).parts[0] for finding in found} == {"one"}
+    assert set(looked_into) == {"one"}

@@ -9,7 +9,7 @@ import pytest
 
 from servelint.code import scan
 from servelint.code.extract import extract
-from servelint.code.facts import Attribute, Constant, ModuleFacts, Subscript, last_name
+from servelint.code.facts import Attribute, Constant, ModuleFacts, Name, Subscript, last_name
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
@@ -61,6 +61,28 @@ def test_what_is_bound(read: list[tuple[bytes, ModuleFacts]]) -> None:
                         assert key in scan.item_keys(data) or _is_narrowed(binding.value)
 
 
+def test_what_classes_hold_and_inherit(read: list[tuple[bytes, ModuleFacts]]) -> None:
+    for data, facts in read:
+        held = {*(name for cls in facts.classes for name in (*cls.methods, *cls.classes))}
+        held |= {b.target.id for cls in facts.classes for b in cls.bindings if isinstance(b.target, Name)}
+        assert held <= scan.members(data)
+        inherited = {(child, base) for child, bases in scan.classes(data) for base in bases}
+        assert {(cls.name, last_name(base)) for cls in facts.classes for base in cls.bases} <= inherited | {
+            (cls.name, "") for cls in facts.classes
+        }
+
+
+def test_functions_that_call(read: list[tuple[bytes, ModuleFacts]]) -> None:
+    for data, facts in read:
+        callers: dict[str, set[str]] = {}
+        for function in facts.functions:
+            called = [site.call.function for site in function.sites if function.name.isidentifier()]
+            for name in (last_name(one) for one in called if isinstance(one, Name | Attribute)):
+                callers.setdefault(name, set()).add(function.name)
+        for name, expected in callers.items():
+            assert expected <= set(scan.functions_calling(data, {name}))
+
+
 def _is_narrowed(value: object) -> bool:
     """`isinstance(x.name, T)` binds nothing in the text."""
     return type(value).__name__ == "Narrowed"
@@ -110,3 +132,23 @@ def test_forms_of_imports(text: str, expected: list[tuple[str, int, tuple[str, .
 )
 def test_bound_attributes(text: str, bound: bool) -> None:
     assert scan.assigns_attribute(text.encode(), "x") is bound
+
+
+@pytest.mark.parametrize(
+    ("body", "held"),
+    [
+        ("x = 1", True),
+        ("x: int", True),
+        ("def x(self): ...", True),
+        ("async def x(self): ...", True),
+        ("class x: ...", True),
+        ("y = x = 1", True),
+        ("x, y = 1, 2", True),
+        ("if True:\n        x = 1", True),
+        ('"""Text."""\n\n    # Comment.\n    x = 1', True),
+        ("def y(self):\n        x = 1", False),
+        ("y = call(\n        x=1,\n    )", False),
+    ],
+)
+def test_members(body: str, held: bool) -> None:
+    assert ("x" in scan.members(f"class A(B):\n    {body}\n".encode())) is held

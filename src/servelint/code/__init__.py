@@ -25,7 +25,7 @@ class CodeResult:
 
 
 def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeResult:
-    """Every finding in the project's Python code, in the order of files and positions.
+    """Every wanted finding in the project's Python code, in the order of files and positions.
 
     `served` is what the manifests know of who serves the code, and within which limits.
     """
@@ -33,7 +33,7 @@ def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeRe
     from servelint.code.analysis import Analysis, deep_recursion
     from servelint.code.applications import CodeApplications
 
-    analysis = Analysis(tree, config, served)
+    analysis = Analysis(tree, config, served, wanted=tree.wanted)
     with deep_recursion():
         findings = tuple(rules.findings(analysis))
     return CodeResult(

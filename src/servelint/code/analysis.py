@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ from servelint.code.frameworks import Frameworks
 from servelint.code.graph import ImportGraph
 from servelint.code.imports import Resolver
 from servelint.code.loop import Loop, LoopBound
-from servelint.code.offloads import Handoff, handoff
+from servelint.code.offloads import Handoff, Handoffs
 from servelint.code.project import Contents, Files, Project
 from servelint.code.reach import Reach
 from servelint.code.values import Frame
@@ -61,8 +61,15 @@ class Analysis:
     """One project under analysis. Rules ask it; nothing is worked out before it is asked for."""
 
     def __init__(
-        self, tree: Files, config: Config, served: Sequence[Served] = (), *, everything: bool = False
+        self,
+        tree: Files,
+        config: Config,
+        served: Sequence[Served] = (),
+        *,
+        wanted: Collection[Path] | None = None,
+        everything: bool = False,
     ) -> None:
+        """Findings are worked out for the `wanted` files (default: all); `everything` parses all files."""
         self.tree = tree
         self.config = config
         self.served = served
@@ -76,32 +83,43 @@ class Analysis:
         self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)
         self.judge = Judge(self.evaluator, self.reach, config.blocking_calls)
         self.loop = Loop(self.evaluator, self.reach, config.loop_bound, config.startup)
+        self.handoffs = Handoffs(self.evaluator)
+        self._wanted = None if wanted is None else frozenset(map(str, wanted))
         self._sources: dict[str, Source] = {}
+        self._loop_bound: dict[str, tuple[LoopBound, ...]] = {}
+        self._blocking: dict[str, tuple[BlockingCall, ...]] = {}
+
+    # -- what rules go through -------------------------------------------------------------------
 
     @cached_property
-    def loop_bound(self) -> tuple[LoopBound, ...]:
-        """The functions that may run on the event loop while serving, in the order of files and lines.
-
-        Whether one does (`serves`) takes a look at its callers, so that is asked last.
-        """
-        return tuple(self.loop.candidates())
+    def paths(self) -> tuple[str, ...]:
+        """The files in which findings are looked for: sorted, those that nobody asked about left out."""
+        wanted = self._wanted
+        return tuple(path for path in self.loop.paths if wanted is None or path in wanted)
 
     @cached_property
     def places(self) -> tuple[Place, ...]:
         """Every call in a function that may be loop-bound."""
         return tuple(
             Place(caller, self.evaluator.frame(caller.module, caller.index), site)
-            for caller in self.loop_bound
+            for path in self.paths
+            for caller in self.loop_bound(path)
             for site in caller.facts.sites
         )
 
     @cached_property
     def offloads(self) -> tuple[tuple[Place, Handoff], ...]:
         """The calls in loop-bound functions that run something on another thread, and what they run."""
-        found = ((place, handoff(self.evaluator, place.frame, place.site.call)) for place in self.places)
+        found = ((place, self.handoffs.of(place.frame, place.site.call)) for place in self.places)
         return tuple(
             (place, offload) for place, offload in found if offload is not None and place.caller.serves
         )
+
+    @property
+    def blocking_calls(self) -> Iterator[BlockingCall]:
+        """Every blocking call in a loop-bound function."""
+        for path in self.paths:
+            yield from self.blocking_calls_in(path)
 
     @cached_property
     def eager_offloads(self) -> Mapping[tuple[str, Position], tuple[Place, Blocking]]:
@@ -113,11 +131,6 @@ class Analysis:
                 if blocking is not None:
                     found[place.frame.module, offload.callable.position] = place, blocking
         return found
-
-    @cached_property
-    def blocking_calls(self) -> tuple[BlockingCall, ...]:
-        """Every blocking call in a loop-bound function."""
-        return tuple(self._blocking_calls())
 
     @cached_property
     def thread_local(self) -> NameIndex[str]:
@@ -135,8 +148,29 @@ class Analysis:
 
         return OffloadPlanner(self)
 
-    def _blocking_calls(self) -> Iterator[BlockingCall]:
-        for caller in self.loop_bound:
+    # -- file by file, also those that nobody asked about ----------------------------------------
+
+    def loop_bound(self, path: str) -> tuple[LoopBound, ...]:
+        """The functions of a file that may run on the event loop while serving, in the order of lines.
+
+        Whether one does (`serves`) takes a look at its callers, so that is asked last.
+        """
+        if path not in self._loop_bound:
+            self._loop_bound[path] = tuple(self.loop.candidates(path))
+        return self._loop_bound[path]
+
+    def blocking_calls_in(self, path: str) -> tuple[BlockingCall, ...]:
+        """The blocking calls in the loop-bound functions of a file."""
+        if path not in self._blocking:
+            self._blocking[path] = tuple(self._blocking_calls(path))
+        return self._blocking[path]
+
+    def blocking_calls_of(self, caller: LoopBound) -> list[BlockingCall]:
+        """The blocking calls in one function."""
+        return [call for call in self.blocking_calls_in(caller.module.path) if call.caller == caller]
+
+    def _blocking_calls(self, path: str) -> Iterator[BlockingCall]:
+        for caller in self.loop_bound(path):
             frame = self.evaluator.frame(caller.module, caller.index)
             for site in caller.facts.sites:
                 blocking = self.judge.site(frame, site)

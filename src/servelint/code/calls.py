@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
 from servelint.code.facts import (
@@ -14,7 +14,9 @@ from servelint.code.facts import (
     Constant,
     Expression,
     FunctionFacts,
+    Mapping,
     Name,
+    Opaque,
     Parameter,
     Position,
     Sequence,
@@ -309,8 +311,9 @@ class Calls:
             return self.evaluator.frames(
                 function.module, function.function, (), function.frame, function.receiver
             )
+        # What the body does not use makes no difference: calls that differ in nothing else enter one frame.
         self._passing += 1
-        given = dict(self._given(facts, function, frame, call, before, keywords))
+        given = dict(self._given(facts.used, function, frame, call, before, keywords))
         self._passing -= 1
         passed = tuple((p.name, given[p.name]) for p in facts.parameters if given.get(p.name))
         return self.evaluator.frames(
@@ -324,23 +327,26 @@ class Calls:
 
     def _given(
         self,
-        facts: FunctionFacts,
+        wanted: Container[str],
         function: FunctionReference,
         frame: Frame,
         call: Call,
         before: tuple[Values, ...],
         keywords: tuple[tuple[str, Values], ...],
     ) -> Iterator[tuple[str, Values]]:
-        positional = [p.name for p in facts.parameters if p.kind == "positional"]
+        """What the call gives for each of the wanted parameters."""
+        parameters = self.evaluator.facts(function).parameters
+        positional = [p.name for p in parameters if p.kind == "positional"]
         if function.receiver is not None:
             positional = positional[1:]
-        names = {p.name for p in facts.parameters if p.kind in ("positional", "keyword")}
-        yield from zip(positional, before, strict=False)
+        names = {p.name for p in parameters if p.kind in ("positional", "keyword") and p.name in wanted}
+        yield from (item for item in zip(positional, before, strict=False) if item[0] in names)
         yield from ((key, values) for key, values in keywords if key in names)
         for name, value in zip(positional[len(before) :], call.arguments, strict=False):
             if isinstance(value, Spread):
                 break
-            yield name, self._useful(frame, value)
+            if name in names:
+                yield name, self._useful(frame, value)
         for key, value in call.keywords:
             if key in names:
                 yield key or "", self._useful(frame, value)
@@ -363,7 +369,7 @@ class Calls:
                 return
             receiver = self.evaluator.classes.receiver(frame, facts)
             reference = FunctionReference(frame.module, frame.function, receiver)
-            yield dict(self._given(facts, reference, caller, call, (), ())).get(name, ())
+            yield dict(self._given({name}, reference, caller, call, (), ())).get(name, ())
         if facts.parameters and facts.parameters[0].name == name and facts.owner is None:
             yield from self._decorated_by(frame)
 
@@ -508,6 +514,11 @@ def argument(call: Call, position: int | None, keyword: str) -> Expression | Non
         if not any(isinstance(a, Spread) for a in before):
             return call.arguments[position]
     return None
+
+
+def may_be_function(given: Expression) -> bool:
+    """Whether an argument can hold functions: a literal or what is worked out on the spot does not."""
+    return not isinstance(given, Constant | Opaque | Mapping | Subscript)
 
 
 def role_in_call(entry: Entry, call: Call) -> Role:

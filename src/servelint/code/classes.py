@@ -65,6 +65,13 @@ class Classes:
                     waiting.append(child)
                     yield child
 
+    def _overriding(self, cls: ClassReference, name: str) -> Iterator[ClassReference]:
+        """Those of them that may put something else in the place of an attribute."""
+        for module, number in self.evaluator.project.overriding(self.facts(cls).name, name):
+            child = ClassReference(module.path, number)
+            if child != cls and cls in self.lineage(child):
+                yield child
+
     def library_types(self, cls: ClassReference) -> Iterator[str]:
         """The catalogue types that the class inherits from."""
         for base in self.lineage(cls):
@@ -143,8 +150,9 @@ class Classes:
 
     def _with_overrides(self, cls: ClassReference, name: str, found: Values) -> Values:
         """Add what subclasses put in place of an attribute; a stub gives way to them."""
-        own = [self._from_lineage(Instance(child), name, (child,)) for child in self.subclasses(cls)]
-        overrides = union(own)
+        overrides = union(
+            self._from_lineage(Instance(child), name, (child,)) for child in self._overriding(cls, name)
+        )
         if not overrides and all(self.is_stub(v) for v in found) and self._is_protocol(cls):
             overrides = self._implementations(cls, name)
         if not overrides:

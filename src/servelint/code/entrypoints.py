@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 
-from servelint.code.calls import argument
+from servelint.code.calls import argument, may_be_function
 from servelint.code.evaluate import Evaluator
-from servelint.code.facts import Call, Constant, Expression, Mapping, Opaque, Sequence, Subscript, last_name
+from servelint.code.facts import Attribute, Call, Constant, Expression, Name, Sequence, last_name
 from servelint.code.project import Module
 from servelint.code.reach import Reach
 from servelint.code.values import (
@@ -83,12 +83,19 @@ class EntryPoints:
     # -- registration ----------------------------------------------------------------------------
 
     def _collect(self, module: Module) -> None:
-        names = self.frameworks.served_arguments.last_names
         for index, function in enumerate(module.facts.functions):
             for site in function.sites:
-                if last_name(site.call.function) in names:
+                if self._may_be_given(module, site.call):
                     self._collect_arguments(self.evaluator.frame(module, index), site.call)
                 self._collect_callbacks(module, index, site.call)
+
+    def _may_be_given(self, module: Module, call: Call) -> bool:
+        """Whether the call may hand a function to a framework, as far as it shows itself."""
+        for name, point in self.frameworks.arguments_by_last_name.get(last_name(call.function), ()):
+            given = argument(call, point.position, point.keyword)
+            if given is not None and may_be_function(given) and _may_mean(module, call.function, name):
+                return True
+        return False
 
     def _decorator_points(self, frame: Frame, decorator: Expression) -> Iterator[EntryPoint]:
         """The entry points that a decorator makes of a function, or of methods of a class."""
@@ -100,8 +107,6 @@ class EntryPoints:
                 yield _adjusted(point, call)
 
     def _collect_arguments(self, frame: Frame, call: Call) -> None:
-        if not any(_may_be_function(value) for value in (*call.arguments, *(v for _, v in call.keywords))):
-            return
         for value, _ in plain(self.evaluator.calls.callees(frame, call)):
             for point in (
                 self.frameworks.arguments.find(value.name) or () if isinstance(value, External) else ()
@@ -135,6 +140,24 @@ class EntryPoints:
                         self._register(made, item, point)
 
 
+def _may_mean(module: Module, function: Expression, name: str) -> bool:
+    """Whether what is called may have the qualified name.
+
+    A dictionary has a `get` too, and a list an `append`: for such names, what stands before them has to be
+    as in `web.get` or `app.on_startup.append`, unless it is an object of a class.
+    """
+    head, _, last = name.rpartition(".")
+    owner = head.rpartition(".")[2]
+    if "_" in last or owner[:1].isupper() or "*" in owner:
+        return True
+    match function:
+        case Name():
+            return True
+        case Attribute(Name(written) | Attribute(_, written), _):
+            return written == owner or written in module.imported
+    return False
+
+
 def _adjusted(point: EntryPoint, call: Call | None) -> EntryPoint:
     """The entry point with what its keyword arguments say about where a plain `def` runs."""
     constants = {k: v.value for k, v in call.keywords if isinstance(v, Constant)} if call is not None else {}
@@ -143,8 +166,3 @@ def _adjusted(point: EntryPoint, call: Call | None) -> EntryPoint:
     if any(constants.get(key) == value for key, value in point.loop_when.items()):
         return replace(point, sync=SyncRuns.LOOP)
     return point
-
-
-def _may_be_function(given: Expression) -> bool:
-    """Whether an argument can hold functions: a literal or what is worked out on the spot does not."""
-    return not isinstance(given, Constant | Opaque | Mapping | Subscript)

@@ -79,6 +79,7 @@ class Evaluator:
         self.annotations = Annotations(self)
         self.classes = Classes(self)
         self.calls = Calls(self)
+        self._known_modules = catalogue.modules | frameworks.modules
         self._memory: Memory[Values] = Memory((), MAXIMUM_DEPTH)
         self._nesting = 0
 
@@ -225,7 +226,7 @@ class Evaluator:
     def _is_library(self, item: Import) -> bool:
         """Whether the catalogue knows what is imported though the project has it: a library's sources."""
         top = item.module.partition(".")[0]
-        if item.level or (top not in self.catalogue.modules and top not in self.frameworks.modules):
+        if item.level or top not in self._known_modules:
             return False
         name = self.frameworks.usual(f"{item.module}.{item.name}")
         known = (self.catalogue.functions, self.catalogue.classes, self.frameworks.subclasses)
@@ -320,7 +321,7 @@ class Evaluator:
             target = bound.binding.target
             if isinstance(target, Attribute) and self.is_state(module, bound.function, target.value):
                 yield self.bound(module, bound)
-        for module, index, site in self.project.calls("setattr"):
+        for module, index, site in self.project.calls_mentioning("setattr", name):
             match site.call.arguments:
                 case (holder, Constant(str(key)), value) if key == name:
                     if self.is_state(module, index, holder):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 from servelint.code.facts import (
     OPAQUE,
@@ -33,7 +33,6 @@ from servelint.code.facts import (
     ModuleFacts,
     Name,
     Narrowed,
-    Opaque,
     Parameter,
     Position,
     Sequence,
@@ -41,8 +40,19 @@ from servelint.code.facts import (
     Spread,
     Subscript,
 )
-
-FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+from servelint.code.nodes import (
+    FunctionNode,
+    annotation,
+    class_statements,
+    instance_tests,
+    is_accessor,
+    is_drawn,
+    is_guard,
+    is_plain,
+    is_stub,
+    part,
+    position_of,
+)
 
 
 def parse(data: bytes) -> ast.Module:
@@ -101,6 +111,8 @@ class _Body:
         self.awaits = False
         self.is_generator = False
         self.guarded = False
+        self.used: set[str] = set()
+        self.aside = False
         self.contexts: tuple[Expression, ...] = ()
 
     def done(
@@ -135,25 +147,23 @@ class _Body:
             outer=frozenset(self.outer),
             awaited=frozenset(self.awaited),
             awaits=self.awaits,
-            stub=definition is not None and _is_stub(definition.body),
+            stub=definition is not None and is_stub(definition.body),
             guarded=self.guarded,
+            used=frozenset(self.used.difference(p.name for p in parameters if is_plain(p.annotation))),
         )
 
     # -- statements ------------------------------------------------------------------------------
 
     def statements(self, body: list[ast.stmt]) -> None:
         for statement in body:
-            method = getattr(self, f"on_{type(statement).__name__}", None)
-            if method is not None:
-                method(statement)
-            else:
-                self.children(statement)
+            read = _STATEMENTS.get(type(statement), _Body.children)
+            read(self, statement)
 
     def children(self, node: ast.AST) -> None:
         """Visit what a node without a meaning of its own holds."""
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
-                self.expression(child)
+                self.look(child)
             elif isinstance(child, ast.stmt):
                 self.statements([child])
             else:
@@ -172,10 +182,10 @@ class _Body:
         single = (
             node.targets[0].id if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name) else ""
         )
-        drawn = any(_is_drawn(target) for target in node.targets)
+        drawn = any(is_drawn(target) for target in node.targets)
         value = self.expression(node.value, use="iterate" if drawn else "assign", name=single)
         if drawn:
-            self.iterations.append(Iteration(value, _position(node.value)))
+            self.iterations.append(Iteration(value, position_of(node.value)))
         for target in node.targets:
             self.bind(target, value)
 
@@ -184,14 +194,14 @@ class _Body:
         self.bind(node.target, value, annotation(node.annotation))
 
     def on_AugAssign(self, node: ast.AugAssign) -> None:
-        self.expression(node.value)
-        self.expression(node.target)
+        self.look(node.value)
+        self.look(node.target)
 
     def on_For(self, node: ast.For | ast.AsyncFor) -> None:
         lazy = isinstance(node, ast.AsyncFor)
         value = self.expression(node.iter, use="async" if lazy else "iterate")
         if not lazy:
-            self.iterations.append(Iteration(value, _position(node.iter)))
+            self.iterations.append(Iteration(value, position_of(node.iter)))
         if lazy:
             self.awaits = True
             if isinstance(node.iter, ast.Name):
@@ -221,14 +231,14 @@ class _Body:
         self.statements(node.body)
 
     def on_If(self, node: ast.If) -> None:
-        self.guarded |= _is_guard(node.test)
-        self.expression(node.test)
+        self.guarded |= is_guard(node.test)
+        self.look(node.test)
         self.narrow(node.test)
         self.statements(node.body)
         self.statements(node.orelse)
 
     def on_Assert(self, node: ast.Assert) -> None:
-        self.expression(node.test)
+        self.look(node.test)
         self.narrow(node.test)
 
     def on_Match(self, node: ast.Match) -> None:
@@ -243,7 +253,7 @@ class _Body:
                     narrowed = Narrowed(self.quiet(pattern.cls))
                     self.bindings.append(Binding(self.quiet(node.subject), narrowed, None, node.lineno))
             if case.guard is not None:
-                self.expression(case.guard)
+                self.look(case.guard)
             self.statements(case.body)
 
     def on_Global(self, node: ast.Global | ast.Nonlocal) -> None:
@@ -289,22 +299,11 @@ class _Body:
         qualname = f"{prefix or self.prefix}{node.name}"
         body = _Body(self.module, index, self.index, owner, f"{qualname}.<locals>.")
         body.statements(node.body)
+        self.used |= body.used
         self.module.functions[index] = body.done(
-            node.name, qualname, _position(node), node, decorators, parameters
+            node.name, qualname, position_of(node), node, decorators, parameters
         )
         return index
-
-    def lambda_(self, node: ast.Lambda) -> Closure:
-        parameters = self.parameters(node.args)
-        index = len(self.module.functions)
-        self.module.functions.append(None)
-        qualname = f"{self.prefix}<lambda>"
-        body = _Body(self.module, index, self.index, None, f"{qualname}.")
-        body.returns.append(body.expression(node.body, use="return"))
-        self.module.functions[index] = body.done(
-            "<lambda>", qualname, _position(node), node, parameters=parameters
-        )
-        return Closure(index)
 
     def generator(self, node: ast.GeneratorExp) -> Call:
         """A generator expression that outlives the body: a call of a generator function without a name."""
@@ -315,8 +314,9 @@ class _Body:
         body.is_generator = True
         body.comprehension(node.generators)
         body.yields.append(body.expression(node.elt, use="yield"))
-        self.module.functions[index] = body.done("<genexpr>", qualname, _position(node))
-        return Call(Closure(index), (), (), _position(node))
+        self.used |= body.used
+        self.module.functions[index] = body.done("<genexpr>", qualname, position_of(node))
+        return Call(Closure(index), (), (), position_of(node))
 
     def parameters(self, args: ast.arguments) -> tuple[Parameter, ...]:
         positional = [*args.posonlyargs, *args.args]
@@ -345,20 +345,21 @@ class _Body:
         inner = _Body(self.module, self.index, self.parent, None, f"{qualname}.")
         methods: dict[str, int] = {}
         classes: dict[str, int] = {}
-        for statement in _class_statements(node.body):
+        for statement in class_statements(node.body):
             if isinstance(statement, FunctionNode):
                 found = self.function(statement, owner=index, prefix=f"{qualname}.")
-                if not _is_accessor(statement):
+                if not is_accessor(statement):
                     methods[statement.name] = found
             elif isinstance(statement, ast.ClassDef):
                 classes[statement.name] = self.klass(statement, prefix=f"{qualname}.")
             else:
                 inner.statements([statement])
         self.sites += inner.sites
+        self.used |= inner.used
         self.module.classes[index] = ClassFacts(
             node.name,
             qualname,
-            _position(node),
+            position_of(node),
             self.index,
             bases,
             keywords,
@@ -376,12 +377,12 @@ class _Body:
             target = target.value
         if isinstance(target, ast.Tuple | ast.List):
             for number, item in enumerate(target.elts):
-                self.bind(item, _part(value, number))
+                self.bind(item, part(value, number))
             return
         self.bindings.append(Binding(self.expression(target), value, note, target.lineno))
 
     def narrow(self, test: ast.expr) -> None:
-        for target, cls in _instance_tests(test):
+        for target, cls in instance_tests(test):
             classes = cls.elts if isinstance(cls, ast.Tuple) else [cls]
             for one in classes:
                 value = Narrowed(self.quiet(one))
@@ -395,87 +396,134 @@ class _Body:
 
     def expression(self, node: ast.expr, use: str = "other", name: str = "") -> Expression:
         """Turn an expression; record the calls in it. `use` and `name` say what becomes of its value."""
-        match node:
-            case ast.Name(id=id_):
-                return Name(id_)
-            case ast.Attribute(value=value, attr=attr):
-                return Attribute(self.expression(value), attr)
-            case ast.Constant(value=value):
-                return Constant(value) if isinstance(value, str | int | float | None) else OPAQUE
-            case ast.Call():
-                return self.call(node, use, name)
-            case ast.Await(value=value):
-                self.awaits = True
-                if isinstance(value, ast.Name):
-                    self.awaited.add(value.id)
-                return Awaited(self.expression(value, use="await"))
-            case ast.Subscript(value=value, slice=key):
-                return Subscript(self.expression(value), self.expression(key))
-            case ast.Lambda():
-                return self.lambda_(node)
-            case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
-                return Sequence(
-                    tuple(self.expression(i, "argument" if use == "argument" else "other") for i in items)
-                )
-            case ast.Dict(keys=keys, values=values):
-                made = tuple(None if k is None else self.expression(k) for k in keys)
-                return Mapping(made, tuple(self.expression(v) for v in values))
-            case ast.BoolOp(values=values):
-                return Choice(tuple(self.expression(v, use, name) for v in values))
-            case ast.BinOp(left=left, op=ast.BitOr(), right=right):  # of dicts, types and LangChain's chains
-                return Choice((self.expression(left), self.expression(right)))
-            case ast.IfExp(test=test, body=body, orelse=other):
-                self.expression(test)
-                self.narrow(test)
-                return Choice((self.expression(body, use, name), self.expression(other, use, name)))
-            case ast.NamedExpr(target=target, value=value):
-                bound = self.expression(value, use="assign", name=target.id)
-                self.bind(target, bound)
-                return bound
-            case ast.Starred(value=value):
-                drawn = self.expression(value, "argument" if use == "argument" else "iterate")
-                self.iterations.append(Iteration(drawn, _position(value)))
-                return Spread(drawn)
-        return self.other(node, use)
+        turn = _EXPRESSIONS.get(type(node))
+        if turn is not None:
+            made: Expression = turn(self, node, use, name)
+            return made
+        self.children(node)
+        return OPAQUE
 
-    def other(self, node: ast.expr, use: str) -> Expression:
-        match node:
-            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
-                self.comprehension(node.generators)
-                lazy = isinstance(node, ast.GeneratorExp)
-                return Listed(self.expression(node.elt, "argument" if use == "argument" else "other"), lazy)
-            case ast.DictComp():
-                self.comprehension(node.generators)
-                self.expression(node.key)
-                return Listed(self.expression(node.value), lazy=False)
-            case ast.Yield(value=value) if value is not None:
-                self.is_generator = True
-                self.yields.append(self.expression(value, use="yield"))
-            case ast.YieldFrom(value=value):
-                self.is_generator = True
-                made = self.expression(value, use="iterate")
-                self.iterations.append(Iteration(made, _position(value)))
-                self.yields.append(Element(made))
-            case ast.Yield():
-                self.is_generator = True
-            case _:
-                self.children(node)
+    def look(self, node: ast.expr) -> None:
+        """Record the calls in an expression whose value goes nowhere."""
+        outer, self.aside = self.aside, True
+        self.expression(node)
+        self.aside = outer
+
+    def value(self, node: ast.expr, use: str = "other", name: str = "") -> Expression:
+        """Turn an expression whose value goes somewhere, even if that of what it is in does not."""
+        outer, self.aside = self.aside, False
+        made = self.expression(node, use, name)
+        self.aside = outer
+        return made
+
+    def of_Name(self, node: ast.Name, *_: str) -> Name:
+        if not self.aside:
+            self.used.add(node.id)
+        return Name(node.id)
+
+    def of_Attribute(self, node: ast.Attribute, *_: str) -> Attribute:
+        return Attribute(self.expression(node.value), node.attr)
+
+    def of_Constant(self, node: ast.Constant, *_: str) -> Expression:
+        return Constant(node.value) if isinstance(node.value, str | int | float | None) else OPAQUE
+
+    def of_Await(self, node: ast.Await, *_: str) -> Awaited:
+        self.awaits = True
+        if isinstance(node.value, ast.Name):
+            self.awaited.add(node.value.id)
+        return Awaited(self.expression(node.value, use="await"))
+
+    def of_Subscript(self, node: ast.Subscript, *_: str) -> Subscript:
+        return Subscript(self.expression(node.value), self.expression(node.slice))
+
+    def of_Lambda(self, node: ast.Lambda, *_: str) -> Closure:
+        parameters = self.parameters(node.args)
+        index = len(self.module.functions)
+        self.module.functions.append(None)
+        qualname = f"{self.prefix}<lambda>"
+        body = _Body(self.module, index, self.index, None, f"{qualname}.")
+        body.returns.append(body.expression(node.body, use="return"))
+        self.used |= body.used
+        self.module.functions[index] = body.done(
+            "<lambda>", qualname, position_of(node), node, parameters=parameters
+        )
+        return Closure(index)
+
+    def of_Tuple(self, node: ast.Tuple | ast.List | ast.Set, use: str, _: str) -> Sequence:
+        inner = "argument" if use == "argument" else "other"
+        return Sequence(tuple(self.expression(item, inner) for item in node.elts))
+
+    of_List = of_Set = of_Tuple
+
+    def of_Dict(self, node: ast.Dict, *_: str) -> Mapping:
+        keys = tuple(None if key is None else self.expression(key) for key in node.keys)
+        return Mapping(keys, tuple(self.expression(value) for value in node.values))
+
+    def of_BoolOp(self, node: ast.BoolOp, use: str, name: str) -> Choice:
+        return Choice(tuple(self.expression(value, use, name) for value in node.values))
+
+    def of_BinOp(self, node: ast.BinOp, *_: str) -> Expression:
+        if isinstance(node.op, ast.BitOr):  # of dicts, types and LangChain's chains
+            return Choice((self.expression(node.left), self.expression(node.right)))
+        self.look(node.left)
+        self.look(node.right)
+        return OPAQUE
+
+    def of_IfExp(self, node: ast.IfExp, use: str, name: str) -> Choice:
+        self.look(node.test)
+        self.narrow(node.test)
+        return Choice((self.expression(node.body, use, name), self.expression(node.orelse, use, name)))
+
+    def of_NamedExpr(self, node: ast.NamedExpr, *_: str) -> Expression:
+        bound = self.value(node.value, "assign", node.target.id)
+        self.bind(node.target, bound)
+        return bound
+
+    def of_Starred(self, node: ast.Starred, use: str, _: str) -> Spread:
+        drawn = self.expression(node.value, "argument" if use == "argument" else "iterate")
+        self.iterations.append(Iteration(drawn, position_of(node.value)))
+        return Spread(drawn)
+
+    def of_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, use: str, _: str) -> Listed:
+        self.comprehension(node.generators)
+        element = self.expression(node.elt, "argument" if use == "argument" else "other")
+        return Listed(element, isinstance(node, ast.GeneratorExp))
+
+    of_SetComp = of_GeneratorExp = of_ListComp
+
+    def of_DictComp(self, node: ast.DictComp, *_: str) -> Listed:
+        self.comprehension(node.generators)
+        self.expression(node.key)
+        return Listed(self.expression(node.value), lazy=False)
+
+    def of_Yield(self, node: ast.Yield, *_: str) -> Expression:
+        self.is_generator = True
+        if node.value is not None:
+            self.yields.append(self.value(node.value, "yield"))
+        return OPAQUE
+
+    def of_YieldFrom(self, node: ast.YieldFrom, *_: str) -> Expression:
+        self.is_generator = True
+        made = self.value(node.value, "iterate")
+        self.iterations.append(Iteration(made, position_of(node.value)))
+        self.yields.append(Element(made))
         return OPAQUE
 
     def comprehension(self, generators: list[ast.comprehension]) -> None:
         for generator in generators:
             use = "async" if generator.is_async else "iterate"
-            value = self.expression(generator.iter, use=use)
+            value = self.value(generator.iter, use)
             if generator.is_async:
                 self.awaits = True
             else:
-                self.iterations.append(Iteration(value, _position(generator.iter)))
+                self.iterations.append(Iteration(value, position_of(generator.iter)))
             self.bind(generator.target, Element(value))
             for condition in generator.ifs:
-                self.expression(condition)
+                self.look(condition)
                 self.narrow(condition)
 
-    def call(self, node: ast.Call, use: str, name: str) -> Call:
+    def of_Call(self, node: ast.Call, use: str, name: str) -> Call:
+        outer, self.aside = self.aside, False
         function = self.expression(node.func)
         first = len(self.sites)
         arguments = tuple(self.expression(a, use="argument") for a in node.args)
@@ -484,117 +532,17 @@ class _Body:
             site = self.sites[number]
             if site.use == "argument" and site.receiver is None:
                 self.sites[number] = site._replace(receiver=function)
-        call = Call(function, arguments, keywords, _position(node))
+        self.aside = outer
+        call = Call(function, arguments, keywords, position_of(node))
         self.sites.append(Site(call, use, None, name, self.contexts))
         return call
 
 
-def annotation(node: ast.expr | None) -> Expression | None:
-    """Turn an annotation, quoted or not; what is no name, subscript or union becomes opaque."""
-    match node:
-        case None:
-            return None
-        case ast.Constant(value=str(text)):
-            try:
-                return annotation(ast.parse(text.strip(), mode="eval").body)
-            except (SyntaxError, ValueError):
-                return OPAQUE
-        case ast.Constant(value=None):
-            return Constant(None)
-        case ast.Name(id=id_):
-            return Name(id_)
-        case ast.Attribute(value=value, attr=attr):
-            return Attribute(annotation(value) or OPAQUE, attr)
-        case ast.Subscript(value=value, slice=key):
-            return Subscript(annotation(value) or OPAQUE, annotation(key) or OPAQUE)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return Choice((annotation(left) or OPAQUE, annotation(right) or OPAQUE))
-        case ast.Tuple(elts=items) | ast.List(elts=items):
-            return Sequence(tuple(annotation(i) or OPAQUE for i in items))
-        case ast.Call(func=func, args=args, keywords=keywords):
-            return Call(
-                annotation(func) or OPAQUE,
-                tuple(annotation(a) or OPAQUE for a in args),
-                tuple((k.arg, annotation(k.value) or OPAQUE) for k in keywords),
-                _position(node),
-            )
-    return OPAQUE
+def _by_type(prefix: str) -> dict[type[ast.AST], Callable[..., Any]]:
+    """The methods of `_Body` that are named after a type of node, by that type."""
+    methods = vars(_Body).items()
+    return {getattr(ast, n.removeprefix(prefix)): method for n, method in methods if n.startswith(prefix)}
 
 
-def _part(value: Expression | None, number: int) -> Expression | None:
-    if value is None or isinstance(value, Opaque):
-        return value
-    if isinstance(value, Sequence) and not any(isinstance(i, Spread) for i in value.items):
-        return value.items[number] if number < len(value.items) else OPAQUE
-    return Subscript(value, Constant(number))
-
-
-def _position(node: ast.expr | ast.stmt) -> Position:
-    return Position(
-        node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
-    )
-
-
-def _class_statements(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements of a class, those under `if` and `try` included."""
-    out: list[ast.stmt] = []
-    for statement in body:
-        if isinstance(statement, ast.If | ast.Try):
-            out += _class_statements([*statement.body, *statement.orelse])
-        else:
-            out.append(statement)
-    return out
-
-
-def _is_accessor(node: FunctionNode) -> bool:
-    """Whether the definition is a property's setter or deleter, or an overload's signature."""
-    for decorator in node.decorator_list:
-        match decorator:
-            case ast.Attribute(attr="setter" | "deleter"):
-                return True
-            case ast.Name(id="overload") | ast.Attribute(attr="overload"):
-                return True
-    return False
-
-
-def _is_drawn(target: ast.expr) -> bool:
-    """Whether an assignment to the target takes all that its value iterates over: `first, *rest = value`."""
-    return isinstance(target, ast.Tuple | ast.List) and any(isinstance(i, ast.Starred) for i in target.elts)
-
-
-def _instance_tests(test: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """The objects and classes of each `isinstance` that a condition asks for."""
-    match test:
-        case ast.Call(func=ast.Name("isinstance"), args=[target, cls]):
-            yield target, cls
-        case ast.BoolOp(values=parts):
-            for part in parts:
-                yield from _instance_tests(part)
-        case ast.UnaryOp(operand=part) | ast.NamedExpr(value=part):
-            yield from _instance_tests(part)
-
-
-def _is_guard(test: ast.expr) -> bool:
-    """Whether a condition asks if a name or attribute has been set: `x is None`, `not self.x`."""
-    match test:
-        case ast.Compare(left=ast.Name() | ast.Attribute(), ops=[ast.Is() | ast.IsNot()]):
-            return isinstance(test.comparators[0], ast.Constant)
-        case ast.UnaryOp(op=ast.Not(), operand=ast.Name() | ast.Attribute()):
-            return True
-        case ast.BoolOp(values=values):
-            return any(_is_guard(value) for value in values)
-    return False
-
-
-def _is_stub(body: list[ast.stmt]) -> bool:
-    rest = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
-    match rest:
-        case [] | [ast.Pass()]:
-            return True
-        case [
-            ast.Raise(
-                exc=ast.Name(id="NotImplementedError") | ast.Call(func=ast.Name(id="NotImplementedError"))
-            )
-        ]:
-            return True
-    return False
+_STATEMENTS = _by_type("on_")
+_EXPRESSIONS = _by_type("of_")

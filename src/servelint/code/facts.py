@@ -212,6 +212,8 @@ class FunctionFacts(NamedTuple):
     `awaited` holds the names that the body awaits (`await task`). `outer` are names declared global or
     nonlocal. `stub` says that the body does nothing: `...`, `pass`, `raise NotImplementedError`.
     `guarded` says that it asks whether a name or attribute has been set already (`if model is None`).
+    `used` are the names whose values go anywhere, in functions inside it too: one that is only compared,
+    computed with or formatted is not among them, nor is a parameter that is declared as text or a number.
     """
 
     name: str
@@ -237,6 +239,7 @@ class FunctionFacts(NamedTuple):
     awaits: bool
     stub: bool
     guarded: bool
+    used: frozenset[str]
 
 
 class ClassFacts(NamedTuple):

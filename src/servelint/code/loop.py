@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from servelint.code import evidence
 from servelint.code.entrypoints import EntryPoints
@@ -78,20 +79,31 @@ class Loop:
         self._phases: dict[tuple[str, int], Where | None] = {}
         self._at_startup: dict[tuple[str, int], bool] = {}
 
-    def candidates(self) -> Iterator[LoopBound]:
-        """The functions that may be loop-bound, in the order of files and lines; `serves` decides."""
-        for module, index, function in self.called_from_outside():
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The files that can have functions that a framework or the event loop calls, sorted."""
+        registered = (path for path, _ in self.entry_points.registered())
+        return tuple(sorted(self._served.union(registered)))
+
+    def candidates(self, path: str) -> Iterator[LoopBound]:
+        """The functions of a file that may be loop-bound, in the order of lines; `serves` decides."""
+        for module, index, function in self.called_from_outside(path):
             if self._may_run(module, index, function):
                 yield LoopBound(module, index, self)
 
-    def called_from_outside(self) -> Iterator[tuple[Module, int, FunctionFacts]]:
-        """The functions that a framework or the event loop may call, in the order of files and lines."""
+    def called_from_outside(self, path: str) -> Iterator[tuple[Module, int, FunctionFacts]]:
+        """The functions of a file that a framework or the event loop may call, in the order of lines."""
+        module = self.project.module(path)
+        if module is None:
+            return
         registered = self.entry_points.registered()
-        served = frozenset(self.reach.served)
-        for module in self.project.modules(sorted(served.union(path for path, _ in registered))):
-            for index, function in enumerate(module.facts.functions):
-                if index and (module.path in served or (module.path, index) in registered):
-                    yield module, index, function
+        for index, function in enumerate(module.facts.functions):
+            if index and (path in self._served or (path, index) in registered):
+                yield module, index, function
+
+    @cached_property
+    def _served(self) -> frozenset[str]:
+        return frozenset(self.reach.served)
 
     def _may_run(self, module: Module, index: int, function: FunctionFacts) -> bool:
         if function.is_async or self._own_loop.find(self._name(module, function)):
@@ -137,10 +149,13 @@ class Loop:
         function = module.function(index)
         if any(point.phase is Phase.SERVING for point in self.entry_points.of(module, index)):
             return Where.LOOP
-        callers = list(self._callers(module, index))
-        if callers:
-            return Where.STARTUP if all(where is not Where.LOOP for where in callers) else Where.LOOP
-        return Where.STARTUP if function.name.lstrip("_") in self.startup_words else Where.LOOP
+        called = False
+        for where in self._callers(module, index):
+            if where is Where.LOOP:
+                return Where.LOOP
+            called = True
+        by_name = function.name.lstrip("_") in self.startup_words
+        return Where.STARTUP if called or by_name else Where.LOOP
 
     def _callers(self, module: Module, index: int) -> Iterator[Where]:
         frame = self.evaluator.frame(module, index)

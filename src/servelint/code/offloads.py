@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from servelint.code.calls import argument
 from servelint.code.evaluate import Evaluator
-from servelint.code.facts import Call, Expression, Name, last_name
+from servelint.code.facts import (
+    Call,
+    Constant,
+    Expression,
+    Listed,
+    Mapping,
+    Name,
+    Opaque,
+    Sequence,
+    last_name,
+)
 from servelint.code.values import External, Frame, FunctionReference, Value, plain
 from servelint.knowledge import Offload
 
@@ -26,15 +37,43 @@ class Handoff:
     dispatched: bool = False
 
 
-def handoff(evaluator: Evaluator, frame: Frame, call: Call) -> Handoff | None:
-    """What the call offloads, directly or through a function of the project that hands its parameter on."""
-    found = _named(evaluator, frame, call)
-    if found is not None:
-        return found
-    for value, _ in plain(evaluator.calls.callees(frame, call)):
-        if isinstance(value, FunctionReference):
-            return _dispatched(evaluator, value, call)
-    return None
+class Handoffs:
+    """Finds the offloads of one project."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        offloads = evaluator.frameworks.offload
+        self._names = offloads.names.last_names() | offloads.methods.keys()
+        self._open = any("*" in name for name in self._names)
+
+    def of(self, frame: Frame, call: Call) -> Handoff | None:
+        """What the call offloads, directly or through a function that hands its parameter on."""
+        given = (*call.arguments, *(value for _, value in call.keywords))
+        if not any(map(_may_be_callable, given)) or not self._may_offload(frame, call):
+            return None
+        found = _named(self.evaluator, frame, call)
+        if found is not None:
+            return found
+        for value, _ in plain(self.evaluator.calls.callees(frame, call)):
+            if isinstance(value, FunctionReference):
+                return _dispatched(self.evaluator, value, call)
+        return None
+
+    def _may_offload(self, frame: Frame, call: Call) -> bool:
+        """Whether the name of what is called is that of an offload, or of a function that makes one."""
+        name = last_name(call.function)
+        if self._open or name in self._names or name in self._offloading:
+            return True
+        return isinstance(call.function, Name) and name in self.evaluator.module(frame.module).renamed
+
+    @cached_property
+    def _offloading(self) -> frozenset[str]:
+        """The names of the functions that may hand a parameter on to an offload."""
+        return frozenset(self.evaluator.project.functions_calling(self._names))
+
+
+def _may_be_callable(given: Expression) -> bool:
+    return not isinstance(given, Constant | Opaque | Mapping | Sequence | Listed)
 
 
 def _named(evaluator: Evaluator, frame: Frame, call: Call) -> Handoff | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -94,6 +95,19 @@ class Module:
     def function(self, index: int) -> FunctionFacts:
         """The function with this index."""
         return self.facts.functions[index]
+
+    @cached_property
+    def renamed(self) -> frozenset[str]:
+        """The names under which the file may have what is called otherwise elsewhere: all but definitions."""
+        found = {item.local for f in self.facts.functions for item in f.imports if item.local != item.name}
+        found.update(parameter.name for f in self.facts.functions for parameter in f.parameters)
+        found.update(b.binding.target.id for b in self._bindings() if isinstance(b.binding.target, Name))
+        return frozenset(found)
+
+    @cached_property
+    def imported(self) -> frozenset[str]:
+        """The names that imports bind, anywhere in the file."""
+        return frozenset(item.local for function in self.facts.functions for item in function.imports)
 
     def bound(self, scope: int, name: str) -> list[Bound]:
         """What is bound to `name` in the scope of function `scope`, through `global` and `nonlocal` too."""
@@ -250,9 +264,21 @@ class Project:
         paths = sorted(self._resolver.files) if tests else self._reach.files
         return self.modules(path for path in paths if scan.mentions(self._read_bytes(path), wanted))
 
+    def functions_calling(self, names: frozenset[str]) -> Iterator[str]:
+        """The names of the functions with a call in their text whose callee's last name is one of them."""
+        for path in self._reach.files:
+            if self._reach.calls(path) & names:
+                yield from scan.functions_calling(self._read_bytes(path), names)
+
     def calls(self, name: str) -> Iterator[tuple[Module, int, Site]]:
         """The calls whose callee's last name is `name`: the module, the function that makes it, the call."""
         return self.calls_in(self._paths_having(name, scan.called), name)
+
+    def calls_mentioning(self, name: str, word: str) -> Iterator[tuple[Module, int, Site]]:
+        """Those of them in files in whose text the word stands."""
+        wanted = word.encode()
+        paths = self._paths_having(name, scan.called)
+        return self.calls_in([path for path in paths if wanted in self._read_bytes(path)], name)
 
     def calls_beside(self, name: str, path: str) -> Iterator[tuple[Module, int, Site]]:
         """Those of them in files that are joined to the file `path` by imports."""
@@ -292,6 +318,38 @@ class Project:
             for number, cls in enumerate(module.facts.classes):
                 if any(last_name(base) == name for base in cls.bases):
                     yield module, number
+
+    def overriding(self, base: str, name: str) -> Iterator[tuple[Module, int]]:
+        """The classes that may inherit from one called `base`, directly or not, and bind the attribute."""
+        names = {base}
+        files: dict[str, None] = {}
+        waiting = [base]
+        while waiting:
+            for path, child in self._children.get(waiting.pop(), ()):
+                files[path] = None
+                if child not in names:
+                    names.add(child)
+                    waiting.append(child)
+        for module in self.modules(path for path in sorted(files) if self._may_bind(path, name)):
+            for number, cls in enumerate(module.facts.classes):
+                if cls.name in names and cls.bases:
+                    yield module, number
+
+    def _may_bind(self, path: str, name: str) -> bool:
+        """Whether the file may bind the name as an attribute: in the body of a class or of an object."""
+        if not name.isascii() or name in self._reach.words(path, scan.members):
+            return True
+        return scan.assigns_attribute(self._read_bytes(path), name)
+
+    @cached_property
+    def _children(self) -> dict[str, list[tuple[str, str]]]:
+        """The file and name of each class, by the words in its list of base classes."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for path in self._reach.files:
+            for child, bases in scan.classes(self._read_bytes(path)):
+                for base in bases:
+                    found.setdefault(base, []).append((path, child))
+        return found
 
     def defining(self, method: str) -> Iterator[tuple[Module, int]]:
         """The classes that define a method, by module and number."""

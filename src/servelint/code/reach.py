@@ -52,6 +52,7 @@ class Reach:
         self._paths = tuple(paths)
         self._sinks = [name for lib in catalogue.libraries.values() for name in _blocking_names(lib)]
         self._above: dict[str, set[str]] = {}
+        self._beside: dict[str, set[str]] = {}
         self._groups: dict[str, set[str]] = {}
         self._words: dict[tuple[str, WordsOf], frozenset[str]] = {}
         self._own_loop_bound = [_literal_words(name) for name in config.loop_bound]
@@ -102,14 +103,17 @@ class Reach:
     @cached_property
     def registering(self) -> tuple[str, ...]:
         """The files that may hand functions to a framework or to the event loop, sorted."""
-        callbacks = frozenset(self.frameworks.on_loop.methods)
-        names = self.frameworks.served_arguments.last_names | callbacks
-        # `app.add_route(...)` says so itself; of `get` and `load` one hears where a framework is imported.
-        telling = callbacks.union(name for name in names if "_" in name)
-        importing = set(self._importing_any(self.frameworks.served_arguments.names))
-        return tuple(
-            path for path in self.files if self.calls(path) & (names if path in importing else telling)
-        )
+        telling = set(self.frameworks.on_loop.methods)
+        # `app.add_route(...)` says so itself; `get` and `load` do where their framework is imported.
+        of_framework: dict[str, set[str]] = {}
+        for name in self.frameworks.served_arguments.names:
+            last = name.rpartition(".")[2]
+            (telling if "_" in last else of_framework.setdefault(_head(name), set())).add(last)
+        names: dict[str, set[str]] = {}
+        for head, lasts in of_framework.items():
+            for path in self._importing_any([head]):
+                names.setdefault(path, set(telling)).update(lasts)
+        return tuple(path for path in self.files if self.calls(path) & names.get(path, telling))
 
     def calls(self, path: str) -> frozenset[str]:
         """The last names of what the file calls."""
@@ -140,6 +144,12 @@ class Reach:
         if path not in self._above:
             self._above[path] = self._importing([path])
         return self._above[path]
+
+    def beside(self, path: str) -> set[str]:
+        """The files that some file brings in with this one: all that is loaded into one process with it."""
+        if path not in self._beside:
+            self._beside[path] = reached(self.above(path), self.graph.targets)
+        return self._beside[path]
 
     def closure(self, path: str) -> frozenset[str]:
         """The file and all files of the project that it imports, directly or not."""

@@ -8,16 +8,25 @@ never too little for code as people write it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 # Most begin with a literal, which `re` looks for at the speed of memchr.
 _IMPORT = re.compile(rb"import(?=[ \t(_\\])(?:[ \t]*(\([^)]*\)?)|((?:[^\n\\;]|\\\r?\n?)*))")
 _DYNAMIC = re.compile(rb"(?:_module|__)\(\s*(?:name\s*=\s*)?[\"']([\w.]+)[\"']")
 _BASES = re.compile(rb"class[ \t]+\w+[ \t]*\(([^:]*)")
+_CLASS = re.compile(rb"class[ \t]+(\w+)[ \t]*\(([^:]*)")
 _DECORATOR = re.compile(rb"@[ \t]*(?:\w+[ \t]*\.[ \t]*)*(\w+)")
 _DEFINED = re.compile(rb"def[ \t]+(\w+)")
+_DEFINITION_LINE = re.compile(rb"^([ \t]*+)(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
+_DEFINITION = re.compile(rb"(?:def|class)[ \t]+(\w+)")
+# How far the body of a class is indented, what begins a line as the targets of an assignment or the name of a
+# field, and what puts a part of the body further in.
+_CLASS_BODY = re.compile(rb"class[ \t]+\w+[^:]*:[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*([ \t]+)")
+_TARGETS = re.compile(rb"\n([ \t]++)((?:[\w \t,*()\[\]]++=(?!=))++|\w++[ \t]*+:)")
+_BRANCH = re.compile(rb"\n([ \t]++)(?:if|try)\b")
 _COROUTINE = re.compile(rb"async[ \t]+def\b")
 # What has been matched is not given back: six times as fast, for words are long and most are not called.
 _CALLED = re.compile(rb"\b(\w++)[\s\\]*+\(")
@@ -83,6 +92,19 @@ def called(data: bytes) -> frozenset[str]:
     return _texts(_CALLED.findall(data))
 
 
+def functions_calling(data: bytes, names: Container[str]) -> Iterator[str]:
+    """The names of the functions in whose text one of the names is called."""
+    definitions = [(match.start(), len(match[1]), match[2]) for match in _DEFINITION_LINE.finditer(data)]
+    for match in _CALLED.finditer(data):
+        if match[1].decode("ascii") not in names:
+            continue
+        indent = match.start() - data.rfind(b"\n", 0, match.start()) - 1
+        for start, depth, name in reversed(definitions):
+            if start < match.start() and depth < indent:
+                yield name.decode("ascii")
+                indent = depth
+
+
 def defined(data: bytes) -> frozenset[str]:
     """The names of the functions that the file defines."""
     return _texts(_DEFINED.findall(data))
@@ -91,6 +113,22 @@ def defined(data: bytes) -> frozenset[str]:
 def bases(data: bytes) -> frozenset[str]:
     """The words in the lists of base classes of the file."""
     return _texts(_WORD.findall(b" ".join(_BASES.findall(data))))
+
+
+def classes(data: bytes) -> Iterator[tuple[str, frozenset[str]]]:
+    """The classes of the file that have bases: the name, and the words in the list of its bases."""
+    for match in _CLASS.finditer(data):
+        yield match[1].decode("ascii"), _texts(_WORD.findall(match[2]))
+
+
+def members(data: bytes) -> frozenset[str]:
+    """The names that the file may bind in the body of a class."""
+    indents = frozenset(_CLASS_BODY.findall(data))
+    anywhere = any(indent in indents for indent in _BRANCH.findall(data))
+    targets = b" ".join(
+        targets for indent, targets in _TARGETS.findall(data) if anywhere or indent in indents
+    )
+    return _texts(chain(_WORD.findall(targets), _DEFINITION.findall(data)))
 
 
 def decorators(data: bytes) -> frozenset[str]:
@@ -111,8 +149,13 @@ def _texts(words: Iterable[bytes]) -> frozenset[str]:
 def assigns_attribute(data: bytes, name: str) -> bool:
     """Whether the file may bind `<anything>.name`: by itself, in a tuple, as a loop or `with` variable."""
     word = f".{name}".encode()
-    found = _around(data, re.compile(re.escape(word) + rb"\b")) if word in data else ()
+    found = _around(data, _whole(word)) if word in data else ()
     return any(_is_target(before, after) for _, before, after in found)
+
+
+@cache
+def _whole(word: bytes) -> re.Pattern[bytes]:
+    return re.compile(re.escape(word) + rb"\b")
 
 
 def mentions(data: bytes, words: Iterable[bytes]) -> bool:

@@ -72,7 +72,7 @@ class DropAsync:
 
     def _loads(self, call: BlockingCall) -> bool:
         """Whether the function loads a model too: it would go on doing so for every request."""
-        same = (other for other in self.analysis.blocking_calls if other.caller == call.caller)
+        same = self.analysis.blocking_calls_of(call.caller)
         return any(other.blocking.role is Role.LOAD for other in same)
 
     def _mentions(self, module: Module, call: BlockingCall, function: Function) -> bool:

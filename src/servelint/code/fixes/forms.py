@@ -8,7 +8,6 @@ from enum import Enum
 from servelint.code.analysis import Analysis
 from servelint.code.calls import argument
 from servelint.code.facts import Call, Site, last_name
-from servelint.code.fixes.services import Services
 from servelint.code.project import Module
 from servelint.code.values import External, Frame, plain
 from servelint.config import PLAIN_DEF, PROJECT_OFFLOAD
@@ -45,9 +44,8 @@ _SPELLED = {
 class Forms:
     """Chooses the form for each file of one project."""
 
-    def __init__(self, analysis: Analysis, services: Services) -> None:
+    def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
-        self.services = services
         configured = analysis.config.fix.offload
         own = configured.startswith(PROJECT_OFFLOAD)
         self.project_name = configured.removeprefix(PROJECT_OFFLOAD) if own else ""
@@ -63,7 +61,7 @@ class Forms:
         if module.path in self._used:
             return self._used[module.path]
         for path, form in self._used.items():
-            if self.services.together(module, self.analysis.evaluator.module(path)):
+            if path in self.analysis.reach.beside(module.path):
                 return form
         return Form.RUN_IN_EXECUTOR
 

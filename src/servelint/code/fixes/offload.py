@@ -41,7 +41,7 @@ class OffloadPlanner:
         self.analysis = analysis
         self.files = Files(analysis)
         services = Services(analysis)
-        self.forms = Forms(analysis, services)
+        self.forms = Forms(analysis)
         self.regions = Regions(analysis, self.files)
         self.names = moving.Names(self.files)
         self.pools = Pools(analysis, self.files, services, self._takes_pool)

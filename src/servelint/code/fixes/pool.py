@@ -40,7 +40,7 @@ class Pools:
         self.lifespans = Lifespans(analysis, files)
         self.new = NewPools(analysis, files, self.lifespans, self.services)
         self._takes_pool = takes_pool
-        self._homeless: list[BlockingCall] | None = None
+        self._homeless: dict[str, list[BlockingCall]] = {}
         self._known: dict[tuple[Frame, Position], Pool | None] = {}
 
     def choose(self, call: BlockingCall, function: Function, imports: ImportsOf) -> Pool:
@@ -54,14 +54,19 @@ class Pools:
 
     def _companions(self, call: BlockingCall) -> list[BlockingCall]:
         """The calls of the same service, this one included, for which there is no pool yet."""
-        if self._homeless is None:
-            self._homeless = [
+        here = call.caller.module.path
+        beside = self.analysis.reach.beside(here)
+        paths = (path for path in self.analysis.loop.paths if path in beside)
+        return [other for path in paths for other in self._homeless_in(path)]
+
+    def _homeless_in(self, path: str) -> list[BlockingCall]:
+        if path not in self._homeless:
+            self._homeless[path] = [
                 other
-                for other in self.analysis.blocking_calls
+                for other in self.analysis.blocking_calls_in(path)
                 if self._takes_pool(other) and self._existing(other) is None
             ]
-        module = call.caller.module
-        return [other for other in self._homeless if self.services.together(module, other.caller.module)]
+        return self._homeless[path]
 
     # -- what there is ---------------------------------------------------------------------------
 
@@ -123,7 +128,7 @@ class Pools:
             (home, name, spelled)
             for home, name in self._for_models()
             if home is not module
-            and self.services.together(module, home)
+            and home.path in self.analysis.reach.beside(module.path)
             and module.path not in self.analysis.reach.closure(home.path)
             and (spelled := self.services.spelled(module, home.path))
         ]

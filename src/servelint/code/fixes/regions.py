@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from servelint.code.analysis import Analysis, BlockingCall
-from servelint.code.extract import annotation
 from servelint.code.fixes import placement, variables
 from servelint.code.fixes.block import Block
 from servelint.code.fixes.files import Files
 from servelint.code.fixes.syntax import Function, Syntax
 from servelint.code.loop import LoopBound
+from servelint.code.nodes import annotation
 
 # So many other statements may stand between two blocking calls that are moved together, simple ones.
 MAXIMUM_BETWEEN = 2
@@ -44,10 +44,7 @@ class Regions:
     def __init__(self, analysis: Analysis, files: Files) -> None:
         self.analysis = analysis
         self.files = files
-        self._calls: dict[LoopBound, list[BlockingCall]] = {}
         self._found: dict[LoopBound, list[tuple[BlockingCall, Region]]] = {}
-        for call in analysis.blocking_calls:
-            self._calls.setdefault(call.caller, []).append(call)
 
     def of(self, call: BlockingCall) -> Region | None:
         """The block that the call moves with; None where the call is best awaited by itself."""
@@ -60,7 +57,8 @@ class Regions:
         function = placement.function_at(syntax, caller.facts.position)
         if function is None or not caller.facts.is_async:
             return
-        seeds = [seed for call in self._calls[caller] if (seed := self._seed(call, syntax, function))]
+        calls = self.analysis.blocking_calls_of(caller)
+        seeds = [seed for call in calls if (seed := self._seed(call, syntax, function))]
         for group in _grouped(seeds, syntax, function):
             block = _block(group, syntax, function)
             optional = all(seed.single for seed in group)
@@ -109,7 +107,7 @@ class Regions:
         """The last statement that runs inference by reading what the statement assigns."""
         names = variables.writes([suite[number]])
         last = number
-        for other in self._calls[call.caller]:
+        for other in self.analysis.blocking_calls_of(call.caller):
             node = syntax.at(other.position, ast.expr)
             if node is None or not variables.reads([node]) & names:
                 continue

@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 
 from servelint.code.analysis import Analysis, BlockingCall
-from servelint.code.extract import annotation
 from servelint.code.facts import Attribute, Call, Expression, FunctionFacts, Name, Site, Spread, dotted
 from servelint.code.fixes import policy
 from servelint.code.fixes.block import Block
@@ -15,6 +14,7 @@ from servelint.code.fixes.placement import context_names, function_at
 from servelint.code.fixes.shared import shared_places, torn_place
 from servelint.code.fixes.stopping import stopping_call
 from servelint.code.fixes.syntax import Function
+from servelint.code.nodes import annotation
 from servelint.code.values import (
     ClassReference,
     External,

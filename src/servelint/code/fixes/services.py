@@ -1,4 +1,4 @@
-"""Which files make up one service, and how one of them spells the import of another."""
+"""How the files of one service spell the imports of each other."""
 
 from __future__ import annotations
 
@@ -16,14 +16,6 @@ class Services:
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
-
-    def together(self, one: Module, other: Module) -> bool:
-        """Whether some file brings in both: they are loaded into one process."""
-        return one is other or not self._above(one).isdisjoint(self._above(other))
-
-    def _above(self, module: Module) -> set[str]:
-        """The files that bring this one in, itself included."""
-        return self.analysis.reach.above(module.path)
 
     def folder(self, modules: Sequence[Module]) -> Path:
         """The innermost folder that all of them stand in."""

@@ -48,7 +48,8 @@ class Sizes:
     def _work_out(self, modules: Sequence[Module]) -> Size:
         inside = frozenset().union(*(self.analysis.reach.closure(module.path) for module in modules))
         libraries = self.analysis.catalogue.libraries
-        calls = [call for call in self.analysis.blocking_calls if call.caller.module.path in inside]
+        paths = inside.intersection(self.analysis.loop.paths)
+        calls = [call for path in sorted(paths) for call in self.analysis.blocking_calls_in(path)]
         limits = list(self._limits({module.path for module in modules}))
         size = pool_size(
             [libraries.get(call.blocking.library) for call in calls], min(limits) if limits else None

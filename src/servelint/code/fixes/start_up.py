@@ -73,7 +73,7 @@ class StartUp:
         """Whether the function also uses a model: one that only loads is there to load."""
         if not call.caller.facts.is_async:
             return True  # in a thread, where the rule has looked
-        same = (other for other in self.analysis.blocking_calls if other.caller == call.caller)
+        same = self.analysis.blocking_calls_of(call.caller)
         return any(other.blocking.role is not Role.LOAD for other in same)
 
     def _top_level(self, syntax: Syntax, function: Function) -> ast.stmt | None:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from servelint.code import evidence
 from servelint.code.analysis import Analysis, Place
 from servelint.code.facts import Attribute, Call, Constant, Expression, Name, dotted
-from servelint.code.offloads import handoff
-from servelint.code.rules.places import finding, names_called
+from servelint.code.rules.places import finding, may_be, names_called
 from servelint.code.values import External, plain
 from servelint.finding import Confidence, Finding, Severity
 
@@ -19,7 +18,10 @@ FUTURE = "concurrent.futures.Future"
 
 def check(analysis: Analysis) -> Iterator[Finding]:
     """Waits for other threads that hold the event loop."""
+    last_names = analysis.frameworks.waits.last_names()
     for place in analysis.places:
+        if not may_be(place, last_names):
+            continue
         if place.site.use in ("await", "async") or _does_not_wait(place.site.call) or _is_closing(place):
             continue
         call = f"`{dotted(place.site.call.function)}()`"
@@ -57,7 +59,7 @@ def _method_names(analysis: Analysis, place: Place) -> Iterator[tuple[str, bool]
     if not isinstance(function, Attribute) or _is_done(place, function.value):
         return
     for made in _made_by(place, function.value):
-        found = handoff(analysis.evaluator, place.frame, made)
+        found = analysis.handoffs.of(place.frame, made)
         if found is None or found.offload.awaitable or found.offload.wraps:
             continue
         classes = [

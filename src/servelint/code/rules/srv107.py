@@ -49,7 +49,8 @@ def _fix(analysis: Analysis, place: Place, blocking: Blocking) -> Fix | None:
 
 def _threaded(analysis: Analysis) -> Iterator[Place]:
     """The calls of the functions that a framework runs in a thread for every request."""
-    for module, index, facts in analysis.loop.called_from_outside():
+    outside = (found for path in analysis.paths for found in analysis.loop.called_from_outside(path))
+    for module, index, facts in outside:
         points = analysis.loop.entry_points.of(module, index) if not facts.is_async else []
         served = [p for p in points if is_request(p) and p.sync is SyncRuns.THREAD]
         if not served or len(served) < len(points):
