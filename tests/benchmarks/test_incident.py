@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from benchmarks.incident import __main__ as command
 from benchmarks.incident import ingress, record
 from benchmarks.incident.__main__ import options, plan
 from benchmarks.incident.calibrate import calibrate
 from benchmarks.incident.kubelet import Kubelet, PodSpec, Probe
 from benchmarks.incident.load import Answers, per_second, percentile, run_locust
 from benchmarks.incident.pod import Machine, ask, free_port
+from benchmarks.incident.report import table
 from benchmarks.incident.scenarios import SCENARIOS
 
 DEPLOYMENT = Path(__file__).parents[2] / "examples" / "bankchurn" / "k8s" / "deployment.yaml"
@@ -218,3 +220,24 @@ def test_what_the_check_says(runs: list[dict[str, Any]], said: list[str]) -> Non
 
 def test_a_scenario_that_was_not_measured_is_said() -> None:
     assert list(record.disappointments({}, ["light"])) == ["light: the fixed service was not measured"]
+
+
+def test_a_report_measures_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "results.json").write_bytes((record.RESULTS / "results.json").read_bytes())
+    drawn: list[dict[str, Any]] = []
+    monkeypatch.setattr(command, "missing", lambda: iter(()))
+    monkeypatch.setattr(command, "measure_all", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(command, "write_report", lambda records, out: drawn.append(records))
+    monkeypatch.setattr("sys.argv", ["benchmarks.incident", "--report", "--out", str(tmp_path)])
+    command.main()
+    assert drawn == [record.read()]
+
+
+def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="nothing has been measured"):
+        command.report(tmp_path)
+
+
+def test_the_table_is_that_of_the_results() -> None:
+    text = (record.RESULTS / "results.md").read_text(encoding="utf-8")
+    assert text == "\n".join(table(record.read())) + "\n"
