@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 import toy
 
-from servelint import cli, lint
+from servelint import cli, knowledge, lint
 
 # New examples are looked for where somebody can look at them; a build says the same of the same commit.
 hypothesis.settings.register_profile("build", derandomize=True)
@@ -53,6 +53,14 @@ class Project:
             self.git("init", "-q", "-b", "main")
         self.git("add", "-A")
         self.git("commit", "-q", "--no-verify", "-m", message)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ready_data(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The data of a checkout is made ready before the first test looks at what is in its folder for caches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERVELINT_CACHE_DIR", str(tmp_path_factory.mktemp("rules")))
+        knowledge.load()
 
 
 @pytest.fixture(autouse=True)

@@ -184,7 +184,7 @@ def test_what_git_cannot_look_into_is_a_problem(project: Project, monkeypatch: p
             raise PermissionError(13, "Permission denied")
         return Path(path).stat()
 
-    project.write({"a.py": ""})
+    project.write({"a.py": "", ".git/HEAD": ""})
     monkeypatch.setattr(git, "_completed", completed)
     monkeypatch.setattr(os, "lstat", lstat)
     tree = collect([], Config(project.root))

@@ -16,7 +16,7 @@ print("loaded", *sys.modules)
 sys.exit(status)
 """
 PARSING = frozenset({"servelint.code.extract", "libcst", "tree_sitter"})
-NEVER = frozenset({"asyncio", "pygls", "libcst", "importlib.metadata", "rich"})
+NEVER = frozenset({"asyncio", "pygls", "libcst", "importlib.metadata", "rich", "difflib"})
 PLAIN = "def double(x):\n    return 2 * x\n"
 ENDPOINT = (
     "import joblib\n\nmodel = joblib.load('m')\n\n\nasync def predict(row):\n    return model.predict(row)\n"
@@ -45,6 +45,17 @@ def test_the_names_tell_of_what_is_loaded(project: Project) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check", "--help"], ["fix", "--help"]])
 def test_help(arguments: list[str]) -> None:
     assert unwanted(NEVER | PARSING | {"yaml"}, *arguments) == []
+
+
+def test_outside_a_repository_git_is_not_started(project: Project) -> None:
+    project.write({"app.py": ENDPOINT})
+    assert unwanted({"subprocess"}, "check", "--no-cache", status=1) == []
+
+
+def test_the_data_is_read_from_yaml_once(project: Project) -> None:
+    project.write({"app.py": ENDPOINT})
+    loaded("check", "--no-cache", status=1)
+    assert unwanted({"yaml", "servelint.catalogue", "json"}, "check", "--no-cache", status=1) == []
 
 
 def test_a_project_without_anything_to_check(project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from servelint import knowledge
+from servelint import compiled, knowledge
 from servelint.pages import codes
+from servelint.tables import contents
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,10 +53,11 @@ def test_the_wheel_works_away_from_the_checkout(wheel: Path, tmp_path: Path) -> 
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "app.py").write_text("import torch\n\n\nasync def f(:\n")
-    compiled = tmp_path / "site" / "servelint" / "rules"
-    assert (compiled / knowledge.COMPILED).is_file()
-    assert knowledge.load(compiled).libraries == knowledge.load().libraries
-    assert knowledge.load(compiled).frameworks == knowledge.load().frameworks
+    parts = pickle.loads((tmp_path / "site" / "servelint" / "rules" / compiled.FILE).read_bytes())
+    catalogue: knowledge.Catalogue = pickle.loads(parts[compiled.CATALOGUE])
+    assert catalogue.libraries == knowledge.load().libraries
+    assert catalogue.frameworks == knowledge.load().frameworks
+    assert pickle.loads(parts[compiled.TABLES]) == contents()
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
 
     def servelint(*arguments: str) -> subprocess.CompletedProcess[str]:

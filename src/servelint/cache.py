@@ -1,8 +1,9 @@
 """What earlier runs have worked out, kept in a folder of the user's own.
 
 Two files a project: the facts of Python files by the content of the file, and the findings of whole runs
-by the size and times of all files. Both are pickled, and what is unpickled can run code, so the folder is
-not in the project, where somebody else's commit could put it, and is used only if it is the user's own.
+by the size and times of all files. One more holds servelint's own data where it runs from a checkout. They
+are pickled, and what is unpickled can run code, so the folder is not in the project, where somebody else's
+commit could put it, and is used only if it is the user's own.
 
 A file that is damaged, cut short or of another version is as good as none. It is replaced in one step, so
 that runs at the same time read the old or the new one; of two that write, the last one's stays.
@@ -13,8 +14,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -98,7 +99,7 @@ class Facts:
 
     def of(self, content: bytes, extract: Callable[[bytes], ModuleFacts]) -> ModuleFacts:
         """The facts of a file's content; raises what `extract` raises."""
-        key = _digest(content)
+        key = content if self._path is None else _digest(content)
         found = self._made.get(key)
         if found is None:
             stored = self._stored.get(key)
@@ -128,9 +129,19 @@ class Facts:
         _save(self._path, kept)
 
 
+def kept(rules: Path, make: Callable[[], dict[bytes, bytes]]) -> dict[bytes, bytes]:
+    """What `make()` gives for the data in the folder `rules`, kept until a file of servelint changes."""
+    path = folder() / f"{_digest(os.fsencode(rules)).hex()}.rules"
+    entries = _load(path)
+    if not entries:
+        entries = make()
+        _save(path, entries)
+    return entries
+
+
 def clean() -> int:
     """Remove all caches, of every project, and return how many files that were."""
-    files = [path for path in folder().glob("*") if path.suffix in (".facts", ".results", ".new")]
+    files = [path for path in folder().glob("*") if path.suffix in (".facts", ".results", ".rules", ".new")]
     for path in files:
         path.unlink(missing_ok=True)
     return len(files)
@@ -168,7 +179,7 @@ def _signature(path: Path | str) -> bytes:
     return b"%s\0%d %d %d" % (name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _signatures(paths: Iterable[Path]) -> list[bytes]:
+def _signatures(paths: Iterable[Path | str]) -> list[bytes]:
     return [_signature(path) for path in paths]
 
 
@@ -180,13 +191,23 @@ def _changed_since(moment: float, paths: Iterable[Path]) -> bool:
         return True
 
 
+@cache
 def _version() -> bytes:
     """What decides whether an old cache still holds: this program, its data, and Python."""
-    from servelint.knowledge import rules_dir
+    from servelint.tables import rules_dir
 
-    here = Path(__file__).parent
-    files = sorted(path for base in (here, rules_dir()) for path in base.rglob("*") if path.suffix != ".pyc")
+    folders = (Path(__file__).parent, rules_dir())
+    files = sorted(path for folder in folders for path in _files_below(str(folder)))
     return _digest(__version__.encode(), sys.version.encode(), *_signatures(files))
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                yield entry.path
+            elif entry.name != "__pycache__":
+                yield from _files_below(entry.path)
 
 
 def _load(path: Path) -> dict[bytes, bytes]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import subprocess
 
 # A hook that git runs inherits these; they would point every later command at the hook's index.
 _LOCAL_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
@@ -25,6 +27,8 @@ def run(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
 def _completed(
     folder: Path, arguments: Sequence[str], stdin: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
+    import subprocess
+
     environment = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
     command = ["git", "-C", str(folder), *arguments]
     try:
@@ -39,8 +43,7 @@ def _completed(
     return done
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """What git lists below a folder, relative to it, with `/`; a nested repository is an entry ending in `/`.
 
     `unreadable` are folders that git could not look into, each with the reason.
@@ -53,6 +56,8 @@ class Listing:
 
 def list_files(folder: Path) -> Listing:
     """Files below `folder`, tracked, or untracked and not ignored; raises `GitError` outside a work tree."""
+    if not any(os.path.lexists(f"{above}/.git") for above in (folder, *folder.parents)):
+        raise GitError(f"{folder} is in no work tree")  # as git would say, without starting it
     done = _completed(folder, ("ls-files", "-cotz", "--exclude-standard"))
     entries = sorted(set(os.fsdecode(done.stdout).split("\0")) - {""})
     unreadable = re.findall(

@@ -1,7 +1,7 @@
-"""What servelint knows about libraries and frameworks, read from the data in `rules/`.
+"""What servelint knows about libraries and frameworks.
 
-The files are data for people to review; this module gives them types and refuses what does not fit,
-naming file and key. Nothing else knows how they are spelled.
+It is read from the data in `rules/`: the files are for people to review, `catalogue.py` knows how they are
+spelled, and this module has what becomes of them.
 
 A qualified name is dotted, as a user would import it (`sklearn.linear_model.LogisticRegression`). In a
 pattern `*` stands for anything inside one segment, `**` for any number of segments, and `{a,b}` for
@@ -17,14 +17,9 @@ from enum import StrEnum
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-# Made by `hatch_build.py` for the wheel.
-COMPILED = "knowledge.json"
-
-
-class KnowledgeError(ValueError):
-    """A file in `rules/` does not have the form this module documents."""
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Role(StrEnum):
@@ -54,8 +49,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What one callable of a library does and returns.
 
     `returns` is a type name of the catalogue, `self` for the receiver, or empty. `lazy_when` and
@@ -66,14 +60,13 @@ class Entry:
     name: str
     role: Role
     returns: str = ""
-    lazy_when: Mapping[str, object] = field(default_factory=dict)
-    coroutine_when: Mapping[str, object] = field(default_factory=dict)
+    lazy_when: Mapping[str, object] = _NOTHING
+    coroutine_when: Mapping[str, object] = _NOTHING
     iterating: Role = Role.INFERENCE
     library: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LibraryType:
+class LibraryType(NamedTuple):
     """A family of classes that behave alike for us.
 
     `name` identifies the type in `returns`, `inherits`, `attributes` and `items`; `classes` are patterns
@@ -85,15 +78,14 @@ class LibraryType:
     library: str
     classes: tuple[str, ...] = ()
     construct: Entry | None = None
-    methods: Mapping[str, Entry] = field(default_factory=dict)
+    methods: Mapping[str, Entry] = _NOTHING
     inherits: tuple[str, ...] = ()
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = _NOTHING
     items: tuple[str, ...] = ()
-    override_means: Mapping[str, str] = field(default_factory=dict)
+    override_means: Mapping[str, str] = _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A verdict and where it was read or measured."""
 
     verdict: str
@@ -101,8 +93,7 @@ class Claim:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(NamedTuple):
     """One file of `rules/libraries/`."""
 
     name: str
@@ -155,8 +146,7 @@ class EntryPoint:
     framework: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Offload:
+class Offload(NamedTuple):
     """A call that runs one of its arguments elsewhere than on the calling thread.
 
     `name` is a pattern for the qualified name, `method` the name of a method on a receiver of any type.
@@ -177,8 +167,7 @@ class Offload:
     starts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Framework:
+class Framework(NamedTuple):
     """One file of `rules/frameworks/`.
 
     `runs` are calls that call one of their arguments at once on the calling thread (`map`, `sorted`),
@@ -255,12 +244,6 @@ def alternatives(text: str) -> Iterator[str]:
         return
     for option in brace[1].split(","):
         yield from alternatives(text[: brace.start()] + option + text[brace.end() :])
-
-
-def rules_dir() -> Path:
-    """The folder `rules/`: inside the installed package, or beside `src/` in a checkout."""
-    packaged = Path(__file__).parent / "rules"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "rules"
 
 
 T = TypeVar("T")
@@ -392,273 +375,15 @@ def lineage(types: Mapping[str, LibraryType], type_name: str) -> Iterator[Librar
 
 @cache
 def load(folder: Path | None = None) -> Catalogue:
-    """Read all of `rules/libraries` and `rules/frameworks` below `folder` (default: `rules_dir()`).
+    """All that servelint comes with, or what the data files below `folder` say.
 
-    Raises KnowledgeError for a file that does not have the documented form.
+    Raises `tables.KnowledgeError` for a file that does not have the documented form.
     """
-    base = folder or rules_dir()
-    libraries = {lib.name: lib for lib in map(_library, _files(base / "libraries"))}
-    types = {name: t for lib in libraries.values() for name, t in lib.types.items()}
-    return Catalogue(
-        libraries=libraries,
-        frameworks=tuple(map(_framework, _files(base / "frameworks"))),
-        types=types,
-        functions=NameIndex((name, e) for lib in libraries.values() for name, e in lib.functions.items()),
-        classes=ClassIndex(types),
-    )
+    if folder is None:
+        from servelint import compiled
 
+        known: Catalogue = compiled.part(compiled.CATALOGUE)
+        return known
+    from servelint import catalogue, tables
 
-def evidence_data(folder: Path | None = None) -> Table:
-    """The mapping in `rules/evidence.yaml`, to be read with `Table`'s methods."""
-    return data("evidence.yaml", folder)
-
-
-def data(name: str, folder: Path | None = None) -> Table:
-    """The mapping in the file `name` of `rules/`, to be read with `Table`'s methods."""
-    return next(_files(folder or rules_dir(), name))
-
-
-def _files(folder: Path, names: str = "*.yaml") -> Iterator[Table]:
-    compiled = _compiled(folder)
-    for path in sorted(folder.glob(names)):
-        yield Table(_parsed(path) if compiled is None else compiled[path.name], str(path))
-
-
-def _compiled(folder: Path) -> Mapping[str, object] | None:
-    """The content of the data files of a folder, by name, as the build of the wheel has put them together."""
-    base = folder.parent if folder.name in ("libraries", "frameworks", "servers") else folder
-    prefix = "" if base == folder else f"{folder.name}/"
-    together = _knowledge(base / COMPILED)
-    if together is None:
-        return None
-    return {name.removeprefix(prefix): data for name, data in together.items() if name.startswith(prefix)}
-
-
-@cache
-def _knowledge(path: Path) -> Mapping[str, object] | None:
-    import json
-
-    try:
-        found: dict[str, object] = json.loads(path.read_bytes())
-    except FileNotFoundError:  # a checkout
-        return None
-    return found
-
-
-def _parsed(path: Path) -> object:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 (a safe loader)
-    except yaml.YAMLError as error:
-        raise KnowledgeError(f"{path}: {error}") from error
-
-
-class Table:
-    """A mapping of a data file that says which keys were never asked for."""
-
-    def __init__(self, data: object, where: str) -> None:
-        if not isinstance(data, dict):
-            raise KnowledgeError(f"{where}: a mapping is needed, not {data!r}")
-        self._data = data
-        self._asked: set[str] = set()
-        self.where = where
-
-    def get(self, key: str, kind: type[T], default: T) -> T:
-        """The value of `key`, which has to be of this kind, or the default."""
-        self._asked.add(key)
-        value: object = self._data.get(key, default)
-        if value is None:
-            return default
-        if not isinstance(value, kind):
-            raise KnowledgeError(f"{self.where}: `{key}` has to be {kind.__name__}, not {value!r}")
-        return value
-
-    def need(self, key: str, kind: type[T]) -> T:
-        """The value of `key`, which has to be there."""
-        if key not in self._data:
-            raise KnowledgeError(f"{self.where}: `{key}` is missing")
-        default: T = self._data[key]
-        return self.get(key, kind, default)
-
-    def names(self, key: str) -> tuple[str, ...]:
-        """The list under `key`, as text."""
-        return tuple(str(item) for item in self.get(key, list, []))
-
-    def table(self, key: str) -> Table:
-        """The mapping under `key`."""
-        return Table(self.get(key, dict, {}), f"{self.where}: {key}")
-
-    def tables(self, key: str) -> Iterator[Table]:
-        """The list of mappings under `key`."""
-        for number, item in enumerate(self.get(key, list, []), 1):
-            yield Table(item, f"{self.where}: {key}[{number}]")
-
-    def items(self) -> Iterator[tuple[str, object]]:
-        """All keys and values."""
-        for key, value in self._data.items():
-            self._asked.add(key)
-            yield str(key), value
-
-    def strings(self) -> dict[str, str]:
-        """All keys and values, as text."""
-        return {key: str(value) for key, value in self.items()}
-
-    def done(self) -> None:
-        """Raise for a key that was never asked for."""
-        if unknown := sorted(set(map(str, self._data)) - self._asked):
-            raise KnowledgeError(f"{self.where}: unknown key `{unknown[0]}`")
-
-
-def _library(file: Table) -> Library:
-    name = file.need("library", str)
-    library = Library(
-        name=name,
-        modules=file.names("modules"),
-        source=file.need("source", str),
-        thread_safe=_claim(file.table("thread-safe")),
-        gil=_claim(file.table("gil")),
-        advice=file.get("advice", str, ""),
-        functions={
-            key: _entry(key, value, name, file.where) for key, value in file.table("functions").items()
-        },
-        types={
-            key: _type(key, Table(value, f"{file.where}: {key}"), name)
-            for key, value in file.table("types").items()
-        },
-        thread_local=file.names("thread-local"),
-    )
-    file.done()
-    return library
-
-
-def _claim(table: Table) -> Claim:
-    claim = Claim(
-        table.get("verdict", str, "unknown"), table.get("source", str, ""), table.get("note", str, "")
-    )
-    table.done()
-    return claim
-
-
-def _entry(name: str, value: object, library: str, where: str) -> Entry:
-    table = Table({"role": value} if isinstance(value, str) else value, f"{where}: {name}")
-    try:
-        role = Role(table.need("role", str))
-        iterating = Role(table.get("iterating", str, role if role.blocks else Role.INFERENCE))
-    except ValueError as error:
-        raise KnowledgeError(f"{table.where}: {error}") from error
-    entry = Entry(
-        name=name,
-        role=role,
-        returns=table.get("returns", str, ""),
-        lazy_when=dict(table.table("lazy-when").items()),
-        coroutine_when=dict(table.table("coroutine-when").items()),
-        iterating=iterating,
-        library=library,
-    )
-    table.done()
-    return entry
-
-
-def _type(name: str, table: Table, library: str) -> LibraryType:
-    construct = table.get("construct", object, None)
-    known = LibraryType(
-        name=name,
-        library=library,
-        classes=table.names("classes"),
-        construct=_entry(name, construct, library, table.where) if construct else None,
-        methods={
-            key: _entry(key, value, library, table.where) for key, value in table.table("methods").items()
-        },
-        inherits=table.names("inherits"),
-        attributes=table.table("attributes").strings(),
-        items=_one_or_more(table, "items"),
-        override_means=table.table("override-means").strings(),
-    )
-    table.done()
-    return known
-
-
-def _one_or_more(table: Table, key: str) -> tuple[str, ...]:
-    """The text or the list of texts under `key`."""
-    value = table.get(key, object, None)
-    if isinstance(value, str):
-        return (value,)
-    return table.names(key) if value is not None else ()
-
-
-def _framework(file: Table) -> Framework:
-    name = file.need("framework", str)
-    framework = Framework(
-        name=name,
-        modules=file.names("modules"),
-        source=file.need("source", str),
-        entry_points=tuple(_entry_point(item, name) for item in file.tables("entry-points")),
-        offloads=tuple(map(_offload, file.tables("offloads"))),
-        runs=tuple(map(_offload, file.tables("runs"))),
-        on_loop=tuple(map(_offload, file.tables("on-loop"))),
-        injects=tuple(map(_offload, file.tables("injects"))),
-        runs_coroutine=file.names("runs-coroutine"),
-        runs_coroutine_methods=file.names("runs-coroutine-methods"),
-        background=file.names("background"),
-        caches=file.names("caches"),
-        types=file.table("types").strings(),
-        passes=tuple(map(_offload, file.tables("passes"))),
-        awaits=file.names("awaits"),
-        consumes=file.names("consumes"),
-        consuming_methods=file.names("consuming-methods"),
-        streams=file.names("streams"),
-        state=file.names("state"),
-        limits_threads=file.names("limits-threads"),
-        executors=file.names("executors"),
-        waits=file.names("waits"),
-        sets_default_executor=file.names("sets-default-executor"),
-    )
-    file.done()
-    return framework
-
-
-def _entry_point(table: Table, framework: str) -> EntryPoint:
-    position = table.get("position", int, -1)
-    try:
-        phase, sync = Phase(table.get("phase", str, "serving")), SyncRuns(table.get("sync", str, "thread"))
-    except ValueError as error:
-        raise KnowledgeError(f"{table.where}: {error}") from error
-    point = EntryPoint(
-        role=table.get("role", str, "endpoint"),
-        phase=phase,
-        sync=sync,
-        decorator=table.get("decorator", str, ""),
-        argument_of=table.get("argument-of", str, ""),
-        position=None if position < 0 else position,
-        keyword=table.get("keyword", str, ""),
-        subclass=table.get("subclass", str, ""),
-        methods=table.names("methods"),
-        loop_when=dict(table.table("loop-when").items()),
-        thread_when=dict(table.table("thread-when").items()),
-        framework=framework,
-    )
-    table.done()
-    if sum(map(bool, (point.decorator, point.argument_of, point.subclass))) != 1:
-        raise KnowledgeError(f"{table.where}: exactly one of decorator, argument-of, subclass is needed")
-    return point
-
-
-def _offload(table: Table) -> Offload:
-    position, pool = table.get("position", int, -1), table.get("pool", int, -1)
-    offload = Offload(
-        name=table.get("name", str, ""),
-        method=table.get("method", str, ""),
-        position=None if position < 0 else position,
-        keyword=table.get("keyword", str, ""),
-        pool=None if pool < 0 else pool,
-        default_pool=table.get("default-pool", bool, False),
-        awaitable=table.get("awaitable", bool, True),
-        wraps=table.get("wraps", bool, False),
-        starts=table.get("starts", bool, False),
-    )
-    table.done()
-    if bool(offload.name) == bool(offload.method):
-        raise KnowledgeError(f"{table.where}: exactly one of name, method is needed")
-    return offload
+    return catalogue.read_catalogue(tables.read(folder))

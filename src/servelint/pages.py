@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from servelint.finding import Finding
-from servelint.knowledge import rules_dir
+from servelint.tables import rules_dir
 
 
 class PageError(ValueError):

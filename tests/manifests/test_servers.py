@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from servelint.knowledge import KnowledgeError, rules_dir
 from servelint.manifests import servers as tables
 from servelint.manifests.commandline import ServerStart, started
 from servelint.manifests.environment import Environment
 from servelint.manifests.text import Located
 from servelint.source import decode
+from servelint.tables import KnowledgeError, read, rules_dir
 
 from .harness import check, written
 
@@ -51,17 +51,12 @@ def test_every_option_of_every_server_is_understood(server: tables.Server) -> No
         ("a: [\n", "bad.yaml"),
     ],
 )
-def test_a_table_of_another_form_is_refused(
-    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "servers"
-    folder.mkdir()
+def test_a_table_of_another_form_is_refused(text: str, message: str, tmp_path: Path) -> None:
     for path in (rules_dir() / "servers").glob("*.yaml"):
-        (folder / path.name).write_bytes(path.read_bytes())
-    (folder / "bad.yaml").write_text(text)
-    monkeypatch.setattr(tables, "rules_dir", lambda: tmp_path)
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "bad.yaml").write_text(text)
     with pytest.raises(KnowledgeError, match=message):
-        tables.servers.__wrapped__()
+        tables.read_servers(read(tmp_path))
 
 
 def test_a_fix_in_a_generated_file_is_unsafe(tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ class Commands(click.Group):
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but an unknown name is answered with the nearest."""
-        import difflib
-        from pathlib import Path
-
         if arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
+            import difflib
+            from pathlib import Path
+
             near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
             hint = f" Did you mean `{near[0]}`?" if near else ""
             if not near and Path(arguments[0]).exists():

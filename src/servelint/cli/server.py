@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 
 from servelint.cli import options
@@ -20,4 +22,5 @@ def command(*, stdio: bool) -> None:  # noqa: ARG001 - many editors append it
         if (error.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
             raise
         raise options.Failure("the language server needs an extra: pip install 'servelint[lsp]'") from error
+    gc.enable()  # it stays for hours
     server.create().start_io()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -23,7 +22,7 @@ def style_for(stream: TextIO, *, quiet: bool = False, statistics: bool = False) 
         folder=Path.cwd(),
         colour=colour,
         links=terminal and colour and _takes_links(),
-        width=shutil.get_terminal_size().columns if terminal else 0,
+        width=_width() if terminal else 0,
         summary=not quiet,
         statistics=statistics,
     )
@@ -37,6 +36,12 @@ def _colour(terminal: bool) -> bool:
     if forced:
         return forced != "0"
     return terminal and os.environ.get("TERM") != "dumb"
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def _takes_links() -> bool:

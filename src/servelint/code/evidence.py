@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from servelint.code.facts import Attribute, Call, Constant, Expression, Name, Subscript, last_name
-from servelint.knowledge import Role, evidence_data
+from servelint.knowledge import Role
+from servelint.tables import data as table
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _telling_methods() -> frozenset[str]:
 @cache
 def load() -> Evidence:
     """Read `rules/evidence.yaml`."""
-    data = evidence_data()
+    data = table("evidence.yaml")
     return Evidence(
         unmistakable={
             method: Role(role)

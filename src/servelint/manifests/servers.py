@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
-from servelint.knowledge import KnowledgeError, rules_dir
+from servelint.tables import KnowledgeError, contents
 
 Kind = TypeVar("Kind")
 
@@ -168,15 +167,20 @@ class Servers:
 @cache
 def servers() -> Servers:
     """The tables in `rules/servers/`; raises `KnowledgeError` naming file and key where one does not fit."""
-    folder = rules_dir() / "servers"
+    return read_servers({name: data for name, data in contents().items() if name.startswith("servers/")})
+
+
+def read_servers(files: Mapping[str, Any]) -> Servers:
+    """What the files say, given by name."""
     found: list[Server] = []
     launchers: dict[str, Any] = {}
     threads: dict[str, Any] = {}
     models: dict[str, Any] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        data = _load(path)
+    for name, data in files.items():
+        if not isinstance(data, dict):
+            raise KnowledgeError(f"{name}: not a mapping")
         if "server" in data:
-            found.append(_server(path, data))
+            found.append(_server(name, data))
         elif "launchers" in data:
             launchers = data
         elif "pools" in data:
@@ -185,9 +189,9 @@ def servers() -> Servers:
             models = data
     return Servers(
         tuple(found),
-        {name: launcher for launcher in _launchers(launchers, folder) for name in launcher.commands},
-        _record(Interpreter, launchers["interpreters"]["python"], folder / "launchers.yaml"),
-        _record(Interpreter, launchers["interpreters"]["shell"], folder / "launchers.yaml"),
+        {command: launcher for launcher in _launchers(launchers) for command in launcher.commands},
+        _record(Interpreter, launchers["interpreters"]["python"], "launchers.yaml"),
+        _record(Interpreter, launchers["interpreters"]["shell"], "launchers.yaml"),
         tuple(
             ThreadPool(pool["name"], tuple(pool["variables"]), frozenset(pool["libraries"]))
             for pool in threads["pools"]
@@ -198,43 +202,31 @@ def servers() -> Servers:
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        data = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except yaml.YAMLError as error:
-        raise KnowledgeError(f"{path.name}: {error}") from None
-    if not isinstance(data, dict):
-        raise KnowledgeError(f"{path.name}: not a mapping")
-    return data
-
-
-def _server(path: Path, data: dict[str, Any]) -> Server:
+def _server(file: str, data: dict[str, Any]) -> Server:
     data = {"name": data["server"], **{key: value for key, value in data.items() if key != "server"}}
     nested = {"workers": Workers, "configuration": Configuration, "asgi": Asgi, "not-asgi": NotAsgi}
     for key, kind in nested.items():
         if key in data:
-            data[key] = _record(kind, data[key], path)
+            data[key] = _record(kind, data[key], file)
     if "calls" in data:
-        data["calls"] = {name: _record(Call, call, path) for name, call in data["calls"].items()}
-    return _record(Server, data, path)
+        data["calls"] = {name: _record(Call, call, file) for name, call in data["calls"].items()}
+    return _record(Server, data, file)
 
 
-def _launchers(data: dict[str, Any], folder: Path) -> list[Launcher]:
-    return [_record(Launcher, entry, folder / "launchers.yaml") for entry in data["launchers"]]
+def _launchers(data: dict[str, Any]) -> list[Launcher]:
+    return [_record(Launcher, entry, "launchers.yaml") for entry in data["launchers"]]
 
 
-def _record(kind: type[Kind], data: dict[str, Any], path: Path) -> Kind:
+def _record(kind: type[Kind], data: dict[str, Any], file: str) -> Kind:
     """A dataclass filled from a mapping whose keys are its fields with dashes; lists become tuples."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in data.items():
         name = str(key).replace("-", "_")
         if name not in known:
-            raise KnowledgeError(f"{path.name}: unknown key {key!r}")
+            raise KnowledgeError(f"{file}: unknown key {key!r}")
         values[name] = tuple(value) if isinstance(value, list) else value
     try:
         return kind(**values)
     except TypeError as error:
-        raise KnowledgeError(f"{path.name}: {error}") from None
+        raise KnowledgeError(f"{file}: {error}") from None

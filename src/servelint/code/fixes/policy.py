@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from servelint.knowledge import NameIndex, Table, data, name_index
+from servelint.knowledge import NameIndex, name_index
+from servelint.tables import Table, data
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from servelint.code.analysis import Analysis
 from servelint.code.applications import CodeApplications
 from servelint.code.project import Module
-from servelint.knowledge import Library, data
+from servelint.knowledge import Library
+from servelint.tables import data
 
 _THREAD_SAFETY = ("no", "unknown", "yes")
 _GIL = ("holds", "mixed", "unknown", "releases")
