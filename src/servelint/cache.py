@@ -24,7 +24,7 @@ from servelint import __version__
 if TYPE_CHECKING:
     from servelint.code.facts import ModuleFacts
     from servelint.config import Config
-    from servelint.files import Tree
+    from servelint.files import Stamp, Tree
     from servelint.finding import Finding, Problem
 
     Analysed: TypeAlias = tuple[tuple[Finding, ...], tuple[Problem, ...]]
@@ -66,8 +66,9 @@ class Cache:
     def findings(self, tree: Tree, config: Config, analyse: Callable[[], Analysed]) -> Analysed:
         """What a run before found if no file has changed since, else what `analyse()` finds."""
         start = time.time()
-        asked = (*tree.python, *tree.manifests, *(config.root / name for name in FORMATTER_FILES))
-        key = _digest(repr(config).encode(), *_signatures(asked))
+        stamps = tree.stamps if tree.stamps is not None else _stamps((*tree.python, *tree.manifests))
+        formatting = _signatures(config.root / name for name in FORMATTER_FILES)
+        key = _digest(repr(config).encode(), repr(stamps).encode("utf-8", "surrogateescape"), *formatting)
         narrow = key if tree.wanted is None else _digest(key, *map(os.fsencode, sorted(tree.wanted)))
         known = _load(self._results)
         for entry in filter(None, (known.get(key), known.get(narrow))):
@@ -77,7 +78,8 @@ class Cache:
                 return analysed
         analysed = analyse()
         self.facts.save()
-        if not _changed_since(start - UNSURE, (*tree.python, *tree.manifests)):
+        newest = max((max(written, changed) for _, _, written, changed in stamps), default=0)
+        if newest <= (start - UNSURE) * 1e9:
             listed = {*tree.python, *tree.manifests}
             others = [(path, _signature(path)) for path in tree.have_been_read() if path not in listed]
             latest = [(narrow, _pickled((others, analysed))), *known.items()]
@@ -183,12 +185,17 @@ def _signatures(paths: Iterable[Path | str]) -> list[bytes]:
     return [_signature(path) for path in paths]
 
 
-def _changed_since(moment: float, paths: Iterable[Path]) -> bool:
-    """Whether a file is so new that it may have changed while it was read; `moment` in seconds."""
-    try:
-        return any(max(path.stat().st_mtime, path.stat().st_ctime) > moment for path in paths)
-    except OSError:
-        return True
+def _stamps(paths: Iterable[Path]) -> tuple[Stamp, ...]:
+    """The state of the files as they are now; one that is not there has a negative size."""
+    found: list[Stamp] = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            found.append((str(path), -1, 0, 0))
+        else:
+            found.append((str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    return tuple(found)
 
 
 @cache

@@ -12,7 +12,9 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 from servelint import git
 from servelint.cache import Facts
@@ -26,6 +28,10 @@ class Kind(Enum):
 
     PYTHON = "python"
     MANIFEST = "manifest"
+
+
+# A file's path and size, and when it was written and changed, in nanoseconds.
+Stamp: TypeAlias = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Tree:
     skipped: tuple[Skipped, ...] = ()
     overlay: Mapping[Path, bytes] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts, repr=False, compare=False)
+    stamps: tuple[Stamp, ...] | None = field(default=None, repr=False, compare=False)
     _contents: dict[Path, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def read(self, path: Path) -> bytes:
@@ -104,6 +111,7 @@ class Tree:
             self.skipped,
             merged,
             self.facts,
+            None,
             contents,
         )
 
@@ -135,6 +143,7 @@ _MANIFEST_NAMES = re.compile(
 _PROSE_SUFFIXES = (".md", ".rst", ".txt", ".html", ".json", ".js", ".ts", ".png", ".svg", ".lock")
 
 
+@cache
 def kind_of(name: str) -> Kind | None:
     """The kind that a file's name tells; None for files that are not read, or only if they are scripts."""
     if name.endswith((".py", ".pyi")):
@@ -182,15 +191,29 @@ def collect(paths: Sequence[Path], config: Config, overlay: Mapping[Path, bytes]
     reported: set[Path] = set()
     for path in paths if not whole else ():
         reported |= listing.add_named(path, overlay or {})
+    python, manifests = sorted(listing.python, key=_by_parts), sorted(listing.manifests, key=_by_parts)
     tree = Tree(
         root=config.root,
-        python=tuple(sorted(listing.python)),
-        manifests=tuple(sorted(listing.manifests)),
+        python=tuple(map(Path, python)),
+        manifests=tuple(map(Path, manifests)),
         reported=None if whole else frozenset(reported),
         problems=tuple(listing.problems),
         skipped=listing.all_skipped(),
+        stamps=(
+            *(_stamp(path, listing.python[path]) for path in python),
+            *(_stamp(path, listing.manifests[path]) for path in manifests),
+        ),
     )
     return tree.with_overlay(overlay) if overlay else tree
+
+
+def _by_parts(path: str) -> str:
+    """What paths as text are sorted by, to stand in the order of `Path`."""
+    return path.replace("/", "\0")
+
+
+def _stamp(path: str, status: os.stat_result) -> Stamp:
+    return path, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class _Excluded:
@@ -223,7 +246,7 @@ class _Excluded:
 
 
 class _Listing:
-    """Files found so far, each in the set of its kind."""
+    """Files found so far, by kind, each with its status."""
 
     def __init__(self, config: Config) -> None:
         self.root = config.root
@@ -233,8 +256,8 @@ class _Listing:
         kept = [name for name in config.exclude if not default or name not in OUTPUT_FOLDERS]
         self.excluded_tracked = _Excluded(self.root, (*kept, *config.extend_exclude))
         self.chosen = compile_patterns((*(() if default else config.exclude), *config.extend_exclude))
-        self.python: set[Path] = set()
-        self.manifests: set[Path] = set()
+        self.python: dict[str, os.stat_result] = {}
+        self.manifests: dict[str, os.stat_result] = {}
         self.problems: list[Problem] = []
         self.skipped: list[Skipped] = []
 
@@ -245,7 +268,9 @@ class _Listing:
             self.skipped.append(Skipped(path, "excluded by the configuration"))
             return set()
         if path in overlay or not path.is_dir():
-            if not self._add_file(path) and path not in overlay:
+            if _may_be_read(path.name):
+                self._add_file(str(path))
+            if str(path) not in self.python and str(path) not in self.manifests and path not in overlay:
                 self.skipped.append(Skipped(path, "not a kind of file that servelint reads"))
                 return set()
             return {path}
@@ -265,15 +290,17 @@ class _Listing:
             return
         for names, excluded in ((listed.tracked, self.excluded_tracked), (listed.untracked, self.excluded)):
             for name in names:
+                if not _may_be_read(name):
+                    continue
                 path = f"{folder}/{name}"
                 if excluded.covers(path):
                     continue
                 if name.endswith("/"):
-                    self._nested(Path(path))
+                    self._nested(path)
                 else:
-                    self._add_text(path)
+                    self._add_file(path)
         for name, reason in listed.unreadable:
-            self._unreadable(folder / name, "the folder", reason)
+            self._unreadable(f"{folder}/{name}", "the folder", reason)
 
     def all_skipped(self) -> tuple[Skipped, ...]:
         """What was left out: excluded folders, then the rest."""
@@ -282,40 +309,38 @@ class _Listing:
         return (*excluded, *self.skipped)
 
     def _below(self, folder: Path) -> set[Path]:
-        return {path for path in (*self.python, *self.manifests) if path.is_relative_to(folder)}
+        inside = f"{folder}/"
+        return {Path(path) for path in (*self.python, *self.manifests) if path.startswith(inside)}
 
-    def _nested(self, folder: Path) -> None:
+    def _nested(self, folder: str) -> None:
         """A repository inside the repository: its files belong to the project."""
-        if not folder.is_symlink():
-            self.add(folder)
+        path = Path(folder)
+        if not path.is_symlink():
+            self.add(path)
 
-    def _unreadable(self, path: Path, what: str, reason: str | None) -> None:
-        self.problems.append(Problem(path, f"{what} cannot be read: {reason}"))
+    def _unreadable(self, path: str, what: str, reason: str | None) -> None:
+        self.problems.append(Problem(Path(path), f"{what} cannot be read: {reason}"))
 
-    def _add_file(self, path: Path) -> bool:
-        self._add_text(str(path))
-        return path in self.python or path in self.manifests
-
-    def _add_text(self, path: str) -> None:
-        name = path.rpartition("/")[2]
-        kind = kind_of(name)
-        if kind is None and "." in name:
-            return
+    def _add_file(self, path: str) -> None:
         try:
             status = os.lstat(path)
         except FileNotFoundError:
             return  # tracked, but deleted in the work tree
         except OSError as error:
-            self._unreadable(Path(path), "the file", error.strerror)
+            self._unreadable(path, "the file", error.strerror)
             return
-        if stat.S_ISLNK(status.st_mode) and not self._leads_outside(Path(path)):
-            return
+        executable = status.st_mode & stat.S_IXUSR
+        if stat.S_ISLNK(status.st_mode):
+            if not self._leads_outside(Path(path)):
+                return
+            status = os.stat(path)  # noqa: PTH116 - no object a file
+        kind = kind_of(path.rpartition("/")[2])
         if stat.S_ISDIR(status.st_mode):
-            self._nested(Path(path))  # a submodule
+            self._nested(path)  # a submodule
         elif kind is Kind.PYTHON:
-            self.python.add(Path(path))
-        elif kind is Kind.MANIFEST or (status.st_mode & stat.S_IXUSR and _is_shell_script(path)):
-            self.manifests.add(Path(path))
+            self.python[path] = status
+        elif kind is Kind.MANIFEST or (executable and _is_shell_script(path)):
+            self.manifests[path] = status
 
     def _leads_outside(self, link: Path) -> bool:
         """Whether a link is to a file that is not in the project anyway."""
@@ -327,7 +352,7 @@ class _Listing:
 
     def _walk(self, folder: Path) -> None:
         """List a folder without git, obeying the `.gitignore` files in it and below."""
-        waiting: list[tuple[Path, tuple[tuple[Path, Patterns], ...]]] = [(folder, ())]
+        waiting: list[tuple[str, tuple[tuple[str, Patterns], ...]]] = [(str(folder), ())]
         while waiting:
             current, ignores = waiting.pop()
             try:
@@ -337,28 +362,37 @@ class _Listing:
                 continue
             ignores = (*ignores, *_ignore_file(current))
             for entry in entries:
-                path = Path(entry.path)
                 is_folder = entry.is_dir(follow_symlinks=False)
-                if _ignored(path, ignores, folder=is_folder):
-                    self.skipped.append(Skipped(path, "ignored by .gitignore"))
+                if not is_folder and not _may_be_read(entry.name):
+                    continue
+                if _ignored(entry.path, ignores, folder=is_folder):
+                    self.skipped.append(Skipped(Path(entry.path), "ignored by .gitignore"))
                 elif is_folder:
                     if not self.excluded.covers(f"{entry.path}/"):
-                        waiting.append((path, ignores))
+                        waiting.append((entry.path, ignores))
                 elif not self.excluded.covers(entry.path):
-                    self._add_text(entry.path)
+                    self._add_file(entry.path)
 
 
-def _ignore_file(folder: Path) -> Iterator[tuple[Path, Patterns]]:
+def _may_be_read(path: str) -> bool:
+    """Whether the name of a file is of a kind that is read, or may be that of a script or a folder."""
+    name = path.rpartition("/")[2]
+    return "." not in name or kind_of(name) is not None
+
+
+def _ignore_file(folder: str) -> Iterator[tuple[str, Patterns]]:
+    """The folder, ending in `/`, and what its `.gitignore` says, if there is one."""
     try:
-        text = (folder / ".gitignore").read_text("utf-8", errors="surrogateescape")
+        with open(f"{folder}/.gitignore", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+            text = file.read()
     except OSError:
         return
-    yield folder, compile_patterns(text.split("\n"))
+    yield f"{folder}/", compile_patterns(text.split("\n"))
 
 
-def _ignored(path: Path, ignores: tuple[tuple[Path, Patterns], ...], *, folder: bool) -> bool:
+def _ignored(path: str, ignores: tuple[tuple[str, Patterns], ...], *, folder: bool) -> bool:
     for base, patterns in reversed(ignores):
-        decision = patterns.decide(path.relative_to(base).as_posix(), folder=folder)
+        decision = patterns.decide(path[len(base) :], folder=folder)
         if decision is not None:
             return decision
     return False

@@ -59,7 +59,7 @@ def list_files(folder: Path) -> Listing:
     if not any(os.path.lexists(f"{above}/.git") for above in (folder, *folder.parents)):
         raise GitError(f"{folder} is in no work tree")  # as git would say, without starting it
     done = _completed(folder, ("ls-files", "-cotz", "--exclude-standard"))
-    entries = sorted(set(os.fsdecode(done.stdout).split("\0")) - {""})
+    entries = list(filter(None, os.fsdecode(done.stdout).split("\0")))
     unreadable = re.findall(
         r"^warning: could not open directory '(.*?)/?': (.*)$", os.fsdecode(done.stderr), re.MULTILINE
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"""
@@ -33,26 +33,36 @@ _CLASSES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(NamedTuple):
     regex: re.Pattern[str]
     negated: bool
     folders_only: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Patterns:
     """An ordered list of patterns; the last one that fits decides."""
 
-    rules: tuple[_Rule, ...]
+    def __init__(self, rules: Iterable[str | _Rule]) -> None:
+        # From the last to the first; plain names that follow each other are looked up in one step.
+        self._rules: list[set[str] | _Rule] = []
+        for rule in reversed(list(rules)):
+            if isinstance(rule, _Rule):
+                self._rules.append(rule)
+            elif self._rules and isinstance(self._rules[-1], set):
+                self._rules[-1].add(rule)
+            else:
+                self._rules.append({rule})
 
     def decide(self, path: str, *, folder: bool) -> bool | None:
         """Whether `path` itself is ignored: True, False where a `!` pattern fits, None where none does.
 
         `path` is relative to where the patterns stand, with `/`. Its parent folders are not considered.
         """
-        for rule in reversed(self.rules):
-            if (folder or not rule.folders_only) and rule.regex.match(path):
+        for rule in self._rules:
+            if isinstance(rule, set):
+                if path.rpartition("/")[2] in rule:
+                    return True
+            elif (folder or not rule.folders_only) and rule.regex.match(path):
                 return not rule.negated
         return None
 
@@ -68,17 +78,20 @@ class Patterns:
 def compile_patterns(lines: Iterable[str]) -> Patterns:
     """The patterns in the lines of a `.gitignore`; blank lines and comments are left out."""
     rules = (_rule(line.rstrip("\r\n")) for line in lines)
-    return Patterns(tuple(rule for rule in rules if rule is not None))
+    return Patterns(rule for rule in rules if rule is not None)
 
 
 class _MalformedError(ValueError):
     """A pattern with a `[` that is never closed, or a backslash before nothing."""
 
 
-def _rule(line: str) -> _Rule | None:
+def _rule(line: str) -> str | _Rule | None:
+    """What a line says: the plain name that it is, for files and folders at any depth, or a rule."""
     text = re.sub(r"(?<!\\) +$", "", line)
     if not text or text.startswith("#"):
         return None
+    if not any(character in text for character in "*?[]\\/!"):
+        return text
     negated = text.startswith("!")
     text = text[negated:]
     folders_only = text.endswith("/")

@@ -51,7 +51,8 @@ class _Collector:
         self.deployment = deployment
         self.follower = Follower(sources)
         self.images = ImageIndex(sources.tree.root)
-        self.words = (*_AUTOSCALED, *servers().words, *(name.encode() for name in servers().variables))
+        self.words = (*_AUTOSCALED, *(name.encode() for name in servers().variables))
+        self.naming: dict[Path, bool] = {}
 
     def run(self) -> None:
         paths = self.sources.tree.manifests
@@ -257,11 +258,16 @@ class _Collector:
 
     def matters(self, path: Path) -> bool:
         data = self.sources.data(path)
-        return any(word in data for word in self.words)
+        if _only_defines(data):
+            return False
+        return any(word in data for word in self.words) or self.names_server(path)
 
     def names_server(self, path: Path) -> bool:
-        data = self.sources.data(path)
-        return any(word in data for word in servers().words)
+        known = self.naming.get(path)
+        if known is None:
+            data = self.sources.data(path)
+            known = self.naming[path] = any(word in data for word in servers().words)
+        return known
 
     def documents(self, path: Path) -> list[Node]:
         """The documents of a file, its template tags masked where it is not YAML as it stands.
@@ -292,6 +298,19 @@ class _Collector:
         except YamlError:
             # A template that only its own engine can read, and no chart of ours: it is no manifest yet.
             return []
+
+
+def _only_defines(data: bytes) -> bool:
+    """Whether there are as many definitions of resources in a file as there are documents.
+
+    No definition is read, and such files are long: to look for a dozen words in them takes longer.
+    """
+    defined = data.count(b"\nkind: CustomResourceDefinition")
+    if not defined:
+        return False
+    head = data[: data.find(b"\n---") + 1]
+    begun = any(line.strip() and not line.startswith((b"#", b"---")) for line in head.splitlines())
+    return data.count(b"\n---") + begun <= defined
 
 
 def _parts(source: Source) -> Iterator[Located]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 from servelint.tables import KnowledgeError, contents
@@ -124,7 +124,7 @@ class ThreadPool:
     libraries: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Servers:
     """All of `rules/servers/`."""
 
@@ -145,18 +145,18 @@ class Servers:
         """The servers that `python -m module` starts."""
         return tuple(server for server in self.servers if module in server.modules)
 
-    @property
+    @cached_property
     def words(self) -> tuple[bytes, ...]:
         """Words of which a file that names a server has to hold one."""
         names = {name for server in self.servers for name in (*server.commands, *server.modules)}
         return tuple(sorted(name.encode() for name in names if "." not in name))
 
-    @property
+    @cached_property
     def variables(self) -> frozenset[str]:
         """Environment variables that set a worker count."""
         return frozenset(name for server in self.servers for name in server.workers.environment)
 
-    @property
+    @cached_property
     def calls(self) -> Mapping[str, tuple[Server, Call]]:
         """Python calls that start a server, by qualified name."""
         return {

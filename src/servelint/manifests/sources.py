@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from servelint.manifests.starts import Image
 
 
+# With a line break in front instead of an anchor, which would be tried at every character.
+_TOP_KEY = re.compile(rb"\n([\w\"'-]+):(?=\s|\Z)")
+
+
 class Tree(Protocol):
     """The listing that is read from: `servelint.files.Tree` is one."""
 
@@ -62,7 +66,7 @@ class Sources:
         """The keys at the left margin of a YAML file."""
         known = self._keys.get(path)
         if known is None:
-            found = re.findall(rb"(?m)^([\w\"'-]+):(?=\s|$)", self.data(path))
+            found = _TOP_KEY.findall(b"\n" + self.data(path))
             known = self._keys[path] = frozenset(key.strip(b"\"'") for key in found)
         return known
 

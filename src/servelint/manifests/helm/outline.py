@@ -63,11 +63,12 @@ def _value(text: bytes, keys: Sequence[str]) -> bytes:
         return b"?"
     indent = 0
     for position, key in enumerate(keys):
-        found = re.search(rb"(?m)^ {%d}[\"']?%s[\"']?:[ \t]*(.*)$" % (indent, re.escape(key.encode())), text)
-        if found is None:
+        start = _after_key(text, indent, key.encode())
+        if start < 0:
             return b""
-        value = re.sub(rb"(?:^|\s)#.*", b"", found.group(1)).strip()
-        rest = text[found.end() :]
+        stop = text.find(b"\n", start)
+        line, rest = (text[start:stop], text[stop:]) if stop >= 0 else (text[start:], b"")
+        value = re.sub(rb"(?:^|\s)#.*", b"", line).strip()
         end = re.search(rb"(?m)^ {0,%d}[^\s#-]" % indent, rest)
         text = rest[: end.start()] if end else rest
         child = re.search(rb"(?m)^( +)[^\s#]", text)
@@ -80,3 +81,11 @@ def _value(text: bytes, keys: Sequence[str]) -> bytes:
         if child is None:
             return b""
     return b"?"
+
+
+def _after_key(text: bytes, indent: int, key: bytes) -> int:
+    """Where the value begins on the first line with the key, so far indented; negative if there is none."""
+    text = b"\n" + text
+    forms = [b"\n" + b" " * indent + written + b":" for written in (key, b"'%s'" % key, b'"%s"' % key)]
+    places = [place + len(form) - 1 for form in forms if (place := text.find(form)) >= 0]
+    return min(places, default=-1)
