@@ -10,9 +10,8 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from servelint.finding import Finding
 from servelint.source import decode_leniently
@@ -24,8 +23,7 @@ class BaselineError(ValueError):
     """The baseline file cannot be used; the message names the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One finding of a baseline. `path` is relative to the project's root, with `/`."""
 
     fingerprint: str
@@ -34,8 +32,7 @@ class Entry:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """Findings set against a baseline: `stale` are its entries that no longer match anything."""
 
     new: tuple[Finding, ...]

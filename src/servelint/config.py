@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from servelint.finding import Confidence, Severity
 
@@ -57,8 +57,7 @@ class ConfigError(ValueError):
         return f"{self.path}:{self.line}: {self.message}" if self.line else f"{self.path}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
-class FixConfig:
+class FixConfig(NamedTuple):
     """How `servelint fix` writes the offload.
 
     `max_workers` sizes a new thread pool (None: worked out from the container, else the default);
@@ -348,5 +347,5 @@ _FIX_READERS: Mapping[str, Callable[[Any], object]] = {
 
 def option_names() -> tuple[str, ...]:
     """Every option as it is spelled in a file, those under `fix` with their prefix."""
-    nested = tuple(f"fix.{spelling(item.name)}" for item in fields(FixConfig))
+    nested = tuple(f"fix.{spelling(name)}" for name in FixConfig._fields)
     return tuple(key for key in _READERS if key != "fix") + nested

@@ -7,8 +7,8 @@ finding, in SARIF and on hover. This module is the only one that knows the form.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from servelint.finding import Finding
 from servelint.tables import rules_dir
@@ -18,8 +18,7 @@ class PageError(ValueError):
     """A rule page does not have the form that `rules/README.md` documents."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """One rule's page.
 
     `why` is the sentence under the title, `instead` the one that says what to do, both on one line;

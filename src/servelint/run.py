@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from servelint import baseline, config, files, lint
 from servelint.cache import Cache
 from servelint.config import Config
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """A check that is ready to go; `paths` are absolute and exist, `missing` are those that do not."""
 
     paths: tuple[Path, ...]
@@ -30,12 +30,12 @@ class Run:
 
     def with_cache(self) -> Run:
         """The run with what earlier runs have worked out."""
-        return replace(self, cache=Cache(self.config.root))
+        return self._replace(cache=Cache(self.config.root))
 
     def with_baseline(self) -> Run:
         """The run with the project's baseline, if it has one; raises `baseline.BaselineError`."""
         path = self.baseline_path
-        return replace(self, known=baseline.load(path)) if path.exists() else self
+        return self._replace(known=baseline.load(path)) if path.exists() else self
 
     def check(self, *, since: str = "", stage: Callable[[str], None] = lambda _: None) -> lint.Report:
         """Do it; raises `git.GitError` for `since`."""

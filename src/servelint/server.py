@@ -11,7 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lsprotocol import types as lsp
@@ -138,7 +138,7 @@ def reports_of(overlay: dict[Path, bytes], caches: dict[Path, Cache]) -> dict[Pa
         run = prepare(paths, overlay=overlay).with_baseline()
         cache = caches.setdefault(run.config.root, Cache(run.config.root))
         cache.facts.forget_unused()
-        report = replace(run, cache=cache).check()
+        report = run._replace(cache=cache).check()
         reports |= dict.fromkeys(paths, report)
     return reports
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from servelint.files import Tree
 from servelint.finding import Applicability, Confidence, Edit, Finding, Fix, Problem, Severity, Span
@@ -26,8 +26,7 @@ _NOQA = re.compile(r"noqa:\s*(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)", re
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*|/\*.*?\*/")
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(NamedTuple):
     """One directive. `codes` are resolved; `first` to `last` are the lines it covers (all: 1 to the end).
 
     `comment` is the whole comment, `named` where its list of codes stands, `others` the codes in that list
@@ -49,16 +48,14 @@ class Suppression:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Suppressed:
+class Suppressed(NamedTuple):
     """A finding that is not reported, and the directive that says so."""
 
     finding: Finding
     suppression: Suppression
 
 
-@dataclass(frozen=True, slots=True)
-class Sorted:
+class Sorted(NamedTuple):
     """What is left of some findings, what was suppressed, and directives that were not understood."""
 
     findings: tuple[Finding, ...]
@@ -148,8 +145,8 @@ def _whole_comment(comment: Span, source: Source) -> Span:
     line = source.line(comment.line)
     before = line[: comment.column - 1]
     if before.strip() or line[comment.end_column - 1 :].strip() or comment.line >= source.line_count:
-        return replace(comment, column=len(before.rstrip()) + 1)
-    return replace(comment, column=1, end_line=comment.line + 1, end_column=1)
+        return comment._replace(column=len(before.rstrip()) + 1)
+    return comment._replace(column=1, end_line=comment.line + 1, end_column=1)
 
 
 def in_file(tree: Tree, place: Span) -> tuple[tuple[Suppression, ...], tuple[Problem, ...]]:
@@ -177,8 +174,7 @@ def in_file(tree: Tree, place: Span) -> tuple[tuple[Suppression, ...], tuple[Pro
     return tuple(found), tuple(malformed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Comment:
+class _Comment(NamedTuple):
     """A comment and the lines that a directive in it covers."""
 
     span: Span

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +145,7 @@ def _explain(place: str, target: options.Target, settings: dict[str, Any]) -> in
     path = Path(name).absolute()
     if not colon or not line.isdigit() or not path.is_file():
         raise click.UsageError(f"--explain needs an existing file and a line, as in app.py:12, not {place!r}")
-    config = options.configured(replace(target, paths=(path,)).run(), settings).config
+    config = options.configured(target._replace(paths=(path,)).run(), settings).config
     told = explain(files.collect((path,), config), config, path, int(line))
     write("\n".join(told or (f"There is no call on line {line} of {name}.",)) + "\n")
     return ExitStatus.CLEAN

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -115,8 +114,7 @@ stdin_option = click.option(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What to check and from where, as typed."""
 
     paths: Sequence[Path]
@@ -154,7 +152,7 @@ def configured(run: Run, values: Mapping[str, Any]) -> Run:
         raise click.UsageError(str(error)) from error
     if "severity" in overrides:
         overrides["severity"] = {**run.config.severity, **overrides["severity"]}
-    return replace(run, config=run.config.override(ORIGIN, **overrides))
+    return run._replace(config=run.config.override(ORIGIN, **overrides))
 
 
 def _split_codes(values: Sequence[str]) -> tuple[str, ...]:
@@ -187,7 +185,7 @@ def with_baseline(run: Run, baseline_file: Path | None, no_baseline: bool) -> Ru
         return run
     try:
         if baseline_file is not None:
-            return replace(run, known=baseline.load(baseline_file))
+            return run._replace(known=baseline.load(baseline_file))
         return run.with_baseline()
     except baseline.BaselineError as error:
         raise Failure(str(error)) from error

@@ -79,4 +79,4 @@ def _cautious(finding: Finding, tree: Tree) -> Finding:
     if fix is None or not any(_GENERATED.search(tree.read(edit.span.path)[:_HEAD]) for edit in fix.edits):
         return finding
     reason = fix.reason or "the file is generated: change what it is generated from"
-    return replace(finding, fix=replace(fix, applicability=Applicability.UNSAFE, reason=reason))
+    return replace(finding, fix=fix._replace(applicability=Applicability.UNSAFE, reason=reason))

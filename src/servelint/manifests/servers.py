@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from servelint.tables import KnowledgeError, contents
 
 Kind = TypeVar("Kind")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A Python call that starts a server: the keyword for the worker count, where the application is."""
 
     workers: str
@@ -23,8 +22,7 @@ class Call:
     single_process: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Workers:
+class Workers(NamedTuple):
     """What sets the number of worker processes, the strongest first within each kind."""
 
     options: tuple[str, ...] = ()
@@ -33,8 +31,7 @@ class Workers:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """Configuration files: the options that name one, and files read without being named."""
 
     options: tuple[str, ...] = ()
@@ -42,8 +39,7 @@ class Configuration:
     prefixes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Asgi:
+class Asgi(NamedTuple):
     """What makes a server run an event loop, where it does not always."""
 
     options: tuple[str, ...] = ()
@@ -55,8 +51,7 @@ class Asgi:
         return any(fnmatchcase(name, pattern) for pattern in self.classes)
 
 
-@dataclass(frozen=True, slots=True)
-class NotAsgi:
+class NotAsgi(NamedTuple):
     """Values of an option that make an ASGI server serve something else."""
 
     options: tuple[str, ...] = ()
@@ -65,8 +60,7 @@ class NotAsgi:
     default: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """One application server's command line."""
 
     name: str
@@ -84,8 +78,7 @@ class Server:
     calls: Mapping[str, Call] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Launcher:
+class Launcher(NamedTuple):
     """Commands that start the command they are given.
 
     `operands` words stand before it; with `until` it stands after that word; `assignments` may stand before
@@ -101,8 +94,7 @@ class Launcher:
     development: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+class Interpreter(NamedTuple):
     """An interpreter's command names (patterns) and the options that take code or a module."""
 
     commands: tuple[str, ...]
@@ -115,8 +107,7 @@ class Interpreter:
         return any(fnmatchcase(command, pattern) for pattern in self.commands)
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadPool:
+class ThreadPool(NamedTuple):
     """A native thread pool: the variables that bound it and the libraries that use it."""
 
     name: str
@@ -218,8 +209,8 @@ def _launchers(data: dict[str, Any]) -> list[Launcher]:
 
 
 def _record(kind: type[Kind], data: dict[str, Any], file: str) -> Kind:
-    """A dataclass filled from a mapping whose keys are its fields with dashes; lists become tuples."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    """A record filled from a mapping whose keys are its fields with dashes; lists become tuples."""
+    known = set(kind.__annotations__)
     values: dict[str, Any] = {}
     for key, value in data.items():
         name = str(key).replace("-", "_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from servelint.finding import Span
 from servelint.reports.style import Style, printable
@@ -15,8 +15,7 @@ _TAB = "    "
 _DEFINITION = re.compile(r"\s*(?:async\s+)?def\s")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A place to show, at most `lines` of it.
 
     `label` stands behind the underline, `header` is the line of the `def` around it, or 0.
