@@ -109,6 +109,7 @@ class Bench:
     def run(self, command: Sequence[str], folder: Path | None = None, *, peer: Peer | None = None) -> Cost:
         """The cost of a command in the tree, or in another folder; raises CommandError."""
         environment = {**os.environ, "SERVELINT_CACHE_DIR": str(self.caches / "servelint"), **OFFLINE}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling is not what is measured
         statuses = peer.statuses if peer else (0,)
         return measure(command, folder or self.tree, environment, timeout=self.timeout, statuses=statuses)
 

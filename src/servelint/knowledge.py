@@ -238,7 +238,7 @@ def matches(text: str, name: str) -> bool:
 
 def alternatives(text: str) -> Iterator[str]:
     """The pattern with each of its `{a,b}` written out."""
-    brace = re.search(r"\{([^{}]*)\}", text)
+    brace = re.search(r"\{([^{}]*)\}", text) if "{" in text else None
     if brace is None:
         yield text
         return

@@ -85,7 +85,7 @@ class DropAsync:
             if not name:
                 return True
             syntax = self.files.syntax(module)
-            if any(_is_member(node, syntax, name, function.name) for node in ast.walk(syntax.tree)):
+            if any(_is_member(node, syntax, name, function.name) for node in syntax.nodes):
                 return True
         return False
 

@@ -44,7 +44,7 @@ class Files:
                 for node in ast.walk(statement)
                 if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
             }
-            for node in ast.walk(syntax.tree):
+            for node in syntax.nodes:
                 if isinstance(node, ast.Global):
                     found.update(node.names)
             self._globals[path] = frozenset(found)

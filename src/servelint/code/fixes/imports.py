@@ -191,7 +191,7 @@ class Imports:
     def _free(self, name: str, function: Function | None) -> str:
         """The name, if nothing in the file binds it to something else."""
         own = set(ast.walk(function)) if function is not None else set()
-        for node in ast.walk(self.syntax.tree):
+        for node in self.syntax.nodes:
             same_import = isinstance(node, ast.alias) and node.asname is None and node not in own
             if name in _bound(node) and not same_import:
                 raise NameTakenError(name)

@@ -90,7 +90,7 @@ class StartUp:
                 wanted = name.lstrip("_")
             case _:
                 wanted = "loaded_model"
-        taken = {n.id for n in ast.walk(syntax.tree) if isinstance(n, ast.Name)}
+        taken = {n.id for n in syntax.nodes if isinstance(n, ast.Name)}
         candidates = (wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3)))
         return next(name for name in candidates if f"_{name}" not in taken)
 
@@ -99,7 +99,7 @@ class StartUp:
         lifespan, state = self.lifespans.reaching(call.caller.module), self.lifespans.state(call)
         if lifespan is None or not state or lifespan.module is not call.caller.module:
             return []
-        if any(isinstance(n, ast.Attribute) and n.attr == name for n in ast.walk(syntax.tree)):
+        if any(isinstance(n, ast.Attribute) and n.attr == name for n in syntax.nodes):
             return []
         start = self.lifespans.start(lifespan)
         if start is None or variables.reads([node]) & start.local:
@@ -125,7 +125,7 @@ def _is_constant(syntax: Syntax, node: ast.Call, function: Function, top: ast.st
         return False
     names = variables.reads([node])
     own = variables.writes(function.body) | {a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg)}
-    changed = {n for s in ast.walk(syntax.tree) if isinstance(s, ast.Global) for n in s.names}
+    changed = {n for s in syntax.nodes if isinstance(s, ast.Global) for n in s.names}
     above = syntax.tree.body[: syntax.tree.body.index(top)]
     known = variables.writes(above) | set(dir(builtins))
     enclosing = _locals_around(syntax, function)

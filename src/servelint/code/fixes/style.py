@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -173,7 +172,7 @@ def line_length(syntax: Syntax) -> int:
 
 def _broken_lines(syntax: Syntax) -> Iterator[str]:
     """Lines that a formatter would have broken, had they been too long: calls without text or comment."""
-    for node in ast.walk(syntax.tree):
+    for node in syntax.nodes:
         if isinstance(node, ast.Call):
             line = syntax.source.line(node.lineno)
             if not any(character in line for character in "\"'#"):
@@ -195,8 +194,14 @@ def _configured_for(folder: Path) -> int:
 
 def _configured(path: Path) -> int:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # no such file, or none that the formatter could read either
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return 0
+    import tomllib
+
+    try:
+        table = tomllib.loads(text)
+    except ValueError:  # the formatter could not read it either
         return 0
     tools = table.get("tool", {}) if path.name == "pyproject.toml" else {"ruff": table}
     lengths = [tools.get(name, {}).get("line-length", 0) for name in ("ruff", "black")]

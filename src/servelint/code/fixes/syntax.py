@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 from servelint.code.facts import Position
@@ -24,12 +25,15 @@ class Syntax:
         self._parents: dict[ast.AST, ast.AST] | None = None
         self._placed: dict[tuple[int | None, ...], list[Placed]] | None = None
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All nodes of the file."""
+        return tuple(ast.walk(self.tree))
+
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node that holds `node`."""
         if self._parents is None:
-            self._parents = {
-                child: outer for outer in ast.walk(self.tree) for child in ast.iter_child_nodes(outer)
-            }
+            self._parents = {child: outer for outer in self.nodes for child in ast.iter_child_nodes(outer)}
         return self._parents.get(node)
 
     def ancestors(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
@@ -43,7 +47,7 @@ class Syntax:
         """The outermost node of this kind that stands exactly there."""
         if self._placed is None:
             self._placed = {}
-            for node in ast.walk(self.tree):
+            for node in self.nodes:
                 if isinstance(node, Placed):
                     place = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
                     self._placed.setdefault(place, []).append(node)
