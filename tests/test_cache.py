@@ -112,7 +112,7 @@ def test_named_files_and_the_whole_project_share_what_is_known(
 
 
 @pytest.mark.parametrize("damage", ["emptied", "cut", "flipped", "prefixed", "of another version"])
-@pytest.mark.parametrize("kind", ["facts", "results"])
+@pytest.mark.parametrize("kind", ["facts", "scans", "results"])
 def test_a_damaged_file_is_healed(
     project: Project, servelint: Servelint, cache_folder: Path, settled: None, kind: str, damage: str
 ) -> None:
@@ -149,11 +149,11 @@ def test_clean_removes_what_is_kept(
 ) -> None:
     write(project, "app.py", SERVICE)
     servelint("check")
-    assert len(list(cache_folder.iterdir())) == 2
+    assert len(list(cache_folder.iterdir())) == 3
     (cache_folder / "notes.txt").write_text("not ours")
     result = servelint("clean")
     assert result.status == 0
-    assert result.out == f"Removed 2 files from {cache_folder}.\n"
+    assert result.out == f"Removed 3 files from {cache_folder}.\n"
     assert [path.name for path in cache_folder.iterdir()] == ["notes.txt"]
     assert servelint("clean").out.startswith("Removed 0 files")
 

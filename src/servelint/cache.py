@@ -1,8 +1,9 @@
 """What earlier runs have worked out, kept in a folder of the user's own.
 
-Two files a project: the facts of Python files by the content of the file, and the findings of whole runs
-by the size and times of all files. One more holds servelint's own data where it runs from a checkout. They
-are pickled, and what is unpickled can run code, so the folder is not in the project, where somebody else's
+Three files a project: what is read from the bytes of Python files and the facts of those that are parsed,
+both by the content of the file, and the findings of whole runs by the size and times of all files. One more
+holds servelint's own data where it runs from a checkout. They are pickled, and what is unpickled can run
+code, so the folder is not in the project, where somebody else's
 commit could put it, and is used only if it is the user's own.
 
 A file that is damaged, cut short or of another version is as good as none. It is replaced in one step, so
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from servelint import __version__
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     Analysed: TypeAlias = tuple[tuple[Finding, ...], tuple[Problem, ...]]
 
+T = TypeVar("T")
+
 VARIABLE = "SERVELINT_CACHE_DIR"
 MAGIC = b"servelint cache 1\n"
 DIGEST = 16  # bytes
@@ -37,6 +40,7 @@ FORMATTER_FILES = ("ruff.toml", ".ruff.toml")
 # The facts of a hundred thousand files; above that, those that this run did not use are forgotten.
 MAXIMUM_SIZE = 256 * 1024 * 1024  # bytes
 MAXIMUM_RESULTS = 8
+SUFFIXES = (".facts", ".scans", ".results", ".rules", ".new")
 # A file that has been written within the tick of a file system's clock may change again unseen.
 UNSURE = 2.0  # seconds
 
@@ -61,6 +65,7 @@ class Cache:
     def __init__(self, root: Path) -> None:
         name = _digest(os.fsencode(root)).hex()
         self.facts = Facts(folder() / f"{name}.facts")
+        self.scans = Scans(folder() / f"{name}.scans")
         self._results = folder() / f"{name}.results"
 
     def findings(self, tree: Tree, config: Config, analyse: Callable[[], Analysed]) -> Analysed:
@@ -78,6 +83,7 @@ class Cache:
                 return analysed
         analysed = analyse()
         self.facts.save()
+        self.scans.save()
         newest = max((max(written, changed) for _, _, written, changed in stamps), default=0)
         if newest <= (start - UNSURE) * 1e9:
             listed = {*tree.python, *tree.manifests}
@@ -131,6 +137,47 @@ class Facts:
         _save(self._path, kept)
 
 
+class Scans:
+    """What was read from the bytes of Python files without a syntax tree, by content."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._made: dict[bytes, dict[str, Any]] = {}
+        self._used: set[bytes] = set()
+        self._is_new = False
+
+    @cached_property
+    def _stored(self) -> dict[bytes, bytes]:
+        return _load(self._path)
+
+    def of(self, key: bytes, content: bytes, look: Callable[[bytes], T]) -> T:
+        """What `look` finds in the content, whose digest is `key`: of the language's own types only."""
+        import marshal
+
+        found = self._made.get(key)
+        if found is None:
+            stored = self._stored.get(key)
+            found = self._made[key] = {} if stored is None else marshal.loads(stored)  # noqa: S302
+        if look.__name__ not in found:
+            found[look.__name__] = look(content)
+            self._is_new = True
+        self._used.add(key)
+        seen: T = found[look.__name__]
+        return seen
+
+    def forget_unused(self) -> None:
+        """Forget what has not been asked for since the last time."""
+        self._made = {key: self._made[key] for key in self._used}
+        self._used.clear()
+
+    def save(self) -> None:
+        """Keep what this run asked for, if there is anything new."""
+        import marshal
+
+        if self._is_new:
+            _save(self._path, {key: marshal.dumps(self._made[key]) for key in sorted(self._used)})
+
+
 def kept(rules: Path, make: Callable[[], dict[bytes, bytes]]) -> dict[bytes, bytes]:
     """What `make()` gives for the data in the folder `rules`, kept until a file of servelint changes."""
     path = folder() / f"{_digest(os.fsencode(rules)).hex()}.rules"
@@ -143,7 +190,7 @@ def kept(rules: Path, make: Callable[[], dict[bytes, bytes]]) -> dict[bytes, byt
 
 def clean() -> int:
     """Remove all caches, of every project, and return how many files that were."""
-    files = [path for path in folder().glob("*") if path.suffix in (".facts", ".results", ".rules", ".new")]
+    files = [path for path in folder().glob("*") if path.suffix in SUFFIXES]
     for path in files:
         path.unlink(missing_ok=True)
     return len(files)
@@ -159,6 +206,11 @@ def _unpickled(content: bytes) -> Any:
     import pickle
 
     return pickle.loads(content)  # noqa: S301 - what is in a folder of the user's own
+
+
+def digest(content: bytes) -> bytes:
+    """What a content is known by."""
+    return _digest(content)
 
 
 def _digest(*parts: bytes) -> bytes:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from servelint import git
-from servelint.cache import Facts
+from servelint.cache import Facts, Scans
 from servelint.config import DEFAULT_EXCLUDE, FILE_NAMES, OUTPUT_FOLDERS, Config, find
 from servelint.finding import Problem
 from servelint.globs import Patterns, compile_patterns
@@ -47,8 +47,8 @@ class Tree:
 
     `reported` holds the files whose findings are wanted, None for all: when only some are named, the rest
     of the project is still read for context. `overlay` replaces or adds content that is not on disk, such
-    as an editor's unsaved buffer. `facts` remembers those of Python files. `problems` are folders that
-    could not be listed.
+    as an editor's unsaved buffer. `facts` remembers those of Python files, and `scans` what else is read from
+    them, if that is kept. `problems` are folders that could not be listed.
     """
 
     root: Path
@@ -60,6 +60,7 @@ class Tree:
     overlay: Mapping[Path, bytes] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts, repr=False, compare=False)
     stamps: tuple[Stamp, ...] | None = field(default=None, repr=False, compare=False)
+    scans: Scans | None = field(default=None, repr=False, compare=False)
     _contents: dict[Path, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def read(self, path: Path) -> bytes:
@@ -111,6 +112,7 @@ class Tree:
             merged,
             self.facts,
             None,
+            self.scans,
             contents,
         )
 

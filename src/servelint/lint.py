@@ -91,7 +91,7 @@ def check(
     commit = git.resolve(config.root, since) if since else ""
     stage("listing files")
     tree = files.collect(paths, config, overlay)
-    tree = replace(tree, facts=cache.facts) if cache is not None else tree
+    tree = replace(tree, facts=cache.facts, scans=cache.scans) if cache is not None else tree
     if not tree.checked() and not tree.problems:
         return Report(tree, config, ())
     report = check_tree(tree, config, cache=cache, stage=stage)

@@ -138,6 +138,7 @@ def reports_of(overlay: dict[Path, bytes], caches: dict[Path, Cache]) -> dict[Pa
         run = prepare(paths, overlay=overlay).with_baseline()
         cache = caches.setdefault(run.config.root, Cache(run.config.root))
         cache.facts.forget_unused()
+        cache.scans.forget_unused()
         report = run._replace(cache=cache).check()
         reports |= dict.fromkeys(paths, report)
     return reports

@@ -44,6 +44,7 @@ class Listing:
         self.contents = {ROOT / name: text for name, text in contents.items()}
         self.python = tuple(ROOT / name for name in order)
         self.facts = Facts()
+        self.scans = None
         self.wanted = None
 
     def read(self, path: Path) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from servelint import knowledge
 from servelint.code.blocking import Blocking, Judge
+from servelint.code.contents import Contents, Files
 from servelint.code.evaluate import Evaluator
 from servelint.code.facts import Call, Position, Site, dotted
 from servelint.code.frameworks import Frameworks
@@ -20,7 +21,7 @@ from servelint.code.graph import ImportGraph
 from servelint.code.imports import Resolver
 from servelint.code.loop import Loop, LoopBound
 from servelint.code.offloads import Handoff, Handoffs
-from servelint.code.project import Contents, Files, Project
+from servelint.code.project import Project
 from servelint.code.reach import Reach
 from servelint.code.values import Frame
 from servelint.config import Config
@@ -77,7 +78,7 @@ class Analysis:
         self.frameworks = Frameworks(self.catalogue, config.offloads)
         contents, paths = Contents(tree), sorted(str(path) for path in tree.python)
         resolver = Resolver(paths, str(tree.root), self.catalogue.modules | self.frameworks.modules)
-        graph = ImportGraph(resolver, contents.read)
+        graph = ImportGraph(resolver, contents)
         self.reach = Reach(graph, paths, self.catalogue, self.frameworks, config, everything=everything)
         self.project = Project(contents, self.reach)
         self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)

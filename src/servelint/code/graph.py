@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from servelint.code import scan
+from servelint.code.contents import Contents
 from servelint.code.imports import INIT, Resolver
 from servelint.code.scan import Statement
 
@@ -19,9 +20,10 @@ TEST_LIBRARIES = frozenset({"pytest", "unittest"})
 class ImportGraph:
     """Which file imports which, and which libraries."""
 
-    def __init__(self, resolver: Resolver, read: Callable[[str], bytes]) -> None:
+    def __init__(self, resolver: Resolver, contents: Contents) -> None:
         self.resolver = resolver
-        self.read = read
+        self.contents = contents
+        self.read = contents.read
         self._statements: dict[str, tuple[Statement, ...]] = {}
         self._targets: dict[str, tuple[str, ...]] = {}
 
@@ -29,7 +31,8 @@ class ImportGraph:
         """The imports of a file."""
         found = self._statements.get(path)
         if found is None:
-            found = self._statements[path] = tuple(scan.imports(self.read(path)))
+            written = self.contents.scanned(path, scan.statements)
+            found = self._statements[path] = tuple(map(Statement._make, written))
         return found
 
     def targets(self, path: str) -> tuple[str, ...]:

@@ -58,9 +58,7 @@ def annotation(node: ast.expr | None) -> Expression | None:
 
 # What is declared as one of these, or as what is built from them, is no model and no function.
 _SCALARS = frozenset({"str", "bytes", "int", "float", "bool"})
-_OF_SCALARS = frozenset(
-    {"Optional", "Union", "list", "List", "set", "Set", "dict", "Dict", "tuple", "Tuple"}
-)
+_OF_SCALARS = frozenset({"Optional", "Union", "list", "List", "set", "Set", "dict", "Dict", "tuple", "Tuple"})
 
 
 def is_plain(note: Expression | None) -> bool:

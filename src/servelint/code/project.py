@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from servelint.cache import Facts
 from servelint.code import facts, scan
+from servelint.code.contents import Contents
 from servelint.code.facts import (
     Attribute,
     Binding,
@@ -31,25 +31,6 @@ PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 FILLING_METHODS = frozenset(
     {"append", "add", "insert", "setdefault", "put", "put_nowait", "extend", "update"}
 )
-
-
-class Files(Protocol):
-    """What the analysis needs of `servelint.files.Tree`."""
-
-    @property
-    def root(self) -> Path:
-        """The project's folder."""
-
-    @property
-    def python(self) -> tuple[Path, ...]:
-        """All Python files, sorted."""
-
-    @property
-    def facts(self) -> Facts:
-        """The facts of files that have been parsed before."""
-
-    def read(self, path: Path) -> bytes:
-        """A file's content."""
 
 
 class Bound(NamedTuple):
@@ -198,30 +179,6 @@ class Module:
         return 0
 
 
-class Contents:
-    """The bytes of files; one that cannot be read is empty and becomes one of the `problems`."""
-
-    def __init__(self, tree: Files) -> None:
-        self.tree = tree
-        self.facts = tree.facts
-        self.problems: dict[str, Problem] = {}
-        self._known: dict[str, bytes] = {}
-
-    def read(self, path: str) -> bytes:
-        """The content of a file."""
-        found = self._known.get(path)
-        if found is None:
-            found = self._known[path] = self._read(path)
-        return found
-
-    def _read(self, path: str) -> bytes:
-        try:
-            return self.tree.read(Path(path))
-        except OSError as error:
-            self.problems[path] = Problem(Path(path), f"cannot be read: {error.strerror}")
-            return b""
-
-
 class Project:
     """The files of a project. Those that do not parse become `problems`.
 
@@ -232,6 +189,7 @@ class Project:
     def __init__(self, contents: Contents, reach: Reach) -> None:
         self.problems = contents.problems
         self._read_bytes = contents.read
+        self._scanned = contents.scanned
         self._facts = contents.facts
         self._reach = reach
         self._resolver = reach.graph.resolver
@@ -346,7 +304,7 @@ class Project:
         """The file and name of each class, by the words in its list of base classes."""
         found: dict[str, list[tuple[str, str]]] = {}
         for path in self._reach.files:
-            for child, bases in scan.classes(self._read_bytes(path)):
+            for child, bases in self._scanned(path, scan.classes):
                 for base in bases:
                     found.setdefault(base, []).append((path, child))
         return found

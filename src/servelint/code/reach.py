@@ -89,8 +89,9 @@ class Reach:
         return tuple(path for path in self.files if self._is_served(path))
 
     def _is_served(self, path: str) -> bool:
-        data = self.graph.read(path)
-        if scan.has_coroutines(data) or any(scan.mentions(data, words) for words in self._own_loop_bound):
+        if self.graph.contents.scanned(path, scan.has_coroutines):
+            return True
+        if any(scan.mentions(self.graph.read(path), words) for words in self._own_loop_bound):
             return True
         decorators = self.words(path, scan.decorators) if path in self._above_decorators else frozenset()
         if decorators & self.frameworks.served_decorators.last_names:
@@ -124,7 +125,7 @@ class Reach:
         key = (path, words_of)
         found = self._words.get(key)
         if found is None:
-            found = self._words[key] = words_of(self.graph.read(path))
+            found = self._words[key] = self.graph.contents.scanned(path, words_of)
         return found
 
     def importers(self, path: str) -> tuple[str, ...]:

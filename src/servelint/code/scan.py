@@ -42,6 +42,11 @@ class Statement(NamedTuple):
     names: tuple[str, ...]
 
 
+def statements(data: bytes) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
+    """The imports of a file as plain tuples, to be kept."""
+    return tuple((item.module, item.level, item.names) for item in imports(data))
+
+
 def imports(data: bytes) -> Iterator[Statement]:
     """The imports of a file, those of modules named in `import_module("...")` among them."""
     for match in _IMPORT.finditer(data):
@@ -115,10 +120,10 @@ def bases(data: bytes) -> frozenset[str]:
     return _texts(_WORD.findall(b" ".join(_BASES.findall(data))))
 
 
-def classes(data: bytes) -> Iterator[tuple[str, frozenset[str]]]:
+def classes(data: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
     """The classes of the file that have bases: the name, and the words in the list of its bases."""
-    for match in _CLASS.finditer(data):
-        yield match[1].decode("ascii"), _texts(_WORD.findall(match[2]))
+    found = _CLASS.finditer(data)
+    return tuple((match[1].decode("ascii"), _texts(_WORD.findall(match[2]))) for match in found)
 
 
 def members(data: bytes) -> frozenset[str]:
