@@ -10,7 +10,7 @@ import pytest
 from conftest import Project, Servelint
 
 from servelint import lint
-from servelint.cache import Cache, Facts
+from servelint.cache import Cache, Facts, Scans
 from servelint.code.extract import extract
 
 SERVICE = """\
@@ -199,3 +199,33 @@ def test_what_a_run_did_not_use_gives_way(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_projects_do_not_share_a_cache(tmp_path: Path) -> None:
     assert Cache(tmp_path / "a").facts._path != Cache(tmp_path / "b").facts._path
+
+
+def test_what_is_read_from_bytes_is_looked_for_once(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+
+    def looked(content: bytes) -> tuple[str, ...]:
+        seen.append(content)
+        return (content.decode(),)
+
+    first = Scans(tmp_path / "x.scans")
+    for _ in range(2):
+        assert first.of(b"key", b"content", looked) == ("content",)
+    first.save()
+    second = Scans(tmp_path / "x.scans")
+    assert second.of(b"key", b"content", looked) == ("content",)
+    assert second.of(b"other", b"new", looked) == ("new",)
+    second.save()
+    assert seen == [b"content", b"new"]
+    assert Scans(tmp_path / "x.scans")._stored.keys() == {b"key", b"other"}
+
+
+def test_an_editor_does_not_fill_memory_with_what_was_typed(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    for number in range(5):
+        content = b"x = %d\n" % number
+        cache.facts.forget_unused()
+        cache.scans.forget_unused()
+        cache.facts.of(content, extract)
+        cache.scans.of(content, content, len)
+    assert len(cache.facts._made) == len(cache.scans._made) == 2
