@@ -9,6 +9,7 @@ from dataclasses import replace
 from servelint.code.calls import argument, may_be_function
 from servelint.code.evaluate import Evaluator
 from servelint.code.facts import Attribute, Call, Constant, Expression, Name, Sequence, last_name
+from servelint.code.frameworks import split_owner
 from servelint.code.project import Module
 from servelint.code.reach import Reach
 from servelint.code.values import (
@@ -121,9 +122,15 @@ class EntryPoints:
         if entry is None:
             return
         frame, given = self.evaluator.frame(module, index), argument(call, entry.position, entry.keyword)
-        callees = plain(self.evaluator.calls.callees(frame, call))
-        if given is not None and not any(isinstance(value, FunctionReference) for value, _ in callees):
+        if given is not None and not self._is_own(frame, call, name):
             self._register(frame, given, _CALLBACK)
+
+    def _is_own(self, frame: Frame, call: Call, name: str) -> bool:
+        """Whether the call is of a function of the project that has the name of an event loop's method."""
+        if not self.evaluator.project.defines(name):
+            return False
+        callees = plain(self.evaluator.calls.callees(frame, call))
+        return any(isinstance(value, FunctionReference) for value, _ in callees)
 
     def _register(self, frame: Frame, given: Expression, point: EntryPoint) -> None:
         assert self._registered is not None
@@ -146,9 +153,8 @@ def _may_mean(module: Module, function: Expression, name: str) -> bool:
     A dictionary has a `get` too, and a list an `append`: for such names, what stands before them has to be
     as in `web.get` or `app.on_startup.append`, unless it is an object of a class.
     """
-    head, _, last = name.rpartition(".")
-    owner = head.rpartition(".")[2]
-    if "_" in last or owner[:1].isupper() or "*" in owner:
+    owner, last = split_owner(name)
+    if "_" in last or not owner:
         return True
     match function:
         case Name():

@@ -70,6 +70,13 @@ def is_request(point: EntryPoint) -> bool:
     return point.phase is Phase.SERVING and name.partition(".")[0] not in sys.stdlib_module_names
 
 
+def split_owner(name: str) -> tuple[str, str]:
+    """What has to stand before the last name where it is used, empty for any object, and the last name."""
+    head, _, last = name.rpartition(".")
+    owner = head.rpartition(".")[2]
+    return ("" if owner[:1].isupper() or "*" in owner else owner), last
+
+
 class ServedBy:
     """The names through which frameworks learn of functions in one way, and their last segments."""
 

@@ -309,6 +309,10 @@ class Project:
                     found.setdefault(base, []).append((path, child))
         return found
 
+    def defines(self, function: str) -> bool:
+        """Whether some file may define a function of this name."""
+        return bool(self._paths_having(function, scan.defined))
+
     def defining(self, method: str) -> Iterator[tuple[Module, int]]:
         """The classes that define a method, by module and number."""
         for module in self._having(method, scan.defined):

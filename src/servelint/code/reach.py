@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from servelint.code import evidence, scan
-from servelint.code.frameworks import Frameworks
+from servelint.code.frameworks import Frameworks, split_owner
 from servelint.code.graph import ImportGraph, reached, reverse
 from servelint.config import Config
 from servelint.knowledge import Catalogue, Library, Role, alternatives
@@ -105,16 +105,24 @@ class Reach:
     def registering(self) -> tuple[str, ...]:
         """The files that may hand functions to a framework or to the event loop, sorted."""
         telling = set(self.frameworks.on_loop.methods)
-        # `app.add_route(...)` says so itself; `get` and `load` do where their framework is imported.
-        of_framework: dict[str, set[str]] = {}
+        # `app.add_route(...)` says so itself; `get` and `append` where their framework is imported and what
+        # stands before them, as in `web.get` and `app.on_startup.append`, is in the file.
+        of_framework: dict[str, list[tuple[str, bytes]]] = {}
         for name in self.frameworks.served_arguments.names:
-            last = name.rpartition(".")[2]
-            (telling if "_" in last else of_framework.setdefault(_head(name), set())).add(last)
-        names: dict[str, set[str]] = {}
-        for head, lasts in of_framework.items():
-            for path in self._importing_any([head]):
-                names.setdefault(path, set(telling)).update(lasts)
-        return tuple(path for path in self.files if self.calls(path) & names.get(path, telling))
+            owner, last = split_owner(name)
+            if "_" in last:
+                telling.add(last)
+            else:
+                of_framework.setdefault(_head(name), []).append((last, owner.encode()))
+        found = {path for path in self.files if self.calls(path) & telling}
+        for head, names in of_framework.items():
+            found.update(path for path in self._importing_any([head]) if self._has_call(path, names))
+        return tuple(path for path in self.files if path in found)
+
+    def _has_call(self, path: str, names: Iterable[tuple[str, bytes]]) -> bool:
+        """Whether the file calls one of the last names and has the word that goes with it."""
+        data, called = self.graph.read(path), self.calls(path)
+        return any(last in called and owner in data for last, owner in names)
 
     def calls(self, path: str) -> frozenset[str]:
         """The last names of what the file calls."""
