@@ -3,8 +3,8 @@
 Three files a project: what is read from the bytes of Python files and the facts of those that are parsed,
 both by the content of the file, and the findings of whole runs by the size and times of all files. One more
 holds servelint's own data where it runs from a checkout. They are pickled, and what is unpickled can run
-code, so the folder is not in the project, where somebody else's
-commit could put it, and is used only if it is the user's own.
+code, so the folder is not in the project, where somebody else's commit could put it, and is used only if it
+is the user's own.
 
 A file that is damaged, cut short or of another version is as good as none. It is replaced in one step, so
 that runs at the same time read the old or the new one; of two that write, the last one's stays.
