@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from typing import TYPE_CHECKING
 
 from servelint.code.facts import (
@@ -395,14 +395,18 @@ class Calls:
     def call_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
         """The calls in the project that run the frame's function, with the frames that make them."""
         facts = self.evaluator.facts(frame)
-        named = self.evaluator.project.calls_beside(facts.name, frame.module)
+        named = self.evaluator.project.calls_beside(facts.name, frame.module, self._beside_calls(facts))
         return self._running(frame, self._constructed(frame, facts), named)
 
     def _passing_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
         """Those of them in files that know the function's file: the others are told nothing new by it."""
         facts = self.evaluator.facts(frame)
-        named = self.evaluator.project.calls_above(facts.name, frame.module)
+        named = self.evaluator.project.calls_above(facts.name, frame.module, self._beside_calls(facts))
         return self._running(frame, self._constructed(frame, facts), named)
+
+    def _beside_calls(self, facts: FunctionFacts) -> Collection[bytes]:
+        """The words of which one is in every file that calls the function to run it; none for any file."""
+        return self.evaluator.frameworks.coroutine_words if facts.is_async else ()
 
     def _constructed(self, frame: Frame, facts: FunctionFacts) -> ClassReference | None:
         """The class that is constructed when the function runs."""

@@ -35,6 +35,9 @@ class Frameworks:
         self.streams = name_index(name for f in all_ for name in f.streams)
         self.runs_coroutine = name_index(name for f in all_ for name in f.runs_coroutine)
         self.runs_coroutine_methods = frozenset(name for f in all_ for name in f.runs_coroutine_methods)
+        # Who runs a coroutine awaits it in an `async def`, or hands it to one of these.
+        runners = (*self.runs_coroutine.last_names(), *self.runs_coroutine_methods)
+        self.coroutine_words = (b"async", *(f"{name}(".encode() for name in runners))
         self.background = frozenset(name for f in all_ for name in f.background)
         self.caches = frozenset(name for f in all_ for name in f.caches)
         self.executors = name_index(name for f in all_ for name in f.executors)

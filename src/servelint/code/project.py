@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -238,16 +238,28 @@ class Project:
         paths = self._paths_having(name, scan.called)
         return self.calls_in([path for path in paths if wanted in self._read_bytes(path)], name)
 
-    def calls_beside(self, name: str, path: str) -> Iterator[tuple[Module, int, Site]]:
-        """Those of them in files that are joined to the file `path` by imports."""
-        return self._calls_among(name, self._reach.together(path))
+    def calls_beside(
+        self, name: str, path: str, words: Collection[bytes] = ()
+    ) -> Iterator[tuple[Module, int, Site]]:
+        """Those of them in files that are joined to the file `path` by imports.
 
-    def calls_above(self, name: str, path: str) -> Iterator[tuple[Module, int, Site]]:
-        """Those of them in the file `path`, and in files that import it, directly or not."""
-        return self._calls_among(name, self._reach.above(path))
+        With `words`, only in files in whose text one of them stands.
+        """
+        return self._calls_among(name, self._reach.together(path), words)
 
-    def _calls_among(self, name: str, group: set[str]) -> Iterator[tuple[Module, int, Site]]:
-        return self.calls_in([path for path in self._paths_having(name, scan.called) if path in group], name)
+    def calls_above(
+        self, name: str, path: str, words: Collection[bytes] = ()
+    ) -> Iterator[tuple[Module, int, Site]]:
+        """Those of them in the file `path`, and in files that import it, directly or not; `words` the same."""
+        return self._calls_among(name, self._reach.above(path), words)
+
+    def _calls_among(
+        self, name: str, group: set[str], words: Collection[bytes]
+    ) -> Iterator[tuple[Module, int, Site]]:
+        paths = [path for path in self._paths_having(name, scan.called) if path in group]
+        if words:
+            paths = [path for path in paths if scan.mentions(self._read_bytes(path), words)]
+        return self.calls_in(paths, name)
 
     def calls_in(self, paths: Iterable[str], name: str) -> Iterator[tuple[Module, int, Site]]:
         """Those of them in the files."""
