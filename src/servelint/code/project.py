@@ -250,7 +250,7 @@ class Project:
     def calls_above(
         self, name: str, path: str, words: Collection[bytes] = ()
     ) -> Iterator[tuple[Module, int, Site]]:
-        """Those of them in the file `path`, and in files that import it, directly or not; `words` the same."""
+        """Those of them in the file `path` and in those that import it, directly or not; `words` as there."""
         return self._calls_among(name, self._reach.above(path), words)
 
     def _calls_among(
