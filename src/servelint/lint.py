@@ -146,14 +146,20 @@ def check_tree(
 
 def analyse(tree: Tree, config: Config) -> tuple[tuple[Finding, ...], tuple[Problem, ...]]:
     """Every finding of the project, and every file that could not be read, before anything is left out."""
-    from servelint import code
+    # Where there is only one kind of file, the other half is not even imported.
+    if not tree.manifests:
+        from servelint import code
 
-    if not tree.manifests:  # the other half is not even imported
         alone = code.analyze(tree, config)
         return alone.findings, (*tree.problems, *alone.problems)
-    from servelint import manifests, served
+    from servelint import manifests
 
     described = manifests.read(tree)
+    if not tree.python:
+        deployment = manifests.judge(described)
+        return deployment.findings, (*tree.problems, *deployment.problems)
+    from servelint import code, served
+
     python = code.analyze(tree, config, described.served)
     deployment = manifests.judge(described, python.applications)
     told = served.with_probes(python.findings, described.served, python.applications)

@@ -7,7 +7,6 @@ and `if` through the statements; the number of cores counts as "one per core".
 from __future__ import annotations
 
 import ast
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -117,6 +116,8 @@ def _parse(source: Source) -> ast.Module | None:
 
 
 def _toml(source: Source, server: Server) -> ServerConfiguration:
+    import tomllib
+
     try:
         settings = tomllib.loads(source.text)
     except tomllib.TOMLDecodeError:

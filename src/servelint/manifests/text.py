@@ -11,13 +11,13 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from servelint.finding import Edit, Span
 from servelint.source import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Characters `start` to `end` of a text come from `offset` to `stop` of `source`.
 
     A verbatim run holds the very characters of the file; any other was computed from what stands there.
@@ -42,8 +42,7 @@ class Run:
         return Run(start + shift, end + shift, self.source, offset, stop, self.verbatim, self.definition)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A range of one file; `verbatim` says that the text in question stands there as it is."""
 
     source: Source
@@ -115,6 +114,14 @@ class Located:
             last = bisect.bisect_left(self.runs, end, key=lambda run: run.start)
             inside = self.runs[first : max(last, first)]
         return Located(self.text[start:end], tuple(run.cut(start, end, -start) for run in inside))
+
+    def place_of(self, start: int, end: int) -> Place:
+        """Where the text between two positions stands: the same as `slice(start, end).place`."""
+        run = self.runs[0]
+        if len(self.runs) > 1 or not run.verbatim:
+            return self.slice(start, end).place
+        offset = run.offset + start - run.start
+        return Place(run.source, offset, offset + end - start, True, run.definition)
 
     def strip(self) -> Located:
         """Without white space at both ends."""

@@ -72,7 +72,7 @@ def _yaml(old: Source, new: Source, ranges: _Ranges) -> str:
     changed = next((node for pair in pairs for node in _differences(*pair, ranges)), None)
     if changed is None:
         return ""
-    line = changed.within.slice(changed.start, changed.end).place.span.line
+    line = changed.within.place_of(changed.start, changed.end).span.line
     return f"something else would change in line {line}"
 
 

@@ -60,7 +60,7 @@ class Scalar:
     @property
     def place(self) -> Place:
         """Where the scalar stands, quotes included."""
-        return self.within.slice(self.start, self.end).place
+        return self.within.place_of(self.start, self.end)
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +77,7 @@ class YamlSequence:
     @property
     def place(self) -> Place:
         """Where the list stands."""
-        return self.within.slice(self.start, self.end).place
+        return self.within.place_of(self.start, self.end)
 
 
 @dataclass(slots=True, eq=False)
@@ -95,7 +95,7 @@ class YamlMapping:
     @property
     def place(self) -> Place:
         """Where the mapping stands."""
-        return self.within.slice(self.start, self.end).place
+        return self.within.place_of(self.start, self.end)
 
     def index(self) -> dict[str, tuple[Scalar, Node]]:
         """Entries by key; the last of duplicates wins, and own keys win over merged ones."""

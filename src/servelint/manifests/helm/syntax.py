@@ -217,7 +217,7 @@ def _pieces(text: Located) -> Iterator[Piece | tuple[str, str, Place]]:
             yield Text(text.slice(start, end))
         position, trim = found.end(), bool(found.group(4))
         if found.group("comment") is None:
-            yield _action(found.group("body").strip(), text.slice(found.start(), found.end()).place)
+            yield _action(found.group("body").strip(), text.place_of(found.start(), found.end()))
     start = position + (len(content[position:]) - len(content[position:].lstrip()) if trim else 0)
     if start < len(content):
         yield Text(text.slice(start, len(content)))
