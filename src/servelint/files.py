@@ -291,8 +291,8 @@ class _Listing:
             return
         for names, excluded in ((listed.tracked, self.excluded_tracked), (listed.untracked, self.excluded)):
             for name in names:
-                if not _may_be_read(name):
-                    continue
+                if name.endswith(_PROSE_SUFFIXES) or not _may_be_read(name):
+                    continue  # the first is told at once, and of most files in large repositories
                 path = f"{folder}/{name}"
                 if excluded.covers(path):
                     continue
