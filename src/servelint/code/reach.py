@@ -104,25 +104,24 @@ class Reach:
     @cached_property
     def registering(self) -> tuple[str, ...]:
         """The files that may hand functions to a framework or to the event loop, sorted."""
-        telling = set(self.frameworks.on_loop.methods)
-        # `app.add_route(...)` says so itself; `get` and `append` where their framework is imported and what
-        # stands before them, as in `web.get` and `app.on_startup.append`, is in the file.
-        of_framework: dict[str, list[tuple[str, bytes]]] = {}
+        of_framework: dict[str, list[tuple[str, str]]] = {}
         for name in self.frameworks.served_arguments.names:
-            owner, last = split_owner(name)
-            if "_" in last:
-                telling.add(last)
-            else:
-                of_framework.setdefault(_head(name), []).append((last, owner.encode()))
-        found = {path for path in self.files if self.calls(path) & telling}
+            of_framework.setdefault(_head(name), []).append(split_owner(name))
+        telling = set(self.frameworks.on_loop.methods)
+        found: set[str] = set()
         for head, names in of_framework.items():
-            found.update(path for path in self._importing_any([head]) if self._has_call(path, names))
-        return tuple(path for path in self.files if path in found)
+            importing = list(self._importing_any([head]))
+            # Where a framework is in use, `app.add_route(...)` says so itself; `get` and `append` only in files
+            # that import it, and have what stands before them in `web.get` and `app.on_startup.append`.
+            telling.update(last for _, last in names if "_" in last and importing)
+            plain = [(owner.encode(), last) for owner, last in names if "_" not in last]
+            found.update(path for path in importing if self._has_call(path, plain))
+        return tuple(path for path in self.files if path in found or self.calls(path) & telling)
 
-    def _has_call(self, path: str, names: Iterable[tuple[str, bytes]]) -> bool:
+    def _has_call(self, path: str, names: Iterable[tuple[bytes, str]]) -> bool:
         """Whether the file calls one of the last names and has the word that goes with it."""
         data, called = self.graph.read(path), self.calls(path)
-        return any(last in called and owner in data for last, owner in names)
+        return any(last in called and owner in data for owner, last in names)
 
     def calls(self, path: str) -> frozenset[str]:
         """The last names of what the file calls."""
