@@ -111,8 +111,8 @@ class Reach:
         found: set[str] = set()
         for head, names in of_framework.items():
             importing = list(self._importing_any([head]))
-            # Where a framework is in use, `app.add_route(...)` says so itself; `get` and `append` only in files
-            # that import it, and have what stands before them in `web.get` and `app.on_startup.append`.
+            # Where a framework is in use, `app.add_route(...)` says so itself; `get` and `append` only in a
+            # file that imports it and has what stands before them in `web.get`, `app.on_startup.append`.
             telling.update(last for _, last in names if "_" in last and importing)
             plain = [(owner.encode(), last) for owner, last in names if "_" not in last]
             found.update(path for path in importing if self._has_call(path, plain))
