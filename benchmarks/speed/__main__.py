@@ -30,6 +30,7 @@ from .results import (
     CHANGED,
     CLICK,
     COLD,
+    KEY,
     MB,
     ONE_FILE,
     RESULTS,
@@ -108,10 +109,16 @@ class Bench:
 
     def run(self, command: Sequence[str], folder: Path | None = None, *, peer: Peer | None = None) -> Cost:
         """The cost of a command in the tree, or in another folder; raises CommandError."""
-        environment = {**os.environ, "SERVELINT_CACHE_DIR": str(self.caches / "servelint"), **OFFLINE}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling is not what is measured
         statuses = peer.statuses if peer else (0,)
-        return measure(command, folder or self.tree, environment, timeout=self.timeout, statuses=statuses)
+        place = folder or self.tree
+        return measure(command, place, self.environment, timeout=self.timeout, statuses=statuses)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What commands are run with."""
+        variables = {**os.environ, "SERVELINT_CACHE_DIR": str(self.caches / "servelint"), **OFFLINE}
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling is not what is measured
+        return variables
 
     def run_peer(self, peer: Peer) -> Cost:
         """The cost of a peer over the tree; raises CommandError."""
@@ -152,6 +159,15 @@ def warm(bench: Bench, census: Census, number: int) -> Iterator[tuple[str, Cost]
     if census["typical"]:
         trees.touch(bench.tree / census["typical"], number)
         yield CHANGED, bench.run((*peers.SERVELINT, census["typical"]))
+        yield KEY, keystroke(bench, census["typical"])
+
+
+def keystroke(bench: Bench, name: str) -> Cost:
+    """The cost of checking a file again in a language server."""
+    command = [sys.executable, "-m", "benchmarks.speed.keystrokes", str(bench.tree / name)]
+    run = subprocess.run(command, cwd=ROOT, env=bench.environment, check=True, capture_output=True, text=True)
+    measured: Cost = json.loads(run.stdout)
+    return measured
 
 
 def rounds(bench: Bench, census: Census, chosen: argparse.Namespace) -> Iterator[Round]:

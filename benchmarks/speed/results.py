@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results"
 COLD, WARM, CHANGED = "servelint, cold", "servelint, warm", "servelint, one file changed"
+KEY = "servelint, a key pressed"
 CLICK, ONE_FILE = "python -c 'import click'", "one file of 350 lines"
 MB = 1024 * 1024
 
@@ -134,6 +135,7 @@ def trees_table(record: Record) -> Iterator[str]:
         "cold, s",
         "warm, s",
         "one file changed, s",
+        "a key pressed, s",
         "peak, MB",
     )
     yield f"| tree | {' | '.join(titles)} |"
@@ -142,7 +144,7 @@ def trees_table(record: Record) -> Iterator[str]:
         census, rounds = tree["census"], tree["rounds"]
         seconds = (
             spread([cost["cpu"] for cost in costs(rounds, activity)], two_digits)
-            for activity in (COLD, WARM, CHANGED)
+            for activity in (COLD, WARM, CHANGED, KEY)
         )
         peaks = [cost["peak"] / MB for cost in costs(rounds, COLD)]
         files = census["python_files"]

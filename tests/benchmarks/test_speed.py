@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import peers, results, trees
+from benchmarks.speed import keystrokes, peers, results, trees
 from benchmarks.speed.census import census
 from benchmarks.speed.equality import compare
 from benchmarks.speed.processes import CommandError, Cost, measure
@@ -98,7 +98,7 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
 
 def test_the_table_of_trees() -> None:
     (row,) = list(results.trees_table(record(app=ROUNDS)))[2:]
-    assert row == "| app | 8,000 | 400 (5%) | 7 | 10 | 3.00 | 4.00 (1.00 to 8.00) |  |  | 50 (50 to 70) |"
+    assert row == "| app | 8,000 | 400 (5%) | 7 | 10 | 3.00 | 4.00 (1.00 to 8.00) |  |  |  | 50 (50 to 70) |"
 
 
 def test_the_table_of_peers() -> None:
@@ -261,3 +261,12 @@ def test_a_label_before_the_folder(tmp_path: Path, text: str, label: str) -> Non
     assert trees.Named.parse(text.format(folder)) == trees.Named(label, folder.resolve())
     with pytest.raises(ValueError, match="no folder"):
         trees.Named.parse(f"{text.format(folder)}/missing")
+
+
+def test_a_key_pressed_costs_a_check(tmp_path: Path) -> None:
+    service = tmp_path / "service.py"
+    service.write_text(trees.one_file(), encoding="utf-8")
+    measured = keystrokes.cost(service)
+    assert measured["cpu"] > 0
+    assert measured["peak"] > 1 * MB
+    assert service.read_text(encoding="utf-8") == trees.one_file()
