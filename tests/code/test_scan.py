@@ -57,6 +57,7 @@ def test_what_is_bound(read: list[tuple[bytes, ModuleFacts]]) -> None:
                 match binding.target:
                     case Attribute(_, name) if binding.value is not None:
                         assert scan.assigns_attribute(data, name) or _is_narrowed(binding.value)
+                        assert name in scan.attributes(data) or _is_narrowed(binding.value)
                     case Subscript(_, Constant(str(key))):
                         assert key in scan.item_keys(data) or _is_narrowed(binding.value)
 
@@ -132,6 +133,7 @@ def test_forms_of_imports(text: str, expected: list[tuple[str, int, tuple[str, .
 )
 def test_bound_attributes(text: str, bound: bool) -> None:
     assert scan.assigns_attribute(text.encode(), "x") is bound
+    assert not bound or "x" in scan.attributes(text.encode())
 
 
 @pytest.mark.parametrize(

@@ -321,7 +321,7 @@ class Evaluator:
             target = bound.binding.target
             if isinstance(target, Attribute) and self.is_state(module, bound.function, target.value):
                 yield self.bound(module, bound)
-        for module, index, site in self.project.calls_mentioning("setattr", name):
+        for module, index, site in self.project.calls("setattr", (name.encode(),)):
             match site.call.arguments:
                 case (holder, Constant(str(key)), value) if key == name:
                     if self.is_state(module, index, holder):

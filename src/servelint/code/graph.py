@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from servelint.code import scan
 from servelint.code.contents import Contents
@@ -88,6 +88,37 @@ def reached(starts: Iterable[str], following: Callable[[str], Iterable[str]]) ->
                 seen.add(path)
                 waiting.append(path)
     return seen
+
+
+def components(nodes: Iterable[str], following: Callable[[str], Iterable[str]]) -> dict[str, str]:
+    """One of them for all nodes that lead to each other, by node (Tarjan's strongly connected components)."""
+    found: dict[str, str] = {}
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    open_: list[str] = []
+    for start in nodes:
+        way = [start] if start not in order else []
+        ahead: dict[str, Iterator[str]] = {}
+        while way:
+            node = way[-1]
+            if node not in order:
+                order[node] = lowest[node] = len(order)
+                open_.append(node)
+                ahead[node] = iter(following(node))
+            for other in ahead[node]:
+                if other not in order:
+                    way.append(other)
+                    break
+                if other not in found:
+                    lowest[node] = min(lowest[node], order[other])
+            else:
+                way.pop()
+                if way:
+                    lowest[way[-1]] = min(lowest[way[-1]], lowest[node])
+                if lowest[node] == order[node]:
+                    while node not in found:
+                        found[open_.pop()] = node
+    return found
 
 
 def reverse(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:

@@ -195,6 +195,7 @@ class Project:
         self._resolver = reach.graph.resolver
         self._modules: dict[str, Module | None] = {}
         self._indexes: dict[WordsOf, dict[str, list[str]]] = {}
+        self._descendants: dict[str, tuple[set[str], set[str]]] = {}
 
     @property
     def root(self) -> str:
@@ -228,37 +229,32 @@ class Project:
             if self._reach.calls(path) & names:
                 yield from scan.functions_calling(self._read_bytes(path), names)
 
-    def calls(self, name: str) -> Iterator[tuple[Module, int, Site]]:
-        """The calls whose callee's last name is `name`: the module, the function that makes it, the call."""
-        return self.calls_in(self._paths_having(name, scan.called), name)
+    def calls(self, name: str, words: Collection[bytes] = ()) -> Iterator[tuple[Module, int, Site]]:
+        """The calls whose callee's last name is `name`: the module, the function that makes it, the call.
 
-    def calls_mentioning(self, name: str, word: str) -> Iterator[tuple[Module, int, Site]]:
-        """Those of them in files in whose text the word stands."""
-        wanted = word.encode()
-        paths = self._paths_having(name, scan.called)
-        return self.calls_in([path for path in paths if wanted in self._read_bytes(path)], name)
+        With `words`, only those in files in whose text one of them stands.
+        """
+        return self._calls(name, self._paths_having(name, scan.called), words)
 
     def calls_beside(
         self, name: str, path: str, words: Collection[bytes] = ()
     ) -> Iterator[tuple[Module, int, Site]]:
-        """Those of them in files that are joined to the file `path` by imports.
-
-        With `words`, only in files in whose text one of them stands.
-        """
-        return self._calls_among(name, self._reach.together(path), words)
+        """Those of them in files that are joined to the file `path` by imports."""
+        group = self._reach.together(path)
+        return self._calls(name, (p for p in self._paths_having(name, scan.called) if p in group), words)
 
     def calls_above(
         self, name: str, path: str, words: Collection[bytes] = ()
     ) -> Iterator[tuple[Module, int, Site]]:
-        """Those of them in the file `path` and in those that import it, directly or not; `words` as there."""
-        return self._calls_among(name, self._reach.above(path), words)
+        """Those of them in the file `path` and in those that import it, directly or not."""
+        group = self._reach.above(path)
+        return self._calls(name, (p for p in self._paths_having(name, scan.called) if p in group), words)
 
-    def _calls_among(
-        self, name: str, group: set[str], words: Collection[bytes]
+    def _calls(
+        self, name: str, paths: Iterable[str], words: Collection[bytes]
     ) -> Iterator[tuple[Module, int, Site]]:
-        paths = [path for path in self._paths_having(name, scan.called) if path in group]
         if words:
-            paths = [path for path in paths if scan.mentions(self._read_bytes(path), words)]
+            paths = (path for path in paths if scan.mentions(self._read_bytes(path), words))
         return self.calls_in(paths, name)
 
     def calls_in(self, paths: Iterable[str], name: str) -> Iterator[tuple[Module, int, Site]]:
@@ -291,25 +287,31 @@ class Project:
 
     def overriding(self, base: str, name: str) -> Iterator[tuple[Module, int]]:
         """The classes that may inherit from one called `base`, directly or not, and bind the attribute."""
-        names = {base}
-        files: dict[str, None] = {}
-        waiting = [base]
-        while waiting:
-            for path, child in self._children.get(waiting.pop(), ()):
-                files[path] = None
-                if child not in names:
-                    names.add(child)
-                    waiting.append(child)
-        for module in self.modules(path for path in sorted(files) if self._may_bind(path, name)):
+        names, files = self._descending(base)
+        binding = {path for path in self._paths_having(name, scan.members) if path in files}
+        binding.update(
+            path
+            for path in self._paths_having(name, scan.attributes)
+            if path in files and scan.assigns_attribute(self._read_bytes(path), name)
+        )
+        for module in self.modules(sorted(binding)):
             for number, cls in enumerate(module.facts.classes):
                 if cls.name in names and cls.bases:
                     yield module, number
 
-    def _may_bind(self, path: str, name: str) -> bool:
-        """Whether the file may bind the name as an attribute: in the body of a class or of an object."""
-        if not name.isascii() or name in self._reach.words(path, scan.members):
-            return True
-        return scan.assigns_attribute(self._read_bytes(path), name)
+    def _descending(self, base: str) -> tuple[set[str], set[str]]:
+        """The names of the classes that may inherit from one called `base`, and their files."""
+        found = self._descendants.get(base)
+        if found is None:
+            names, files = found = self._descendants[base] = {base}, set()
+            waiting = [base]
+            while waiting:
+                for path, child in self._children.get(waiting.pop(), ()):
+                    files.add(path)
+                    if child not in names:
+                        names.add(child)
+                        waiting.append(child)
+        return found
 
     @cached_property
     def _children(self) -> dict[str, list[tuple[str, str]]]:

@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from servelint.code import evidence, scan
 from servelint.code.frameworks import Frameworks, split_owner
-from servelint.code.graph import ImportGraph, reached, reverse
+from servelint.code.graph import ImportGraph, components, reached, reverse
 from servelint.config import Config
 from servelint.knowledge import Catalogue, Library, Role, alternatives
 
@@ -149,15 +149,18 @@ class Reach:
 
     def above(self, path: str) -> set[str]:
         """The file and all files that import it, directly or not."""
-        if path not in self._above:
-            self._above[path] = self._importing([path])
-        return self._above[path]
+        # Files that import each other have the same above them: in a large project that is most of them.
+        key = self._cycles.get(path, path)
+        if key not in self._above:
+            self._above[key] = self._importing([key])
+        return self._above[key]
 
     def beside(self, path: str) -> set[str]:
         """The files that some file brings in with this one: all that is loaded into one process with it."""
-        if path not in self._beside:
-            self._beside[path] = reached(self.above(path), self.graph.targets)
-        return self._beside[path]
+        key = self._cycles.get(path, path)
+        if key not in self._beside:
+            self._beside[key] = reached(self.above(key), self.graph.targets)
+        return self._beside[key]
 
     def closure(self, path: str) -> frozenset[str]:
         """The file and all files of the project that it imports, directly or not."""
@@ -191,6 +194,11 @@ class Reach:
     def _joined(self, starts: Iterable[str]) -> set[str]:
         """The files and all that are joined to them by imports, in whatever direction."""
         return reached(starts, lambda path: (*self.graph.targets(path), *self._importers.get(path, ())))
+
+    @cached_property
+    def _cycles(self) -> dict[str, str]:
+        """One file for all that import each other, directly or not, by file."""
+        return components(self.sources, self.importers)
 
     @cached_property
     def _importers(self) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from functools import cache
 from itertools import chain
+from sys import intern
 from typing import NamedTuple
 
 # Most begin with a literal, which `re` looks for at the speed of memchr.
@@ -26,6 +27,7 @@ _DEFINITION = re.compile(rb"(?:def|class)[ \t]+(\w+)")
 # field, and what puts a part of the body further in.
 _CLASS_BODY = re.compile(rb"class[ \t]+\w+[^:]*:[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*([ \t]+)")
 _TARGETS = re.compile(rb"\n([ \t]++)((?:[\w \t,*()\[\]]++=(?!=))++|\w++[ \t]*+:)")
+_ATTRIBUTE = re.compile(rb"\.(\w++)[ \t]*+(?=[,:=)\]\r\n]|in\b|\Z)")
 _BRANCH = re.compile(rb"\n([ \t]++)(?:if|try)\b")
 _COROUTINE = re.compile(rb"async[ \t]+def\b")
 # What has been matched is not given back: six times as fast, for words are long and most are not called.
@@ -136,6 +138,11 @@ def members(data: bytes) -> frozenset[str]:
     return _texts(chain(_WORD.findall(targets), _DEFINITION.findall(data)))
 
 
+def attributes(data: bytes) -> frozenset[str]:
+    """The names of attributes that the file may bind, and of others that stand where they might be bound."""
+    return _texts(_ATTRIBUTE.findall(data))
+
+
 def decorators(data: bytes) -> frozenset[str]:
     """The last names of the file's decorators."""
     return _texts(_DECORATOR.findall(data))
@@ -148,7 +155,7 @@ def item_keys(data: bytes) -> frozenset[str]:
 
 
 def _texts(words: Iterable[bytes]) -> frozenset[str]:
-    return frozenset(word.decode("ascii") for word in set(words))
+    return frozenset(intern(word.decode("ascii")) for word in set(words))  # most are in many files
 
 
 def assigns_attribute(data: bytes, name: str) -> bool:
