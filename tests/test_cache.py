@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -229,3 +229,22 @@ def test_an_editor_does_not_fill_memory_with_what_was_typed(tmp_path: Path) -> N
         cache.facts.of(content, extract)
         cache.scans.of(content, content, len)
     assert len(cache.facts._made) == len(cache.scans._made) == 2
+
+
+def test_a_single_change_is_not_worth_writing_everything_again(tmp_path: Path) -> None:
+    def known(contents: Iterable[bytes]) -> tuple[Facts, Scans]:
+        facts, scans = Facts(tmp_path / "x.facts"), Scans(tmp_path / "x.scans")
+        for content in contents:
+            facts.of(content, extract)
+            scans.of(content, content, len)
+        facts.save()
+        scans.save()
+        return Facts(tmp_path / "x.facts"), Scans(tmp_path / "x.scans")
+
+    many = [b"x = %d\n" % number for number in range(100)]
+    known(many)
+    facts, scans = known([*many[1:], b"y = 1\n"])
+    assert (len(facts._stored), len(scans._stored)) == (100, 100)
+    facts, scans = known([*many[2:], b"y = 1\n", b"y = 2\n"])
+    assert (len(facts._stored), len(scans._stored)) == (102, 100)
+    assert {b"y = 1\n", b"y = 2\n"} <= scans._stored.keys()

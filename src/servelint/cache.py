@@ -40,6 +40,8 @@ FORMATTER_FILES = ("ruff.toml", ".ruff.toml")
 # The facts of a hundred thousand files; above that, those that this run did not use are forgotten.
 MAXIMUM_SIZE = 256 * 1024 * 1024  # bytes
 MAXIMUM_RESULTS = 8
+# To work out one file in so many anew costs less than to write what is known of all the others again.
+WORTH = 50
 SUFFIXES = (".facts", ".scans", ".results", ".rules", ".new")
 # A file that has been written within the tick of a file system's clock may change again unseen.
 UNSURE = 2.0  # seconds
@@ -122,8 +124,8 @@ class Facts:
         self._used.clear()
 
     def save(self) -> None:
-        """Keep what was made, if there is anything new."""
-        if self._path is None or self._used <= self._stored.keys():
+        """Keep what was made, if there is enough that is new."""
+        if self._path is None or not _is_worth_it(len(self._used - self._stored.keys()), len(self._stored)):
             return
         kept = {
             key: self._stored[key] if key in self._stored else _pickled(self._made[key])
@@ -144,7 +146,7 @@ class Scans:
         self._path = path
         self._made: dict[bytes, dict[str, Any]] = {}
         self._used: set[bytes] = set()
-        self._is_new = False
+        self._new: set[bytes] = set()
 
     @cached_property
     def _stored(self) -> dict[bytes, bytes]:
@@ -160,7 +162,7 @@ class Scans:
             found = self._made[key] = {} if stored is None else marshal.loads(stored)  # noqa: S302
         if look.__name__ not in found:
             found[look.__name__] = look(content)
-            self._is_new = True
+            self._new.add(key)
         self._used.add(key)
         seen: T = found[look.__name__]
         return seen
@@ -171,11 +173,20 @@ class Scans:
         self._used.clear()
 
     def save(self) -> None:
-        """Keep what this run asked for, if there is anything new."""
+        """Keep what this run asked for, if there is enough that is new."""
         import marshal
 
-        if self._is_new:
-            _save(self._path, {key: marshal.dumps(self._made[key]) for key in sorted(self._used)})
+        if _is_worth_it(len(self._new), len(self._stored)):
+            same = self._stored.keys() - self._new
+            kept = {
+                k: self._stored[k] if k in same else marshal.dumps(self._made[k]) for k in sorted(self._used)
+            }
+            _save(self._path, kept)
+
+
+def _is_worth_it(new: int, stored: int) -> bool:
+    """Whether so many new entries are worth writing a file again with so many old ones."""
+    return new * WORTH >= max(stored, 1)
 
 
 def kept(rules: Path, make: Callable[[], dict[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -213,7 +224,7 @@ def digest(content: bytes) -> bytes:
     return _digest(content)
 
 
-def _digest(*parts: bytes) -> bytes:
+def _digest(*parts: bytes | memoryview) -> bytes:
     from hashlib import blake2b
 
     digest = blake2b(digest_size=DIGEST)
@@ -279,7 +290,7 @@ def _load(path: Path) -> dict[bytes, bytes]:
     except OSError:
         return {}
     head = MAGIC + _version()
-    body = content[len(head) + DIGEST :]
+    body = memoryview(content)[len(head) + DIGEST :]
     if not content.startswith(head) or content[len(head) : len(head) + DIGEST] != _digest(body):
         return {}
     import marshal
