@@ -134,10 +134,15 @@ def overlap(one: list[float], other: list[float]) -> bool:
     return min(one) <= max(other) and min(other) <= max(one)
 
 
-@pytest.mark.parametrize("scenario", ["incident", "severe"])
-def test_a_pool_adds_no_capacity(measured: dict[str, Runs], scenario: str) -> None:
-    runs = measured[scenario]
+def test_a_pool_adds_no_capacity(measured: dict[str, Runs]) -> None:
+    runs = measured["incident"]
     assert overlap(every(runs, "fixed", "answered_a_second"), every(runs, "unfixed", "answered_a_second"))
+
+
+def test_who_is_not_sent_away_answers_a_little_more(measured: dict[str, Runs]) -> None:
+    runs = measured["severe"]
+    unfixed = median(runs, "unfixed", "answered_a_second")
+    assert unfixed < median(runs, "fixed", "answered_a_second") < 1.2 * unfixed
 
 
 def test_without_probes_the_fixed_service_answers_a_little_less(measured: dict[str, Runs]) -> None:
