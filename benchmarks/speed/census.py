@@ -10,11 +10,11 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypedDict
 
 from servelint import check
+from servelint.cache import digest
 from servelint.config import Config
 
 
@@ -51,11 +51,6 @@ def contents_parsed() -> Iterator[set[bytes]]:
         yield digests
     finally:
         ast.parse = original
-
-
-def digest(content: bytes) -> bytes:
-    """Sixteen bytes that stand for the content."""
-    return blake2b(content, digest_size=16).digest()
 
 
 def typical(files: Sequence[Path]) -> Path:

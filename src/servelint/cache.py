@@ -65,7 +65,7 @@ class Cache:
     """The cache of the project at `root`."""
 
     def __init__(self, root: Path) -> None:
-        name = _digest(os.fsencode(root)).hex()
+        name = digest(os.fsencode(root)).hex()
         self.facts = Facts(folder() / f"{name}.facts")
         self.scans = Scans(folder() / f"{name}.scans")
         self._results = folder() / f"{name}.results"
@@ -75,8 +75,8 @@ class Cache:
         start = time.time()
         stamps = tree.stamps if tree.stamps is not None else _stamps((*tree.python, *tree.manifests))
         formatting = _signatures(config.root / name for name in FORMATTER_FILES)
-        key = _digest(repr(config).encode(), repr(stamps).encode("utf-8", "surrogateescape"), *formatting)
-        narrow = key if tree.wanted is None else _digest(key, *map(os.fsencode, sorted(tree.wanted)))
+        key = digest(repr(config).encode(), repr(stamps).encode("utf-8", "surrogateescape"), *formatting)
+        narrow = key if tree.wanted is None else digest(key, *map(os.fsencode, sorted(tree.wanted)))
         known = _load(self._results)
         for entry in filter(None, (known.get(key), known.get(narrow))):
             files, found = _unpickled(entry)
@@ -109,7 +109,7 @@ class Facts:
 
     def of(self, content: bytes, extract: Callable[[bytes], ModuleFacts]) -> ModuleFacts:
         """The facts of a file's content; raises what `extract` raises."""
-        key = content if self._path is None else _digest(content)
+        key = content if self._path is None else digest(content)
         found = self._made.get(key)
         if found is None:
             stored = self._stored.get(key)
@@ -191,7 +191,7 @@ def _is_worth_it(new: int, stored: int) -> bool:
 
 def kept(rules: Path, make: Callable[[], dict[bytes, bytes]]) -> dict[bytes, bytes]:
     """What `make()` gives for the data in the folder `rules`, kept until a file of servelint changes."""
-    path = folder() / f"{_digest(os.fsencode(rules)).hex()}.rules"
+    path = folder() / f"{digest(os.fsencode(rules)).hex()}.rules"
     entries = _load(path)
     if not entries:
         entries = make()
@@ -219,19 +219,15 @@ def _unpickled(content: bytes) -> Any:
     return pickle.loads(content)  # noqa: S301 - what is in a folder of the user's own
 
 
-def digest(content: bytes) -> bytes:
-    """What a content is known by."""
-    return _digest(content)
-
-
-def _digest(*parts: bytes | memoryview) -> bytes:
+def digest(*parts: bytes | memoryview) -> bytes:
+    """What the parts, one after the other, are known by."""
     from hashlib import blake2b
 
-    digest = blake2b(digest_size=DIGEST)
+    made = blake2b(digest_size=DIGEST)
     for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.digest()
+        made.update(len(part).to_bytes(8, "little"))
+        made.update(part)
+    return made.digest()
 
 
 def _signature(path: Path | str) -> bytes:
@@ -268,7 +264,7 @@ def _version() -> bytes:
 
     folders = (Path(__file__).parent, rules_dir())
     files = sorted(path for folder in folders for path in _files_below(str(folder)))
-    return _digest(__version__.encode(), sys.version.encode(), *_signatures(files))
+    return digest(__version__.encode(), sys.version.encode(), *_signatures(files))
 
 
 def _files_below(folder: str) -> Iterator[str]:
@@ -291,7 +287,7 @@ def _load(path: Path) -> dict[bytes, bytes]:
         return {}
     head = MAGIC + _version()
     body = memoryview(content)[len(head) + DIGEST :]
-    if not content.startswith(head) or content[len(head) : len(head) + DIGEST] != _digest(body):
+    if not content.startswith(head) or content[len(head) : len(head) + DIGEST] != digest(body):
         return {}
     import marshal
 
@@ -309,7 +305,7 @@ def _save(path: Path, entries: dict[bytes, bytes]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, new = tempfile.mkstemp(dir=path.parent, suffix=".new")
         with os.fdopen(handle, "wb") as file:
-            file.write(MAGIC + _version() + _digest(body) + body)
+            file.write(MAGIC + _version() + digest(body) + body)
         Path(new).replace(path)
     except OSError:
         return

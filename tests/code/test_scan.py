@@ -41,7 +41,9 @@ def test_calls_definitions_bases_and_decorators(read: list[tuple[bytes, ModuleFa
         assert {last_name(one) for thing in decorated for one in thing.decorators} - {""} <= scan.decorators(
             data
         )
-        assert {last_name(base) for cls in facts.classes for base in cls.bases} - {""} <= scan.bases(data)
+        assert {last_name(base) for cls in facts.classes for base in cls.bases} - {""} <= {
+            word for _, words in scan.classes(data) for word in words
+        }
         tree = ast.parse(data)
         calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
         names = {f.id for f in calls if isinstance(f, ast.Name)} | {
@@ -134,6 +136,10 @@ def test_forms_of_imports(text: str, expected: list[tuple[str, int, tuple[str, .
 def test_bound_attributes(text: str, bound: bool) -> None:
     assert scan.assigns_attribute(text.encode(), "x") is bound
     assert not bound or "x" in scan.attributes(text.encode())
+
+
+def test_names_of_classes_in_any_script() -> None:
+    assert scan.classes("class Größe(maße.Maß):\n    pass\n".encode()) == (("Größe", {"maße", "Maß"}),)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from servelint.cache import Facts, Scans, digest
 from servelint.finding import Problem
@@ -45,6 +45,7 @@ class Contents:
         self.problems: dict[str, Problem] = {}
         self._known: dict[str, bytes] = {}
         self._digests: dict[str, bytes] = {}
+        self._seen: dict[tuple[str, Callable[[bytes], Any]], Any] = {}
 
     def read(self, path: str) -> bytes:
         """The content of a file."""
@@ -54,14 +55,20 @@ class Contents:
         return found
 
     def scanned(self, path: str, look: Callable[[bytes], T]) -> T:
-        """What a function of `scan` finds in a file; it is not told twice where that is kept."""
+        """What a function of `scan` finds in a file, which is looked for once."""
+        asked = (path, look)
+        if asked not in self._seen:
+            self._seen[asked] = self._scanned(path, look)
+        seen: T = self._seen[asked]
+        return seen
+
+    def _scanned(self, path: str, look: Callable[[bytes], T]) -> T:
         data = self.read(path)
         if self.scans is None:
             return look(data)
-        key = self._digests.get(path)
-        if key is None:
-            key = self._digests[path] = digest(data)
-        return self.scans.of(key, data, look)
+        if path not in self._digests:
+            self._digests[path] = digest(data)
+        return self.scans.of(self._digests[path], data, look)
 
     def _read(self, path: str) -> bytes:
         try:

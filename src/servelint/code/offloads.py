@@ -61,15 +61,12 @@ class Handoffs:
 
     def _may_offload(self, frame: Frame, call: Call) -> bool:
         """Whether the name of what is called is that of an offload, or of a function that makes one."""
-        name = last_name(call.function)
-        if self._open or name in self._names or name in self._offloading:
-            return True
-        return isinstance(call.function, Name) and name in self.evaluator.module(frame.module).renamed
+        return self._open or self.evaluator.module(frame.module).may_call(call.function, self._offloading)
 
     @cached_property
     def _offloading(self) -> frozenset[str]:
-        """The names of the functions that may hand a parameter on to an offload."""
-        return frozenset(self.evaluator.project.functions_calling(self._names))
+        """The names of offloads, and of the functions that may hand a parameter on to one."""
+        return self._names.union(self.evaluator.project.functions_calling(self._names))
 
 
 def _may_be_callable(given: Expression) -> bool:

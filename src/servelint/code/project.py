@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -76,6 +76,11 @@ class Module:
     def function(self, index: int) -> FunctionFacts:
         """The function with this index."""
         return self.facts.functions[index]
+
+    def may_call(self, function: facts.Expression, last_names: Container[str]) -> bool:
+        """Whether what is called may have one of the last names: it is written so, or the file renames it."""
+        renamed = isinstance(function, Name) and function.id in self.renamed
+        return renamed or last_name(function) in last_names
 
     @cached_property
     def renamed(self) -> frozenset[str]:
@@ -280,7 +285,8 @@ class Project:
 
     def inheriting(self, name: str) -> Iterator[tuple[Module, int]]:
         """The classes that have a base whose last name is `name`, by module and number."""
-        for module in self._having(name, scan.bases):
+        paths = dict.fromkeys(path for path, _ in self._children.get(name, ()))
+        for module in self.modules(paths):
             for number, cls in enumerate(module.facts.classes):
                 if any(last_name(base) == name for base in cls.bases):
                     yield module, number

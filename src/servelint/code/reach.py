@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import translate
 from functools import cached_property
 from typing import TypeAlias
@@ -54,7 +54,6 @@ class Reach:
         self._above: dict[str, set[str]] = {}
         self._beside: dict[str, set[str]] = {}
         self._groups: dict[str, set[str]] = {}
-        self._words: dict[tuple[str, WordsOf], frozenset[str]] = {}
         self._own_loop_bound = [_literal_words(name) for name in config.loop_bound]
         self._own = [_literal_words(name) for name in config.blocking_calls]
 
@@ -96,7 +95,7 @@ class Reach:
         decorators = self.words(path, scan.decorators) if path in self._above_decorators else frozenset()
         if decorators & self.frameworks.served_decorators.last_names:
             return True
-        if not self.words(path, scan.bases):
+        if not self.graph.contents.scanned(path, scan.classes):
             return False
         defined = self.words(path, scan.defined)
         return any(methods & defined and path in above for methods, above in self._above_subclasses)
@@ -129,15 +128,11 @@ class Reach:
 
     def words(self, path: str, words_of: WordsOf) -> frozenset[str]:
         """What a function of `scan` finds in the file."""
-        key = (path, words_of)
-        found = self._words.get(key)
-        if found is None:
-            found = self._words[key] = self.graph.contents.scanned(path, words_of)
-        return found
+        return self.graph.contents.scanned(path, words_of)
 
-    def importers(self, path: str) -> tuple[str, ...]:
+    def importers(self, path: str) -> Sequence[str]:
         """The files that import the file themselves; tests do not count."""
-        return tuple(self._importers.get(path, ()))
+        return self._importers.get(path, ())
 
     def together(self, path: str) -> set[str]:
         """The files joined to this one by imports in whatever direction: what makes up one service."""
@@ -189,11 +184,11 @@ class Reach:
 
     def _importing(self, starts: Iterable[str]) -> set[str]:
         """The files and all that import them, directly or not."""
-        return reached(starts, lambda path: self._importers.get(path, ()))
+        return reached(starts, self.importers)
 
     def _joined(self, starts: Iterable[str]) -> set[str]:
         """The files and all that are joined to them by imports, in whatever direction."""
-        return reached(starts, lambda path: (*self.graph.targets(path), *self._importers.get(path, ())))
+        return reached(starts, lambda path: (*self.graph.targets(path), *self.importers(path)))
 
     @cached_property
     def _cycles(self) -> dict[str, str]:

@@ -17,8 +17,7 @@ from typing import NamedTuple
 # Most begin with a literal, which `re` looks for at the speed of memchr.
 _IMPORT = re.compile(rb"import(?=[ \t(_\\])(?:[ \t]*(\([^)]*\)?)|((?:[^\n\\;]|\\\r?\n?)*))")
 _DYNAMIC = re.compile(rb"(?:_module|__)\(\s*(?:name\s*=\s*)?[\"']([\w.]+)[\"']")
-_BASES = re.compile(rb"class[ \t]+\w+[ \t]*\(([^:]*)")
-_CLASS = re.compile(rb"class[ \t]+(\w+)[ \t]*\(([^:]*)")
+_CLASS = re.compile(rb"class[ \t]+([\w\x80-\xff]+)[ \t]*\(([^:]*)")
 _DECORATOR = re.compile(rb"@[ \t]*(?:\w+[ \t]*\.[ \t]*)*(\w+)")
 _DEFINED = re.compile(rb"def[ \t]+(\w+)")
 _DEFINITION_LINE = re.compile(rb"^([ \t]*+)(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
@@ -33,6 +32,7 @@ _COROUTINE = re.compile(rb"async[ \t]+def\b")
 # What has been matched is not given back: six times as fast, for words are long and most are not called.
 _CALLED = re.compile(rb"\b(\w++)[\s\\]*+\(")
 _WORD = re.compile(rb"\w+")
+_ANY_WORD = re.compile(rb"[\w\x80-\xff]+")
 _LOCAL_NAME = re.compile(r"(\w+)(?:\s+as\s+\w+)?")
 
 
@@ -117,15 +117,10 @@ def defined(data: bytes) -> frozenset[str]:
     return _texts(_DEFINED.findall(data))
 
 
-def bases(data: bytes) -> frozenset[str]:
-    """The words in the lists of base classes of the file."""
-    return _texts(_WORD.findall(b" ".join(_BASES.findall(data))))
-
-
 def classes(data: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
     """The classes of the file that have bases: the name, and the words in the list of its bases."""
     found = _CLASS.finditer(data)
-    return tuple((match[1].decode("ascii"), _texts(_WORD.findall(match[2]))) for match in found)
+    return tuple((_text(match[1]), frozenset(map(_text, _ANY_WORD.findall(match[2])))) for match in found)
 
 
 def members(data: bytes) -> frozenset[str]:
@@ -151,11 +146,16 @@ def decorators(data: bytes) -> frozenset[str]:
 def item_keys(data: bytes) -> frozenset[str]:
     """The keys of what the file may bind as `<anything>["key"]`."""
     found = {match[1] for match, before, after in _around(data, _ITEM) if _is_target(before, after)}
-    return frozenset(key.decode("utf-8", "replace") for key in found)
+    return frozenset(map(_text, found))
 
 
 def _texts(words: Iterable[bytes]) -> frozenset[str]:
-    return frozenset(intern(word.decode("ascii")) for word in set(words))  # most are in many files
+    return frozenset(map(_text, set(words)))
+
+
+def _text(word: bytes) -> str:
+    """The word, one object for all places where it stands: most are in many files."""
+    return intern(word.decode("utf-8", "replace"))
 
 
 def assigns_attribute(data: bytes, name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from servelint.code.analysis import Analysis, Place
-from servelint.code.facts import Name, Position, dotted, last_name
+from servelint.code.facts import Position, dotted
 from servelint.code.values import External, plain
 from servelint.finding import Confidence, Finding, Fix, Severity
 
@@ -18,13 +18,6 @@ def planned(plan: Callable[[], Fix]) -> tuple[Fix | None, str]:
         return plan(), ""
     except LeftAloneError as error:
         return None, str(error)
-
-
-def may_be(place: Place, last_names: frozenset[str]) -> bool:
-    """Whether the call may be of something with one of the last names, under which imports may rename it."""
-    function = place.site.call.function
-    renamed = isinstance(function, Name) and function.id in place.caller.module.renamed
-    return renamed or last_name(function) in last_names
 
 
 def names_called(analysis: Analysis, place: Place) -> Iterator[tuple[str, bool]]:

@@ -7,7 +7,7 @@ from functools import partial
 
 from servelint.code.analysis import Analysis, Place
 from servelint.code.facts import Name
-from servelint.code.rules.places import finding, may_be, names_called, planned
+from servelint.code.rules.places import finding, names_called, planned
 from servelint.code.rules.runs import inference
 from servelint.finding import Confidence, Finding, Fix, Severity
 
@@ -18,7 +18,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
     """Pools that are built while a request is served."""
     last_names = analysis.frameworks.executors.last_names()
     for place in analysis.places:
-        if not may_be(place, last_names):
+        if not place.caller.module.may_call(place.site.call.function, last_names):
             continue
         for name, certain in names_called(analysis, place):
             usual = analysis.frameworks.usual(name)

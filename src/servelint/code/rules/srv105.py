@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from servelint.code import evidence
 from servelint.code.analysis import Analysis, Place
 from servelint.code.facts import Attribute, Call, Constant, Expression, Name, dotted
-from servelint.code.rules.places import finding, may_be, names_called
+from servelint.code.rules.places import finding, names_called
 from servelint.code.values import External, plain
 from servelint.finding import Confidence, Finding, Severity
 
@@ -20,7 +20,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
     """Waits for other threads that hold the event loop."""
     last_names = analysis.frameworks.waits.last_names()
     for place in analysis.places:
-        if not may_be(place, last_names):
+        if not place.caller.module.may_call(place.site.call.function, last_names):
             continue
         if place.site.use in ("await", "async") or _does_not_wait(place.site.call) or _is_closing(place):
             continue
