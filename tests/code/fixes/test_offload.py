@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -266,7 +267,7 @@ def test_a_global_pool_where_code_is_copied_is_unsafe(tmp_path: Path) -> None:
 def test_long_lines_are_laid_out_as_ruff_does(tmp_path: Path, line: str) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 88\n")
     fixed(tmp_path, handler(line))
-    command = ["ruff", "format", "--isolated", "--no-cache", "--diff", "main.py"]
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", "--diff", "main.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == ""
 
@@ -276,7 +277,17 @@ def test_imports_are_sorted_as_ruff_does(tmp_path: Path) -> None:
     head = HEAD.replace("import joblib\n", "from concurrent.futures import Future\n\nimport joblib\n")
     for offload in ("anyio", "run-in-threadpool", "run-in-executor"):
         fixed(tmp_path, handler("return model.predict(row, y=1)"), head, FixConfig(offload=offload))
-        command = ["ruff", "check", "--isolated", "--no-cache", "--select", "I", "main.py"]
+        command = [
+            sys.executable,
+            "-m",
+            "ruff",
+            "check",
+            "--isolated",
+            "--no-cache",
+            "--select",
+            "I",
+            "main.py",
+        ]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stdout
 
