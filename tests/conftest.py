@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 import toy
 
-from servelint import cli, knowledge, lint
+from servelint import cli, compiled, lint
 
 # New examples are looked for where somebody can look at them; a build says the same of the same commit.
 hypothesis.settings.register_profile("build", derandomize=True)
@@ -60,7 +60,7 @@ def ready_data(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The data of a checkout is made ready before the first test looks at what is in its folder for caches."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERVELINT_CACHE_DIR", str(tmp_path_factory.mktemp("rules")))
-        knowledge.load()
+        compiled.catalogue()
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from servelint import knowledge
+from servelint import compiled
 from servelint.knowledge import (
     Claim,
     Entry,
@@ -20,7 +20,7 @@ from servelint.knowledge import (
     alternatives,
 )
 
-CATALOGUE = knowledge.load()
+CATALOGUE = compiled.catalogue()
 LIBRARIES = list(CATALOGUE.libraries.values())
 FRAMEWORKS = list(CATALOGUE.frameworks)
 

@@ -13,7 +13,6 @@ import pytest
 
 from servelint import compiled, knowledge
 from servelint.pages import codes
-from servelint.tables import contents
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,9 +54,9 @@ def test_the_wheel_works_away_from_the_checkout(wheel: Path, tmp_path: Path) -> 
     (tmp_path / "project" / "app.py").write_text("import torch\n\n\nasync def f(:\n")
     parts = pickle.loads((tmp_path / "site" / "servelint" / "rules" / compiled.FILE).read_bytes())
     catalogue: knowledge.Catalogue = pickle.loads(parts[compiled.CATALOGUE])
-    assert catalogue.libraries == knowledge.load().libraries
-    assert catalogue.frameworks == knowledge.load().frameworks
-    assert pickle.loads(parts[compiled.TABLES]) == contents()
+    assert catalogue.libraries == compiled.catalogue().libraries
+    assert catalogue.frameworks == compiled.catalogue().frameworks
+    assert pickle.loads(parts[compiled.TABLES]) == compiled.tables()
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
 
     def servelint(*arguments: str) -> subprocess.CompletedProcess[str]:

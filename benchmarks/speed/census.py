@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from servelint import check
-from servelint.cache import digest
 from servelint.config import Config
+from servelint.store import digest
 
 
 class Census(TypedDict):

@@ -6,21 +6,52 @@ servelint changes.
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from servelint.tables import read, rules_dir
+from servelint import store
+from servelint.store import rules_dir
+from servelint.tables import Contents, Table, read
+
+if TYPE_CHECKING:
+    from servelint.knowledge import Catalogue
 
 FILE = "compiled.pickle"
 CATALOGUE, TABLES = b"catalogue", b"tables"
 _IN_CATALOGUE = ("libraries/", "frameworks/")
 
 
-def part(name: bytes) -> Any:
-    """`CATALOGUE`: a `knowledge.Catalogue`; `TABLES`: the content of all other files, by their paths."""
+@cache
+def catalogue(folder: Path | None = None) -> Catalogue:
+    """All libraries and frameworks that servelint comes with, or those that files below `folder` describe.
+
+    Raises `tables.KnowledgeError` for a file that does not have the documented form.
+    """
+    if folder is None:
+        known: Catalogue = _part(CATALOGUE)
+        return known
+    from servelint.catalogue import read_catalogue
+
+    return read_catalogue(read(folder))
+
+
+def table(name: str) -> Table:
+    """The mapping in the file `name` of `rules/`."""
+    return Table(tables()[name], name)
+
+
+@cache
+def tables() -> Contents:
+    """The data files of which no catalogue is made, by their paths below `rules/`."""
+    found: Contents = _part(TABLES)
+    return found
+
+
+def _part(name: bytes) -> Any:
     return pickle.loads(_parts()[name])  # noqa: S301 - comes with the program or from a folder of the user's own
 
 
@@ -30,10 +61,18 @@ def _parts() -> Mapping[bytes, bytes]:
     try:
         content = (folder / FILE).read_bytes()
     except FileNotFoundError:  # a checkout
-        from servelint.cache import kept
-
-        return kept(folder, lambda: made(folder))
+        return _kept(folder)
     parts: Mapping[bytes, bytes] = pickle.loads(content)  # noqa: S301
+    return parts
+
+
+def _kept(folder: Path) -> Mapping[bytes, bytes]:
+    """The parts, as they were made since a file of servelint has changed."""
+    path = store.folder() / f"{store.digest(os.fsencode(folder)).hex()}.rules"
+    parts = store.load(path)
+    if not parts:
+        parts = made(folder)
+        store.save(path, parts)
     return parts
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from itertools import chain
-from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 _NOTHING: Mapping[str, Any] = {}
@@ -371,19 +370,3 @@ def lineage(types: Mapping[str, LibraryType], type_name: str) -> Iterator[Librar
         seen.add(name)
         yield known
         waiting.extend(known.inherits)
-
-
-@cache
-def load(folder: Path | None = None) -> Catalogue:
-    """All that servelint comes with, or what the data files below `folder` say.
-
-    Raises `tables.KnowledgeError` for a file that does not have the documented form.
-    """
-    if folder is None:
-        from servelint import compiled
-
-        known: Catalogue = compiled.part(compiled.CATALOGUE)
-        return known
-    from servelint import catalogue, tables
-
-    return catalogue.read_catalogue(tables.read(folder))

@@ -11,7 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from servelint.finding import Finding
-from servelint.tables import rules_dir
+from servelint.store import rules_dir
 
 
 class PageError(ValueError):

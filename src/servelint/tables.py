@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,12 +13,6 @@ Contents: TypeAlias = dict[str, Any]
 
 class KnowledgeError(ValueError):
     """A file in `rules/` does not have the form that its reader documents."""
-
-
-def rules_dir() -> Path:
-    """The folder `rules/`: inside the installed package, or beside `src/` in a checkout."""
-    packaged = Path(__file__).parent / "rules"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "rules"
 
 
 class Table:
@@ -76,20 +69,6 @@ class Table:
         """Raise for a key that was never asked for."""
         if unknown := sorted(set(map(str, self._data)) - self._asked):
             raise KnowledgeError(f"{self.where}: unknown key `{unknown[0]}`")
-
-
-def data(name: str) -> Table:
-    """The mapping in the file `name` of `rules/`."""
-    return Table(contents()[name], name)
-
-
-@cache
-def contents() -> Contents:
-    """The data files that servelint comes with, but for those of which the catalogue is made."""
-    from servelint import compiled
-
-    found: Contents = compiled.part(compiled.TABLES)
-    return found
 
 
 def read(folder: Path) -> Contents:

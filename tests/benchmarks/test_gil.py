@@ -16,7 +16,7 @@ from benchmarks.gil.__main__ import main, same
 from benchmarks.gil.cases import CASES
 from benchmarks.gil.meter import Sample, Span, speed_up
 from benchmarks.gil.results import DISTURBED, Result, add, measured_on, new, read, table, verdict, write
-from servelint.tables import rules_dir
+from servelint.store import rules_dir
 
 Measured = dict[str, Any]
 

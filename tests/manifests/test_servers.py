@@ -12,7 +12,8 @@ from servelint.manifests.commandline import ServerStart, started
 from servelint.manifests.environment import Environment
 from servelint.manifests.text import Located
 from servelint.source import decode
-from servelint.tables import KnowledgeError, read, rules_dir
+from servelint.store import rules_dir
+from servelint.tables import KnowledgeError, read
 
 from .harness import check, written
 

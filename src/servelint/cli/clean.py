@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from servelint import cache
+from servelint import store
 from servelint.cli import options
 from servelint.cli.terminal import write
 
@@ -13,7 +13,7 @@ Examples:
   servelint clean
 
 \b
-The folder is that of {cache.VARIABLE}, else the user's usual place for caches.
+The folder is that of {store.VARIABLE}, else the user's usual place for caches.
 `servelint check --no-cache` neither reads nor writes it.
 """
 
@@ -22,7 +22,7 @@ The folder is that of {cache.VARIABLE}, else the user's usual place for caches.
 def command() -> None:
     """Remove the caches of all projects."""
     try:
-        removed = cache.clean()
+        removed = store.clean()
     except OSError as error:
         raise options.Failure(f"{error.filename}: cannot be removed: {error.strerror}") from error
-    write(f"Removed {removed} file{'s' * (removed != 1)} from {cache.folder()}.\n")
+    write(f"Removed {removed} file{'s' * (removed != 1)} from {store.folder()}.\n")

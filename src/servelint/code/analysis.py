@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from servelint import knowledge
+from servelint import compiled
 from servelint.code.blocking import Blocking, Judge
 from servelint.code.contents import Contents, Files
 from servelint.code.evaluate import Evaluator
@@ -74,7 +74,7 @@ class Analysis:
         self.tree = tree
         self.config = config
         self.served = served
-        self.catalogue = knowledge.load()
+        self.catalogue = compiled.catalogue()
         self.frameworks = Frameworks(self.catalogue, config.offloads)
         contents, paths = Contents(tree), sorted(str(path) for path in tree.python)
         resolver = Resolver(paths, str(tree.root), self.catalogue.modules | self.frameworks.modules)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from servelint.cache import Facts, Scans, digest
+from servelint.cache import Facts, Scans
 from servelint.finding import Problem
+from servelint.store import digest
 
 T = TypeVar("T")
 

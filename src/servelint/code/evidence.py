@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from servelint.code.facts import Attribute, Call, Constant, Expression, Name, Subscript, last_name
+from servelint.compiled import table
 from servelint.knowledge import Role
-from servelint.tables import data as table
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from servelint.tables import KnowledgeError, contents
+from servelint.compiled import tables
+from servelint.tables import KnowledgeError
 
 Kind = TypeVar("Kind")
 
@@ -158,7 +159,7 @@ class Servers:
 @cache
 def servers() -> Servers:
     """The tables in `rules/servers/`; raises `KnowledgeError` naming file and key where one does not fit."""
-    return read_servers({name: data for name, data in contents().items() if name.startswith("servers/")})
+    return read_servers({name: data for name, data in tables().items() if name.startswith("servers/")})
 
 
 def read_servers(files: Mapping[str, Any]) -> Servers:

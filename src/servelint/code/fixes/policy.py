@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from servelint.compiled import table
 from servelint.knowledge import NameIndex, name_index
-from servelint.tables import Table, data
+from servelint.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +36,29 @@ class Policy:
 @cache
 def load() -> Policy:
     """The policy; raises `KnowledgeError` for data that does not fit."""
-    table = data("fixes.yaml")
+    file = table("fixes.yaml")
     policy = Policy(
-        context_modules=frozenset(table.names("context-modules")),
-        thread_bound=_index(table, "thread-bound"),
-        thread_bound_names=frozenset(table.names("thread-bound-names")),
-        needs_loop=_index(table, "needs-loop"),
-        runs_own_loop=_index(table, "runs-own-loop"),
-        thread_local_contexts=_index(table, "thread-local-contexts"),
-        locks=_index(table, "locks"),
-        neutral_contexts=_index(table, "neutral-contexts"),
-        state_requests=_index(table, "state-requests"),
-        state_applications=_index(table, "state-applications"),
-        thread_pools=_index(table, "thread-pools"),
-        other_pools=frozenset(table.names("other-pools")),
-        model_pools=frozenset(table.names("model-pools")),
-        plain_roles=frozenset(table.names("plain-roles")),
-        stops_iteration=frozenset(table.names("stops-iteration")),
-        never_empty=frozenset(table.names("never-empty")),
-        copied_to_workers=frozenset(table.names("copied-to-workers")),
+        context_modules=frozenset(file.names("context-modules")),
+        thread_bound=_index(file, "thread-bound"),
+        thread_bound_names=frozenset(file.names("thread-bound-names")),
+        needs_loop=_index(file, "needs-loop"),
+        runs_own_loop=_index(file, "runs-own-loop"),
+        thread_local_contexts=_index(file, "thread-local-contexts"),
+        locks=_index(file, "locks"),
+        neutral_contexts=_index(file, "neutral-contexts"),
+        state_requests=_index(file, "state-requests"),
+        state_applications=_index(file, "state-applications"),
+        thread_pools=_index(file, "thread-pools"),
+        other_pools=frozenset(file.names("other-pools")),
+        model_pools=frozenset(file.names("model-pools")),
+        plain_roles=frozenset(file.names("plain-roles")),
+        stops_iteration=frozenset(file.names("stops-iteration")),
+        never_empty=frozenset(file.names("never-empty")),
+        copied_to_workers=frozenset(file.names("copied-to-workers")),
     )
-    table.done()
+    file.done()
     return policy
 
 
-def _index(table: Table, key: str) -> NameIndex[str]:
-    return name_index(table.names(key))
+def _index(file: Table, key: str) -> NameIndex[str]:
+    return name_index(file.names(key))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from servelint.code.analysis import Analysis
 from servelint.code.applications import CodeApplications
 from servelint.code.project import Module
+from servelint.compiled import table
 from servelint.knowledge import Library
-from servelint.tables import data
 
 _THREAD_SAFETY = ("no", "unknown", "yes")
 _GIL = ("holds", "mixed", "unknown", "releases")
@@ -79,7 +79,7 @@ def pool_size(libraries: Iterable[Library | None], cpu_limit: float | None = Non
         "thread-safe": safety,
         "gil": _worst(_GIL, (lib.gil.verdict if lib else "unknown" for lib in known)),
     }
-    for entry in data("pool-sizing.yaml").tables("max-workers"):
+    for entry in table("pool-sizing.yaml").tables("max-workers"):
         if all(verdicts[key] == value for key, value in entry.table("when").items()):
             workers = entry.need("workers", object)
             if workers == "cpu-limit":

@@ -1,0 +1,143 @@
+"""Files in a folder of the user's own that hold what servelint has worked out, each replaced in one step.
+
+They are marshalled and pickled, and what is unpickled can run code, so the folder is not in the project,
+where somebody else's commit could put it, and a file is used only if it is the user's own. One that is
+damaged, cut short or of another version is as good as none. Of two runs that write at the same time, the
+last one's stays.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from servelint import __version__
+
+VARIABLE = "SERVELINT_CACHE_DIR"
+MAGIC = b"servelint cache 1\n"
+DIGEST = 16  # bytes
+SUFFIXES = (".facts", ".scans", ".results", ".rules", ".new")
+
+
+def folder() -> Path:
+    """Where caches are kept: `SERVELINT_CACHE_DIR`, else the usual place of the platform."""
+    own = os.environ.get(VARIABLE)
+    if own:
+        return Path(own).absolute()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "servelint"
+
+
+def rules_dir() -> Path:
+    """The folder `rules/`: inside the installed package, or beside `src/` in a checkout."""
+    packaged = Path(__file__).parent / "rules"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "rules"
+
+
+def clean() -> int:
+    """Remove all caches, of every project, and return how many files that were."""
+    files = [path for path in folder().glob("*") if path.suffix in SUFFIXES]
+    for path in files:
+        path.unlink(missing_ok=True)
+    return len(files)
+
+
+def load(path: Path) -> dict[bytes, bytes]:
+    """The entries of a file of the store; none where it is missing, damaged, old or not ours."""
+    try:
+        with path.open("rb") as file:
+            if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
+                return {}
+            content = file.read()
+    except OSError:
+        return {}
+    head = MAGIC + _version()
+    body = memoryview(content)[len(head) + DIGEST :]
+    if not content.startswith(head) or content[len(head) : len(head) + DIGEST] != digest(body):
+        return {}
+    import marshal
+
+    entries: dict[bytes, bytes] = marshal.loads(body)  # noqa: S302
+    return entries
+
+
+def save(path: Path, entries: dict[bytes, bytes]) -> None:
+    """Replace a file of the store. A place that cannot be written is done without."""
+    import marshal
+    import tempfile
+
+    body = marshal.dumps(entries)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, new = tempfile.mkstemp(dir=path.parent, suffix=".new")
+        with os.fdopen(handle, "wb") as file:
+            file.write(MAGIC + _version() + digest(body) + body)
+        Path(new).replace(path)
+    except OSError:
+        return
+
+
+def pickled(value: object) -> bytes:
+    """The value as bytes."""
+    import pickle
+
+    return pickle.dumps(value, protocol=5)
+
+
+def unpickled(content: bytes) -> Any:
+    """The value that `pickled` made the bytes of."""
+    import pickle
+
+    return pickle.loads(content)  # noqa: S301 - what is in a folder of the user's own
+
+
+def digest(*parts: bytes | memoryview) -> bytes:
+    """What the parts, one after the other, are known by."""
+    from hashlib import blake2b
+
+    made = blake2b(digest_size=DIGEST)
+    for part in parts:
+        made.update(len(part).to_bytes(8, "little"))
+        made.update(part)
+    return made.digest()
+
+
+def signature(path: Path | str) -> bytes:
+    """The name, size and times of a file; of one that is not there, its name."""
+    name = os.fsencode(path)
+    try:
+        status = os.stat(path)  # noqa: PTH116 - no object a file
+    except OSError:
+        return name
+    return b"%s\0%d %d %d" % (name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def signatures(paths: Iterable[Path | str]) -> list[bytes]:
+    """The signature of each file."""
+    return [signature(path) for path in paths]
+
+
+@cache
+def _version() -> bytes:
+    """What decides whether an old file still holds: this program, its data, and Python."""
+    folders = (Path(__file__).parent, rules_dir())
+    files = sorted(path for folder in folders for path in _files_below(str(folder)))
+    return digest(__version__.encode(), sys.version.encode(), *signatures(files))
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                yield entry.path
+            elif entry.name != "__pycache__":
+                yield from _files_below(entry.path)
