@@ -10,11 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+import servelint
 from servelint.config import Config, ConfigError, find, load, option_names
 from servelint.files import project_root
 from servelint.finding import Confidence, Severity
 
-SCHEMA = json.loads((Path(load.__code__.co_filename).parent / "schemas" / "config.schema.json").read_text())
+SCHEMA = json.loads((Path(servelint.__file__).parent / "schemas" / "config.schema.json").read_text())
 
 EVERYTHING = """\
 select = ["SRV1", "SRV202"]
