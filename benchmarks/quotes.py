@@ -21,8 +21,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from servelint import compiled
 from servelint.code.fixes.sizing import pool_size
-from servelint.compiled import catalogue
 
 from .gil import catalogue
 from .gil import results as gil
@@ -270,7 +270,7 @@ def tables(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 def workers(library: str) -> str:
     """The size of the pool that a fix makes for one library, by `rules/pool-sizing.yaml`."""
-    known = next(each for each in catalogue().libraries.values() if slug(each.name) == library)
+    known = next(each for each in compiled.catalogue().libraries.values() if slug(each.name) == library)
     fewest, most = (pool_size([known], limit).workers for limit in (1, _MANY_CPUS))
     return str(most) if fewest == most else f"CPU limit, at most {most}"
 
