@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from servelint.version import __version__
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from servelint.config import Config
     from servelint.lint import Report
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "check"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from servelint.finding import Finding
-from servelint.manifests.applications import Applications, Served
+from servelint.serving import Applications, Served
 
 
 def with_probes(

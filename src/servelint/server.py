@@ -18,7 +18,7 @@ from lsprotocol import types as lsp
 from pygls import uris
 from pygls.lsp.server import LanguageServer
 
-from servelint import __version__, annotate, files
+from servelint import annotate, files
 from servelint.baseline import BaselineError
 from servelint.cache import Cache
 from servelint.config import ConfigError
@@ -28,6 +28,7 @@ from servelint.pages import about, advice_for, name_of
 from servelint.run import prepare
 from servelint.source import Source, SourceError, decode, decode_leniently, encode_buffer
 from servelint.suppress import UNUSED, statement_start
+from servelint.version import __version__
 
 PAUSE_SECONDS = 0.25
 REASON = "reason"

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from servelint import __version__
+from servelint.version import __version__
 
 VARIABLE = "SERVELINT_CACHE_DIR"
 MAGIC = b"servelint cache 1\n"

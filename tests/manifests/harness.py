@@ -19,7 +19,7 @@ from servelint.config import Config
 from servelint.edits import splice
 from servelint.finding import Applicability, Edit, Finding
 from servelint.manifests import ManifestResult, judge, read
-from servelint.manifests.applications import Applications
+from servelint.serving import Applications
 from servelint.source import decode
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "manifests"

@@ -10,7 +10,7 @@ import pytest
 
 from servelint.finding import Confidence, Finding, Severity, Span
 from servelint.manifests import read
-from servelint.manifests.applications import Application
+from servelint.serving import Application
 
 from .harness import check, tree, written
 

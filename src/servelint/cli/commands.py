@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from servelint import __version__
+from servelint.version import __version__
 
 COMMANDS = {
     "check": "Find what stalls the service.",

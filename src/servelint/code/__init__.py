@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from servelint.code.applications import CodeApplications
     from servelint.config import Config
     from servelint.files import Tree
-    from servelint.manifests.applications import Served
+    from servelint.serving import Served
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from servelint.source import Source, decode
 
 if TYPE_CHECKING:
     from servelint.code.fixes.offload import OffloadPlanner
-    from servelint.manifests.applications import Served
+    from servelint.serving import Served
 
 # Enough for MAXIMUM_NESTING levels of evaluation, each of them several calls.
 RECURSION_LIMIT = 10_000

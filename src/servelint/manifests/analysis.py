@@ -9,10 +9,10 @@ from pathlib import Path
 
 from servelint.finding import Applicability, Finding, Problem
 from servelint.manifests import collect
-from servelint.manifests.applications import Applications, Served
 from servelint.manifests.deployment import Deployment
 from servelint.manifests.rules import srv201, srv202, srv203, srv204, srv205
 from servelint.manifests.sources import Tree
+from servelint.serving import Applications, Served
 
 RULES: tuple[Callable[[Deployment], Iterator[Finding]], ...] = (
     srv201.findings,

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servelint.manifests.applications import Application, Applications, Served
 from servelint.manifests.resources import Autoscaler, Container, Resources, Setting, Workload
 from servelint.manifests.servers import servers
 from servelint.manifests.starts import Start
+from servelint.serving import Application, Applications, Served
 
 
 @dataclass(slots=True, eq=False)

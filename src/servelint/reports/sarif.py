@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from servelint import __version__
 from servelint.baseline import fingerprints
 from servelint.finding import Confidence, Finding, Fix, Severity, Span
 from servelint.lint import Report
 from servelint.pages import Page, about, codes
 from servelint.reports.style import Style, repository_path
+from servelint.version import __version__
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}

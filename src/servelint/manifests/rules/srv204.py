@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servelint.finding import Confidence, Finding, Severity
-from servelint.manifests.applications import Application
 from servelint.manifests.deployment import Deployment
 from servelint.manifests.resources import Container, Workload
 from servelint.manifests.servers import ThreadPool, servers
 from servelint.manifests.starts import Start
 from servelint.manifests.yaml_document import Scalar
+from servelint.serving import Application
 
 CODE = "SRV204"
 # Above this many CPUs a pool as wide as the host is no longer far from what the limit allows.

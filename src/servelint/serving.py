@@ -1,6 +1,7 @@
-"""What the Python side knows about the application that a command starts.
+"""What the two halves know of each other: which application a workload serves, and what its code does.
 
-The manifests' rules ask for it through this protocol; without an answer they judge by the manifests alone.
+The manifests' rules ask for an application through these protocols; without an answer they judge by the
+manifests alone. Neither half imports the other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,18 @@ from pathlib import Path
 from typing import Protocol
 
 from servelint.finding import Finding
-from servelint.manifests.resources import Probe
+
+
+class Liveness(Protocol):
+    """A liveness probe over HTTP."""
+
+    @property
+    def path(self) -> str:
+        """The path that it asks for."""
+
+    @property
+    def allowance(self) -> str:
+        """What it takes to fail, as messages say it: `3 x 1 s`."""
 
 
 class Application(Protocol):
@@ -64,5 +76,5 @@ class Served:
     folders: tuple[Path, ...]
     workload: str
     kubernetes: bool
-    liveness: Probe | None
+    liveness: Liveness | None
     cpu_limit: float | None = None
