@@ -19,7 +19,7 @@ class KnowledgeHook(BuildHookInterface):  # type: ignore[misc]
             return
         root = Path(self.root)
         sys.path.insert(0, str(root / "src"))
-        from servelint import compiled
+        from servelint.knowledge import compiled
 
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_bytes(pickle.dumps(compiled.made(root / "rules"), 5))

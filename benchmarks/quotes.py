@@ -21,8 +21,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from servelint import compiled
-from servelint.code.fixes.sizing import pool_size
+from servelint.code.fixes.pools.sizing import pool_size
+from servelint.knowledge import compiled
 
 from .gil import catalogue
 from .gil import results as gil

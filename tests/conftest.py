@@ -13,7 +13,8 @@ import hypothesis
 import pytest
 import toy
 
-from servelint import cli, compiled, lint
+from servelint import cli, lint
+from servelint.knowledge import compiled
 
 # New examples are looked for where somebody can look at them; a build says the same of the same commit.
 hypothesis.settings.register_profile("build", derandomize=True)

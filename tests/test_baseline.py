@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from servelint import baseline
 from servelint.finding import Confidence, Finding, Severity, Span
+from servelint.project import baseline
 
 ROOT = Path("/project")
 TEXT = b"async def a():\n    model.predict(x)\n"

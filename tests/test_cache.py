@@ -10,8 +10,8 @@ import pytest
 from conftest import Project, Servelint
 
 from servelint import lint
-from servelint.cache import Cache, Facts, Scans
-from servelint.code.extract import extract
+from servelint.code.facts.extract import extract
+from servelint.project.cache import Cache, Facts, Scans
 
 SERVICE = """\
 import joblib
@@ -33,7 +33,7 @@ def write(project: Project, name: str, content: str) -> None:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files count as settled at once; otherwise those of a test are too new for their result to be kept."""
-    monkeypatch.setattr("servelint.cache.UNSURE", -60.0)
+    monkeypatch.setattr("servelint.project.cache.UNSURE", -60.0)
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_facts_are_made_once_for_each_content(tmp_path: Path) -> None:
 
 
 def test_what_a_run_did_not_use_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("servelint.cache.MAXIMUM_SIZE", 1)
+    monkeypatch.setattr("servelint.project.cache.MAXIMUM_SIZE", 1)
     for content in (b"a = 1\n", b"b = 2\n"):
         facts = Facts(tmp_path / "x.facts")
         facts.of(content, extract)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from servelint import compiled
-from servelint.knowledge import (
+from servelint.knowledge import compiled
+from servelint.knowledge.types import (
     Claim,
     Entry,
     Framework,

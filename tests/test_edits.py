@@ -10,9 +10,9 @@ import pytest
 from conftest import Project
 
 from servelint import edits, lint
-from servelint.config import Config
 from servelint.edits import Outcome, WriteError
 from servelint.finding import Applicability, Confidence, Edit, Finding, Fix, Severity, Span
+from servelint.project.config import Config
 
 pytestmark = pytest.mark.usefixtures("toy_engine")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from servelint import git
-from servelint.config import Config
-from servelint.files import Kind, collect, kind_of
+from servelint.project import git
+from servelint.project.config import Config
+from servelint.project.files import Kind, collect, kind_of
 
 KINDS = {
     "main.py": Kind.PYTHON,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from servelint.globs import compile_patterns
+from servelint.project.globs import compile_patterns
 
 NAMES = st.sampled_from(["a", "b", "ab", "a.py", "b.py", "src", "a b", "[x]", ".env", "tést"])
 PIECES = st.sampled_from(

@@ -15,7 +15,7 @@ status = cli.run(sys.argv[1:])
 print("loaded", *sys.modules)
 sys.exit(status)
 """
-PARSING = frozenset({"servelint.code.extract", "libcst", "tree_sitter"})
+PARSING = frozenset({"servelint.code.facts.extract", "libcst", "tree_sitter"})
 NEVER = frozenset({"asyncio", "pygls", "libcst", "importlib.metadata", "rich", "difflib"})
 PLAIN = "def double(x):\n    return 2 * x\n"
 ENDPOINT = (
@@ -39,7 +39,7 @@ def unwanted(names: frozenset[str] | set[str], *arguments: str, status: int = 0)
 
 def test_the_names_tell_of_what_is_loaded(project: Project) -> None:
     project.write({"app.py": ENDPOINT, "k8s/pod.yaml": "kind: Pod\n"})
-    assert "servelint.code.extract" in loaded("check", "--no-cache", status=1)
+    assert "servelint.code.facts.extract" in loaded("check", "--no-cache", status=1)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check", "--help"], ["fix", "--help"]])
@@ -55,7 +55,7 @@ def test_outside_a_repository_git_is_not_started(project: Project) -> None:
 def test_the_data_is_read_from_yaml_once(project: Project) -> None:
     project.write({"app.py": ENDPOINT})
     loaded("check", "--no-cache", status=1)
-    assert unwanted({"yaml", "servelint.catalogue", "json"}, "check", "--no-cache", status=1) == []
+    assert unwanted({"yaml", "servelint.knowledge.catalogue", "json"}, "check", "--no-cache", status=1) == []
 
 
 def test_a_project_without_anything_to_check(project: Project) -> None:

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from conftest import Project
 
-from servelint.config import load, option_names
 from servelint.lint import Report
+from servelint.project.config import load, option_names
 from servelint.reports import FORMATS
 
 ROOT = Path(__file__).parents[1]

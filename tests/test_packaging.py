@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from servelint import compiled, knowledge
-from servelint.pages import codes
+from servelint.knowledge import compiled
+from servelint.knowledge import types as knowledge
+from servelint.knowledge.pages import codes
 
 ROOT = Path(__file__).parents[1]
 

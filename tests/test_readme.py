@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from servelint.pages import codes, page
+from servelint.knowledge.pages import codes, page
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from servelint import check
-from servelint.config import Config
 from servelint.finding import Confidence, Severity
-from servelint.pages import codes, page
+from servelint.knowledge.pages import codes, page
+from servelint.project.config import Config
 
 # What a file of a fenced block's language is called; a first line such as `# app/main.py` says otherwise.
 NAMES = {

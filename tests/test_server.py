@@ -15,8 +15,8 @@ import pytest
 from conftest import Project
 
 from servelint import lint
-from servelint.config import Config
 from servelint.finding import Edit, Span
+from servelint.project.config import Config
 from servelint.server import Writer
 
 SECONDS = 30

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from servelint.edits import splice
 from servelint.finding import Edit, Span
-from servelint.source import SourceError, decode, decode_leniently, encode_buffer
+from servelint.project.source import SourceError, decode, decode_leniently, encode_buffer
 
 PATH = Path("/x/a.py")
 TEXT = st.text(st.sampled_from("ab \t\n\r\x0c\u2028é日🐍"), max_size=40)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from servelint.files import Tree
 from servelint.finding import Confidence, Finding, Severity, Span, Step
-from servelint.source import decode
-from servelint.suppress import sort_out, unused
+from servelint.project.files import Tree
+from servelint.project.source import decode
+from servelint.project.suppress import sort_out, unused
 
 PYTHON = [
     """\

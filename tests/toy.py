@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from servelint.config import Config
-from servelint.files import Tree
 from servelint.finding import (
     Applicability,
     Confidence,
@@ -26,6 +24,8 @@ from servelint.finding import (
     Span,
     Step,
 )
+from servelint.project.config import Config
+from servelint.project.files import Tree
 
 _BLOCKING = ("predict", "predict_raw", "predict_odd", "predict_maybe")
 

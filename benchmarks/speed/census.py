@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from servelint import check
-from servelint.config import Config
+from servelint.project.config import Config
 from servelint.store import digest
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from servelint import files, manifests
+from servelint import manifests
 from servelint.code import rules
-from servelint.code.analysis import Analysis, deep_recursion
-from servelint.config import Config
+from servelint.code.judge.analysis import Analysis, deep_recursion
+from servelint.project import files
+from servelint.project.config import Config
 
 
 class Found(NamedTuple):

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from servelint.cache import Cache
+from servelint.project.cache import Cache
 from servelint.server import reports_of
 
 from .processes import MAXRSS_UNIT, Cost

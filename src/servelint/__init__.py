@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from servelint.config import Config
     from servelint.lint import Report
+    from servelint.project.config import Config
 
 __all__ = ["__version__", "check"]
 

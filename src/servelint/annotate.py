@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from servelint.finding import Applicability, Edit, Finding, Fix, Span
 from servelint.lint import UNREADABLE, Report
-from servelint.source import Source, SourceError, decode
-from servelint.suppress import UNUSED, statement_start
+from servelint.project.source import Source, SourceError, decode
+from servelint.project.suppress import UNUSED, statement_start
 
 
 def with_suppressions(report: Report, reason: str) -> Report:

@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from servelint import baseline
-from servelint.files import Kind, kind_of
 from servelint.finding import Applicability, Edit, Finding
 from servelint.lint import UNREADABLE, Report, against_baseline, check_tree
-from servelint.source import Source, SourceError, decode
+from servelint.project import baseline
+from servelint.project.files import Kind, kind_of
+from servelint.project.source import Source, SourceError, decode
 
 
 class WriteError(OSError):

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from servelint import baseline, files, git, suppress
-from servelint.cache import Cache
-from servelint.config import Config
-from servelint.files import Skipped, Tree, shown_path
 from servelint.finding import Confidence, ExitStatus, Finding, Problem, Severity, Span
-from servelint.globs import compile_patterns
-from servelint.pages import codes
-from servelint.suppress import Suppressed
+from servelint.knowledge.pages import codes
+from servelint.project import baseline, files, git, suppress
+from servelint.project.cache import Cache
+from servelint.project.config import Config
+from servelint.project.files import Skipped, Tree, shown_path
+from servelint.project.globs import compile_patterns
+from servelint.project.suppress import Suppressed
 
 UNREADABLE = "SRV000"
 
@@ -96,7 +96,7 @@ def check(
         return Report(tree, config, ())
     report = check_tree(tree, config, cache=cache, stage=stage)
     if commit:
-        from servelint.since import select
+        from servelint.project.since import select
 
         stage(f"comparing with {since}")
         touched = select(report.findings, commit, tree, config, lambda old: check_tree(old, config).findings)

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from servelint import baseline, config, files, lint
-from servelint.cache import Cache
-from servelint.config import Config
+from servelint import lint
+from servelint.project import baseline, config, files
+from servelint.project.cache import Cache
+from servelint.project.config import Config
 
 
 class Run(NamedTuple):

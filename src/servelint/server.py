@@ -18,16 +18,17 @@ from lsprotocol import types as lsp
 from pygls import uris
 from pygls.lsp.server import LanguageServer
 
-from servelint import annotate, files
-from servelint.baseline import BaselineError
-from servelint.cache import Cache
-from servelint.config import ConfigError
+from servelint import annotate
 from servelint.finding import Applicability, Edit, Finding, Severity, Span
+from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import UNREADABLE, Report
-from servelint.pages import about, advice_for, name_of
+from servelint.project import files
+from servelint.project.baseline import BaselineError
+from servelint.project.cache import Cache
+from servelint.project.config import ConfigError
+from servelint.project.source import Source, SourceError, decode, decode_leniently, encode_buffer
+from servelint.project.suppress import UNUSED, statement_start
 from servelint.run import prepare
-from servelint.source import Source, SourceError, decode, decode_leniently, encode_buffer
-from servelint.suppress import UNUSED, statement_start
 from servelint.version import __version__
 
 PAUSE_SECONDS = 0.25

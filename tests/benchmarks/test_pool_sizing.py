@@ -11,7 +11,7 @@ import yaml
 
 from benchmarks import quotes
 from benchmarks.gil.results import SIZES, is_long, read
-from servelint.knowledge import Verdict
+from servelint.knowledge.types import Verdict
 from servelint.store import rules_dir
 
 GIL = {"releases", "holds", "mixed", "unknown"}

@@ -55,7 +55,7 @@ def test_numbers_are_quoted_where_they_are_claimed(page: str) -> None:
 
 
 def test_a_rule_page_is_shown_without_its_comments(known: dict[str, str]) -> None:
-    from servelint.pages import page
+    from servelint.knowledge.pages import page
 
     assert "<!--" not in page("SRV201").text
     measured = known["offloads.unfixed-4-workers.memory.median"]

@@ -17,7 +17,7 @@ from benchmarks.speed import keystrokes, peers, results, trees
 from benchmarks.speed.census import census
 from benchmarks.speed.equality import compare
 from benchmarks.speed.processes import CommandError, Cost, measure
-from servelint.code.reach import Reach
+from servelint.code.graph.reach import Reach
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "code"
 SHAPES = sorted(path.name for path in FIXTURES.iterdir())

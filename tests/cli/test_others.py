@@ -14,7 +14,7 @@ from conftest import Project, Servelint
 
 from servelint import __version__
 from servelint.cli.commands import COMMANDS
-from servelint.pages import PageError, codes, page, parse
+from servelint.knowledge.pages import PageError, codes, page, parse
 
 
 def test_every_rule_is_listed_and_explained(servelint: Servelint) -> None:

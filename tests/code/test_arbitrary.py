@@ -9,12 +9,12 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from servelint.cache import Facts
 from servelint.code import analyze, rules
-from servelint.code.analysis import Analysis
-from servelint.code.extract import extract
-from servelint.config import Config
-from servelint.files import Tree
+from servelint.code.facts.extract import extract
+from servelint.code.judge.analysis import Analysis
+from servelint.project.cache import Facts
+from servelint.project.config import Config
+from servelint.project.files import Tree
 
 ROOT = Path("/project")
 NAMES = ("model", "predict", "load", "x", "self", "A", "B", "pool")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from servelint.code.extract import extract
+from servelint.code.facts.extract import extract
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from servelint import check
-from servelint.code.analysis import Analysis, BlockingCall
-from servelint.config import Config
+from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.project.config import Config
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "code"
 SHAPES = sorted(path.name for path in FIXTURES.iterdir())

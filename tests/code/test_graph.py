@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servelint.code.graph import components, reached, reverse
+from servelint.code.graph.edges import components, reached, reverse
 
 NODES = "abcdefgh"
 GRAPHS = st.dictionaries(st.sampled_from(NODES), st.lists(st.sampled_from(NODES), max_size=4))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from servelint import check
-from servelint.config import Config
+from servelint.project.config import Config
 
 SERVICE = """\
 import acme.scoring

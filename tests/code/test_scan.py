@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from servelint.code import scan
-from servelint.code.extract import extract
-from servelint.code.facts import Attribute, Constant, ModuleFacts, Name, Subscript, last_name
+from servelint.code.facts import scan
+from servelint.code.facts.extract import extract
+from servelint.code.facts.facts import Attribute, Constant, ModuleFacts, Name, Subscript, last_name
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(

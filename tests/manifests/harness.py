@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from servelint import files
-from servelint.config import Config
 from servelint.edits import splice
 from servelint.finding import Applicability, Edit, Finding
 from servelint.manifests import ManifestResult, judge, read
+from servelint.project import files
+from servelint.project.config import Config
+from servelint.project.source import decode
 from servelint.serving import Applications
-from servelint.source import decode
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "manifests"
 _MARKER = re.compile(r"expect(?:\[([+-]\d+)\])?: (SRV\d{3}) (\w+) ([\w-]+)")

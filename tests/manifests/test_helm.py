@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.yaml_document import parse
 from servelint.manifests.helm import syntax
 from servelint.manifests.helm.render import Engine
 from servelint.manifests.helm.values import from_node
 from servelint.manifests.helm.versions import satisfies
-from servelint.manifests.text import Located
-from servelint.manifests.yaml_document import parse
-from servelint.source import decode
+from servelint.project.source import decode
 
 from .harness import check, written
 

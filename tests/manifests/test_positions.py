@@ -9,12 +9,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from servelint.manifests import masking, shell
-from servelint.manifests.environment import Environment
+from servelint.manifests.documents.environment import Environment
+from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.yaml_document import Scalar, YamlMapping, parse, walk
+from servelint.manifests.forms import masking
 from servelint.manifests.helm import syntax
-from servelint.manifests.text import Located
-from servelint.manifests.yaml_document import Scalar, YamlMapping, parse, walk
-from servelint.source import Source, decode
+from servelint.manifests.shell import script as shell
+from servelint.project.source import Source, decode
 
 _WORD = st.text(
     st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=("Cc", "Cf", "Zs")),
@@ -135,7 +136,7 @@ def test_any_shell_text_gives_words_that_stand_somewhere(text: str) -> None:
 
 @given(st.text(st.sampled_from("ab: -[]{}&*x!|>'\"#\n,?%@\t"), max_size=60))
 def test_any_text_is_yaml_or_refused(text: str) -> None:
-    from servelint.manifests.yaml_document import YamlError
+    from servelint.manifests.documents.yaml_document import YamlError
 
     try:
         documents = parse(Located.of(_source(text)))

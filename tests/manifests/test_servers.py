@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from servelint.manifests import servers as tables
-from servelint.manifests.commandline import ServerStart, started
-from servelint.manifests.environment import Environment
-from servelint.manifests.text import Located
-from servelint.source import decode
+from servelint.knowledge import servers as tables
+from servelint.knowledge.tables import KnowledgeError, read
+from servelint.manifests.documents.environment import Environment
+from servelint.manifests.documents.text import Located
+from servelint.manifests.shell.commandline import ServerStart, started
+from servelint.project.source import decode
 from servelint.store import rules_dir
-from servelint.tables import KnowledgeError, read
 
 from .harness import check, written
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from servelint.manifests import shell
-from servelint.manifests.environment import Environment
-from servelint.manifests.text import Located
-from servelint.source import decode
+from servelint.manifests.documents.environment import Environment
+from servelint.manifests.documents.text import Located
+from servelint.manifests.shell import script as shell
+from servelint.project.source import decode
 
 
 def _commands(script: str, **environment: str) -> list[str]:

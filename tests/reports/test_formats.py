@@ -15,16 +15,17 @@ from conftest import Project
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servelint import baseline, lint
-from servelint.config import Config
-from servelint.files import Tree
+from servelint import lint
 from servelint.finding import Applicability, Confidence, Edit, Finding, Fix, Severity, Span, Step
 from servelint.lint import Report
+from servelint.project import baseline
+from servelint.project.config import Config
+from servelint.project.files import Tree
+from servelint.project.source import decode
+from servelint.project.suppress import sort_out
 from servelint.reports import FORMATS, render
 from servelint.reports.frames import Frame, draw
 from servelint.reports.style import Style
-from servelint.source import decode
-from servelint.suppress import sort_out
 
 SCHEMAS = Path(lint.__file__).parent / "schemas"
 REPORT_SCHEMA = json.loads((SCHEMAS / "report.schema.json").read_text())

@@ -28,7 +28,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
     from servelint.cli.commands import group
     from servelint.cli.terminal import complain
-    from servelint.tables import KnowledgeError
+    from servelint.knowledge.tables import KnowledgeError
 
     try:
         status = group.main(

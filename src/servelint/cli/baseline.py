@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from servelint import baseline
 from servelint.cli import options
 from servelint.cli.check import checked
 from servelint.cli.terminal import complain, write
 from servelint.edits import replace_file
-from servelint.files import shown_path
 from servelint.finding import ExitStatus
+from servelint.project import baseline
+from servelint.project.files import shown_path
 
 EPILOG = """\b
 Examples:

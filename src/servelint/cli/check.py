@@ -11,10 +11,10 @@ import click
 
 from servelint.cli import options
 from servelint.cli.terminal import Progress, complain, style_for, write
-from servelint.files import shown_path
 from servelint.finding import ExitStatus
-from servelint.git import GitError
 from servelint.lint import Report
+from servelint.project.files import shown_path
+from servelint.project.git import GitError
 from servelint.reports import FORMATS, render
 from servelint.reports.style import Style
 from servelint.run import Run
@@ -138,8 +138,8 @@ def command(
 
 def _explain(place: str, target: options.Target, settings: dict[str, Any]) -> int:
     """Print how the calls on a line are judged; raises `click.UsageError` for no such place."""
-    from servelint import files
-    from servelint.code.explain import explain
+    from servelint.code.judge.explain import explain
+    from servelint.project import files
 
     name, colon, line = place.rpartition(":")
     path = Path(name).absolute()

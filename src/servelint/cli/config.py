@@ -11,8 +11,8 @@ import click
 
 from servelint.cli import options
 from servelint.cli.terminal import write
-from servelint.config import Config, option_names
-from servelint.files import shown_path
+from servelint.project.config import Config, option_names
+from servelint.project.files import shown_path
 
 EPILOG = """\b
 Examples:

@@ -15,7 +15,7 @@ from servelint.cli.check import checked, remarks
 from servelint.cli.terminal import Progress, complain, style_for, write
 from servelint.edits import Outcome
 from servelint.finding import Applicability, ExitStatus, Finding
-from servelint.pages import name_of
+from servelint.knowledge.pages import name_of
 from servelint.reports.style import Style
 from servelint.run import Run
 

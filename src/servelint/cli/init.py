@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from servelint import git
 from servelint.cli import options
 from servelint.cli.terminal import complain, style_for, write
-from servelint.config import ConfigError, find
 from servelint.edits import replace_file
-from servelint.files import shown_path
 from servelint.finding import ExitStatus
+from servelint.project import git
+from servelint.project.config import ConfigError, find
+from servelint.project.files import shown_path
 from servelint.version import __version__
 
 EPILOG = """\b

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from servelint import baseline
 from servelint.cli.terminal import complain
-from servelint.config import ConfigError, codes
-from servelint.files import shown_path
 from servelint.finding import Confidence, Severity
+from servelint.project import baseline
+from servelint.project.config import ConfigError, codes
+from servelint.project.files import shown_path
 from servelint.run import Run, prepare
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,7 +41,7 @@ def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 def _complete_codes(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    from servelint.pages import codes as known
+    from servelint.knowledge.pages import codes as known
 
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{code}" for code in known() if code.startswith(last.upper())]

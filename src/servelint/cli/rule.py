@@ -12,7 +12,7 @@ import click
 
 from servelint.cli import options
 from servelint.cli.terminal import style_for, write
-from servelint.pages import Page, codes, page, resolve
+from servelint.knowledge.pages import Page, codes, page, resolve
 from servelint.reports.style import Style
 
 EPILOG = """\b

@@ -12,8 +12,8 @@ from servelint import annotate, edits
 from servelint.cli import options
 from servelint.cli.check import checked
 from servelint.cli.terminal import complain, write
-from servelint.files import shown_path
 from servelint.finding import ExitStatus
+from servelint.project.files import shown_path
 
 EPILOG = """\b
 Examples:

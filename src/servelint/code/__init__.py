@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from servelint.finding import Finding, Problem
 
 if TYPE_CHECKING:
-    from servelint.code.applications import CodeApplications
-    from servelint.config import Config
-    from servelint.files import Tree
+    from servelint.code.judge.applications import CodeApplications
+    from servelint.project.config import Config
+    from servelint.project.files import Tree
     from servelint.serving import Served
 
 
@@ -30,8 +30,8 @@ def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeRe
     `served` is what the manifests know of who serves the code, and within which limits.
     """
     from servelint.code import rules
-    from servelint.code.analysis import Analysis, deep_recursion
-    from servelint.code.applications import CodeApplications
+    from servelint.code.judge.analysis import Analysis, deep_recursion
+    from servelint.code.judge.applications import CodeApplications
 
     analysis = Analysis(tree, config, served, wanted=tree.wanted)
     with deep_recursion():

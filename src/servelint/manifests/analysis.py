@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from servelint.finding import Applicability, Finding, Problem
-from servelint.manifests import collect
-from servelint.manifests.deployment import Deployment
+from servelint.manifests.deployed import collect
+from servelint.manifests.deployed.deployment import Deployment
+from servelint.manifests.forms.sources import Tree
 from servelint.manifests.rules import srv201, srv202, srv203, srv204, srv205
-from servelint.manifests.sources import Tree
 from servelint.serving import Applications, Served
 
 RULES: tuple[Callable[[Deployment], Iterator[Finding]], ...] = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from servelint.knowledge.pages import name_of
 from servelint.lint import Report
-from servelint.pages import name_of
 from servelint.reports.style import SEVERITY_COLOURS, Style, printable
 from servelint.reports.text import summary
 

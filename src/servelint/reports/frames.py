@@ -8,8 +8,8 @@ import unicodedata
 from typing import NamedTuple
 
 from servelint.finding import Span
+from servelint.project.source import Source
 from servelint.reports.style import Style, printable
-from servelint.source import Source
 
 _TAB = "    "
 _DEFINITION = re.compile(r"\s*(?:async\s+)?def\s")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from servelint.finding import Finding, Severity
+from servelint.knowledge.pages import name_of
 from servelint.lint import Report
-from servelint.pages import name_of
 from servelint.reports.style import Style, repository_path
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}

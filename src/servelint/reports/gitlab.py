@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from servelint.finding import Severity
+from servelint.knowledge.pages import name_of
 from servelint.lint import Report
-from servelint.pages import name_of
 from servelint.reports.style import Style, repository_path
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.INFO: "info"}

@@ -6,8 +6,8 @@ import json as standard_json
 from typing import Any
 
 from servelint.finding import Finding, Fix, Span
+from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
-from servelint.pages import about, advice_for, name_of
 from servelint.reports.style import Style
 
 VERSION = 1

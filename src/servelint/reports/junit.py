@@ -7,8 +7,8 @@ from itertools import groupby
 from xml.sax.saxutils import escape, quoteattr
 
 from servelint.finding import Step
+from servelint.knowledge.pages import name_of
 from servelint.lint import Report
-from servelint.pages import name_of
 from servelint.reports.style import Style
 
 # Characters that XML 1.0 cannot hold in any form.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from servelint.finding import Finding
+from servelint.knowledge.pages import advice_for, name_of
 from servelint.lint import Report
-from servelint.pages import advice_for, name_of
 from servelint.reports.style import Style, repository_path
 from servelint.reports.text import summary
 

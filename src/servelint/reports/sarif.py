@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from servelint.baseline import fingerprints
 from servelint.finding import Confidence, Finding, Fix, Severity, Span
+from servelint.knowledge.pages import Page, about, codes
 from servelint.lint import Report
-from servelint.pages import Page, about, codes
+from servelint.project.baseline import fingerprints
 from servelint.reports.style import Style, repository_path
 from servelint.version import __version__
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servelint.files import shown_path
 from servelint.finding import Span
+from servelint.project.files import shown_path
 
 _CODES = {
     "bold": "1",

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from servelint.finding import Applicability, Finding, Span
+from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
-from servelint.pages import about, advice_for, name_of
+from servelint.project.source import Source, decode_leniently
 from servelint.reports.frames import Frame, draw, enclosing_definition, gutter_width
 from servelint.reports.style import SEVERITY_COLOURS, Style, printable
-from servelint.source import Source, decode_leniently
 
 
 def text(report: Report, style: Style) -> str:

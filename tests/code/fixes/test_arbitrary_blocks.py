@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from servelint import edits
-from servelint.config import Config
 from servelint.lint import check
+from servelint.project.config import Config
 
 HEAD = """\
 import threading

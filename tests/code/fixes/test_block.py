@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from servelint import edits
-from servelint.config import Config
 from servelint.finding import Applicability, Finding
 from servelint.lint import check
+from servelint.project.config import Config
 
 HEAD = """\
 import asyncio

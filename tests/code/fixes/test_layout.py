@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from servelint import edits
-from servelint.config import Config
 from servelint.lint import check
+from servelint.project.config import Config
 
 HEAD = """\
 import joblib

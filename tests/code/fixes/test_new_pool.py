@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from servelint import edits
-from servelint.config import Config
 from servelint.lint import check
+from servelint.project.config import Config
 
 MODEL = 'import joblib\n\nmodel = joblib.load("model.joblib")\n'
 ROUTES = """\

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from servelint import edits
-from servelint.config import Config, FixConfig
 from servelint.finding import Applicability, Finding
 from servelint.lint import check
-from servelint.source import decode
+from servelint.project.config import Config, FixConfig
+from servelint.project.source import decode
 
 HEAD = """\
 import joblib

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from servelint import edits
-from servelint.config import Config
 from servelint.finding import Applicability, Finding
 from servelint.lint import check
+from servelint.project.config import Config
 
 HEAD = """\
 import threading

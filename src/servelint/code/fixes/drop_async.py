@@ -6,16 +6,16 @@ import ast
 import re
 from collections.abc import Iterator
 
-from servelint.code.analysis import Analysis, BlockingCall
-from servelint.code.facts import Call, Expression
-from servelint.code.fixes import policy
-from servelint.code.fixes.files import Files
-from servelint.code.fixes.safety import Safety
-from servelint.code.fixes.syntax import Function, Syntax, own_nodes
-from servelint.code.project import Module
-from servelint.code.values import External, Frame, plain
+from servelint.code.facts.facts import Call, Expression
+from servelint.code.fixes.blocks.safety import Safety
+from servelint.code.fixes.text import policy
+from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.syntax import Function, Syntax, own_nodes
+from servelint.code.graph.project import Module
+from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.values.values import External, Frame, plain
 from servelint.finding import Applicability, Fix
-from servelint.knowledge import Phase, Role, SyncRuns
+from servelint.knowledge.types import Phase, Role, SyncRuns
 
 _ASYNC = re.compile(r"async[ \t]+(?=def\b)")
 _WAITS = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)

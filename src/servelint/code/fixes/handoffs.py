@@ -7,17 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from servelint.code.analysis import Analysis, BlockingCall, Place
-from servelint.code.blocking import Blocking
-from servelint.code.facts import Position, dotted
-from servelint.code.fixes import moving, placement, style
-from servelint.code.fixes.arguments import arguments
-from servelint.code.fixes.block import Block, UnmovableError
-from servelint.code.fixes.imports import NameTakenError
-from servelint.code.fixes.needed import Needed
-from servelint.code.fixes.new_pool import Pool
-from servelint.code.fixes.syntax import Function, Syntax
-from servelint.code.offloads import Handoff
+from servelint.code.facts.facts import Position, dotted
+from servelint.code.fixes.blocks import moving
+from servelint.code.fixes.blocks.block import Block, UnmovableError
+from servelint.code.fixes.pools.new_pool import Pool
+from servelint.code.fixes.text import placement, style
+from servelint.code.fixes.text.arguments import arguments
+from servelint.code.fixes.text.imports import NameTakenError
+from servelint.code.fixes.text.needed import Needed
+from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.judge.analysis import Analysis, BlockingCall, Place
+from servelint.code.judge.blocking import Blocking
+from servelint.code.loop.offloads import Handoff
 from servelint.finding import Applicability, Edit, Fix
 
 if TYPE_CHECKING:

@@ -12,26 +12,27 @@ from __future__ import annotations
 
 import ast
 
-from servelint.code.analysis import Analysis, BlockingCall
-from servelint.code.fixes import moving, placement, policy, style
-from servelint.code.fixes.block import Block, UnmovableError
+from servelint.code.fixes.blocks import moving
+from servelint.code.fixes.blocks.block import Block, UnmovableError
+from servelint.code.fixes.blocks.regions import Regions
+from servelint.code.fixes.blocks.safety import Safety
+from servelint.code.fixes.blocks.wrappings import Offloading
 from servelint.code.fixes.drop_async import DropAsync
-from servelint.code.fixes.files import Files
-from servelint.code.fixes.forms import Form, Forms
 from servelint.code.fixes.handoffs import HandoffFixes
-from servelint.code.fixes.imports import NameTakenError
-from servelint.code.fixes.needed import Needed
-from servelint.code.fixes.new_pool import Pool
-from servelint.code.fixes.pool import Pools
-from servelint.code.fixes.regions import Regions
-from servelint.code.fixes.safety import Safety
-from servelint.code.fixes.services import Services
-from servelint.code.fixes.start_up import StartUp
-from servelint.code.fixes.syntax import Function, Syntax
-from servelint.code.fixes.wrappings import Offloading
-from servelint.config import PLAIN_DEF
+from servelint.code.fixes.pools.forms import Form, Forms
+from servelint.code.fixes.pools.new_pool import Pool
+from servelint.code.fixes.pools.pool import Pools
+from servelint.code.fixes.pools.services import Services
+from servelint.code.fixes.pools.start_up import StartUp
+from servelint.code.fixes.text import placement, policy, style
+from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.imports import NameTakenError
+from servelint.code.fixes.text.needed import Needed
+from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.finding import Applicability, Edit, Fix
-from servelint.knowledge import Role
+from servelint.knowledge.types import Role
+from servelint.project.config import PLAIN_DEF
 
 
 class OffloadPlanner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servelint.code.analysis import Analysis
+from servelint.code.judge.analysis import Analysis
 from servelint.code.rules import (
     srv101,
     srv102,

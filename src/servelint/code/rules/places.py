@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from servelint.code.analysis import Analysis, Place
-from servelint.code.facts import Position, dotted
-from servelint.code.values import External, plain
+from servelint.code.facts.facts import Position, dotted
+from servelint.code.judge.analysis import Analysis, Place
+from servelint.code.values.values import External, plain
 from servelint.finding import Confidence, Finding, Fix, Severity
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from servelint.code.analysis import Analysis, Place
-from servelint.code.blocking import Blocking
-from servelint.code.facts import Call
-from servelint.code.offloads import Handoff
+from servelint.code.facts.facts import Call
+from servelint.code.judge.analysis import Analysis, Place
+from servelint.code.judge.blocking import Blocking
+from servelint.code.loop.offloads import Handoff
 from servelint.code.rules.srv101 import ROLES
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servelint.code.analysis import Analysis, BlockingCall
+from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.rules import blocking
 from servelint.finding import Finding, Severity
-from servelint.knowledge import Role
+from servelint.knowledge.types import Role
 
 CODE = "SRV102"
 

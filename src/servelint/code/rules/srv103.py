@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from servelint.code.analysis import Analysis
-from servelint.code.facts import dotted
+from servelint.code.facts.facts import dotted
+from servelint.code.judge.analysis import Analysis
 from servelint.code.rules.places import finding, planned
 from servelint.finding import Finding, Severity
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from servelint.code.analysis import Analysis, Place
-from servelint.code.facts import Name
+from servelint.code.facts.facts import Name
+from servelint.code.judge.analysis import Analysis, Place
 from servelint.code.rules.places import finding, names_called, planned
 from servelint.code.rules.runs import inference
 from servelint.finding import Confidence, Finding, Fix, Severity

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servelint.code import evidence
-from servelint.code.analysis import Analysis, Place
-from servelint.code.facts import Attribute, Call, Constant, Expression, Name, dotted
+from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, dotted
+from servelint.code.judge.analysis import Analysis, Place
+from servelint.code.names import evidence
 from servelint.code.rules.places import finding, names_called
-from servelint.code.values import External, plain
+from servelint.code.values.values import External, plain
 from servelint.finding import Confidence, Finding, Severity
 
 CODE = "SRV105"

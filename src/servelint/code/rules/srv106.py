@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from servelint.code.analysis import Analysis, Place
-from servelint.code.facts import dotted
-from servelint.code.offloads import Handoff
+from servelint.code.facts.facts import dotted
+from servelint.code.judge.analysis import Analysis, Place
+from servelint.code.loop.offloads import Handoff
 from servelint.code.rules.places import finding, planned
-from servelint.code.values import FunctionReference
+from servelint.code.values.values import FunctionReference
 from servelint.finding import Confidence, Finding, Fix, Severity
 
 CODE = "SRV106"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servelint.code.analysis import Analysis, BlockingCall, Place
-from servelint.code.blocking import Blocking
-from servelint.code.facts import FunctionFacts, Name, Position, dotted
-from servelint.code.frameworks import is_request
-from servelint.code.loop import LoopBound
+from servelint.code.facts.facts import FunctionFacts, Name, Position, dotted
+from servelint.code.judge.analysis import Analysis, BlockingCall, Place
+from servelint.code.judge.blocking import Blocking
+from servelint.code.loop.bound import LoopBound
+from servelint.code.names.frameworks import is_request
 from servelint.code.rules.places import finding
 from servelint.code.rules.srv101 import ROLES
 from servelint.finding import Finding, Fix, Severity
-from servelint.knowledge import Role, SyncRuns
+from servelint.knowledge.types import Role, SyncRuns
 
 CODE = "SRV107"
 CONSTRUCTORS = ("__init__", "__new__")

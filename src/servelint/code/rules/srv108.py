@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from servelint.code.analysis import Analysis, Place
-from servelint.code.facts import Call, Expression, dotted
-from servelint.code.offloads import Handoff
+from servelint.code.facts.facts import Call, Expression, dotted
+from servelint.code.judge.analysis import Analysis, Place
+from servelint.code.loop.offloads import Handoff
 from servelint.code.rules.places import finding, planned
 from servelint.code.rules.runs import inference
-from servelint.code.values import External, plain
+from servelint.code.values.values import External, plain
 from servelint.finding import Finding, Severity
 
 CODE = "SRV108"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from servelint.code.analysis import Analysis
-from servelint.code.calls import argument
-from servelint.code.facts import Constant, dotted
-from servelint.code.offloads import Handoff
+from servelint.code.facts.facts import Constant, dotted
+from servelint.code.judge.analysis import Analysis
+from servelint.code.loop.offloads import Handoff
 from servelint.code.rules.places import finding, planned
 from servelint.code.rules.runs import inference
+from servelint.code.values.calls import argument
 from servelint.finding import Finding, Severity
 
 CODE = "SRV109"

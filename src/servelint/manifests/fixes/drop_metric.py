@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 
 from servelint.finding import Applicability, Edit, Fix
-from servelint.manifests.resources import Autoscaler, Metric
-from servelint.manifests.text import Located, Place
-from servelint.manifests.yaml_document import Node, Scalar, YamlError, YamlMapping, YamlSequence, parse, walk
-from servelint.source import Source
+from servelint.manifests.documents.text import Located, Place
+from servelint.manifests.documents.yaml_document import (
+    Node,
+    Scalar,
+    YamlError,
+    YamlMapping,
+    YamlSequence,
+    parse,
+    walk,
+)
+from servelint.manifests.forms.resources import Autoscaler, Metric
+from servelint.project.source import Source
 
 _TITLE = "Remove the memory metric"
 _GUARD_REACH = 500  # characters before a metric in which the condition that guards it stands

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from servelint.finding import Applicability, Fix
-from servelint.manifests.commandline import WorkerCount
-from servelint.manifests.text import Place
+from servelint.manifests.documents.text import Place
+from servelint.manifests.shell.commandline import WorkerCount
 
 _TITLE = "Start one worker"
 _COMMENT = re.compile(

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
+from servelint.manifests.forms.sources import Sources
 from servelint.manifests.helm import syntax
 from servelint.manifests.helm.outline import switched_off
 from servelint.manifests.helm.render import Engine, RenderError
 from servelint.manifests.helm.values import UNKNOWN_VALUE, Value, bare, from_node, merged
 from servelint.manifests.helm.versions import KUBERNETES
-from servelint.manifests.sources import Sources
-from servelint.manifests.text import Located
-from servelint.manifests.yaml_document import Node, YamlError, YamlMapping, parse
 
 _YAML = (".yaml", ".yml")
 _AUTOSCALER = (b"HorizontalPodAutoscaler", b"ScaledObject", b"scaleMetric", b"/metric:")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from servelint.manifests.documents.text import Place
 from servelint.manifests.helm.values import Value, bare, merged, text_of, truthy
-from servelint.manifests.text import Place
 
 
 def _items(value: Value) -> list[Value]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.helm import collections as _collections
 from servelint.manifests.helm.values import (
     UNKNOWN_VALUE,
@@ -26,7 +27,6 @@ from servelint.manifests.helm.values import (
     truthy,
 )
 from servelint.manifests.helm.versions import satisfies
-from servelint.manifests.text import Located, Place
 
 if TYPE_CHECKING:
     from servelint.manifests.helm.render import Engine

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.helm import functions, syntax
 from servelint.manifests.helm.values import UNKNOWN_VALUE, Leaf, Unknown, Value, bare, located, truthy
-from servelint.manifests.text import Located, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 
-from servelint.manifests.text import Located, Place
+from servelint.manifests.documents.text import Located, Place
 
 _ACTION = re.compile(
     r"""\{\{(-(?=\s))?\s*

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from servelint.manifests.commandline import UNKNOWN
-from servelint.manifests.text import Located, Place
-from servelint.manifests.yaml_document import Node, Scalar, YamlSequence
+from servelint.manifests.documents.text import Located, Place
+from servelint.manifests.documents.yaml_document import Node, Scalar, YamlSequence
+from servelint.manifests.shell.commandline import UNKNOWN
 
 Value: TypeAlias = Any
 _PLAIN = re.compile(
@@ -261,7 +261,7 @@ def to_json(value: Value, here: Place) -> Located:
 
 def from_yaml(text: Located) -> Value:
     """What `fromYaml` makes of a text; an empty mapping where it is not YAML."""
-    from servelint.manifests.yaml_document import YamlError, parse
+    from servelint.manifests.documents.yaml_document import YamlError, parse
 
     try:
         documents = parse(text)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servelint.finding import Confidence, Finding, Severity, Step
-from servelint.manifests.commandline import WorkerCount
-from servelint.manifests.deployment import Deployment
+from servelint.manifests.deployed.deployment import Deployment
+from servelint.manifests.deployed.starts import Start
+from servelint.manifests.documents.text import Place
 from servelint.manifests.fixes.one_worker import one_worker
-from servelint.manifests.resources import Setting
-from servelint.manifests.starts import Start
-from servelint.manifests.text import Place
+from servelint.manifests.forms.resources import Setting
+from servelint.manifests.shell.commandline import WorkerCount
 
 CODE = "SRV201"
 

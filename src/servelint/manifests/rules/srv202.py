@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from servelint.finding import Confidence, Finding, Severity, Step
-from servelint.manifests.deployment import Deployment
+from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.fixes.drop_metric import drop_metric, unset_value
-from servelint.manifests.resources import Autoscaler, Metric
+from servelint.manifests.forms.resources import Autoscaler, Metric
 
 CODE = "SRV202"
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servelint.finding import Confidence, Finding, Severity, Step
-from servelint.manifests.deployment import Deployment
-from servelint.manifests.resources import Autoscaler, Container, Metric, Workload
+from servelint.manifests.deployed.deployment import Deployment
+from servelint.manifests.forms.resources import Autoscaler, Container, Metric, Workload
 
 CODE = "SRV203"
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servelint.finding import Confidence, Finding, Severity
-from servelint.manifests.deployment import Deployment
-from servelint.manifests.resources import Container, Workload
-from servelint.manifests.servers import ThreadPool, servers
-from servelint.manifests.starts import Start
-from servelint.manifests.yaml_document import Scalar
+from servelint.knowledge.servers import ThreadPool, servers
+from servelint.manifests.deployed.deployment import Deployment
+from servelint.manifests.deployed.starts import Start
+from servelint.manifests.documents.yaml_document import Scalar
+from servelint.manifests.forms.resources import Container, Workload
 from servelint.serving import Application
 
 CODE = "SRV204"

@@ -1,0 +1,548 @@
+"""From the bytes of one Python file to its facts, in one pass over the syntax tree.
+
+Every expression is visited once: it is turned into its `facts.Expression`, and the calls inside it are
+recorded in the order in which Python makes them.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from servelint.code.facts.facts import (
+    OPAQUE,
+    Attribute,
+    Awaited,
+    Binding,
+    Call,
+    Choice,
+    ClassFacts,
+    ClassValue,
+    Closure,
+    Constant,
+    Element,
+    Entered,
+    Expression,
+    FunctionFacts,
+    Import,
+    Iteration,
+    Listed,
+    Mapping,
+    ModuleFacts,
+    Name,
+    Narrowed,
+    Parameter,
+    Position,
+    Sequence,
+    Site,
+    Spread,
+    Subscript,
+)
+from servelint.code.facts.nodes import (
+    FunctionNode,
+    annotation,
+    class_statements,
+    instance_tests,
+    is_accessor,
+    is_drawn,
+    is_guard,
+    is_plain,
+    is_stub,
+    part,
+    position_of,
+)
+
+
+def parse(data: bytes) -> ast.Module:
+    """The syntax tree of a file's bytes. Raises SyntaxError or ValueError (null bytes)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # invalid escapes of the code that is read are not ours to report
+        return ast.parse(data)
+
+
+def extract(data: bytes) -> ModuleFacts:
+    """The facts of a file's bytes. Raises SyntaxError, ValueError (null bytes) or RecursionError."""
+    return _Module().read(parse(data))
+
+
+class _Module:
+    """Gathers the functions and classes of one file."""
+
+    def __init__(self) -> None:
+        self.functions: list[FunctionFacts | None] = []
+        self.classes: list[ClassFacts | None] = []
+        self.stars: list[tuple[str, int]] = []
+
+    def read(self, tree: ast.Module) -> ModuleFacts:
+        self.functions.append(None)
+        body = _Body(self, index=0, parent=None, owner=None)
+        body.statements(tree.body)
+        last = tree.body[-1].end_lineno or 1 if tree.body else 1
+        self.functions[0] = body.done("<module>", "<module>", Position(1, 0, last, 0))
+        return ModuleFacts(
+            tuple(f for f in self.functions if f is not None),
+            tuple(c for c in self.classes if c is not None),
+            tuple(self.stars),
+        )
+
+
+class _Body:
+    """Reads the body of one function, lambda, class or module."""
+
+    def __init__(
+        self, module: _Module, index: int, parent: int | None, owner: int | None, prefix: str = ""
+    ) -> None:
+        self.module = module
+        self.index = index
+        self.parent = parent
+        self.owner = owner
+        self.prefix = prefix
+        self.bindings: list[Binding] = []
+        self.sites: list[Site] = []
+        self.iterations: list[Iteration] = []
+        self.returns: list[Expression] = []
+        self.yields: list[Expression] = []
+        self.imports: list[Import] = []
+        self.names: dict[str, Expression] = {}
+        self.outer: set[str] = set()
+        self.awaited: set[str] = set()
+        self.awaits = False
+        self.is_generator = False
+        self.guarded = False
+        self.used: set[str] = set()
+        self.aside = False
+        self.contexts: tuple[Expression, ...] = ()
+
+    def done(
+        self,
+        name: str,
+        qualname: str,
+        position: Position,
+        node: FunctionNode | ast.Lambda | None = None,
+        decorators: tuple[Expression, ...] = (),
+        parameters: tuple[Parameter, ...] = (),
+    ) -> FunctionFacts:
+        definition = node if isinstance(node, FunctionNode) else None
+        return FunctionFacts(
+            name=name,
+            qualname=qualname,
+            position=position,
+            is_async=isinstance(node, ast.AsyncFunctionDef),
+            is_generator=self.is_generator,
+            is_lambda=isinstance(node, ast.Lambda),
+            parent=self.parent,
+            owner=self.owner,
+            parameters=parameters,
+            decorators=decorators,
+            annotation=annotation(definition.returns) if definition else None,
+            bindings=tuple(self.bindings),
+            sites=tuple(self.sites),
+            iterations=tuple(self.iterations),
+            returns=tuple(self.returns),
+            yields=tuple(self.yields),
+            imports=tuple(self.imports),
+            names=self.names,
+            outer=frozenset(self.outer),
+            awaited=frozenset(self.awaited),
+            awaits=self.awaits,
+            stub=definition is not None and is_stub(definition.body),
+            guarded=self.guarded,
+            used=frozenset(self.used.difference(p.name for p in parameters if is_plain(p.annotation))),
+        )
+
+    # -- statements ------------------------------------------------------------------------------
+
+    def statements(self, body: list[ast.stmt]) -> None:
+        for statement in body:
+            read = _STATEMENTS.get(type(statement), _Body.children)
+            read(self, statement)
+
+    def children(self, node: ast.AST) -> None:
+        """Visit what a node without a meaning of its own holds."""
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self.look(child)
+            elif isinstance(child, ast.stmt):
+                self.statements([child])
+            else:
+                self.children(child)
+
+    def on_Expr(self, node: ast.Expr) -> None:
+        self.expression(node.value, use="discard")
+
+    def on_Return(self, node: ast.Return) -> None:
+        if isinstance(node.value, ast.GeneratorExp):
+            self.returns.append(self.generator(node.value))
+        elif node.value is not None:
+            self.returns.append(self.expression(node.value, use="return"))
+
+    def on_Assign(self, node: ast.Assign) -> None:
+        single = (
+            node.targets[0].id if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name) else ""
+        )
+        drawn = any(is_drawn(target) for target in node.targets)
+        value = self.expression(node.value, use="iterate" if drawn else "assign", name=single)
+        if drawn:
+            self.iterations.append(Iteration(value, position_of(node.value)))
+        for target in node.targets:
+            self.bind(target, value)
+
+    def on_AnnAssign(self, node: ast.AnnAssign) -> None:
+        value = self.expression(node.value, use="assign") if node.value is not None else None
+        self.bind(node.target, value, annotation(node.annotation))
+
+    def on_AugAssign(self, node: ast.AugAssign) -> None:
+        self.look(node.value)
+        self.look(node.target)
+
+    def on_For(self, node: ast.For | ast.AsyncFor) -> None:
+        lazy = isinstance(node, ast.AsyncFor)
+        value = self.expression(node.iter, use="async" if lazy else "iterate")
+        if not lazy:
+            self.iterations.append(Iteration(value, position_of(node.iter)))
+        if lazy:
+            self.awaits = True
+            if isinstance(node.iter, ast.Name):
+                self.awaited.add(node.iter.id)
+        self.bind(node.target, Element(value))
+        self.statements(node.body)
+        self.statements(node.orelse)
+
+    on_AsyncFor = on_For
+
+    def on_With(self, node: ast.With) -> None:
+        outer = self.contexts
+        for item in node.items:
+            value = self.expression(item.context_expr, use="enter")
+            if item.optional_vars is not None:
+                self.bind(item.optional_vars, Entered(value))
+            self.contexts = (*self.contexts, value)
+        self.statements(node.body)
+        self.contexts = outer
+
+    def on_AsyncWith(self, node: ast.AsyncWith) -> None:
+        self.awaits = True
+        for item in node.items:
+            value = self.expression(item.context_expr, use="async")
+            if item.optional_vars is not None:
+                self.bind(item.optional_vars, Entered(value))
+        self.statements(node.body)
+
+    def on_If(self, node: ast.If) -> None:
+        self.guarded |= is_guard(node.test)
+        self.look(node.test)
+        self.narrow(node.test)
+        self.statements(node.body)
+        self.statements(node.orelse)
+
+    def on_Assert(self, node: ast.Assert) -> None:
+        self.look(node.test)
+        self.narrow(node.test)
+
+    def on_Match(self, node: ast.Match) -> None:
+        subject = self.expression(node.subject)
+        for case in node.cases:
+            for pattern in ast.walk(case.pattern):
+                if isinstance(pattern, ast.MatchAs | ast.MatchStar) and pattern.name:
+                    cls = pattern.pattern if isinstance(pattern, ast.MatchAs) else None
+                    value = Narrowed(self.expression(cls.cls)) if isinstance(cls, ast.MatchClass) else subject
+                    self.bindings.append(Binding(Name(pattern.name), value, None, node.lineno))
+                elif isinstance(pattern, ast.MatchClass) and pattern is case.pattern:
+                    narrowed = Narrowed(self.quiet(pattern.cls))
+                    self.bindings.append(Binding(self.quiet(node.subject), narrowed, None, node.lineno))
+            if case.guard is not None:
+                self.look(case.guard)
+            self.statements(case.body)
+
+    def on_Global(self, node: ast.Global | ast.Nonlocal) -> None:
+        self.outer.update(node.names)
+
+    on_Nonlocal = on_Global
+
+    def on_Import(self, node: ast.Import) -> None:
+        for item in node.names:
+            if item.asname:
+                self.imports.append(Import(item.asname, item.name, "", 0))
+            else:
+                self.imports.append(Import(item.name.partition(".")[0], item.name, "", 0))
+
+    def on_ImportFrom(self, node: ast.ImportFrom) -> None:
+        for item in node.names:
+            if item.name == "*":
+                self.module.stars.append((node.module or "", node.level))
+            else:
+                self.imports.append(
+                    Import(item.asname or item.name, node.module or "", item.name, node.level)
+                )
+
+    def on_Delete(self, node: ast.Delete) -> None:
+        del node  # unbinding tells nothing about values
+
+    def on_FunctionDef(self, node: FunctionNode) -> None:
+        index = self.function(node)
+        self.names[node.name] = Closure(index)
+
+    on_AsyncFunctionDef = on_FunctionDef
+
+    def on_ClassDef(self, node: ast.ClassDef) -> None:
+        self.names[node.name] = ClassValue(self.klass(node))
+
+    # -- definitions -----------------------------------------------------------------------------
+
+    def function(self, node: FunctionNode, owner: int | None = None, prefix: str = "") -> int:
+        decorators = tuple(self.expression(d) for d in node.decorator_list)
+        parameters = self.parameters(node.args)
+        index = len(self.module.functions)
+        self.module.functions.append(None)
+        qualname = f"{prefix or self.prefix}{node.name}"
+        body = _Body(self.module, index, self.index, owner, f"{qualname}.<locals>.")
+        body.statements(node.body)
+        self.used |= body.used
+        self.module.functions[index] = body.done(
+            node.name, qualname, position_of(node), node, decorators, parameters
+        )
+        return index
+
+    def generator(self, node: ast.GeneratorExp) -> Call:
+        """A generator expression that outlives the body: a call of a generator function without a name."""
+        index = len(self.module.functions)
+        self.module.functions.append(None)
+        qualname = f"{self.prefix}<genexpr>"
+        body = _Body(self.module, index, self.index, None, f"{qualname}.")
+        body.is_generator = True
+        body.comprehension(node.generators)
+        body.yields.append(body.expression(node.elt, use="yield"))
+        self.used |= body.used
+        self.module.functions[index] = body.done("<genexpr>", qualname, position_of(node))
+        return Call(Closure(index), (), (), position_of(node))
+
+    def parameters(self, args: ast.arguments) -> tuple[Parameter, ...]:
+        positional = [*args.posonlyargs, *args.args]
+        defaults = [None] * (len(positional) - len(args.defaults)) + list(args.defaults)
+        out = [self.parameter(a, "positional", d) for a, d in zip(positional, defaults, strict=True)]
+        if args.vararg:
+            out.append(self.parameter(args.vararg, "*", None))
+        out += [
+            self.parameter(a, "keyword", d) for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True)
+        ]
+        if args.kwarg:
+            out.append(self.parameter(args.kwarg, "**", None))
+        return tuple(out)
+
+    def parameter(self, arg: ast.arg, kind: str, default: ast.expr | None) -> Parameter:
+        value = self.expression(default) if default is not None else None
+        return Parameter(arg.arg, kind, annotation(arg.annotation), value)
+
+    def klass(self, node: ast.ClassDef, prefix: str = "") -> int:
+        decorators = tuple(self.expression(d) for d in node.decorator_list)
+        bases = tuple(self.expression(b) for b in node.bases)
+        keywords = tuple((k.arg, self.expression(k.value)) for k in node.keywords)
+        index = len(self.module.classes)
+        self.module.classes.append(None)
+        qualname = f"{prefix or self.prefix}{node.name}"
+        inner = _Body(self.module, self.index, self.parent, None, f"{qualname}.")
+        methods: dict[str, int] = {}
+        classes: dict[str, int] = {}
+        for statement in class_statements(node.body):
+            if isinstance(statement, FunctionNode):
+                found = self.function(statement, owner=index, prefix=f"{qualname}.")
+                if not is_accessor(statement):
+                    methods[statement.name] = found
+            elif isinstance(statement, ast.ClassDef):
+                classes[statement.name] = self.klass(statement, prefix=f"{qualname}.")
+            else:
+                inner.statements([statement])
+        self.sites += inner.sites
+        self.used |= inner.used
+        self.module.classes[index] = ClassFacts(
+            node.name,
+            qualname,
+            position_of(node),
+            self.index,
+            bases,
+            keywords,
+            decorators,
+            methods,
+            tuple(inner.bindings),
+            classes,
+        )
+        return index
+
+    # -- binding ---------------------------------------------------------------------------------
+
+    def bind(self, target: ast.expr, value: Expression | None, note: Expression | None = None) -> None:
+        if isinstance(target, ast.Starred):
+            target = target.value
+        if isinstance(target, ast.Tuple | ast.List):
+            for number, item in enumerate(target.elts):
+                self.bind(item, part(value, number))
+            return
+        self.bindings.append(Binding(self.expression(target), value, note, target.lineno))
+
+    def narrow(self, test: ast.expr) -> None:
+        for target, cls in instance_tests(test):
+            classes = cls.elts if isinstance(cls, ast.Tuple) else [cls]
+            for one in classes:
+                value = Narrowed(self.quiet(one))
+                self.bindings.append(Binding(self.quiet(target), value, None, target.lineno))
+
+    def quiet(self, node: ast.expr) -> Expression:
+        """Turn an expression that has been visited already, recording nothing."""
+        return annotation(node) or OPAQUE
+
+    # -- expressions -----------------------------------------------------------------------------
+
+    def expression(self, node: ast.expr, use: str = "other", name: str = "") -> Expression:
+        """Turn an expression; record the calls in it. `use` and `name` say what becomes of its value."""
+        turn = _EXPRESSIONS.get(type(node))
+        if turn is not None:
+            made: Expression = turn(self, node, use, name)
+            return made
+        self.children(node)
+        return OPAQUE
+
+    def look(self, node: ast.expr) -> None:
+        """Record the calls in an expression whose value goes nowhere."""
+        outer, self.aside = self.aside, True
+        self.expression(node)
+        self.aside = outer
+
+    def value(self, node: ast.expr, use: str = "other", name: str = "") -> Expression:
+        """Turn an expression whose value goes somewhere, even if that of what it is in does not."""
+        outer, self.aside = self.aside, False
+        made = self.expression(node, use, name)
+        self.aside = outer
+        return made
+
+    def of_Name(self, node: ast.Name, *_: str) -> Name:
+        if not self.aside:
+            self.used.add(node.id)
+        return Name(node.id)
+
+    def of_Attribute(self, node: ast.Attribute, *_: str) -> Attribute:
+        return Attribute(self.expression(node.value), node.attr)
+
+    def of_Constant(self, node: ast.Constant, *_: str) -> Expression:
+        return Constant(node.value) if isinstance(node.value, str | int | float | None) else OPAQUE
+
+    def of_Await(self, node: ast.Await, *_: str) -> Awaited:
+        self.awaits = True
+        if isinstance(node.value, ast.Name):
+            self.awaited.add(node.value.id)
+        return Awaited(self.expression(node.value, use="await"))
+
+    def of_Subscript(self, node: ast.Subscript, *_: str) -> Subscript:
+        return Subscript(self.expression(node.value), self.expression(node.slice))
+
+    def of_Lambda(self, node: ast.Lambda, *_: str) -> Closure:
+        parameters = self.parameters(node.args)
+        index = len(self.module.functions)
+        self.module.functions.append(None)
+        qualname = f"{self.prefix}<lambda>"
+        body = _Body(self.module, index, self.index, None, f"{qualname}.")
+        body.returns.append(body.expression(node.body, use="return"))
+        self.used |= body.used
+        self.module.functions[index] = body.done(
+            "<lambda>", qualname, position_of(node), node, parameters=parameters
+        )
+        return Closure(index)
+
+    def of_Tuple(self, node: ast.Tuple | ast.List | ast.Set, use: str, _: str) -> Sequence:
+        inner = "argument" if use == "argument" else "other"
+        return Sequence(tuple(self.expression(item, inner) for item in node.elts))
+
+    of_List = of_Set = of_Tuple
+
+    def of_Dict(self, node: ast.Dict, *_: str) -> Mapping:
+        keys = tuple(None if key is None else self.expression(key) for key in node.keys)
+        return Mapping(keys, tuple(self.expression(value) for value in node.values))
+
+    def of_BoolOp(self, node: ast.BoolOp, use: str, name: str) -> Choice:
+        return Choice(tuple(self.expression(value, use, name) for value in node.values))
+
+    def of_BinOp(self, node: ast.BinOp, *_: str) -> Expression:
+        if isinstance(node.op, ast.BitOr):  # of dicts, types and LangChain's chains
+            return Choice((self.expression(node.left), self.expression(node.right)))
+        self.look(node.left)
+        self.look(node.right)
+        return OPAQUE
+
+    def of_IfExp(self, node: ast.IfExp, use: str, name: str) -> Choice:
+        self.look(node.test)
+        self.narrow(node.test)
+        return Choice((self.expression(node.body, use, name), self.expression(node.orelse, use, name)))
+
+    def of_NamedExpr(self, node: ast.NamedExpr, *_: str) -> Expression:
+        bound = self.value(node.value, "assign", node.target.id)
+        self.bind(node.target, bound)
+        return bound
+
+    def of_Starred(self, node: ast.Starred, use: str, _: str) -> Spread:
+        drawn = self.expression(node.value, "argument" if use == "argument" else "iterate")
+        self.iterations.append(Iteration(drawn, position_of(node.value)))
+        return Spread(drawn)
+
+    def of_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, use: str, _: str) -> Listed:
+        self.comprehension(node.generators)
+        element = self.expression(node.elt, "argument" if use == "argument" else "other")
+        return Listed(element, isinstance(node, ast.GeneratorExp))
+
+    of_SetComp = of_GeneratorExp = of_ListComp
+
+    def of_DictComp(self, node: ast.DictComp, *_: str) -> Listed:
+        self.comprehension(node.generators)
+        self.expression(node.key)
+        return Listed(self.expression(node.value), lazy=False)
+
+    def of_Yield(self, node: ast.Yield, *_: str) -> Expression:
+        self.is_generator = True
+        if node.value is not None:
+            self.yields.append(self.value(node.value, "yield"))
+        return OPAQUE
+
+    def of_YieldFrom(self, node: ast.YieldFrom, *_: str) -> Expression:
+        self.is_generator = True
+        made = self.value(node.value, "iterate")
+        self.iterations.append(Iteration(made, position_of(node.value)))
+        self.yields.append(Element(made))
+        return OPAQUE
+
+    def comprehension(self, generators: list[ast.comprehension]) -> None:
+        for generator in generators:
+            use = "async" if generator.is_async else "iterate"
+            value = self.value(generator.iter, use)
+            if generator.is_async:
+                self.awaits = True
+            else:
+                self.iterations.append(Iteration(value, position_of(generator.iter)))
+            self.bind(generator.target, Element(value))
+            for condition in generator.ifs:
+                self.look(condition)
+                self.narrow(condition)
+
+    def of_Call(self, node: ast.Call, use: str, name: str) -> Call:
+        outer, self.aside = self.aside, False
+        function = self.expression(node.func)
+        first = len(self.sites)
+        arguments = tuple(self.expression(a, use="argument") for a in node.args)
+        keywords = tuple((k.arg, self.expression(k.value, use="argument")) for k in node.keywords)
+        for number in range(first, len(self.sites)):
+            site = self.sites[number]
+            if site.use == "argument" and site.receiver is None:
+                self.sites[number] = site._replace(receiver=function)
+        self.aside = outer
+        call = Call(function, arguments, keywords, position_of(node))
+        self.sites.append(Site(call, use, None, name, self.contexts))
+        return call
+
+
+def _by_type(prefix: str) -> dict[type[ast.AST], Callable[..., Any]]:
+    """The methods of `_Body` that are named after a type of node, by that type."""
+    methods = vars(_Body).items()
+    return {getattr(ast, n.removeprefix(prefix)): method for n, method in methods if n.startswith(prefix)}
+
+
+_STATEMENTS = _by_type("on_")
+_EXPRESSIONS = _by_type("of_")

@@ -1,0 +1,164 @@
+"""Which statements have to move together: a block around a call that cannot be awaited by itself."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from servelint.code.facts.nodes import annotation
+from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.text import placement, variables
+from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.loop.bound import LoopBound
+
+# So many other statements may stand between two blocking calls that are moved together, simple ones.
+MAXIMUM_BETWEEN = 2
+_SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A block, and whether its calls could as well be awaited one by one (`optional`)."""
+
+    block: Block
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Seed:
+    """The statements that have to move for one call; `single` where the call alone would do."""
+
+    call: BlockingCall
+    suite: Sequence[ast.stmt]
+    first: int
+    last: int
+    single: bool
+
+
+class Regions:
+    """Finds the blocks of one project's functions."""
+
+    def __init__(self, analysis: Analysis, files: Files) -> None:
+        self.analysis = analysis
+        self.files = files
+        self._found: dict[LoopBound, list[tuple[BlockingCall, Region]]] = {}
+
+    def of(self, call: BlockingCall) -> Region | None:
+        """The block that the call moves with; None where the call is best awaited by itself."""
+        if call.caller not in self._found:
+            self._found[call.caller] = list(self._work_out(call.caller))
+        return next((region for other, region in self._found[call.caller] if other is call), None)
+
+    def _work_out(self, caller: LoopBound) -> Iterator[tuple[BlockingCall, Region]]:
+        syntax = self.files.syntax(caller.module)
+        function = placement.function_at(syntax, caller.facts.position)
+        if function is None or not caller.facts.is_async:
+            return
+        calls = self.analysis.blocking_calls_of(caller)
+        seeds = [seed for call in calls if (seed := self._seed(call, syntax, function))]
+        for group in _grouped(seeds, syntax, function):
+            block = _block(group, syntax, function)
+            optional = all(seed.single for seed in group)
+            if not optional or len(block.statements) > 1:
+                yield from ((seed.call, Region(block, optional)) for seed in group)
+
+    def _seed(self, call: BlockingCall, syntax: Syntax, function: Function) -> _Seed | None:
+        node = syntax.at(call.position, ast.expr)
+        if node is None:
+            return None
+        held = self.held(call, syntax, node, function)
+        statement = held or syntax.statement(node)
+        suite = _suite_of(syntax, statement) if statement is not None else None
+        if statement is None or suite is None or not _is_in(syntax, statement, function):
+            return None
+        number = suite.index(statement)
+        if held is not None:
+            return _Seed(call, suite, number, number, single=False)
+        reason = placement.obstacle(self.analysis, call)
+        if not reason and isinstance(node, ast.Call):
+            reason = placement.awaitable_at(syntax, node, function)
+        if not reason:
+            return _Seed(call, suite, number, number, single=True)
+        if isinstance(statement, ast.For) and syntax.statement(node) is statement:
+            return _Seed(call, suite, number, number, single=False)
+        if not isinstance(statement, _SIMPLE):
+            return None
+        last = self._last_reading(call, syntax, suite, number)
+        return _Seed(call, suite, number, last, single=False)
+
+    def held(self, call: BlockingCall, syntax: Syntax, node: ast.expr, function: Function) -> ast.With | None:
+        """The outermost `with` around the call that belongs to the thread."""
+        found: ast.With | None = None
+        for outer, child in syntax.ancestors(node):
+            if outer is function:
+                break
+            if isinstance(outer, ast.With) and isinstance(child, ast.stmt):
+                contexts = [annotation(item.context_expr) for item in outer.items]
+                if any(c is not None and placement.is_held(self.analysis, call, c) for c in contexts):
+                    found = outer
+        return found
+
+    def _last_reading(
+        self, call: BlockingCall, syntax: Syntax, suite: Sequence[ast.stmt], number: int
+    ) -> int:
+        """The last statement that runs inference by reading what the statement assigns."""
+        names = variables.writes([suite[number]])
+        last = number
+        for other in self.analysis.blocking_calls_of(call.caller):
+            node = syntax.at(other.position, ast.expr)
+            if node is None or not variables.reads([node]) & names:
+                continue
+            for later in range(number + 1, len(suite)):
+                if any(inner is node for inner in ast.walk(suite[later])):
+                    last = max(last, later)
+        return last
+
+
+def _is_in(syntax: Syntax, statement: ast.stmt, function: Function) -> bool:
+    """Whether the statement is the function's own, not that of a function nested in it."""
+    for outer, _ in syntax.ancestors(statement):
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            return outer is function
+    return False
+
+
+def _suite_of(syntax: Syntax, statement: ast.stmt) -> list[ast.stmt] | None:
+    """The list of statements that the statement stands in."""
+    parent = syntax.parent(statement)
+    for name in ("body", "orelse", "finalbody"):
+        suite = getattr(parent, name, None)
+        if isinstance(suite, list) and statement in suite:
+            return suite
+    return None
+
+
+def _block(group: Sequence[_Seed], syntax: Syntax, function: Function) -> Block:
+    suite, last = group[0].suite, max(seed.last for seed in group)
+    return Block(syntax, function, tuple(suite[group[0].first : last + 1]))
+
+
+def _grouped(seeds: Sequence[_Seed], syntax: Syntax, function: Function) -> Iterator[list[_Seed]]:
+    """The seeds, those together that overlap, or that stand close to each other and can be moved as one."""
+    group: list[_Seed] = []
+    for seed in sorted(seeds, key=lambda seed: (seed.suite[0].lineno, seed.first, seed.last)):
+        if group and not _joins(group, seed, syntax, function):
+            yield group
+            group = []
+        group.append(seed)
+    if group:
+        yield group
+
+
+def _joins(group: Sequence[_Seed], seed: _Seed, syntax: Syntax, function: Function) -> bool:
+    end = max(other.last for other in group)
+    if seed.suite is not group[0].suite or seed.first - end - 1 > MAXIMUM_BETWEEN:
+        return False
+    if seed.first <= end:
+        return True
+    alone = [one.suite[one.first] for one in (*group, seed) if one.single]
+    if not all(isinstance(statement, _SIMPLE) for statement in (*alone, *seed.suite[end + 1 : seed.first])):
+        return False
+    return not _block([*group, seed], syntax, function).obstacle()

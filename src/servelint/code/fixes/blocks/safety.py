@@ -1,0 +1,252 @@
+"""Why moving a call to a thread might change behaviour. No reason found means that the fix is safe."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+
+from servelint.code.facts.facts import Attribute, Call, Expression, FunctionFacts, Name, Site, Spread, dotted
+from servelint.code.facts.nodes import annotation
+from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.blocks.shared import shared_places, torn_place
+from servelint.code.fixes.text import policy
+from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.placement import context_names, function_at
+from servelint.code.fixes.text.stopping import stopping_call
+from servelint.code.fixes.text.syntax import Function
+from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.values.values import (
+    ClassReference,
+    External,
+    ExternalObject,
+    Frame,
+    FunctionReference,
+    Instance,
+    LibraryObject,
+    Partial,
+    Value,
+    plain,
+)
+from servelint.knowledge.types import Role
+
+# How many functions below the call are read; more are taken for "may do anything".
+MAXIMUM_FUNCTIONS = 200
+
+
+class Safety:
+    """Judges moved calls of one project."""
+
+    def __init__(self, analysis: Analysis, files: Files) -> None:
+        self.analysis = analysis
+        self.files = files
+        self.policy = policy.load()
+        self._frames: dict[Frame, str] = {}
+
+    def doubt(self, call: BlockingCall, node: ast.Call, function: Function, workers: int | None) -> str:
+        """The first reason why behaviour might change, in one line; empty where there is none."""
+        assert call.site is not None
+        return (
+            self._contexts(call)
+            or self._arguments(call, call.site.call)
+            or self._around(call, node, function)
+            or self._threads(call, workers)
+            or self._below(self._called(call.frame, call.site.call))
+        )
+
+    def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> str:
+        """The first reason why running the block in a thread might change behaviour; empty without one."""
+        facts = call.caller.facts
+        sites = [site for site in facts.sites if block.holds(site.call.position)]
+        return (
+            self._contexts_around(call, block)
+            or next((r for site in sites if (r := self._arguments(call, site.call))), "")
+            or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
+            or self._writes_shared(block, self.files.global_names(block.syntax))
+            or self._threads(call, workers)
+            or self._below(frame for site in sites for frame in self._called(call.frame, site.call))
+        )
+
+    def _contexts_around(self, call: BlockingCall, block: Block) -> str:
+        """Why the `with` blocks that stay around the block might matter to it."""
+        for outer, _ in block.syntax.ancestors(block.statements[0]):
+            if outer is block.function:
+                break
+            for item in outer.items if isinstance(outer, ast.With) else ():
+                context = annotation(item.context_expr)
+                reason = self._of_context(call, context) if context is not None else ""
+                if reason:
+                    return reason
+        return ""
+
+    def _writes_shared(self, block: Block, names: frozenset[str]) -> str:
+        """What requests share and the block writes, or reads while the function writes it."""
+        syntax, function = block.syntax, block.function
+        for place in shared_places(syntax, function, names, within=list(block.nodes())):
+            return f"the block writes `{place}`, which requests share"
+        read = {ast.unparse(n) for n in block.nodes() if isinstance(n, ast.Name | ast.Attribute)}
+        for place in shared_places(syntax, function, names):
+            if place in read:
+                return f"`{place}` is used before and after the call: another request may come between"
+        return ""
+
+    def doubt_of_body(self, call: BlockingCall) -> str:
+        """Why running the whole function around the call in one of many threads might change behaviour."""
+        return self._threads(call, None) or self._below([call.frame])
+
+    def _contexts(self, call: BlockingCall) -> str:
+        contexts = call.site.contexts if call.site is not None else ()
+        return next((r for context in contexts if (r := self._of_context(call, context))), "")
+
+    def _of_context(self, call: BlockingCall, context: Expression) -> str:
+        names = context_names(self.analysis, call, context)
+        if names and all(self.policy.neutral_contexts.find(name) for name in names):
+            return ""
+        return f"`with {dotted(context)}` around the call may belong to the thread"
+
+    def _arguments(self, call: BlockingCall, made: Call) -> str:
+        for argument in (*made.arguments, *(value for _, value in made.keywords)):
+            given = argument.value if isinstance(argument, Spread) else argument
+            name = self._bound_to_thread(call.frame, given)
+            if name:
+                return f"`{name}` belongs to the task that handles the request"
+        return ""
+
+    def _bound_to_thread(self, frame: Frame, expression: Expression) -> str:
+        """The text of an expression whose object belongs to one thread or task; empty if it does not."""
+        values = list(plain(self.analysis.evaluator.evaluate(frame, expression)))
+        for value, _ in values:
+            if isinstance(value, External | ExternalObject) and self.policy.thread_bound.find(value.name):
+                return dotted(expression)
+        unknown = not values and isinstance(expression, Name)
+        return dotted(expression) if unknown and dotted(expression) in self.policy.thread_bound_names else ""
+
+    def _threads(self, call: BlockingCall, workers: int | None) -> str:
+        if workers == 1 or call.blocking.thread_safe:
+            return ""
+        library = call.blocking.library or "the model"
+        if call.blocking.thread_safe is False:
+            return f"{library} must not be called by two threads at once, and the pool may have several"
+        return f"nothing says that two threads may call {library} at once, and the pool may have several"
+
+    def _around(self, call: BlockingCall, node: ast.Call, function: Function) -> str:
+        """Shared state that the function looks at before the call and writes after it, or the reverse."""
+        syntax = self.files.syntax(call.caller.module)
+        place = torn_place(syntax, function, self.files.global_names(syntax), node)
+        return (
+            f"`{place}` is used before and after the call: another request may come between" if place else ""
+        )
+
+    # -- below the call --------------------------------------------------------------------------
+
+    def obstacle(self, call: BlockingCall) -> str:
+        """Why the call, with the code below it, must not run in a thread at all; empty where it may."""
+        return self._obstacle(call.frame, [call.site] if call.site is not None else [])
+
+    def obstacle_of_block(self, call: BlockingCall, block: Block) -> str:
+        """The same for all calls of the block."""
+        sites = [site for site in call.caller.facts.sites if block.holds(site.call.position)]
+        return self._obstacle(call.frame, sites)
+
+    def _obstacle(self, frame: Frame, sites: Sequence[Site]) -> str:
+        made = [v for site in sites for v, _ in plain(self.analysis.evaluator.evaluate(frame, site.call))]
+        if any(self._belongs_to_the_loop(value) for value in made):
+            return "what it makes works on the event loop and may need it from the start: make it at start-up"
+        return self._stopping(inner for site in sites for inner in self._called(frame, site.call))
+
+    def _belongs_to_the_loop(self, value: Value) -> bool:
+        """Whether the value is an engine whose inference is asynchronous throughout."""
+        if not isinstance(value, LibraryObject):
+            return False
+        known = self.analysis.catalogue.lineage(value.type)
+        roles = {method.role for each in known for method in each.methods.values()}
+        return Role.COROUTINE in roles and Role.INFERENCE not in roles
+
+    def _stopping(self, frames: Iterable[Frame]) -> str:
+        for frame in self._reached(frames):
+            facts = self.analysis.evaluator.facts(frame)
+            syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
+            function = None if facts.is_generator else function_at(syntax, facts.position)
+            stopping = stopping_call(syntax, function.body) if function is not None else ""
+            if stopping:
+                return (
+                    f"`{stopping}` in `{facts.qualname}` may raise StopIteration, which cannot leave a thread"
+                )
+        return ""
+
+    def _below(self, frames: Iterable[Frame]) -> str:
+        """The first reason against a thread in these functions and those that they call."""
+        for number, frame in enumerate(self._reached(frames)):
+            if number >= MAXIMUM_FUNCTIONS:
+                return "the call goes through too many functions to be sure"
+            reason = self._in_function(frame)
+            if reason:
+                return reason
+        return ""
+
+    def _reached(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The functions and those that they call, one time each, to one more than the maximum."""
+        seen: set[tuple[str, int]] = set()
+        waiting = list(frames)
+        while waiting and len(seen) <= MAXIMUM_FUNCTIONS:
+            inner = waiting.pop()
+            key = (inner.module, inner.function)
+            if key in seen:
+                continue
+            seen.add(key)
+            yield inner
+            for site in self.analysis.evaluator.facts(inner).sites:
+                waiting += self._called(inner, site.call)
+
+    def _called(self, frame: Frame, made: Call) -> Iterator[Frame]:
+        """The functions of the project that a call runs."""
+        for value, _ in plain(self.analysis.evaluator.calls.callees(frame, made)):
+            yield from self._entered(value, frame, made)
+
+    def _entered(self, value: Value, frame: Frame, made: Call) -> Iterator[Frame]:
+        calls, classes = self.analysis.evaluator.calls, self.analysis.evaluator.classes
+        match value:
+            case FunctionReference():
+                yield calls.enter(value, frame, made)
+            case ClassReference():
+                for constructor in classes.constructors(value):
+                    yield calls.enter(constructor, frame, made)
+            case Instance():
+                for method in classes.attribute(value, "__call__"):
+                    if isinstance(method, FunctionReference):
+                        yield calls.enter(method, frame, made)
+            case Partial(function=FunctionReference() as function):
+                yield calls.enter(function, frame, made)
+
+    def _in_function(self, frame: Frame) -> str:
+        if frame not in self._frames:
+            self._frames[frame] = self._read(frame)
+        return self._frames[frame]
+
+    def _read(self, frame: Frame) -> str:
+        facts = self.analysis.evaluator.facts(frame)
+        for site in facts.sites:
+            reason = self._touches(frame, facts, site.call)
+            if reason:
+                return reason
+        syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
+        function = function_at(syntax, facts.position)
+        if function is None:
+            return ""
+        constructs = facts.name in ("__init__", "__new__", "__post_init__")
+        own = facts.parameters[0].name if constructs and facts.parameters else ""
+        for place in shared_places(syntax, function, self.files.global_names(syntax), own):
+            return f"`{facts.qualname}` writes `{place}`, which requests share"
+        return ""
+
+    def _touches(self, frame: Frame, facts: FunctionFacts, made: Call) -> str:
+        """What the call does that belongs to the loop or to one thread."""
+        evaluator = self.analysis.evaluator
+        for value, _ in plain(evaluator.calls.callees(frame, made)):
+            name = value.name if isinstance(value, External) else ""
+            if self.policy.needs_loop.find(name) and not self.policy.runs_own_loop.find(name):
+                return f"`{facts.qualname}` calls `{name}`, which needs the event loop"
+        if isinstance(made.function, Attribute):
+            name = self._bound_to_thread(frame, made.function.value)
+            if name:
+                return f"`{facts.qualname}` uses `{name}`, which belongs to one thread or task"
+        return ""

@@ -1,0 +1,183 @@
+"""Which thread pool a moved call runs in: one that the project has, else one that the fix makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position
+from servelint.code.fixes.pools.lifespan import Lifespans, is_local
+from servelint.code.fixes.pools.new_pool import ImportsOf, NewPools, Pool
+from servelint.code.fixes.pools.services import Services
+from servelint.code.fixes.text import policy
+from servelint.code.fixes.text.imports import Imports
+from servelint.code.fixes.text.syntax import Function
+from servelint.code.graph.project import Module
+from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.names import evidence
+from servelint.code.values.values import ClassReference, ExternalObject, Frame, Instance, plain
+
+if TYPE_CHECKING:
+    from servelint.code.fixes.text.files import Files
+
+
+class Pools:
+    """Finds or makes the pool for blocking calls of one project.
+
+    `takes_pool` tells whether a call is one that a fix moves to a pool.
+    """
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        files: Files,
+        services: Services,
+        takes_pool: Callable[[BlockingCall], bool],
+    ) -> None:
+        self.analysis = analysis
+        self.policy = policy.load()
+        self.services = services
+        self.lifespans = Lifespans(analysis, files)
+        self.new = NewPools(analysis, files, self.lifespans, self.services)
+        self._takes_pool = takes_pool
+        self._homeless: dict[str, list[BlockingCall]] = {}
+        self._known: dict[tuple[Frame, Position], Pool | None] = {}
+
+    def choose(self, call: BlockingCall, function: Function, imports: ImportsOf) -> Pool:
+        """The pool for the call; adds what it needs to `imports`. Raises `NameTakenError`."""
+        existing = self._existing(call) or self._elsewhere(call, function, imports(call.caller.module))
+        return existing or self.new.make(call, function, self._companions(call), imports)
+
+    def is_of_threads(self, name: str) -> bool:
+        """Whether the class of that name is a pool of threads, which another can stand for."""
+        return self.policy.thread_pools.find(name) is not None
+
+    def _companions(self, call: BlockingCall) -> list[BlockingCall]:
+        """The calls of the same service, this one included, for which there is no pool yet."""
+        here = call.caller.module.path
+        beside = self.analysis.reach.beside(here)
+        paths = (path for path in self.analysis.loop.paths if path in beside)
+        return [other for path in paths for other in self._homeless_in(path)]
+
+    def _homeless_in(self, path: str) -> list[BlockingCall]:
+        if path not in self._homeless:
+            self._homeless[path] = [
+                other
+                for other in self.analysis.blocking_calls_in(path)
+                if self._takes_pool(other) and self._existing(other) is None
+            ]
+        return self._homeless[path]
+
+    # -- what there is ---------------------------------------------------------------------------
+
+    def _existing(self, call: BlockingCall) -> Pool | None:
+        key = (call.frame, call.position)
+        if key not in self._known:
+            self._known[key] = self._global(call) or self._own(call) or self._shared(call)
+        return self._known[key]
+
+    def _global(self, call: BlockingCall) -> Pool | None:
+        """A pool that the file has a global name for, its own or an imported one."""
+        module = call.caller.module
+        body = module.facts.body
+        own = [b.target.id for b in body.bindings if isinstance(b.target, Name) and isinstance(b.value, Call)]
+        imported = [item.local for item in body.imports if item.name]
+        for name in (*own, *imported):
+            if not self._is_dedicated(name) or is_local(call, name):
+                continue
+            for value, _ in plain(self.analysis.evaluator.member(module, name)):
+                if self._is_pool(value):
+                    return Pool(name, self._workers(module, name))
+        return None
+
+    def _own(self, call: BlockingCall) -> Pool | None:
+        """A pool that the object whose method this is holds."""
+        function = call.caller.facts
+        if function.owner is None or not function.parameters:
+            return None
+        receiver = function.parameters[0].name
+        cls = call.caller.module.facts.classes[function.owner]
+        for method in cls.methods.values():
+            for binding in call.caller.module.function(method).bindings:
+                match binding.target, binding.value:
+                    case Attribute(Name("self"), name), Call() as made if self._is_dedicated(name):
+                        frame = self.analysis.evaluator.frame(call.caller.module, method)
+                        if self._makes_pool(frame, made):
+                            return Pool(f"{receiver}.{name}", _constant_workers(made))
+        return None
+
+    def _shared(self, call: BlockingCall) -> Pool | None:
+        """A pool on the application's state."""
+        for module in self._making_pools():
+            for index, function in enumerate(module.facts.functions):
+                for binding in function.bindings:
+                    match binding.target, binding.value:
+                        case Attribute(holder, name), Call() as made if self._is_dedicated(name):
+                            if not self.analysis.evaluator.is_state(module, index, holder):
+                                continue
+                            frame = self.analysis.evaluator.frame(module, index)
+                            state = self.lifespans.state(call) if self._makes_pool(frame, made) else ""
+                            if state:
+                                return Pool(f"{state}.{name}", _constant_workers(made))
+        return None
+
+    def _elsewhere(self, call: BlockingCall, function: Function, imports: Imports) -> Pool | None:
+        """A global pool for models in another file of the service, imported from there."""
+        module = call.caller.module
+        found = [
+            (home, name, spelled)
+            for home, name in self._for_models()
+            if home is not module
+            and home.path in self.analysis.reach.beside(module.path)
+            and module.path not in self.analysis.reach.closure(home.path)
+            and (spelled := self.services.spelled(module, home.path))
+        ]
+        if len(found) != 1:
+            return None
+        home, name, spelled = found[0]
+        text = imports.member(spelled, name, function, prefer_from=True)
+        return Pool(text, self._workers(home, name))
+
+    def _for_models(self) -> Iterator[tuple[Module, str]]:
+        """The pools with a public global name that says nothing but that models run in it."""
+        for module in self._making_pools():
+            for binding in module.facts.body.bindings:
+                match binding.target, binding.value:
+                    case Name(name), Call() if not name.startswith("_"):
+                        if set(evidence.split(name)) <= self.policy.model_pools:
+                            values = self.analysis.evaluator.member(module, name)
+                            if any(self._is_pool(value) for value, _ in plain(values)):
+                                yield module, name
+
+    def _making_pools(self) -> Iterator[Module]:
+        """The files that name a class of thread pools, one of the project's own among them."""
+        project = self.analysis.project
+        known = self.policy.thread_pools.last_names()
+        own = {m.facts.classes[number].name for name in known for m, number in project.inheriting(name)}
+        return project.mentioning(known | own)
+
+    def _is_dedicated(self, name: str) -> bool:
+        return not set(evidence.split(name)) & self.policy.other_pools
+
+    def _makes_pool(self, frame: Frame, made: Call) -> bool:
+        return any(self._is_pool(v) for v, _ in plain(self.analysis.evaluator.evaluate(frame, made)))
+
+    def _is_pool(self, value: object) -> bool:
+        match value:
+            case ExternalObject(name):
+                return self.policy.thread_pools.find(name) is not None
+            case Instance(ClassReference() as cls):
+                bases = self.analysis.evaluator.classes.lineage(cls)
+                return any(self.policy.thread_pools.find(getattr(base, "name", "")) for base in bases)
+        return False
+
+    def _workers(self, module: Module, name: str) -> int | None:
+        found = [b.binding.value for b in module.bound(0, name)]
+        return _constant_workers(found[0]) if len(found) == 1 else None
+
+
+def _constant_workers(made: Expression | None) -> int | None:
+    if not isinstance(made, Call):
+        return None
+    given = dict(made.keywords).get("max_workers") or (made.arguments[0] if made.arguments else None)
+    return given.value if isinstance(given, Constant) and isinstance(given.value, int) else None

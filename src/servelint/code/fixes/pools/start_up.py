@@ -1,0 +1,142 @@
+"""The fix for a model that every request loads: load it once, when the service starts.
+
+In the lifespan of an application whose state the function reaches, else as a global above the function. Never
+safe: a service that lacks the file fails when it starts, and does not see a new one.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+
+from servelint.code.fixes.pools.lifespan import Lifespans
+from servelint.code.fixes.text import placement, variables
+from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.syntax import Function, Syntax, own_nodes
+from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.finding import Applicability, Edit, Fix
+from servelint.knowledge.types import Role
+
+REASON = "the service then fails to start without the file, and does not see a new one until it starts again"
+_SOMETIMES = (
+    ast.Try,
+    ast.If,
+    ast.IfExp,
+    ast.BoolOp,
+    ast.While,
+    ast.Lambda,
+    ast.comprehension,
+    ast.ExceptHandler,
+)
+
+
+class StartUp:
+    """Plans the move of loads to start-up for one project."""
+
+    def __init__(self, analysis: Analysis, files: Files, lifespans: Lifespans) -> None:
+        self.analysis = analysis
+        self.files = files
+        self.lifespans = lifespans
+
+    def plan(self, call: BlockingCall) -> Fix | None:
+        """The fix for the load; None where it depends on the request, or is meant to happen again."""
+        syntax = self.files.syntax(call.caller.module)
+        function = placement.function_at(syntax, call.caller.facts.position)
+        node = syntax.at(call.position, ast.Call)
+        if function is None or node is None or not self._loads_anew(call, syntax, node, function):
+            return None
+        top = self._top_level(syntax, function)
+        if top is None or not _is_constant(syntax, node, function, top):
+            return None
+        name = self._name(syntax, node)
+        edits = self._in_lifespan(call, syntax, node, name) or self._above(syntax, node, top, f"_{name}")
+        title = f"Load with `{call.text}` once, when the service starts"
+        return Fix(Applicability.UNSAFE, title, tuple(sorted(edits, key=lambda edit: edit.span)), REASON)
+
+    def _loads_anew(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> bool:
+        """Whether the function loads for itself, always, and keeps nothing."""
+        if self.analysis.loop.keeps(call.caller.facts) or not self._serves(call):
+            return False
+        for outer, _ in syntax.ancestors(node):
+            if outer is function:
+                break
+            if isinstance(outer, _SOMETIMES):
+                return False
+        statement = syntax.statement(node)
+        if isinstance(statement, ast.Assign) and statement.value is node:
+            declared = (n for n in own_nodes(function) if isinstance(n, ast.Global | ast.Nonlocal))
+            outside = {name for n in declared for name in n.names}
+            return all(isinstance(t, ast.Name) and t.id not in outside for t in statement.targets)
+        return isinstance(statement, ast.Assign | ast.Expr | ast.Return)
+
+    def _serves(self, call: BlockingCall) -> bool:
+        """Whether the function also uses a model: one that only loads is there to load."""
+        if not call.caller.facts.is_async:
+            return True  # in a thread, where the rule has looked
+        same = self.analysis.blocking_calls_of(call.caller)
+        return any(other.blocking.role is not Role.LOAD for other in same)
+
+    def _top_level(self, syntax: Syntax, function: Function) -> ast.stmt | None:
+        """The statement of the file in which the function is defined, if that is a function or class."""
+        outers = [function, *(outer for outer, _ in syntax.ancestors(function))]
+        found = next((node for node in outers if node in syntax.tree.body), None)
+        return found if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else None
+
+    def _name(self, syntax: Syntax, node: ast.Call) -> str:
+        """A name for what is loaded: that of the variable it was assigned to, if no global has it."""
+        statement = syntax.statement(node)
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if value is node:
+                wanted = name.lstrip("_")
+            case _:
+                wanted = "loaded_model"
+        taken = {n.id for n in syntax.nodes if isinstance(n, ast.Name)}
+        candidates = (wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3)))
+        return next(name for name in candidates if f"_{name}" not in taken)
+
+    def _in_lifespan(self, call: BlockingCall, syntax: Syntax, node: ast.Call, name: str) -> list[Edit]:
+        """The edits that load in the lifespan; none where its function or the state is out of reach."""
+        lifespan, state = self.lifespans.reaching(call.caller.module), self.lifespans.state(call)
+        if lifespan is None or not state or lifespan.module is not call.caller.module:
+            return []
+        if any(isinstance(n, ast.Attribute) and n.attr == name for n in syntax.nodes):
+            return []
+        start = self.lifespans.start(lifespan)
+        if start is None or variables.reads([node]) & start.local:
+            return []
+        loaded = f"{start.indent}{start.application}.state.{name} = {syntax.text(node)}\n"
+        return [
+            syntax.edit(start.offset, start.offset, loaded),
+            syntax.edit(syntax.start(node), syntax.end(node), f"{state}.{name}"),
+        ]
+
+    def _above(self, syntax: Syntax, node: ast.Call, top: ast.stmt, name: str) -> list[Edit]:
+        """The edits that load into a global above the definition."""
+        place = syntax.line_start(syntax.first_line(top))
+        return [
+            syntax.edit(place, place, f"{name} = {syntax.text(node)}\n\n\n"),
+            syntax.edit(syntax.start(node), syntax.end(node), name),
+        ]
+
+
+def _is_constant(syntax: Syntax, node: ast.Call, function: Function, top: ast.stmt) -> bool:
+    """Whether the call reads only what the file has set, once and for all, above the definition."""
+    if any(isinstance(n, ast.Await | ast.Yield | ast.NamedExpr | ast.Lambda) for n in ast.walk(node)):
+        return False
+    names = variables.reads([node])
+    own = variables.writes(function.body) | {a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg)}
+    changed = {n for s in syntax.nodes if isinstance(s, ast.Global) for n in s.names}
+    above = syntax.tree.body[: syntax.tree.body.index(top)]
+    known = variables.writes(above) | set(dir(builtins))
+    enclosing = _locals_around(syntax, function)
+    return names <= known and not names & (own | changed | enclosing)
+
+
+def _locals_around(syntax: Syntax, function: Function) -> set[str]:
+    """The variables of the functions around the function."""
+    found: set[str] = set()
+    for outer, _ in syntax.ancestors(function):
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
+            found |= variables.writes(outer.body)
+            found |= {a.arg for a in ast.walk(outer.args) if isinstance(a, ast.arg)}
+    return found

@@ -1,0 +1,125 @@
+"""Whether an `await` can stand where a call stands, and what keeps the call from being moved at all."""
+
+from __future__ import annotations
+
+import ast
+
+from servelint.code.facts.facts import Call, Expression, Listed, Position, dotted, last_name
+from servelint.code.fixes.text import policy
+from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.values.values import External, ExternalObject, Generator, LazyResult, Value, Values, plain
+
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)
+
+
+def obstacle(analysis: Analysis, call: BlockingCall) -> str:
+    """Why the call cannot be moved where nothing but the analysis is needed to tell; empty if it can."""
+    facts, site = call.caller.facts, call.site
+    if site is None:
+        return "iterating is the inference: collect the results in a function and offload that"
+    if facts.is_lambda:
+        return "a lambda cannot await: make it an `async def` and offload the call there"
+    if not facts.is_async:
+        return (
+            f"`{facts.name}` is a plain `def` that runs on the event loop and cannot await: "
+            "make it an `async def` and offload the call there"
+        )
+    if last_name(site.call.function) in policy.load().stops_iteration:
+        return "StopIteration cannot leave a thread: offload a function that catches it"
+    guessed = not call.blocking.library  # by its name alone: it may be a stream
+    if (site.use == "iterate" and guessed) or any(_is_lazy(value) for value in _results(analysis, call)):
+        return "the result is lazy, the inference runs while it is read: offload `list(...)` of it"
+    if any(isinstance(argument, Listed) and argument.lazy for argument in _arguments(site.call)):
+        return "a generator expression among the arguments would run in the thread: pass a list"
+    return _held(analysis, call, site.contexts)
+
+
+def _results(analysis: Analysis, call: BlockingCall) -> Values:
+    return analysis.evaluator.evaluate(call.frame, call.site.call if call.site else None)
+
+
+def _is_lazy(value: Value) -> bool:
+    return isinstance(value, LazyResult | Generator)
+
+
+def _arguments(call: Call) -> tuple[Expression, ...]:
+    return (*call.arguments, *(value for _, value in call.keywords))
+
+
+def _held(analysis: Analysis, call: BlockingCall, contexts: tuple[Expression, ...]) -> str:
+    """Why the `with` blocks around the call keep it where it is."""
+    for context in contexts:
+        for name in context_names(analysis, call, context):
+            if _is_thread_local(analysis, name):
+                return (
+                    f"`with {dotted(context)}` holds for one thread only: "
+                    "move the whole block into a function and offload that"
+                )
+            if policy.load().locks.find(name):
+                return (
+                    f"`with {dotted(context)}` would be held while the loop goes on: use an asyncio.Lock, "
+                    "or a pool of one thread instead of the lock"
+                )
+    return ""
+
+
+def is_held(analysis: Analysis, call: BlockingCall, context: Expression) -> bool:
+    """Whether the context manager belongs to the thread that enters it."""
+    names = context_names(analysis, call, context)
+    return any(_is_thread_local(analysis, name) or policy.load().locks.find(name) for name in names)
+
+
+def _is_thread_local(analysis: Analysis, name: str) -> bool:
+    return bool(analysis.thread_local.find(name) or policy.load().thread_local_contexts.find(name))
+
+
+def context_names(analysis: Analysis, call: BlockingCall, context: Expression) -> tuple[str, ...]:
+    """The qualified names of what makes or is the context manager."""
+    made = context.function if isinstance(context, Call) else context
+    values = (
+        *analysis.evaluator.evaluate(call.frame, made),
+        *analysis.evaluator.evaluate(call.frame, context),
+    )
+    return tuple(v.name for v, _ in plain(values) if isinstance(v, External | ExternalObject))
+
+
+def function_at(syntax: Syntax, position: Position) -> Function | None:
+    """The function definition that stands there."""
+    return syntax.at(position, ast.AsyncFunctionDef) or syntax.at(position, ast.FunctionDef)
+
+
+def awaitable_at(syntax: Syntax, node: ast.Call, function: Function) -> str:
+    """Why there can be no `await` at the call; empty if there can be."""
+    for outer, child in syntax.ancestors(node):
+        if isinstance(outer, ast.JoinedStr):
+            return "it stands inside a formatted string: assign the result to a variable first"
+        if outer is function:
+            inside = child in function.body
+            return "" if inside else "a default or decorator cannot await: compute the value before"
+        if isinstance(outer, ast.Lambda):
+            return "a lambda cannot await: make it a nested `async def` and offload the call there"
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return "it stands in a definition inside the function: compute the value before"
+        if isinstance(outer, ast.GeneratorExp) and not (
+            child is outer.generators[0] and _is_iterable(outer.generators[0], syntax, node)
+        ):
+            return "a generator expression cannot await: write a list comprehension or a loop"
+        if isinstance(outer, ast.Await) and child is node:
+            return "the result is awaited already: it may be a coroutine"
+    return "the function could not be found in the file"
+
+
+def _is_iterable(generator: ast.comprehension, syntax: Syntax, node: ast.Call) -> bool:
+    """Whether the call stands in the first iterable, which the enclosing function evaluates itself."""
+    return node is generator.iter or any(outer is generator.iter for outer, _ in syntax.ancestors(node))
+
+
+def needs_parentheses(syntax: Syntax, node: ast.Call) -> bool:
+    """Whether `await` would bind to what follows the call instead of to the call."""
+    match syntax.parent(node):
+        case ast.Attribute() | ast.Subscript(value=ast.Call()) as outer:
+            return outer.value is node
+        case ast.Call(func=called):
+            return called is node
+    return False

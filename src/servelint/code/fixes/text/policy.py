@@ -1,0 +1,64 @@
+"""What moving a call to a thread may disturb, as data: `rules/fixes.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from servelint.knowledge.compiled import table
+from servelint.knowledge.tables import Table
+from servelint.knowledge.types import NameIndex, name_index
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The lists of `rules/fixes.yaml`; each index answers for qualified names."""
+
+    context_modules: frozenset[str]
+    thread_bound: NameIndex[str]
+    thread_bound_names: frozenset[str]
+    needs_loop: NameIndex[str]
+    runs_own_loop: NameIndex[str]
+    thread_local_contexts: NameIndex[str]
+    locks: NameIndex[str]
+    neutral_contexts: NameIndex[str]
+    state_requests: NameIndex[str]
+    state_applications: NameIndex[str]
+    thread_pools: NameIndex[str]
+    other_pools: frozenset[str]
+    model_pools: frozenset[str]
+    plain_roles: frozenset[str]
+    stops_iteration: frozenset[str]
+    never_empty: frozenset[str]
+    copied_to_workers: frozenset[str]
+
+
+@cache
+def load() -> Policy:
+    """The policy; raises `KnowledgeError` for data that does not fit."""
+    file = table("fixes.yaml")
+    policy = Policy(
+        context_modules=frozenset(file.names("context-modules")),
+        thread_bound=_index(file, "thread-bound"),
+        thread_bound_names=frozenset(file.names("thread-bound-names")),
+        needs_loop=_index(file, "needs-loop"),
+        runs_own_loop=_index(file, "runs-own-loop"),
+        thread_local_contexts=_index(file, "thread-local-contexts"),
+        locks=_index(file, "locks"),
+        neutral_contexts=_index(file, "neutral-contexts"),
+        state_requests=_index(file, "state-requests"),
+        state_applications=_index(file, "state-applications"),
+        thread_pools=_index(file, "thread-pools"),
+        other_pools=frozenset(file.names("other-pools")),
+        model_pools=frozenset(file.names("model-pools")),
+        plain_roles=frozenset(file.names("plain-roles")),
+        stops_iteration=frozenset(file.names("stops-iteration")),
+        never_empty=frozenset(file.names("never-empty")),
+        copied_to_workers=frozenset(file.names("copied-to-workers")),
+    )
+    file.done()
+    return policy
+
+
+def _index(file: Table, key: str) -> NameIndex[str]:
+    return name_index(file.names(key))

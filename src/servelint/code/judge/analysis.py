@@ -1,0 +1,239 @@
+"""The Python side of a check: a project, what is known of it, and what blocks its event loop."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from servelint.code.facts.contents import Contents, Files
+from servelint.code.facts.facts import Call, Position, Site, dotted
+from servelint.code.graph.edges import ImportGraph
+from servelint.code.graph.imports import Resolver
+from servelint.code.graph.project import Project
+from servelint.code.graph.reach import Reach
+from servelint.code.judge.blocking import Blocking, Judge
+from servelint.code.loop.bound import Loop, LoopBound
+from servelint.code.loop.offloads import Handoff, Handoffs
+from servelint.code.names.frameworks import Frameworks
+from servelint.code.values.evaluate import Evaluator
+from servelint.code.values.values import Frame
+from servelint.finding import Span, Step
+from servelint.knowledge import compiled
+from servelint.knowledge.types import NameIndex, Role
+from servelint.project.config import Config
+from servelint.project.source import Source, decode
+
+if TYPE_CHECKING:
+    from servelint.code.fixes.offload import OffloadPlanner
+    from servelint.serving import Served
+
+# Enough for MAXIMUM_NESTING levels of evaluation, each of them several calls.
+RECURSION_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingCall:
+    """A call, or an iteration (`site` is None), in a loop-bound function that blocks the event loop."""
+
+    caller: LoopBound
+    frame: Frame
+    position: Position
+    blocking: Blocking
+    site: Site | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A call in a function that may run on the event loop while serving."""
+
+    caller: LoopBound
+    frame: Frame
+    site: Site
+
+
+class Analysis:
+    """One project under analysis. Rules ask it; nothing is worked out before it is asked for."""
+
+    def __init__(
+        self,
+        tree: Files,
+        config: Config,
+        served: Sequence[Served] = (),
+        *,
+        wanted: Collection[Path] | None = None,
+        everything: bool = False,
+    ) -> None:
+        """Findings are worked out for the `wanted` files (default: all); `everything` parses all files."""
+        self.tree = tree
+        self.config = config
+        self.served = served
+        self.catalogue = compiled.catalogue()
+        self.frameworks = Frameworks(self.catalogue, config.offloads)
+        contents, paths = Contents(tree), sorted(str(path) for path in tree.python)
+        resolver = Resolver(paths, str(tree.root), self.catalogue.modules | self.frameworks.modules)
+        graph = ImportGraph(resolver, contents)
+        self.reach = Reach(graph, paths, self.catalogue, self.frameworks, config, everything=everything)
+        self.project = Project(contents, self.reach)
+        self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)
+        self.judge = Judge(self.evaluator, self.reach, config.blocking_calls)
+        self.loop = Loop(self.evaluator, self.reach, config.loop_bound, config.startup)
+        self.handoffs = Handoffs(self.evaluator)
+        self._wanted = None if wanted is None else frozenset(map(str, wanted))
+        self._sources: dict[str, Source] = {}
+        self._loop_bound: dict[str, tuple[LoopBound, ...]] = {}
+        self._blocking: dict[str, tuple[BlockingCall, ...]] = {}
+
+    # -- what rules go through -------------------------------------------------------------------
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The files in which findings are looked for: sorted, those that nobody asked about left out."""
+        wanted = self._wanted
+        return tuple(path for path in self.loop.paths if wanted is None or path in wanted)
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Every call in a function that may be loop-bound."""
+        return tuple(
+            Place(caller, self.evaluator.frame(caller.module, caller.index), site)
+            for path in self.paths
+            for caller in self.loop_bound(path)
+            for site in caller.facts.sites
+        )
+
+    @cached_property
+    def offloads(self) -> tuple[tuple[Place, Handoff], ...]:
+        """The calls in loop-bound functions that run something on another thread, and what they run."""
+        found = ((place, self.handoffs.of(place.frame, place.site.call)) for place in self.places)
+        return tuple(
+            (place, offload) for place, offload in found if offload is not None and place.caller.serves
+        )
+
+    @property
+    def blocking_calls(self) -> Iterator[BlockingCall]:
+        """Every blocking call in a loop-bound function."""
+        for path in self.paths:
+            yield from self.blocking_calls_in(path)
+
+    @cached_property
+    def eager_offloads(self) -> Mapping[tuple[str, Position], tuple[Place, Blocking]]:
+        """The blocking calls whose results are offloaded as if they were functions, by file and position."""
+        found: dict[tuple[str, Position], tuple[Place, Blocking]] = {}
+        for place, offload in self.offloads:
+            if isinstance(offload.callable, Call):
+                blocking = self.judge.call(place.frame, offload.callable)
+                if blocking is not None:
+                    found[place.frame.module, offload.callable.position] = place, blocking
+        return found
+
+    @cached_property
+    def thread_local(self) -> NameIndex[str]:
+        """Context managers of libraries that do not reach into other threads, and whose they are."""
+        return NameIndex(
+            (name, library.name)
+            for library in self.catalogue.libraries.values()
+            for name in library.thread_local
+        )
+
+    @cached_property
+    def offload_planner(self) -> OffloadPlanner:
+        """What plans the fixes of blocking calls."""
+        from servelint.code.fixes.offload import OffloadPlanner
+
+        return OffloadPlanner(self)
+
+    # -- file by file, also those that nobody asked about ----------------------------------------
+
+    def loop_bound(self, path: str) -> tuple[LoopBound, ...]:
+        """The functions of a file that may run on the event loop while serving, in the order of lines.
+
+        Whether one does (`serves`) takes a look at its callers, so that is asked last.
+        """
+        if path not in self._loop_bound:
+            self._loop_bound[path] = tuple(self.loop.candidates(path))
+        return self._loop_bound[path]
+
+    def blocking_calls_in(self, path: str) -> tuple[BlockingCall, ...]:
+        """The blocking calls in the loop-bound functions of a file."""
+        if path not in self._blocking:
+            self._blocking[path] = tuple(self._blocking_calls(path))
+        return self._blocking[path]
+
+    def blocking_calls_of(self, caller: LoopBound) -> list[BlockingCall]:
+        """The blocking calls in one function."""
+        return [call for call in self.blocking_calls_in(caller.module.path) if call.caller == caller]
+
+    def _blocking_calls(self, path: str) -> Iterator[BlockingCall]:
+        for caller in self.loop_bound(path):
+            frame = self.evaluator.frame(caller.module, caller.index)
+            for site in caller.facts.sites:
+                blocking = self.judge.site(frame, site)
+                if blocking is not None and caller.serves and not self._is_preloaded(blocking):
+                    text = f"{dotted(site.call.function)}()"
+                    yield BlockingCall(caller, frame, site.call.position, blocking, site, text)
+            for iteration in caller.facts.iterations:
+                blocking = self.judge.iteration(frame, iteration)
+                if blocking is not None and caller.serves:
+                    text = dotted(iteration.iterable)
+                    yield BlockingCall(caller, frame, iteration.position, blocking, None, text)
+
+    def _is_preloaded(self, blocking: Blocking) -> bool:
+        """Whether the blocking is a load that start-up has done already."""
+        if blocking.role is not Role.LOAD:
+            return False
+        return any(
+            self.loop.is_preloaded(self.evaluator.module(path), index) for path, index in blocking.functions
+        )
+
+    def source(self, path: str) -> Source:
+        """The text of a file that has been parsed."""
+        if path not in self._sources:
+            self._sources[path] = decode(Path(path), self.tree.read(Path(path)))
+        return self._sources[path]
+
+    def span(self, path: str, position: Position) -> Span:
+        """A position as the contract has it: columns in characters, counted from 1."""
+        source = self.source(path)
+        return Span(
+            Path(path),
+            position.line,
+            _characters(source.line(position.line), position.column),
+            position.end_line,
+            _characters(source.line(position.end_line), position.end_column),
+        )
+
+    def trace(self, blocking: Blocking) -> tuple[Step, ...]:
+        """The way from a blocking call to the library; empty where the call is the library's."""
+        if len(blocking.hops) == 1:
+            return ()
+        return tuple(Step(self.span(hop.path, hop.position), hop.text) for hop in blocking.hops)
+
+
+def _characters(line: str, column: int) -> int:
+    """The 1-based column in characters of a 0-based column in UTF-8 bytes."""
+    return column + 1 if line.isascii() else len(line.encode()[:column].decode(errors="ignore")) + 1
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Let Python recurse as deep as the evaluation may, and spare it the search for garbage.
+
+    Facts and values are kept until the end: looking through all of them again and again for what could be
+    freed finds nothing.
+    """
+    limit, collecting = sys.getrecursionlimit(), gc.isenabled()
+    sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+        if collecting:
+            gc.enable()

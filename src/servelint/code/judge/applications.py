@@ -1,0 +1,78 @@
+"""The applications that manifests start, as the code knows them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from servelint.code.graph.project import Module
+from servelint.code.judge.analysis import Analysis
+from servelint.finding import Finding
+
+BLOCKING = frozenset({"SRV101", "SRV102"})
+
+
+@dataclass(frozen=True)
+class CodeApplication:
+    """An application object: its file, and what the files that it imports hold."""
+
+    analysis: Analysis
+    path: Path
+    closure: frozenset[str]
+    findings: tuple[Finding, ...]
+
+    @cached_property
+    def libraries(self) -> frozenset[str]:
+        """Top-level modules outside the project that the application's files import."""
+        found: set[str] = set()
+        for path in self.closure:
+            found |= self.analysis.reach.libraries(path)
+        return frozenset(found)
+
+    @cached_property
+    def serves_model(self) -> bool:
+        """Whether one of the application's files imports a library that runs models."""
+        return bool(self.libraries & self.analysis.reach.model_modules)
+
+    @cached_property
+    def limits_threads(self) -> bool:
+        """Whether the application bounds the native thread pools itself."""
+        names = self.analysis.frameworks.limits_threads
+        return any(self._calls(path, name) for path in self.closure for name in names)
+
+    @property
+    def blocking_after_fix(self) -> bool:
+        """Whether a blocking call is left that no fix of this run removes."""
+        return any(finding.code in BLOCKING and finding.fix is None for finding in self.findings)
+
+    def _calls(self, path: str, name: str) -> bool:
+        module = self.analysis.project.module(path) if name in self.analysis.reach.calls(path) else None
+        return module is not None and bool(module.calls(name))
+
+
+class CodeApplications:
+    """Finds the applications of one project."""
+
+    def __init__(self, analysis: Analysis, findings: Sequence[Finding]) -> None:
+        self.analysis = analysis
+        self.findings = tuple(findings)
+
+    def find(self, reference: str, folders: Sequence[Path]) -> CodeApplication | None:
+        """The application that `reference` (`app.main:app`, `app.main`, `src/main.py`) names."""
+        target = reference.partition(":")[0]
+        relative = target if target.endswith(".py") else target.replace(".", os.sep)
+        for folder in folders:
+            base = os.path.normpath(folder / relative)
+            for path in (base, f"{base}.py", os.path.join(base, "__init__.py")):
+                module = self.analysis.project.module(path) if path.endswith(".py") else None
+                if module is not None:
+                    return self._application(module)
+        return None
+
+    def _application(self, module: Module) -> CodeApplication:
+        closure = self.analysis.reach.closure(module.path)
+        inside = tuple(f for f in self.findings if str(f.span.path) in closure)
+        return CodeApplication(self.analysis, Path(module.path), closure, inside)

@@ -1,0 +1,209 @@
+"""Which functions run on the event loop while the service serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+from servelint.code.facts.facts import FunctionFacts, Site, last_name
+from servelint.code.graph.project import Module
+from servelint.code.graph.reach import Reach
+from servelint.code.loop.entrypoints import EntryPoints
+from servelint.code.names import evidence
+from servelint.code.values.evaluate import Evaluator
+from servelint.code.values.values import External, Frame, plain
+from servelint.knowledge.types import Phase, SyncRuns, name_index
+
+
+class Where(Enum):
+    """Where and when a function runs."""
+
+    LOOP = "loop"
+    STARTUP = "startup"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBound:
+    """A function whose body may run on the event-loop thread while serving."""
+
+    module: Module
+    index: int
+    loop: Loop
+
+    @property
+    def facts(self) -> FunctionFacts:
+        """The function's facts."""
+        return self.module.function(self.index)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it runs there, and not at start-up only."""
+        return self.loop.where(self.module, self.index, self.facts) is Where.LOOP
+
+    @property
+    def role(self) -> str:
+        """What the function is to its framework; `coroutine` where none is known."""
+        return self.loop.role(self.module, self.index, self.facts)[0]
+
+    @property
+    def framework(self) -> str:
+        """The framework, empty where none is known."""
+        return self.loop.role(self.module, self.index, self.facts)[1]
+
+
+class Loop:
+    """Finds the loop-bound functions of a project."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        reach: Reach,
+        loop_bound: tuple[str, ...] = (),
+        startup: tuple[str, ...] = (),
+    ) -> None:
+        self.evaluator = evaluator
+        self.reach = reach
+        self.entry_points = EntryPoints(evaluator, reach)
+        self.project = evaluator.project
+        self.frameworks = evaluator.frameworks
+        self.startup_words = evidence.load().startup
+        self._own_loop = name_index(loop_bound)
+        self._own_startup = name_index(startup)
+        self._phases: dict[tuple[str, int], Where | None] = {}
+        self._at_startup: dict[tuple[str, int], bool] = {}
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The files that can have functions that a framework or the event loop calls, sorted."""
+        registered = (path for path, _ in self.entry_points.registered())
+        return tuple(sorted(self._served.union(registered)))
+
+    def candidates(self, path: str) -> Iterator[LoopBound]:
+        """The functions of a file that may be loop-bound, in the order of lines; `serves` decides."""
+        for module, index, function in self.called_from_outside(path):
+            if self._may_run(module, index, function):
+                yield LoopBound(module, index, self)
+
+    def called_from_outside(self, path: str) -> Iterator[tuple[Module, int, FunctionFacts]]:
+        """The functions of a file that a framework or the event loop may call, in the order of lines."""
+        module = self.project.module(path)
+        if module is None:
+            return
+        registered = self.entry_points.registered()
+        for index, function in enumerate(module.facts.functions):
+            if index and (path in self._served or (path, index) in registered):
+                yield module, index, function
+
+    @cached_property
+    def _served(self) -> frozenset[str]:
+        return frozenset(self.reach.served)
+
+    def _may_run(self, module: Module, index: int, function: FunctionFacts) -> bool:
+        if function.is_async or self._own_loop.find(self._name(module, function)):
+            return True
+        return any(point.sync is SyncRuns.LOOP for point in self.entry_points.of(module, index))
+
+    def _name(self, module: Module, function: FunctionFacts) -> str:
+        return f"{self.project.name_of(module)}.{function.qualname}"
+
+    def where(self, module: Module, index: int, function: FunctionFacts) -> Where:
+        """Where and when the function runs; sync functions run where their callers do (`ELSEWHERE`)."""
+        name = self._name(module, function)
+        if self._own_startup.find(name):
+            return Where.STARTUP
+        if self._own_loop.find(name):
+            return Where.LOOP
+        points = self.entry_points.of(module, index)
+        if any(point.phase is Phase.STARTUP for point in points):
+            return Where.STARTUP
+        if function.is_async:
+            if any(point.sync is SyncRuns.PROCESS for point in points):
+                return Where.ELSEWHERE
+            return self.phase(module, index)
+        return Where.LOOP if any(point.sync is SyncRuns.LOOP for point in points) else Where.ELSEWHERE
+
+    def role(self, module: Module, index: int, function: FunctionFacts) -> tuple[str, str]:
+        """What the function is to its framework, and the framework; `coroutine` where none is known."""
+        for point in self.entry_points.of(module, index):
+            return point.role, point.framework
+        return ("coroutine" if function.is_async else "callback"), ""
+
+    # -- phases of coroutines --------------------------------------------------------------------
+
+    def phase(self, module: Module, index: int) -> Where:
+        """Whether a coroutine function runs at start-up only, judged by who calls it."""
+        key = (module.path, index)
+        if key not in self._phases:
+            self._phases[key] = None
+            self._phases[key] = self._phase(module, index)
+        return self._phases[key] or Where.LOOP
+
+    def _phase(self, module: Module, index: int) -> Where:
+        function = module.function(index)
+        if any(point.phase is Phase.SERVING for point in self.entry_points.of(module, index)):
+            return Where.LOOP
+        called = False
+        for where in self._callers(module, index):
+            if where is Where.LOOP:
+                return Where.LOOP
+            called = True
+        by_name = function.name.lstrip("_") in self.startup_words
+        return Where.STARTUP if called or by_name else Where.LOOP
+
+    def _callers(self, module: Module, index: int) -> Iterator[Where]:
+        frame = self.evaluator.frame(module, index)
+        for caller, call in self.evaluator.calls.call_sites(frame):
+            other = self.evaluator.module(caller.module)
+            if (other.path, caller.function) == (module.path, index):
+                continue
+            site = next((s for s in other.function(caller.function).sites if s.call is call), None)
+            yield self._caller_phase(other, caller, site)
+
+    def _caller_phase(self, module: Module, caller: Frame, site: Site | None) -> Where:
+        if site is not None and site.receiver is not None:
+            if last_name(site.receiver) in self.frameworks.background:
+                return Where.LOOP
+            for value, _ in plain(self.evaluator.evaluate(caller, site.receiver)):
+                if isinstance(value, External) and self.frameworks.runs_coroutine.find(value.name):
+                    return Where.STARTUP
+            if last_name(site.receiver) in self.frameworks.runs_coroutine_methods:
+                return Where.STARTUP
+        function = module.function(caller.function)
+        if not caller.function:
+            return Where.STARTUP
+        if self._phases.get((module.path, caller.function), Where.LOOP) is None:
+            return Where.STARTUP  # a cycle says nothing of its own
+        if function.is_async:
+            return self.where(module, caller.function, function)
+        return Where.LOOP
+
+    # -- preloading ------------------------------------------------------------------------------
+
+    def is_preloaded(self, module: Module, index: int) -> bool:
+        """Whether the function loads once (it asks first, or is cached) and start-up has called it."""
+        function = module.function(index)
+        return self.keeps(function) and self.runs_at_startup(module, index)
+
+    def keeps(self, function: FunctionFacts) -> bool:
+        """Whether the function makes its result once: it asks first whether it has one, or is cached."""
+        return function.guarded or any(last_name(d) in self.frameworks.caches for d in function.decorators)
+
+    def runs_at_startup(self, module: Module, index: int) -> bool:
+        """Whether some call of the function is made at start-up or when a module is imported."""
+        key = (module.path, index)
+        if key not in self._at_startup:
+            self._at_startup[key] = False  # a function that only calls itself is not called at start-up
+            sites = self.evaluator.calls.call_sites(self.evaluator.frame(module, index))
+            self._at_startup[key] = any(self._is_startup(caller) for caller, _ in sites)
+        return self._at_startup[key]
+
+    def _is_startup(self, caller: Frame) -> bool:
+        module = self.evaluator.module(caller.module)
+        function = module.function(caller.function)
+        where = self.where(module, caller.function, function) if caller.function else Where.STARTUP
+        if where is Where.ELSEWHERE:
+            return self.runs_at_startup(module, caller.function)
+        return where is Where.STARTUP

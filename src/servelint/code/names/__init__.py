@@ -1,0 +1,1 @@
+"""What names alone say: of calls, receivers, modules and frameworks."""

@@ -1,0 +1,148 @@
+"""What names say about an object of which nothing else is known: `rules/evidence.yaml`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Subscript, last_name
+from servelint.knowledge.compiled import table
+from servelint.knowledge.types import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The lists of `rules/evidence.yaml`."""
+
+    unmistakable: Mapping[str, Role]
+    receivers: tuple[tuple[frozenset[str], frozenset[str]], ...]
+    called: frozenset[str]
+    makes: frozenset[str]
+    none_first: frozenset[str]
+    given_model: frozenset[str]
+    loads: frozenset[str]
+    never: frozenset[str]
+    about: frozenset[str]
+    text_methods: frozenset[str]
+    codecs: frozenset[str]
+    startup: frozenset[str]
+    closing: frozenset[str]
+
+    def role_of(self, call: Call) -> Role | None:
+        """What the names in a call say it does; None where they say nothing."""
+        match call.function:
+            case Attribute(receiver, method):
+                return self._of_method(receiver, method, call)
+            case Name(name):
+                return self._of_name(name, call)
+            case Subscript():
+                return Role.INFERENCE if self._is(self.called, call.function) else None
+        return None
+
+    def _of_method(self, receiver: Expression, method: str, call: Call) -> Role | None:
+        words = words_of(receiver)
+        if words & self.never or self._is_text(receiver, method, call):
+            return None
+        if method in self.unmistakable:
+            return self.unmistakable[method]
+        if method in self.none_first and call.arguments and call.arguments[0] == Constant(None):
+            return Role.INFERENCE
+        if any(words & named and method in methods for named, methods in self.receivers):
+            return Role.INFERENCE
+        if method in self.loads and words & self.called:
+            return Role.LOAD
+        if self._is(self.called, call.function) and not method[:1].isupper():
+            return Role.INFERENCE
+        return self._of_given(method, call)
+
+    def _is_text(self, receiver: Expression, method: str, call: Call) -> bool:
+        """Whether the receiver is text about a model, or the method that of a text: `model_id.encode()`."""
+        parts = split(last_name(receiver))
+        if parts and parts[-1] in self.about:
+            return True
+        if method not in self.text_methods:
+            return False
+        given = call.arguments[0] if call.arguments else Constant("utf-8")
+        return not call.keywords and isinstance(given, Constant) and given.value in self.codecs
+
+    def _of_name(self, name: str, call: Call) -> Role | None:
+        if name[:1].isupper() or words_of(call.function) & self.never:
+            return None
+        if self._is(self.called, call.function):
+            return Role.INFERENCE
+        return self._of_given(name, call)
+
+    def _of_given(self, name: str, call: Call) -> Role | None:
+        if name in self.given_model and call.arguments and self._is(self.called, call.arguments[0]):
+            return Role.INFERENCE
+        return None
+
+    def _is(self, wanted: frozenset[str], expression: Expression) -> bool:
+        """Whether the last word of the expression's name is one of the wanted (`sentiment_model`)."""
+        parts = split(last_name(expression))
+        if not parts or parts[0] in self.makes:
+            return False
+        return parts[-1] in wanted and not set(parts) & self.never
+
+
+@cache
+def split(name: str) -> tuple[str, ...]:
+    """The words of a name, in lower case: `loadModel_v2` gives `load`, `model`, `v2`."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)
+    return tuple(part.lower() for part in parts)
+
+
+def words_of(expression: Expression) -> frozenset[str]:
+    """The words of the last name of an expression."""
+    return frozenset(split(last_name(expression)))
+
+
+@cache
+def may_tell(name: str) -> bool:
+    """Whether a call of this last name may be known by its name alone, whatever stands before it."""
+    known = load()
+    words = split(name)
+    return name in _telling_methods() or (bool(words) and words[-1] in known.called)
+
+
+@cache
+def _telling_methods() -> frozenset[str]:
+    known = load()
+    of_receivers = (methods for _, methods in known.receivers)
+    return frozenset(known.unmistakable).union(
+        *of_receivers, known.none_first, known.loads, known.given_model
+    )
+
+
+@cache
+def load() -> Evidence:
+    """Read `rules/evidence.yaml`."""
+    data = table("evidence.yaml")
+    return Evidence(
+        unmistakable={
+            method: Role(role)
+            for role, methods in data.table("unmistakable").items()
+            for method in _list(methods)
+        },
+        receivers=tuple(
+            (frozenset(item.names("words")), frozenset(item.names("methods")))
+            for item in data.tables("receivers")
+        ),
+        called=frozenset(data.names("called")),
+        makes=frozenset(data.names("makes")),
+        none_first=frozenset(data.names("none-first")),
+        given_model=frozenset(data.names("given-model")),
+        loads=frozenset(data.table("loads").names("methods")),
+        never=frozenset(data.names("never")),
+        about=frozenset(data.names("about")),
+        text_methods=frozenset(data.table("text").names("methods")),
+        codecs=frozenset(data.table("text").names("codecs")),
+        startup=frozenset(data.names("startup")),
+        closing=frozenset(data.names("closing")),
+    )
+
+
+def _list(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []

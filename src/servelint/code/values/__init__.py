@@ -1,0 +1,1 @@
+"""What an expression may be: values, calls, classes, worked out on demand."""

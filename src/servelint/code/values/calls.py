@@ -1,0 +1,544 @@
+"""What calls give: results of functions, of library calls, of awaiting and of iterating."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Collection, Container, Iterator
+from typing import TYPE_CHECKING
+
+from servelint.code.facts.facts import (
+    OPAQUE,
+    Attribute,
+    Call,
+    Closure,
+    Constant,
+    Expression,
+    FunctionFacts,
+    Mapping,
+    Name,
+    Opaque,
+    Parameter,
+    Position,
+    Sequence,
+    Site,
+    Spread,
+    Subscript,
+    dotted,
+)
+from servelint.code.graph.project import Module
+from servelint.code.values.values import (
+    ClassReference,
+    External,
+    Frame,
+    FunctionReference,
+    Generator,
+    Guess,
+    Instance,
+    LazyResult,
+    LibraryMethod,
+    LibraryObject,
+    Literal,
+    ModuleReference,
+    Offloaded,
+    Partial,
+    Pending,
+    Value,
+    Values,
+    guessed,
+    plain,
+    union,
+)
+from servelint.knowledge.types import Entry, Offload, Role
+
+if TYPE_CHECKING:
+    from servelint.code.values.evaluate import Evaluator
+
+# How many call sites are asked for what a parameter may be.
+MAXIMUM_CALL_SITES = 40
+# How many nested calls may pass their arguments on before they are forgotten.
+MAXIMUM_PASSING = 12
+
+
+class Calls:
+    """The part of the evaluation that is about calls."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._passing = 0
+
+    # -- the result of a call --------------------------------------------------------------------
+
+    def result(self, frame: Frame, call: Call) -> Values:
+        """What the call may return (for a coroutine function: the coroutine)."""
+        special = self._special(frame, call)
+        if special is not None:
+            return special
+        return union(self.returned(value, frame, call) for value in self.callees(frame, call))
+
+    def callees(self, frame: Frame, call: Call) -> Values:
+        """What is called."""
+        return self.evaluator.evaluate(frame, call.function)
+
+    def _special(self, frame: Frame, call: Call) -> Values | None:
+        """Calls whose meaning is in their form: `super()`, `getattr(x, "y")`, `models.get(name)`."""
+        evaluate = self.evaluator.evaluate
+        match call.function, call.arguments:
+            case Name("super"), _:
+                return self.evaluator.classes.super_of(frame)
+            case Name("getattr"), (holder, Constant(str(name)), *_):
+                return self.evaluator.attributes(evaluate(frame, holder), name)
+            case Name("getattr"), (holder, *_):
+                return ()
+            case Name("next"), (iterable, *_):
+                return self.evaluator.elements(frame, iterable)
+            case Attribute(base, "get" | "pop" | "setdefault" | "__getitem__"), (key, *_):
+                values = evaluate(frame, base)
+                if not any(isinstance(v, Instance) for v, _ in plain(values)):
+                    return self.evaluator.item(frame, base, key)
+            case Attribute(base, "values" | "copy"), ():
+                if any(isinstance(v, Literal) for v, _ in plain(evaluate(frame, base))):
+                    return evaluate(frame, base)
+        return None
+
+    def _module_named(self, frame: Frame, named: Expression) -> Values:
+        """The module that `import_module("name")` gives; a leading dot is a level of its package."""
+        name = named.value if isinstance(named, Constant) and isinstance(named.value, str) else ""
+        if not name:
+            return ()
+        relative = name.lstrip(".")
+        here = self.evaluator.module(frame.module)
+        path = self.evaluator.project.resolve(here, relative, len(name) - len(relative))
+        return (ModuleReference(path),) if path else (External(relative),)
+
+    def returned(self, value: Value, frame: Frame, call: Call) -> Values:
+        """What calling `value` with the call's arguments gives."""
+        match value:
+            case Guess(inner):
+                return guessed(self.returned(inner, frame, call))
+            case FunctionReference():
+                return self.of_function(value, self.enter(value, frame, call))
+            case ClassReference():
+                return self.evaluator.classes.constructed(value)
+            case External(name):
+                return self._of_external(name, frame, call)
+            case Instance():
+                return union(
+                    self.returned(method, frame, call)
+                    for method in self.evaluator.classes.attribute(value, "__call__")
+                )
+            case LibraryObject(type_name):
+                return self._of_method(LibraryMethod(type_name, "__call__"), call)
+            case LibraryMethod():
+                return self._of_method(value, call)
+            case Partial():
+                return self._of_partial(value, frame, call)
+            case Offloaded(function):
+                return (Pending(function, offloaded=True),)
+        return ()
+
+    def _of_partial(self, partial: Partial, frame: Frame, call: Call) -> Values:
+        if isinstance(partial.function, FunctionReference):
+            given = self.enter(partial.function, frame, call, partial.arguments, partial.keywords)
+            return self.of_function(partial.function, given)
+        return self.returned(partial.function, frame, call)
+
+    def of_function(self, function: FunctionReference, frame: Frame) -> Values:
+        """What the function gives when it is called with the frame's arguments."""
+        facts = self.evaluator.facts(function)
+        if facts.is_generator:
+            return (Generator(function, frame),)
+        if facts.is_async:
+            return (Pending(function),) if not frame.arguments else (Pending(_with_frame(function, frame)),)
+        return self.returns(frame)
+
+    def returns(self, frame: Frame) -> Values:
+        """What the body of the frame's function returns."""
+        return self.evaluator.remembered(("returns", frame), lambda: self._returns(frame))
+
+    def _returns(self, frame: Frame) -> Values:
+        function = self.evaluator.facts(frame)
+        found = union(self.evaluator.evaluate(frame, value) for value in function.returns)
+        if found or function.annotation is None:
+            return found
+        return self.evaluator.annotations.annotated(self._outside(frame), function.annotation)
+
+    def _outside(self, frame: Frame) -> Frame:
+        """The frame in which a function's own annotations mean something."""
+        return frame.parent or self.evaluator.frames(frame.module, self.evaluator.facts(frame).parent or 0)
+
+    def _of_external(self, name: str, frame: Frame, call: Call) -> Values:
+        evaluate = self.evaluator.evaluate
+        if name == "functools.partial" and call.arguments:
+            rest = tuple(evaluate(frame, a) for a in call.arguments[1:])
+            keywords = tuple((k, evaluate(frame, v)) for k, v in call.keywords if k)
+            return tuple(Partial(function, rest, keywords) for function in evaluate(frame, call.arguments[0]))
+        if name == "importlib.import_module" and call.arguments:
+            return self._module_named(frame, call.arguments[0])
+        frameworks = self.evaluator.frameworks
+        passed = frameworks.passes.names.find(name)
+        if passed is not None:
+            return self._argument_value(frame, call, passed)
+        offload = frameworks.offload.find(name, name.rpartition(".")[2])
+        if offload is not None and (offload.position is not None or offload.keyword):
+            functions = self._argument_value(frame, call, offload)
+            if offload.wraps:
+                return tuple(Offloaded(f) for f, _ in plain(functions))
+            return tuple(Pending(f, offloaded=True) for f, _ in plain(functions))
+        return self._of_library(name, call)
+
+    def _of_library(self, name: str, call: Call) -> Values:
+        catalogue = self.evaluator.catalogue
+        entry = catalogue.functions.find(name)
+        if entry is not None:
+            return self._of_entry(entry, "", call)
+        known = catalogue.classes.find(name)
+        if known is not None:
+            return (LibraryObject(known.name),)
+        method = self.class_method(name)
+        if method is not None:
+            return self._of_method(method, call)
+        usual = self.evaluator.frameworks.usual(name)
+        last = name.rpartition(".")[2]
+        if usual != name or last[:1].isupper() or (name == f"builtins.{last}" and _is_class(last)):
+            return self.evaluator.annotations.object_of(usual)
+        return ()
+
+    def class_method(self, name: str) -> LibraryMethod | None:
+        """The method that a qualified name means when it is called on a library's class itself.
+
+        `AutoModel.from_pretrained` is one; None where the catalogue does not know the class.
+        """
+        head, _, last = name.rpartition(".")
+        owner = self.evaluator.catalogue.classes.find(head) if head else None
+        return None if owner is None else LibraryMethod(owner.name, last)
+
+    def _of_method(self, method: LibraryMethod, call: Call) -> Values:
+        entry = self.evaluator.catalogue.method(method.type, method.method)
+        return () if entry is None else self._of_entry(entry, method.type, call)
+
+    def _of_entry(self, entry: Entry, type_name: str, call: Call) -> Values:
+        role = role_in_call(entry, call)
+        if role is Role.LAZY:
+            return (LazyResult(entry.name, entry.library, entry.iterating),)
+        returns = entry.returns
+        if not returns or returns.startswith("arg:"):
+            return ()
+        return (LibraryObject(type_name if returns == "self" else returns),)
+
+    def _argument_value(self, frame: Frame, call: Call, entry: Offload) -> Values:
+        value = argument(call, entry.position, entry.keyword)
+        return self.evaluator.evaluate(frame, value) if value is not None else ()
+
+    # -- awaiting, entering, iterating -----------------------------------------------------------
+
+    def awaited(self, values: Values) -> Values:
+        """What `await value` gives; what is no awaitable of ours passes through."""
+        return union(self._awaited(value) for value in values)
+
+    def _awaited(self, value: Value) -> Values:
+        match value:
+            case Guess(inner):
+                return guessed(self._awaited(inner))
+            case Pending(function, offloaded):
+                return self.result_of(function) if offloaded else self._run(function)
+            case Generator():
+                return (value,)
+        return (value,)
+
+    def _run(self, function: Value) -> Values:
+        """What a coroutine function returns in the end."""
+        match function:
+            case FunctionReference(module, number, receiver, frame):
+                if frame is not None and frame.module == module and frame.function == number:
+                    return self.returns(frame)
+                return self.returns(self.evaluator.frames(module, number, parent=frame, receiver=receiver))
+        return ()
+
+    def result_of(self, function: Value) -> Values:
+        """What a callable gives when nothing is known of its arguments, awaited where it is a coroutine."""
+        return self.awaited(self.returned(function, self.evaluator.frames("", 0), _NO_ARGUMENTS))
+
+    def method_result(self, value: Value, name: str) -> Values:
+        """What `value.name()` gives."""
+        return union(self.result_of(method) for method in self.evaluator.attribute(value, name))
+
+    def entered(self, values: Values) -> Values:
+        """What `with value as x` (or `async with`) binds."""
+        return union(self._entered(value) for value in values)
+
+    def _entered(self, value: Value) -> Values:
+        match value:
+            case Guess(inner):
+                return guessed(self._entered(inner))
+            case Generator():
+                return self.yielded(value)
+            case Instance():
+                for method in ("__enter__", "__aenter__"):
+                    found = self.method_result(value, method)
+                    if found:
+                        return found
+        return (value,)
+
+    def yielded(self, value: Value) -> Values:
+        """What a generator of the project yields."""
+        match value:
+            case Generator(function, frame):
+                here = frame or self.evaluator.frames(
+                    function.module, function.function, receiver=function.receiver
+                )
+                facts = self.evaluator.facts(function)
+                return union(self.evaluator.evaluate(here, item) for item in facts.yields)
+            case Guess(inner):
+                return guessed(self.yielded(inner))
+        return ()
+
+    # -- parameters ------------------------------------------------------------------------------
+
+    def enter(
+        self,
+        function: FunctionReference,
+        frame: Frame,
+        call: Call,
+        before: tuple[Values, ...] = (),
+        keywords: tuple[tuple[str, Values], ...] = (),
+    ) -> Frame:
+        """The frame of `function` as the call enters it; `before` are arguments given earlier."""
+        if _is_frame_of(function):
+            assert function.frame is not None
+            return function.frame
+        facts = self.evaluator.facts(function)
+        if self._passing >= MAXIMUM_PASSING or not facts.parameters:
+            return self.evaluator.frames(
+                function.module, function.function, (), function.frame, function.receiver
+            )
+        # What the body does not use makes no difference: calls that differ in nothing else enter one frame.
+        self._passing += 1
+        given = dict(self._given(facts.used, function, frame, call, before, keywords))
+        self._passing -= 1
+        passed = tuple((p.name, given[p.name]) for p in facts.parameters if given.get(p.name))
+        return self.evaluator.frames(
+            function.module,
+            function.function,
+            passed,
+            function.frame,
+            function.receiver,
+            called=bool(frame.module),
+        )
+
+    def _given(
+        self,
+        wanted: Container[str],
+        function: FunctionReference,
+        frame: Frame,
+        call: Call,
+        before: tuple[Values, ...],
+        keywords: tuple[tuple[str, Values], ...],
+    ) -> Iterator[tuple[str, Values]]:
+        """What the call gives for each of the wanted parameters."""
+        parameters = self.evaluator.facts(function).parameters
+        positional = [p.name for p in parameters if p.kind == "positional"]
+        if function.receiver is not None:
+            positional = positional[1:]
+        names = {p.name for p in parameters if p.kind in ("positional", "keyword") and p.name in wanted}
+        yield from (item for item in zip(positional, before, strict=False) if item[0] in names)
+        yield from ((key, values) for key, values in keywords if key in names)
+        for name, value in zip(positional[len(before) :], call.arguments, strict=False):
+            if isinstance(value, Spread):
+                break
+            if name in names:
+                yield name, self._useful(frame, value)
+        for key, value in call.keywords:
+            if key in names:
+                yield key or "", self._useful(frame, value)
+
+    def _useful(self, frame: Frame, value: Expression) -> Values:
+        """The values that are worth telling calls apart for: constants are not."""
+        if isinstance(value, Constant) or not frame.module:
+            return ()
+        found = self.evaluator.evaluate(frame, value)
+        return tuple(v for v in found if not (isinstance(v, Literal) and isinstance(v.expression, Constant)))
+
+    def arguments_passed(self, frame: Frame, parameter: Parameter) -> Values:
+        """What the project's calls of the frame's function pass for a parameter."""
+        return union(self._arguments_passed(frame, parameter.name))
+
+    def _arguments_passed(self, frame: Frame, name: str) -> Iterator[Values]:
+        facts = self.evaluator.facts(frame)
+        for number, (caller, call) in enumerate(self._passing_sites(frame)):
+            if number >= MAXIMUM_CALL_SITES:
+                return
+            receiver = self.evaluator.classes.receiver(frame, facts)
+            reference = FunctionReference(frame.module, frame.function, receiver)
+            yield dict(self._given({name}, reference, caller, call, (), ())).get(name, ())
+        if facts.parameters and facts.parameters[0].name == name and facts.owner is None:
+            yield from self._decorated_by(frame)
+
+    def _decorated_by(self, frame: Frame) -> Iterator[Values]:
+        """What the frame's function is applied to as a decorator, or as what a decorator factory returns."""
+        facts = self.evaluator.facts(frame)
+        module = self.evaluator.module(frame.module)
+        names = [facts.name, *([module.function(facts.parent).name] if facts.parent else [])]
+        for name in names:
+            for other, thing in self.evaluator.project.decorated(name):
+                scope = self.evaluator.frame(other, thing.scope)
+                for value, _ in plain(self.evaluator.evaluate(scope, thing.decorator)):
+                    match value:
+                        case FunctionReference(frame.module, frame.function):
+                            yield self._undecorated(scope, thing.value)
+
+    def _undecorated(self, scope: Frame, value: Expression) -> Values:
+        match value:
+            case Closure(number):
+                return (FunctionReference(scope.module, number),)
+        return self.evaluator.evaluate(scope, value)
+
+    def call_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
+        """The calls in the project that run the frame's function, with the frames that make them."""
+        facts = self.evaluator.facts(frame)
+        named = self.evaluator.project.calls_beside(facts.name, frame.module, self._beside_calls(facts))
+        return self._running(frame, self._constructed(frame, facts), named)
+
+    def _passing_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
+        """Those of them in files that know the function's file: the others are told nothing new by it."""
+        facts = self.evaluator.facts(frame)
+        named = self.evaluator.project.calls_above(facts.name, frame.module, self._beside_calls(facts))
+        return self._running(frame, self._constructed(frame, facts), named)
+
+    def _beside_calls(self, facts: FunctionFacts) -> Collection[bytes]:
+        """The words of which one is in every file that calls the function to run it; none for any file."""
+        return self.evaluator.frameworks.coroutine_words if facts.is_async else ()
+
+    def _constructed(self, frame: Frame, facts: FunctionFacts) -> ClassReference | None:
+        """The class that is constructed when the function runs."""
+        is_constructor = facts.name in ("__init__", "__new__")
+        return self.evaluator.classes.owner(frame, facts) if is_constructor else None
+
+    def _running(
+        self, frame: Frame, constructed: ClassReference | None, named: Iterator[tuple[Module, int, Site]]
+    ) -> Iterator[tuple[Frame, Call]]:
+        for module, function, site in named if constructed is None else self._constructions(constructed):
+            caller = self.evaluator.frame(module, function)
+            if self._runs(caller, site.call, frame, constructed):
+                yield caller, site.call
+
+    def _constructions(self, cls: ClassReference) -> Iterator[tuple[Module, int, Site]]:
+        """The calls that may run a constructor of the class: by name, and where the class is at home."""
+        family = self.evaluator.classes.family(cls)
+        for name in dict.fromkeys(self.evaluator.classes.facts(one).name for one in family):
+            yield from self.evaluator.project.calls_beside(name, cls.module)
+        homes = sorted({one.module for one in family})
+        for name in ("cls", "__init__"):
+            yield from self.evaluator.project.calls_in(homes, name)
+
+    def _runs(self, caller: Frame, call: Call, frame: Frame, constructed: ClassReference | None) -> bool:
+        for value, _ in plain(self.callees(caller, call)):
+            match value:
+                case FunctionReference(frame.module, frame.function):
+                    return True
+                case ClassReference() if constructed is not None:
+                    return constructed in self.evaluator.classes.lineage(value)
+        return False
+
+    # -- injection and decorators ----------------------------------------------------------------
+
+    def injected(self, frame: Frame, parameter: Parameter) -> Values:
+        """What a framework passes for a parameter declared as a dependency."""
+        candidates = list(self._metadata(frame, parameter.annotation))
+        if parameter.default is not None:
+            candidates.insert(0, (frame, parameter.default, parameter.annotation))
+        for where, candidate, declared in candidates:
+            if isinstance(candidate, Call):
+                found = self._injection(where, candidate, declared)
+                if found:
+                    return found
+        return ()
+
+    def _metadata(
+        self, frame: Frame, annotation: Expression | None
+    ) -> Iterator[tuple[Frame, Expression, Expression | None]]:
+        """The extras of `Annotated[declared, extra, ...]`, with the frame in which they mean something."""
+        match annotation:
+            case Subscript(base, Sequence((first, *rest))) if dotted(base).rpartition(".")[2] == "Annotated":
+                yield from ((frame, item, first) for item in rest)
+            case Name(id):  # ModelDependency = Annotated[Model, Depends(get_model)]
+                for where, value in self.evaluator.annotations.aliased(frame, id):
+                    yield from self._metadata(where, value)
+
+    def _injection(self, frame: Frame, call: Call, declared: Expression | None) -> Values:
+        for value in self.callees(frame, call):
+            entry = (
+                self.evaluator.frameworks.injects.names.find(value.name)
+                if isinstance(value, External)
+                else None
+            )
+            if entry is None:
+                continue
+            provider = argument(call, entry.position, entry.keyword)
+            if provider is None:
+                return self.evaluator.annotations.annotated(frame, declared)
+            return self._provided(self.evaluator.evaluate(frame, provider))
+        return ()
+
+    def _provided(self, providers: Values) -> Values:
+        found: list[Values] = []
+        for provider in providers:
+            results = self.result_of(provider)
+            found += [self.yielded(r) if isinstance(r, Generator) else (r,) for r in results]
+        return union(found)
+
+    def applied(self, frame: Frame, decorator: Expression, values: Values) -> Values:
+        """What a decorator makes of the values."""
+        found: list[Values] = []
+        for value, _ in plain(self.evaluator.evaluate(frame, decorator)):
+            match value:
+                case External(name):
+                    entry = self.evaluator.frameworks.offload.names.find(name)
+                    if entry is not None and entry.wraps:
+                        found.append(tuple(Offloaded(v) for v, _ in plain(values)))
+                case FunctionReference():
+                    given = self.enter(value, self.evaluator.frames("", 0), _NO_ARGUMENTS, (values,))
+                    found.append(self.of_function(value, given))
+        return union(found)
+
+
+_NO_ARGUMENTS = Call(OPAQUE, (), (), Position(0, 0, 0, 0))
+
+
+def _is_class(name: str) -> bool:
+    return isinstance(getattr(builtins, name, None), type)
+
+
+def argument(call: Call, position: int | None, keyword: str) -> Expression | None:
+    """The argument at a 0-based position or under a keyword; None where the call does not show it."""
+    for key, value in call.keywords:
+        if keyword and key == keyword:
+            return value
+    if position is not None and position < len(call.arguments):
+        before = call.arguments[: position + 1]
+        if not any(isinstance(a, Spread) for a in before):
+            return call.arguments[position]
+    return None
+
+
+def may_be_function(given: Expression) -> bool:
+    """Whether an argument can hold functions: a literal or what is worked out on the spot does not."""
+    return not isinstance(given, Constant | Opaque | Mapping | Subscript)
+
+
+def role_in_call(entry: Entry, call: Call) -> Role:
+    """What the call does, its keyword arguments considered (`stream=True` makes some lazy)."""
+    constants = {key: value.value for key, value in call.keywords if isinstance(value, Constant)}
+    if any(constants.get(key) == value for key, value in entry.coroutine_when.items()):
+        return Role.COROUTINE
+    if any(constants.get(key) == value for key, value in entry.lazy_when.items()):
+        return Role.LAZY
+    return entry.role
+
+
+def _with_frame(function: FunctionReference, frame: Frame) -> FunctionReference:
+    return FunctionReference(function.module, function.function, function.receiver, frame)
+
+
+def _is_frame_of(function: FunctionReference) -> bool:
+    frame = function.frame
+    return frame is not None and frame.module == function.module and frame.function == function.function

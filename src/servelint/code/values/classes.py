@@ -1,0 +1,290 @@
+"""Classes of the project: lineage, methods, attributes, and what `self` and `super()` are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from servelint.code.facts.facts import Attribute, ClassFacts, FunctionFacts, Name, dotted
+from servelint.code.values.values import (
+    ClassReference,
+    External,
+    Frame,
+    FunctionReference,
+    Instance,
+    LibraryMethod,
+    LibraryObject,
+    Super,
+    Value,
+    Values,
+    plain,
+    union,
+)
+
+if TYPE_CHECKING:
+    from servelint.code.values.evaluate import Evaluator
+
+PROPERTIES = frozenset({"property", "cached_property", "functools.cached_property", "hybrid_property"})
+
+
+class Classes:
+    """The part of the evaluation that is about classes."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._lineages: dict[ClassReference, tuple[ClassReference | External, ...]] = {}
+
+    def facts(self, cls: ClassReference) -> ClassFacts:
+        """The facts of a class."""
+        return self.evaluator.module(cls.module).facts.classes[cls.number]
+
+    def lineage(self, cls: ClassReference) -> tuple[ClassReference | External, ...]:
+        """The class and its bases, depth first, each once; outside the project by name."""
+        if cls not in self._lineages:
+            self._lineages[cls] = (cls,)  # a class that inherits from itself ends here
+            found: dict[ClassReference | External, None] = {cls: None}
+            frame = self.evaluator.frames(cls.module, self.facts(cls).parent)
+            for base in self.facts(cls).bases:
+                for value, _ in plain(self.evaluator.evaluate(frame, base)):
+                    if isinstance(value, ClassReference):
+                        found.update(dict.fromkeys(self.lineage(value)))
+                    elif isinstance(value, External):
+                        found[value] = None
+            self._lineages[cls] = tuple(found)
+        return self._lineages[cls]
+
+    def subclasses(self, cls: ClassReference) -> Iterator[ClassReference]:
+        """The project's classes that inherit from `cls`, directly or not, each once."""
+        seen, waiting = {cls}, [cls]  # code that is not run may have classes that inherit from each other
+        while waiting:
+            base = waiting.pop()
+            for module, number in self.evaluator.project.inheriting(self.facts(base).name):
+                child = ClassReference(module.path, number)
+                if child not in seen and base in self.lineage(child):
+                    seen.add(child)
+                    waiting.append(child)
+                    yield child
+
+    def _overriding(self, cls: ClassReference, name: str) -> Iterator[ClassReference]:
+        """Those of them that may put something else in the place of an attribute."""
+        for module, number in self.evaluator.project.overriding(self.facts(cls).name, name):
+            child = ClassReference(module.path, number)
+            if child != cls and cls in self.lineage(child):
+                yield child
+
+    def library_types(self, cls: ClassReference) -> Iterator[str]:
+        """The catalogue types that the class inherits from."""
+        for base in self.lineage(cls):
+            if isinstance(base, External):
+                known = self.evaluator.catalogue.classes.find(base.name)
+                if known is not None:
+                    yield known.name
+
+    # -- self, cls, super ------------------------------------------------------------------------
+
+    def owner(self, frame: Frame, function: FunctionFacts) -> ClassReference | None:
+        """The class whose method the function is."""
+        return None if function.owner is None else ClassReference(frame.module, function.owner)
+
+    def receiver(self, frame: Frame, function: FunctionFacts) -> Value | None:
+        """What a method's first parameter is when nothing is known of the call."""
+        owner = self.owner(frame, function)
+        if owner is None or "staticmethod" in _decorators(function):
+            return None
+        if "classmethod" in _decorators(function) or function.name in ("__new__", "__init_subclass__"):
+            return owner
+        return Instance(owner, exact=False)
+
+    def own(self, frame: Frame, function: FunctionFacts) -> Values:
+        """What the first parameter of a method is in the frame."""
+        receiver = frame.receiver or self.receiver(frame, function)
+        return () if receiver is None else (receiver,)
+
+    def super_of(self, frame: Frame) -> Values:
+        """`super()` in the frame."""
+        here: Frame | None = frame
+        while here is not None:
+            function = self.evaluator.facts(here)
+            owner = self.owner(here, function)
+            if owner is not None:
+                receiver = here.receiver or self.receiver(here, function)
+                return () if receiver is None else (Super(owner, receiver),)
+            here = here.parent
+        return ()
+
+    def family(self, cls: ClassReference) -> tuple[ClassReference, ...]:
+        """The class and its subclasses: what is constructed when a constructor of the class runs."""
+        return (cls, *self.subclasses(cls))
+
+    # -- construction ----------------------------------------------------------------------------
+
+    def constructed(self, cls: ClassReference) -> Values:
+        """What calling the class gives."""
+        return (Instance(cls),)
+
+    def constructors(self, cls: ClassReference) -> Iterator[FunctionReference]:
+        """The methods of the project that run when the class is called."""
+        for name in ("__new__", "__init__", "__post_init__", "model_post_init"):
+            for method, _ in plain(self._from_lineage(Instance(cls), name, self.lineage(cls))):
+                if isinstance(method, FunctionReference):
+                    yield method
+
+    # -- attributes ------------------------------------------------------------------------------
+
+    def attribute(self, value: Instance | ClassReference | Super, name: str) -> Values:
+        """What an attribute of an object, a class or `super()` may be."""
+        key = ("attribute", value, name)
+        return self.evaluator.remembered(key, lambda: self._attribute(value, name))
+
+    def _attribute(self, value: Instance | ClassReference | Super, name: str) -> Values:
+        match value:
+            case Super(cls, receiver):
+                lineage = self.lineage(_class_of(receiver) or cls)
+                after = lineage[lineage.index(cls) + 1 :] if cls in lineage else self.lineage(cls)[1:]
+                return self._from_lineage(receiver, name, after)
+            case ClassReference():
+                return self._from_lineage(value, name, self.lineage(value))
+            case Instance(cls, exact):
+                found = self._from_lineage(value, name, self.lineage(cls))
+                return found if exact else self._with_overrides(cls, name, found)
+
+    def _with_overrides(self, cls: ClassReference, name: str, found: Values) -> Values:
+        """Add what subclasses put in place of an attribute; a stub gives way to them."""
+        overrides = union(
+            self._from_lineage(Instance(child), name, (child,)) for child in self._overriding(cls, name)
+        )
+        if not overrides and all(self.is_stub(v) for v in found) and self._is_protocol(cls):
+            overrides = self._implementations(cls, name)
+        if not overrides:
+            return found
+        return union((tuple(v for v in found if not self.is_stub(v)), overrides))
+
+    def is_stub(self, value: Value) -> bool:
+        """Whether the value is a method that only declares itself."""
+        return isinstance(value, FunctionReference) and self.evaluator.facts(value).stub
+
+    def _is_protocol(self, cls: ClassReference) -> bool:
+        return any(isinstance(b, External) and b.name.endswith(".Protocol") for b in self.lineage(cls))
+
+    def _implementations(self, cls: ClassReference, name: str) -> Values:
+        """What classes that have all methods of a protocol, each as async as there, put for one of them."""
+        found: list[Values] = []
+        for module, number in self.evaluator.project.defining(name):
+            other = ClassReference(module.path, number)
+            if other != cls and self._implements(other, cls):
+                found.append(self._from_lineage(Instance(other), name, (other,)))
+        return union(found)
+
+    def _implements(self, cls: ClassReference, protocol: ClassReference) -> bool:
+        theirs, wanted = self.facts(cls).methods, self.facts(protocol).methods
+        if self._is_protocol(cls):
+            return False
+        one, other = self.evaluator.module(cls.module), self.evaluator.module(protocol.module)
+        return all(
+            name in theirs and one.function(theirs[name]).is_async == other.function(number).is_async
+            for name, number in wanted.items()
+        )
+
+    def _from_lineage(
+        self, receiver: Value, name: str, lineage: tuple[ClassReference | External, ...]
+    ) -> Values:
+        assigned: list[Values] = []
+        for base in lineage:
+            if isinstance(base, External):
+                continue
+            method = self._method(receiver, base, name)
+            if method:
+                return union((method, *assigned))
+            assigned += self._assigned(base, name)
+        found = union(assigned)
+        if found:
+            return found
+        return self._from_libraries(name, lineage)
+
+    def _method(self, receiver: Value, cls: ClassReference, name: str) -> Values:
+        facts = self.facts(cls)
+        if name in facts.classes:
+            return (ClassReference(cls.module, facts.classes[name]),)
+        number = facts.methods.get(name)
+        if number is None:
+            return ()
+        module = self.evaluator.module(cls.module)
+        function = module.function(number)
+        kinds = _decorators(function)
+        if kinds & PROPERTIES or any(kind.endswith("_property") for kind in kinds):
+            frame = self.evaluator.frames(cls.module, number, receiver=receiver)
+            return self.evaluator.calls.returns(frame) if isinstance(receiver, Instance) else ()
+        values = self.evaluator.decorated(self.evaluator.frames(cls.module, facts.parent), number)
+        return tuple(self._bind(value, receiver, function, kinds) for value in values)
+
+    def _bind(self, value: Value, receiver: Value, function: FunctionFacts, kinds: frozenset[str]) -> Value:
+        if not isinstance(value, FunctionReference) or "staticmethod" in kinds:
+            return value
+        if "classmethod" in kinds or function.name == "__new__":
+            return FunctionReference(
+                value.module, value.function, _class_of(receiver) or receiver, value.frame
+            )
+        if isinstance(receiver, ClassReference):
+            return value  # `Model.predict`: the caller passes the object
+        return FunctionReference(value.module, value.function, receiver, value.frame)
+
+    def _assigned(self, cls: ClassReference, name: str) -> Iterator[Values]:
+        """What `self.name = ...` in the class's methods and `name = ...` in its body give."""
+        module = self.evaluator.module(cls.module)
+        body = self.evaluator.frames(cls.module, self.facts(cls).parent)
+        for binding in self.facts(cls).bindings:
+            if isinstance(binding.target, Name) and binding.target.id == name:
+                found = self.evaluator.evaluate(body, binding.value)
+                yield found or self.evaluator.annotations.annotated(body, binding.annotation)
+        for bound in module.attributes(name):
+            target = bound.binding.target
+            if isinstance(target, Attribute) and self._is_of(module.path, bound.function, target, cls):
+                yield self.evaluator.bound(module, bound)
+
+    def _is_of(self, path: str, function: int, target: Attribute, cls: ClassReference) -> bool:
+        """Whether the assignment's target is an attribute of an object or of the class `cls`."""
+        module = self.evaluator.module(path)
+        here: int | None = function
+        while here is not None:
+            facts = module.function(here)
+            first = facts.parameters[0].name if facts.parameters else ""
+            if facts.owner is not None:
+                if isinstance(target.value, Name) and target.value.id == first:
+                    return facts.owner == cls.number
+                break
+            here = facts.parent
+        if isinstance(target.value, Name) and target.value.id == self.facts(cls).name:
+            return True
+        values = self.evaluator.evaluate(self.evaluator.frame(module, function), target.value)
+        return any(_class_of(value) == cls for value, _ in plain(values))
+
+    def _from_libraries(self, name: str, lineage: tuple[ClassReference | External, ...]) -> Values:
+        catalogue = self.evaluator.catalogue
+        for base in lineage:
+            if not isinstance(base, External):
+                continue
+            known = catalogue.classes.find(base.name)
+            if known is not None:
+                if catalogue.method(known.name, name) is not None:
+                    return (LibraryMethod(known.name, name),)
+                held = catalogue.attribute(known.name, name)
+                if held:
+                    return (LibraryObject(held),)
+            elif name in self.evaluator.frameworks.state:
+                return self.evaluator.attributes((), name)
+        return ()
+
+
+def _class_of(value: Value) -> ClassReference | None:
+    match value:
+        case ClassReference():
+            return value
+        case Instance(cls):
+            return cls
+        case Super(cls):
+            return cls
+    return None
+
+
+def _decorators(function: FunctionFacts) -> frozenset[str]:
+    return frozenset(dotted(decorator) for decorator in function.decorators)

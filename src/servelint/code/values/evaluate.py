@@ -1,0 +1,478 @@
+"""What an expression may be: names, attributes, items and annotations, followed across files.
+
+The evaluation is an abstract interpretation on demand: nothing is worked out before a call site asks for
+it. It ignores the order of statements (a name is all that is ever bound to it), follows calls with what
+they pass where that is known, and gives nothing rather than a guess where it does not know.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Hashable, Iterator
+
+from servelint.code.facts.facts import (
+    Attribute,
+    Awaited,
+    Call,
+    Choice,
+    ClassValue,
+    Closure,
+    Constant,
+    Element,
+    Entered,
+    Expression,
+    FunctionFacts,
+    Import,
+    Listed,
+    Mapping,
+    Name,
+    Narrowed,
+    Parameter,
+    Sequence,
+    Spread,
+    Subscript,
+    last_name,
+)
+from servelint.code.graph.project import Bound, Filled, Module, Project
+from servelint.code.names.frameworks import Frameworks
+from servelint.code.values.annotations import Annotations
+from servelint.code.values.calls import Calls
+from servelint.code.values.classes import Classes
+from servelint.code.values.memory import Memory
+from servelint.code.values.values import (
+    ClassReference,
+    External,
+    ExternalObject,
+    Frame,
+    Frames,
+    FunctionReference,
+    Guess,
+    Instance,
+    LibraryMethod,
+    LibraryObject,
+    Literal,
+    ModuleReference,
+    Offloaded,
+    State,
+    Super,
+    Value,
+    Values,
+    guessed,
+    plain,
+    union,
+)
+from servelint.knowledge.types import Catalogue
+
+# How deep names, calls and attributes are followed before the answer is "unknown".
+MAXIMUM_DEPTH = 50
+MAXIMUM_NESTING = 150
+
+
+class Evaluator:
+    """Evaluates expressions of one project. Results are remembered; the project must not change."""
+
+    def __init__(self, project: Project, catalogue: Catalogue, frameworks: Frameworks) -> None:
+        self.project = project
+        self.catalogue = catalogue
+        self.frameworks = frameworks
+        self.frames = Frames()
+        self.annotations = Annotations(self)
+        self.classes = Classes(self)
+        self.calls = Calls(self)
+        self._known_modules = catalogue.modules | frameworks.modules
+        self._memory: Memory[Values] = Memory((), MAXIMUM_DEPTH)
+        self._nesting = 0
+
+    def remembered(self, key: Hashable, compute: Callable[[], Values]) -> Values:
+        """`compute()`, once a key; a question that leads back to itself is answered with nothing."""
+        return self._memory.answer(key, compute)
+
+    def module(self, path: str) -> Module:
+        """The module of a frame or reference, which exists because the frame does."""
+        found = self.project.module(path)
+        if found is None:
+            raise LookupError(path)
+        return found
+
+    def facts(self, reference: FunctionReference | Frame) -> FunctionFacts:
+        """The facts of a referenced function."""
+        return self.module(reference.module).function(reference.function)
+
+    def qualified(self, reference: FunctionReference) -> str:
+        """The dotted name of a project function."""
+        module = self.module(reference.module)
+        return f"{self.project.name_of(module)}.{module.function(reference.function).qualname}"
+
+    # -- expressions -----------------------------------------------------------------------------
+
+    def evaluate(self, frame: Frame, expression: Expression | None) -> Values:
+        """What the expression may be in the frame."""
+        if self._nesting >= MAXIMUM_NESTING:
+            return ()
+        self._nesting += 1
+        found = self._evaluate(frame, expression)
+        self._nesting -= 1
+        return found
+
+    def _evaluate(self, frame: Frame, expression: Expression | None) -> Values:
+        match expression:
+            case Name(id):
+                return self.name(frame, id)
+            case Attribute(value, name):
+                return self.attributes(self.evaluate(frame, value), name)
+            case Call():
+                key = ("call", frame, expression.position)
+                return self.remembered(key, lambda: self.calls.result(frame, expression))
+            case Subscript(value, key):
+                return self.item(frame, value, key)
+            case Choice(options):
+                return union(self.evaluate(frame, option) for option in options)
+            case Constant(str()) | Sequence() | Mapping() | Listed():
+                return (Literal(frame, expression),)
+            case Awaited(value):
+                return self.calls.awaited(self.evaluate(frame, value))
+            case Closure(number):
+                return self.decorated(frame, number)
+            case ClassValue(number):
+                return (ClassReference(frame.module, number),)
+            case Element(value):
+                return self.elements(frame, value)
+            case Entered(value):
+                return self.calls.entered(self.evaluate(frame, value))
+            case Narrowed(annotation):
+                return self.annotations.annotated(frame, annotation)
+            case Spread(value):
+                return self.elements(frame, value)
+        return ()
+
+    def frame(self, module: Module, function: int) -> Frame:
+        """The frame of a function of which nothing is known but where it stands."""
+        parent = module.function(function).parent
+        return self.frames(module.path, function, parent=self.frame(module, parent) if parent else None)
+
+    # -- names -----------------------------------------------------------------------------------
+
+    def name(self, frame: Frame, name: str) -> Values:
+        """What the name may be, in the frame's own scope or an enclosing one."""
+        return self.remembered(("name", frame, name), lambda: self._name(frame, name))
+
+    def _name(self, frame: Frame, name: str) -> Values:
+        module = self.module(frame.module)
+        if not frame.function:
+            return self.member(module, name) or _builtin(module, name)
+        function = module.function(frame.function)
+        found = list(self._local(frame, module, function, name))
+        if found:
+            return union(found)
+        outer = frame.parent or (
+            self.frame(module, function.parent) if function.parent else self.frames(frame.module, 0)
+        )
+        return self.name(outer, name)
+
+    def _local(self, frame: Frame, module: Module, function: FunctionFacts, name: str) -> Iterator[Values]:
+        for parameter in function.parameters:
+            if parameter.name == name:
+                yield self.parameter(frame, function, parameter)
+        if name in function.names:
+            yield self.evaluate(frame, function.names[name])
+        for item in function.imports:
+            if item.local == name:
+                yield self.imported(module, item)
+        for bound in module.bound(frame.function, name):
+            yield self.bound(module, bound, frame)
+
+    def bound(self, module: Module, bound: Bound, frame: Frame | None = None) -> Values:
+        """What a binding gives to its target."""
+        here = (
+            frame
+            if frame is not None and frame.function == bound.function
+            else self.frame(module, bound.function)
+        )
+        found = self.evaluate(here, bound.binding.value)
+        if bound.binding.annotation is not None and not found:
+            found = self.annotations.annotated(here, bound.binding.annotation)
+        return found
+
+    def member(self, module: Module, name: str) -> Values:
+        """What a module's global name may be; empty where the module does not define it."""
+        return self.remembered(("member", module.path, name), lambda: self._member(module, name))
+
+    def _member(self, module: Module, name: str) -> Values:
+        body, frame = module.facts.body, self.frames(module.path, 0)
+        found: list[Values] = []
+        if name in body.names:
+            found.append(self.evaluate(frame, body.names[name]))
+        found += [self.imported(module, item) for item in body.imports if item.local == name]
+        found += [self.bound(module, bound) for bound in module.bound(0, name)]
+        if not found:
+            for star, level in module.facts.stars:
+                path = self.project.resolve(module, star, level)
+                other = self.project.module(path) if path else None
+                if other is not None and other is not module:
+                    found.append(self.member(other, name))
+        return union(found)
+
+    def imported(self, module: Module, item: Import) -> Values:
+        """What an import binds."""
+        path = self.project.resolve(module, item.module, item.level)
+        if not item.name:
+            return self._imported_module(module, item, path)
+        if path is not None and not self._is_library(item):
+            return self.module_member(path, item.name)
+        if item.level:
+            return ()
+        return (External(self.frameworks.usual(f"{item.module}.{item.name}")),)
+
+    def _is_library(self, item: Import) -> bool:
+        """Whether the catalogue knows what is imported though the project has it: a library's sources."""
+        top = item.module.partition(".")[0]
+        if item.level or top not in self._known_modules:
+            return False
+        name = self.frameworks.usual(f"{item.module}.{item.name}")
+        known = (self.catalogue.functions, self.catalogue.classes, self.frameworks.subclasses)
+        return any(index.find(name) is not None for index in known)
+
+    def _imported_module(self, module: Module, item: Import, path: str | None) -> Values:
+        if path is None:
+            return (External(item.local if item.module.startswith(f"{item.local}.") else item.module),)
+        if item.module.startswith(f"{item.local}."):
+            top = self.project.resolve(module, item.local, 0)
+            return (ModuleReference(top),) if top else ()
+        return (ModuleReference(path),)
+
+    def module_member(self, path: str, name: str) -> Values:
+        """What `name` is in the module or package whose file or folder is `path`."""
+        module = self.project.module(path)
+        found = self.member(module, name) if module is not None else ()
+        if found:
+            return found
+        submodule = self.project.submodule(path, name)
+        return (ModuleReference(submodule),) if submodule else ()
+
+    # -- parameters ------------------------------------------------------------------------------
+
+    def parameter(self, frame: Frame, function: FunctionFacts, parameter: Parameter) -> Values:
+        """What a parameter may be: what is passed, else its annotation, its default, any call's argument."""
+        passed = frame.argument(parameter.name)
+        if passed:
+            return passed
+        here = self.frames(frame.module, frame.function, parent=frame.parent)
+        if parameter is function.parameters[0] and function.owner is not None:
+            own = self.classes.own(frame, function)
+            if own:
+                return own
+        injected = self.calls.injected(here, parameter)
+        if injected:
+            return injected
+        declared = self.annotations.annotated(here, parameter.annotation)
+        if declared or parameter.kind in ("*", "**"):
+            return declared
+        default = self.evaluate(here, parameter.default)
+        if frame.called:
+            return default
+        key = ("parameter", frame.module, frame.function, parameter.name)
+        return union((default, self.remembered(key, lambda: self.calls.arguments_passed(here, parameter))))
+
+    # -- attributes ------------------------------------------------------------------------------
+
+    def attributes(self, values: Values, name: str) -> Values:
+        """What `value.name` may be over all values; on unknown values, what an attribute bag holds."""
+        if not values:
+            return (State(),) if name in self.frameworks.state else ()
+        found: list[Values] = []
+        for value, certain in plain(values):
+            one = self.attribute(value, name)
+            found.append(one if certain else guessed(one))
+        return union(found)
+
+    def attribute(self, value: Value, name: str) -> Values:
+        """What `value.name` may be."""
+        match value:
+            case ModuleReference(path):
+                return self.module_member(path, name)
+            case External(qualified):
+                if name in self.frameworks.state and qualified.partition(".")[0] in self.frameworks.modules:
+                    return (State(),)
+                return (External(self.frameworks.usual(f"{qualified}.{name}")),)
+            case ExternalObject(qualified):
+                if name in self.frameworks.state:
+                    return (State(),)
+                return (External(self.frameworks.usual(f"{qualified}.{name}")),)
+            case LibraryObject(type_name):
+                return self._library_attribute(type_name, name)
+            case Instance() | ClassReference() | Super():
+                return self.classes.attribute(value, name)
+            case State():
+                return self.shared(name)
+        return ()
+
+    def _library_attribute(self, type_name: str, name: str) -> Values:
+        if self.catalogue.method(type_name, name) is not None:
+            return (LibraryMethod(type_name, name),)
+        held = self.catalogue.attribute(type_name, name) or self.catalogue.attribute(type_name, "*")
+        return (LibraryObject(held),) if held else (LibraryMethod(type_name, name),)
+
+    def shared(self, name: str) -> Values:
+        """What is ever assigned to `<something>.state.name` in the project."""
+        return self.remembered(("shared", name), lambda: union(self._shared(name)))
+
+    def _shared(self, name: str) -> Iterator[Values]:
+        for module, bound in self.project.attributes(name):
+            target = bound.binding.target
+            if isinstance(target, Attribute) and self.is_state(module, bound.function, target.value):
+                yield self.bound(module, bound)
+        for module, index, site in self.project.calls("setattr", (name.encode(),)):
+            match site.call.arguments:
+                case (holder, Constant(str(key)), value) if key == name:
+                    if self.is_state(module, index, holder):
+                        yield self.evaluate(self.frame(module, index), value)
+
+    def is_state(self, module: Module, function: int, holder: Expression) -> bool:
+        """Whether the expression is an attribute bag of the application or a request."""
+        if isinstance(holder, Attribute):
+            return holder.name in self.frameworks.state
+        return State() in self.evaluate(self.frame(module, function), holder)
+
+    # -- items -----------------------------------------------------------------------------------
+
+    def item(self, frame: Frame, container: Expression, key: Expression) -> Values:
+        """What `container[key]` may be."""
+        # Both are parts of a file's facts, which live as long as the evaluation: their identity will do.
+        asked = ("item of", frame, id(container), id(key))
+        return self.remembered(asked, lambda: self._item(frame, container, key))
+
+    def _item(self, frame: Frame, container: Expression, key: Expression) -> Values:
+        match container, key:
+            case Element(Call(Attribute(base, "items"), _, _, _)), Constant(1):
+                return self.elements(frame, base)
+            case Element(Call(Name("enumerate"), (base, *_), _, _)), Constant(1):
+                return self.elements(frame, base)
+            case Element(Call(Name("zip"), bases, _, _)), Constant(int(number)) if number < len(bases):
+                return self.elements(frame, bases[number])
+        found = [self._item_of(frame, value, key) for value in self.evaluate(frame, container)]
+        return union((*found, *self._filled(frame, container, key)))
+
+    def elements(self, frame: Frame, container: Expression) -> Values:
+        """What iterating the container gives."""
+        asked = ("elements of", frame, id(container))
+        return self.remembered(asked, lambda: self._elements(frame, container))
+
+    def _elements(self, frame: Frame, container: Expression) -> Values:
+        match container:
+            case Call(Attribute(base, "values" | "copy"), _, _, _):
+                return self.elements(frame, base)
+        found = [self._item_of(frame, value, None) for value in self.evaluate(frame, container)]
+        return union((*found, *self._filled(frame, container, None)))
+
+    def _item_of(self, frame: Frame, value: Value, key: Expression | None) -> Values:
+        match value:
+            case Guess(inner):
+                return guessed(self._item_of(frame, inner, key))
+            case Literal(made, expression):
+                asked = ("item", made, id(expression), key)
+                return self.remembered(asked, lambda: self._literal_item(made, expression, key))
+            case LibraryObject(type_name):
+                held = self.catalogue.items(type_name, key.value if isinstance(key, Constant) else None)
+                return (LibraryObject(held),) if held else ()
+            case Instance():
+                method = "__iter__" if key is None else "__getitem__"
+                return self.calls.method_result(value, method)
+            case State() if isinstance(key, Constant):
+                return self._application_item(key)
+            case ExternalObject(qualified) if isinstance(key, Constant):
+                known = qualified.partition(".")[0] in self.frameworks.distributions
+                return self._application_item(key) if known else ()
+        return self.calls.yielded(value) if key is None else ()
+
+    def _literal_item(self, frame: Frame, expression: Expression, key: Expression | None) -> Values:
+        match expression:
+            case Sequence(items):
+                if isinstance(key, Constant) and isinstance(key.value, int) and 0 <= key.value < len(items):
+                    return self.evaluate(frame, items[key.value])
+                return union(self.evaluate(frame, item) for item in items)
+            case Mapping(keys, values):
+                pairs = list(zip(keys, values, strict=True))
+                if isinstance(key, Constant) and (exact := [v for k, v in pairs if k == key]):
+                    return self.evaluate(frame, exact[-1])
+                spread = [self.item(frame, v, key) for k, v in pairs if k is None and key is not None]
+                if isinstance(key, Constant) and all(isinstance(k, Constant) for k in keys):
+                    return ()
+                return union((*(self.evaluate(frame, v) for k, v in pairs if k is not None), *spread))
+            case Listed(element, _):
+                return self.evaluate(frame, element)
+        return ()
+
+    def _filled(self, frame: Frame, container: Expression, key: Expression | None) -> Iterator[Values]:
+        """What the project puts into the container elsewhere (`models["a"] = load()`)."""
+        name = last_name(container)
+        if not name:
+            return
+        for module in self._holders(frame, container):
+            for item in module.filled(name):
+                if _may_equal(item, key):
+                    yield self.evaluate(self.frame(module, item.function), item.value)
+
+    def _holders(self, frame: Frame, container: Expression) -> Iterator[Module]:
+        """The files that may fill a container: where it stands, and where it is imported from."""
+        here = self.module(frame.module)
+        yield here
+        match container:
+            case Name(id):
+                for item in here.facts.body.imports:
+                    path = self.project.resolve(here, item.module, item.level) if item.local == id else None
+                    other = self.project.module(path) if path else None
+                    if other is not None:
+                        yield other
+            case Attribute(base, _):
+                for value in self.evaluate(frame, base):
+                    match value:
+                        case Instance(ClassReference(path)) | ModuleReference(path) if path != here.path:
+                            other = self.project.module(path)
+                            if other is not None:
+                                yield other
+
+    def _application_item(self, key: Constant) -> Values:
+        """What is ever assigned to `app[key]` for an application object or bag."""
+        if not isinstance(key.value, str):
+            return ()
+        name = key.value
+        return self.remembered(("application item", name), lambda: union(self._application_items(name)))
+
+    def _application_items(self, name: str) -> Iterator[Values]:
+        for module, bound in self.project.items(name):
+            target = bound.binding.target
+            if isinstance(target, Subscript):
+                owners = self.evaluate(self.frame(module, bound.function), target.value)
+                if not owners or any(isinstance(owner, State | ExternalObject) for owner in owners):
+                    yield self.bound(module, bound)
+
+    # -- functions -------------------------------------------------------------------------------
+
+    def decorated(self, frame: Frame, number: int) -> Values:
+        """A function as its callers see it, after its decorators."""
+        module = self.module(frame.module)
+        made_in = frame if frame.function and (frame.arguments or frame.parent or frame.receiver) else None
+        raw: Values = (FunctionReference(module.path, number, frame=made_in),)
+        decorators = module.function(number).decorators
+        if not decorators:
+            return raw
+        key = ("decorated", frame, number)
+        return self.remembered(key, lambda: self._decorate(frame, raw, decorators)) or raw
+
+    def _decorate(self, frame: Frame, values: Values, decorators: tuple[Expression, ...]) -> Values:
+        for decorator in reversed(decorators):
+            applied = self.calls.applied(frame, decorator, values)
+            if any(isinstance(v, FunctionReference | Offloaded) for v, _ in plain(applied)):
+                values = applied
+        return values
+
+
+def _builtin(module: Module, name: str) -> Values:
+    """What the language means by the name, unless the module means something by it that is not known."""
+    known = hasattr(builtins, name) and not module.bound(0, name)
+    return (External(f"builtins.{name}"),) if known else ()
+
+
+def _may_equal(item: Filled, key: Expression | None) -> bool:
+    """Whether what was stored may be found under `key`: unless both are constants and differ, yes."""
+    return not (isinstance(key, Constant) and isinstance(item.key, Constant) and key != item.key)

@@ -1,0 +1,1 @@
+"""What `rules/` says: pages of rules, libraries, frameworks, servers, as types."""

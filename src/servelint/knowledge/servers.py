@@ -1,0 +1,224 @@
+"""What servelint knows about application servers and what starts them, read from `rules/servers/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache, cached_property
+from typing import Any, NamedTuple, TypeVar
+
+from servelint.knowledge.compiled import tables
+from servelint.knowledge.tables import KnowledgeError
+
+Kind = TypeVar("Kind")
+
+
+class Call(NamedTuple):
+    """A Python call that starts a server: the keyword for the worker count, where the application is."""
+
+    workers: str
+    application: int | None = None
+    single_process: str = ""
+
+
+class Workers(NamedTuple):
+    """What sets the number of worker processes, the strongest first within each kind."""
+
+    options: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    setting: str = ""
+    source: str = ""
+
+
+class Configuration(NamedTuple):
+    """Configuration files: the options that name one, and files read without being named."""
+
+    options: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+
+class Asgi(NamedTuple):
+    """What makes a server run an event loop, where it does not always."""
+
+    options: tuple[str, ...] = ()
+    setting: str = ""
+    classes: tuple[str, ...] = ()
+
+    def runs_loop(self, name: str) -> bool:
+        """Whether workers of the class `name` run an event loop."""
+        return any(fnmatchcase(name, pattern) for pattern in self.classes)
+
+
+class NotAsgi(NamedTuple):
+    """Values of an option that make an ASGI server serve something else."""
+
+    options: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    default: str = ""
+
+
+class Server(NamedTuple):
+    """One application server's command line."""
+
+    name: str
+    source: str
+    commands: tuple[str, ...]
+    modules: tuple[str, ...]
+    workers: Workers
+    subcommand: str = ""
+    arguments: str = ""
+    configuration: Configuration = Configuration()
+    asgi: Asgi | None = None
+    not_asgi: NotAsgi | None = None
+    single_process: tuple[str, ...] = ()
+    all_cores: tuple[str, ...] = ()
+    calls: Mapping[str, Call] | None = None
+
+
+class Launcher(NamedTuple):
+    """Commands that start the command they are given.
+
+    `operands` words stand before it; with `until` it stands after that word; `assignments` may stand before
+    it; an optional `subcommand` ends with a question mark.
+    """
+
+    commands: tuple[str, ...]
+    operands: int = 0
+    values: tuple[str, ...] = ()
+    subcommand: str = ""
+    until: str = ""
+    assignments: bool = False
+    development: bool = False
+
+
+class Interpreter(NamedTuple):
+    """An interpreter's command names (patterns) and the options that take code or a module."""
+
+    commands: tuple[str, ...]
+    code: str = ""
+    module: str = ""
+    values: tuple[str, ...] = ()
+
+    def runs(self, command: str) -> bool:
+        """Whether `command` is this interpreter."""
+        return any(fnmatchcase(command, pattern) for pattern in self.commands)
+
+
+class ThreadPool(NamedTuple):
+    """A native thread pool: the variables that bound it and the libraries that use it."""
+
+    name: str
+    variables: tuple[str, ...]
+    libraries: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """All of `rules/servers/`."""
+
+    servers: tuple[Server, ...]
+    launchers: Mapping[str, Launcher]
+    python: Interpreter
+    shell: Interpreter
+    pools: tuple[ThreadPool, ...]
+    model_images: re.Pattern[str]
+    model_kinds: frozenset[str]
+    embedded: frozenset[str]
+
+    def by_command(self, command: str) -> tuple[Server, ...]:
+        """The servers that this executable starts."""
+        return tuple(server for server in self.servers if command in server.commands)
+
+    def by_module(self, module: str) -> tuple[Server, ...]:
+        """The servers that `python -m module` starts."""
+        return tuple(server for server in self.servers if module in server.modules)
+
+    @cached_property
+    def words(self) -> tuple[bytes, ...]:
+        """Words of which a file that names a server has to hold one."""
+        names = {name for server in self.servers for name in (*server.commands, *server.modules)}
+        return tuple(sorted(name.encode() for name in names if "." not in name))
+
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """Environment variables that set a worker count."""
+        return frozenset(name for server in self.servers for name in server.workers.environment)
+
+    @cached_property
+    def calls(self) -> Mapping[str, tuple[Server, Call]]:
+        """Python calls that start a server, by qualified name."""
+        return {
+            name: (server, call) for server in self.servers for name, call in (server.calls or {}).items()
+        }
+
+
+@cache
+def servers() -> Servers:
+    """The tables in `rules/servers/`; raises `KnowledgeError` naming file and key where one does not fit."""
+    return read_servers({name: data for name, data in tables().items() if name.startswith("servers/")})
+
+
+def read_servers(files: Mapping[str, Any]) -> Servers:
+    """What the files say, given by name."""
+    found: list[Server] = []
+    launchers: dict[str, Any] = {}
+    threads: dict[str, Any] = {}
+    models: dict[str, Any] = {}
+    for name, data in files.items():
+        if not isinstance(data, dict):
+            raise KnowledgeError(f"{name}: not a mapping")
+        if "server" in data:
+            found.append(_server(name, data))
+        elif "launchers" in data:
+            launchers = data
+        elif "pools" in data:
+            threads = data
+        else:
+            models = data
+    return Servers(
+        tuple(found),
+        {command: launcher for launcher in _launchers(launchers) for command in launcher.commands},
+        _record(Interpreter, launchers["interpreters"]["python"], "launchers.yaml"),
+        _record(Interpreter, launchers["interpreters"]["shell"], "launchers.yaml"),
+        tuple(
+            ThreadPool(pool["name"], tuple(pool["variables"]), frozenset(pool["libraries"]))
+            for pool in threads["pools"]
+        ),
+        re.compile("|".join(re.escape(word) for group in models["images"] for word in group["contains"])),
+        frozenset(models["kinds"]),
+        frozenset(models["embedded"]),
+    )
+
+
+def _server(file: str, data: dict[str, Any]) -> Server:
+    data = {"name": data["server"], **{key: value for key, value in data.items() if key != "server"}}
+    nested = {"workers": Workers, "configuration": Configuration, "asgi": Asgi, "not-asgi": NotAsgi}
+    for key, kind in nested.items():
+        if key in data:
+            data[key] = _record(kind, data[key], file)
+    if "calls" in data:
+        data["calls"] = {name: _record(Call, call, file) for name, call in data["calls"].items()}
+    return _record(Server, data, file)
+
+
+def _launchers(data: dict[str, Any]) -> list[Launcher]:
+    return [_record(Launcher, entry, "launchers.yaml") for entry in data["launchers"]]
+
+
+def _record(kind: type[Kind], data: dict[str, Any], file: str) -> Kind:
+    """A record filled from a mapping whose keys are its fields with dashes; lists become tuples."""
+    known = set(kind.__annotations__)
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        name = str(key).replace("-", "_")
+        if name not in known:
+            raise KnowledgeError(f"{file}: unknown key {key!r}")
+        values[name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise KnowledgeError(f"{file}: {error}") from None

@@ -1,0 +1,372 @@
+"""What servelint knows about libraries and frameworks.
+
+It is read from the data in `rules/`: the files are for people to review, `knowledge/catalogue.py` knows how
+they are spelled, and this module has what becomes of them.
+
+A qualified name is dotted, as a user would import it (`sklearn.linear_model.LogisticRegression`). In a
+pattern `*` stands for anything inside one segment, `**` for any number of segments, and `{a,b}` for
+either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from itertools import chain
+from typing import Any, Generic, NamedTuple, TypeVar
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+class Role(StrEnum):
+    """What a call does to the thread that makes it."""
+
+    INFERENCE = "inference"
+    LOAD = "load"
+    PREPROCESSING = "preprocessing"
+    EXPLANATION = "explanation"
+    TRAINING = "training"
+    REMOTE = "remote"  # a synchronous request to a model elsewhere
+    LAZY = "lazy"  # returns an iterator; iterating it is the inference
+    COROUTINE = "coroutine"  # returns an awaitable or an async iterator: never blocks by itself
+    CHEAP = "cheap"  # known to return at once
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a call with this role holds its thread for as long as an inference, load or request."""
+        return self not in (Role.LAZY, Role.COROUTINE, Role.CHEAP)
+
+
+class Verdict(StrEnum):
+    """Whether one object may be called from several threads at once."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Entry(NamedTuple):
+    """What one callable of a library does and returns.
+
+    `returns` is a type name of the catalogue, `self` for the receiver, or empty. `lazy_when` and
+    `coroutine_when` map keyword arguments to the constant that turns the call lazy or asynchronous.
+    `iterating` is what taking elements from a lazy result does.
+    """
+
+    name: str
+    role: Role
+    returns: str = ""
+    lazy_when: Mapping[str, object] = _NOTHING
+    coroutine_when: Mapping[str, object] = _NOTHING
+    iterating: Role = Role.INFERENCE
+    library: str = ""
+
+
+class LibraryType(NamedTuple):
+    """A family of classes that behave alike for us.
+
+    `name` identifies the type in `returns`, `inherits`, `attributes` and `items`; `classes` are patterns
+    for the importable classes that belong to it. `items` are the types of the elements: one for all, or
+    one for each position of a tuple.
+    """
+
+    name: str
+    library: str
+    classes: tuple[str, ...] = ()
+    construct: Entry | None = None
+    methods: Mapping[str, Entry] = _NOTHING
+    inherits: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = _NOTHING
+    items: tuple[str, ...] = ()
+    override_means: Mapping[str, str] = _NOTHING
+
+
+class Claim(NamedTuple):
+    """A verdict and where it was read or measured."""
+
+    verdict: str
+    source: str = ""
+    note: str = ""
+
+
+class Library(NamedTuple):
+    """One file of `rules/libraries/`."""
+
+    name: str
+    modules: tuple[str, ...]
+    source: str
+    thread_safe: Claim
+    gil: Claim
+    advice: str
+    functions: Mapping[str, Entry]
+    types: Mapping[str, LibraryType]
+    # Context managers whose effect on inference ends at the thread that enters them.
+    thread_local: tuple[str, ...] = ()
+
+
+class Phase(StrEnum):
+    """When the callables of an entry point run."""
+
+    SERVING = "serving"
+    STARTUP = "startup"  # before the first request or after the last: may block
+
+
+class SyncRuns(StrEnum):
+    """Where a framework runs a plain `def`."""
+
+    LOOP = "loop"
+    THREAD = "thread"
+    PROCESS = "process"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """How a framework learns of a callable, and where it runs it.
+
+    Exactly one of `decorator`, `argument_of`, `subclass` is set. With `argument_of` the callable stands
+    at `position` (0-based, the receiver not counted) or under `keyword`. With `subclass` it is one of
+    `methods`.
+    """
+
+    role: str
+    phase: Phase = Phase.SERVING
+    sync: SyncRuns = SyncRuns.THREAD
+    decorator: str = ""
+    argument_of: str = ""
+    position: int | None = None
+    keyword: str = ""
+    subclass: str = ""
+    methods: tuple[str, ...] = ()
+    loop_when: Mapping[str, object] = field(default_factory=dict)
+    thread_when: Mapping[str, object] = field(default_factory=dict)
+    framework: str = ""
+
+
+class Offload(NamedTuple):
+    """A call that runs one of its arguments elsewhere than on the calling thread.
+
+    `name` is a pattern for the qualified name, `method` the name of a method on a receiver of any type.
+    With `wraps` the call returns a callable that does the running (`sync_to_async(f)`). `pool` is the
+    position of the executor argument; `default_pool` says that `None` or its absence means the loop's
+    shared default executor. `awaitable` says that the result has to be awaited; with `starts` the work runs
+    even if nobody does.
+    """
+
+    name: str = ""
+    method: str = ""
+    position: int | None = 0
+    keyword: str = ""
+    pool: int | None = None
+    default_pool: bool = False
+    awaitable: bool = True
+    wraps: bool = False
+    starts: bool = False
+
+
+class Framework(NamedTuple):
+    """One file of `rules/frameworks/`.
+
+    `runs` are calls that call one of their arguments at once on the calling thread (`map`, `sorted`),
+    `on_loop` those that make the event loop call it later (`call_soon`), `injects` those whose result at
+    run time is what their argument returns (`Depends`), `passes` those whose result is their argument,
+    `awaits` those that take awaitables, `consumes` and `consuming_methods` (on any receiver) those that
+    iterate their argument at once, `streams` those that iterate it later and in a thread. `state` are
+    attributes that hold what a service shares, `limits_threads` names of functions that bound native thread
+    pools, `executors` classes of pools, `waits` calls that hold their thread until work elsewhere is done,
+    `background` are methods that start a coroutine beside the caller, `runs_coroutine_methods` those that run
+    one to its end, `caches` decorators that keep what a function gave.
+    `sets_default_executor` methods that replace the loop's own executor. `types` maps other spellings of a
+    class to the usual one.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    source: str
+    entry_points: tuple[EntryPoint, ...]
+    offloads: tuple[Offload, ...]
+    runs: tuple[Offload, ...]
+    on_loop: tuple[Offload, ...]
+    injects: tuple[Offload, ...]
+    runs_coroutine: tuple[str, ...]
+    runs_coroutine_methods: tuple[str, ...]
+    background: tuple[str, ...]
+    caches: tuple[str, ...]
+    types: Mapping[str, str]
+    passes: tuple[Offload, ...]
+    awaits: tuple[str, ...]
+    consumes: tuple[str, ...]
+    consuming_methods: tuple[str, ...]
+    streams: tuple[str, ...]
+    state: tuple[str, ...]
+    limits_threads: tuple[str, ...]
+    executors: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+    sets_default_executor: tuple[str, ...] = ()
+
+
+@cache
+def pattern(text: str) -> re.Pattern[str]:
+    """Compile a pattern for qualified names (see the module's text)."""
+    out: list[str] = []
+    depth = 0
+    for part in re.findall(r"\*\*|\*|[{},]|[^*{},]+", text):
+        if part == "**":
+            out.append(r".*")
+        elif part == "*":
+            out.append(r"[^.]*")
+        elif part == "{":
+            depth += 1
+            out.append("(?:")
+        elif part == "}":
+            depth -= 1
+            out.append(")")
+        elif part == "," and depth:
+            out.append("|")
+        else:
+            out.append(re.escape(part))
+    return re.compile("".join(out) + r"\Z")
+
+
+def matches(text: str, name: str) -> bool:
+    """Whether the qualified `name` fits the pattern `text`."""
+    return pattern(text).match(name) is not None
+
+
+def alternatives(text: str) -> Iterator[str]:
+    """The pattern with each of its `{a,b}` written out."""
+    brace = re.search(r"\{([^{}]*)\}", text) if "{" in text else None
+    if brace is None:
+        yield text
+        return
+    for option in brace[1].split(","):
+        yield from alternatives(text[: brace.start()] + option + text[brace.end() :])
+
+
+T = TypeVar("T")
+
+
+class NameIndex(Generic[T]):
+    """Values by pattern for a qualified name: an exact name wins, then the longest pattern that fits."""
+
+    def __init__(self, items: Iterable[tuple[str, T]]) -> None:
+        self._exact: dict[str, T] = {}
+        self._patterns: dict[str, list[tuple[str, T]]] = {}
+        self._open: list[tuple[str, T]] = []
+        self._last_names: set[str] = set()
+        for text, value in ((option, value) for written, value in items for option in alternatives(written)):
+            first, last = text.partition(".")[0], text.rpartition(".")[2]
+            self._last_names.add(last)
+            if "*" not in text:
+                self._exact.setdefault(text, value)
+            elif "*" in first:
+                self._open.append((text, value))
+            else:
+                self._patterns.setdefault(first, []).append((text, value))
+        for found in (*self._patterns.values(), self._open):
+            found.sort(key=lambda item: -len(item[0]))
+        self._known: dict[str, T | None] = {}
+
+    def find(self, name: str) -> T | None:
+        """The value for a qualified name, or None."""
+        if name not in self._known:
+            self._known[name] = self._search(name)
+        return self._known[name]
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._patterns or self._open)
+
+    def last_names(self) -> frozenset[str]:
+        """The last segments that a name can have to be found (`*` for any)."""
+        return frozenset(self._last_names)
+
+    def _search(self, name: str) -> T | None:
+        if name in self._exact:
+            return self._exact[name]
+        for text, value in chain(self._patterns.get(name.partition(".")[0], []), self._open):
+            if matches(text, name):
+                return value
+        return None
+
+
+def name_index(names: Iterable[str]) -> NameIndex[str]:
+    """The names and patterns themselves: `find` tells whether a qualified name fits one of them."""
+    return NameIndex((name, name) for name in names)
+
+
+class ClassIndex(NameIndex[LibraryType]):
+    """Types by the name of a class. A method of a class is not mistaken for a class by `**`."""
+
+    def __init__(self, types: Mapping[str, LibraryType]) -> None:
+        super().__init__((name, t) for t in types.values() for name in (t.name, *t.classes))
+        self._types = types
+
+    def _search(self, name: str) -> LibraryType | None:
+        found = super()._search(name)
+        head, _, last = name.rpartition(".")
+        if found is None or not head or name in self._exact:
+            return found
+        owner = self.find(head)
+        is_method = owner and any(last in t.methods for t in lineage(self._types, owner.name))
+        return None if is_method else found
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All of `rules/libraries` and `rules/frameworks`, joined for look-up by name."""
+
+    libraries: Mapping[str, Library]
+    frameworks: tuple[Framework, ...]
+    types: Mapping[str, LibraryType]
+    functions: NameIndex[Entry]
+    classes: NameIndex[LibraryType]
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """Top-level modules whose import puts machine learning in reach of a file."""
+        return frozenset(m.partition(".")[0] for lib in self.libraries.values() for m in lib.modules)
+
+    def method(self, type_name: str, method: str) -> Entry | None:
+        """What a method does, looked up in the type and then in what it inherits."""
+        return next((t.methods[method] for t in self.lineage(type_name) if method in t.methods), None)
+
+    def attribute(self, type_name: str, attribute: str) -> str:
+        """The type name of an attribute, or an empty string."""
+        return next(
+            (t.attributes[attribute] for t in self.lineage(type_name) if attribute in t.attributes), ""
+        )
+
+    def items(self, type_name: str, position: object = None) -> str:
+        """The type name of what subscripting or iterating gives, or an empty string."""
+        items = next((t.items for t in self.lineage(type_name) if t.items), ())
+        if len(items) == 1:
+            return items[0]
+        return items[position] if isinstance(position, int) and 0 <= position < len(items) else ""
+
+    def override_means(self, type_name: str, method: str) -> tuple[str, ...]:
+        """The methods of the type that run `method` when a project subclass defines it."""
+        return tuple(
+            caller
+            for known in self.lineage(type_name)
+            for overridden, caller in known.override_means.items()
+            if overridden == method
+        )
+
+    def lineage(self, type_name: str) -> Iterator[LibraryType]:
+        """The type and all it inherits, nearest first, each once."""
+        return lineage(self.types, type_name)
+
+
+def lineage(types: Mapping[str, LibraryType], type_name: str) -> Iterator[LibraryType]:
+    """The type and all it inherits, nearest first, each once."""
+    waiting, seen = [type_name], set[str]()
+    while waiting:
+        name = waiting.pop(0)
+        known = types.get(name)
+        if known is None or name in seen:
+            continue
+        seen.add(name)
+        yield known
+        waiting.extend(known.inherits)

@@ -1,0 +1,1 @@
+"""What the manifests describe, joined: which container starts which server and serves which application."""

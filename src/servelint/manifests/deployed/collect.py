@@ -1,0 +1,335 @@
+"""Finds the files that matter and turns them into one deployment.
+
+A repository may hold thousands of manifests. Whether one matters is decided by its bytes; only those that
+do are parsed.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from servelint.finding import Problem
+from servelint.knowledge.servers import servers
+from servelint.manifests.deployed.deployment import Deployment
+from servelint.manifests.deployed.starts import Context, Follower, Image, Start
+from servelint.manifests.documents.environment import Environment
+from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
+from servelint.manifests.forms import compose, dockerfile, kubernetes, kustomize, masking, processes
+from servelint.manifests.forms.images import ImageIndex
+from servelint.manifests.forms.resources import Resources, Setting, Workload
+from servelint.manifests.forms.sources import Sources, Tree
+from servelint.manifests.helm import charts as helm
+from servelint.project.source import Source
+
+_YAML = (".yaml", ".yml")
+_DOCKERFILE = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", re.IGNORECASE)
+_AUTOSCALED = (b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling")
+_DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
+_MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_TEST_FOLDER = re.compile(r"(^|/)(tests?|testing|testdata|test_data|fixtures)(/|$)")
+
+
+def deployment(tree: Tree) -> tuple[Deployment, tuple[Problem, ...]]:
+    """Everything the tree's manifests describe, and the files that could not be read."""
+    sources = Sources(tree)
+    collector = _Collector(sources, Deployment(tree.root))
+    collector.run()
+    return collector.deployment, tuple(sources.problems)
+
+
+class _Collector:
+    """Reads the tree kind by kind; what images start is known before the workloads that run them."""
+
+    def __init__(self, sources: Sources, deployment: Deployment) -> None:
+        self.sources = sources
+        self.deployment = deployment
+        self.follower = Follower(sources)
+        self.images = ImageIndex(sources.tree.root)
+        self.words = (*_AUTOSCALED, *(name.encode() for name in servers().variables))
+        self.naming: dict[Path, bool] = {}
+
+    def run(self) -> None:
+        paths = self.sources.tree.manifests
+        self.add_dockerfiles(path for path in paths if is_dockerfile(path.name))
+        charts = helm.charts(self.sources)
+        templates = {path for chart in charts for path in chart.templates}
+        documents = [path for path in paths if masking.suffix(path) in _YAML and path not in templates]
+        self.add_compose(path for path in documents if compose.is_compose(path, self.sources.data(path)))
+        self.add_kubernetes(documents)
+        self.add_kustomizations(paths)
+        self.add_charts(charts, documents)
+        self.add_processes(paths)
+        self.add_lone_images()
+        self.add_lone_files()
+
+    def add_dockerfiles(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            source = self.sources.source(path)
+            if source is None:
+                continue
+            self.add_stages(path, Located.of(source))
+
+    def add_stages(self, path: Path, text: Located) -> list[Image]:
+        stages = dockerfile.stages(text)
+        found = [Image(path, stage, stage is stages[-1]) for stage in stages]
+        self.images.add(found, self.starts_of(found))
+        return found
+
+    def starts_of(self, images: Iterable[Image]) -> dict[int, list[Start]]:
+        """What each image starts when nothing else is said."""
+        starts: dict[int, list[Start]] = {}
+        for image in images:
+            context = Context(Setting.IMAGE, image.path.parent, image=image, folder=image.stage.folder)
+            starts[id(image)] = list(self.follower.image(image, environment_of(image), context))
+        return starts
+
+    def add_compose(self, paths: Iterable[Path]) -> None:
+        files = {path: self.documents(path) for path in paths if self.images.starts or self.matters(path)}
+        for workload, image in compose.workloads(files, self.sources, self.images):
+            self.follow(workload, {}, image)
+
+    def add_kubernetes(self, paths: list[Path]) -> None:
+        found = Resources()
+        left: list[Path] = []
+        for path in paths:
+            if self.matters(path) or (
+                self.images.starts and self.describes(path, b"containers:", b"ConfigMap")
+            ):
+                found.extend(kubernetes.resources(self.documents(path), path))
+            else:
+                left.append(path)
+        targets = [
+            autoscaler.target_name.encode() for autoscaler in found.autoscalers if autoscaler.target_name
+        ]
+        for path in left if targets else ():
+            # What is scaled, and what a namespace gives it by default, may stand in files of their own.
+            if self.describes(path, b"containers:", *targets) or self.describes(path, b"LimitRange"):
+                found.extend(kubernetes.resources(self.documents(path), path))
+        self.add_scope(found)
+
+    def describes(self, path: Path, *words: bytes) -> bool:
+        data = self.sources.data(path)
+        return b"kind:" in data and any(word in data for word in words)
+
+    def add_kustomizations(self, paths: Iterable[Path]) -> None:
+        """What overlays make of their bases; bases and patches by themselves are judged already."""
+        builder = kustomize.Builder(self.sources.known_paths, functools.cache(self.documents))
+        for path in paths:
+            if path.name not in kustomize.NAMES or not builder.patches(path):
+                continue
+            if self.images.starts or any(self.matters(other) for other in builder.involved(path)):
+                self.add_scope(kubernetes.resources(builder.build(path), path))
+
+    def add_charts(self, charts: list[helm.Chart], documents: list[Path]) -> None:
+        owned = helm.by_owner(charts, documents)
+        for chart in charts:
+            helm.attach_values(chart, [*owned.get(chart.folder, ()), *owned.get(None, ())])
+            serves = self.chart_serves(chart)
+            if not serves and not helm.autoscaler_templates(chart):
+                continue
+            for variant in chart.variants(servers=serves):
+                scope = Resources()
+                for rendered in variant.rendered:
+                    scope.extend(kubernetes.resources(rendered.documents, rendered.template))
+                self.deployment.readers.update(variant.readers)
+                self.add_scope(scope)
+
+    def chart_serves(self, chart: helm.Chart) -> bool:
+        """Whether a chart names a server, or may run an image of this project that starts one."""
+        paths = (
+            *chart.templates,
+            *(path for path in (chart.values_path, *chart.extra_values) if path is not None),
+        )
+        return bool(self.images.starts) or any(self.names_server(path) for path in paths)
+
+    def add_scope(self, found: Resources) -> None:
+        """Add documents that know each other: a release of a chart, or everything in plain files."""
+        self.deployment.scopes.append(found)
+        for workload in found.workloads:
+            self.follow(workload, found.config_maps, None)
+
+    def follow(self, workload: Workload, config_maps: dict[str, YamlMapping], image: Image | None) -> None:
+        if workload.batch:
+            return
+        for described in workload.containers:
+            if described.init:
+                continue
+            container = kubernetes.with_config_maps(described, config_maps)
+            built = image or self.images.find(container)
+            if built is not None and workload.setting is Setting.KUBERNETES:
+                self.deployment.run.add(built.path)
+            context = Context(
+                workload.setting, workload.path.parent, workload, container, built, config_maps=config_maps
+            )
+            self.deployment.starts.extend(self.follower.container(context))
+
+    def add_processes(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            kind = processes.kind_of(path)
+            if (
+                kind is None
+                or not self.names_server(path)
+                or (kind.in_image_only and not self.in_image(path))
+            ):
+                continue
+            source = self.sources.source(path)
+            if source is not None:
+                context = Context(Setting.PROCESS, path.parent)
+                for command in processes.commands(source, kind):
+                    self.deployment.starts.extend(self.follower.code(command, Environment(), (), context, 0))
+
+    def add_lone_images(self) -> None:
+        for starts in self.images.starts.values():
+            self.deployment.starts.extend(starts)
+
+    def add_lone_files(self) -> None:
+        """Scripts that an image or a manifest names without our seeing how it runs them; calls in Python."""
+        for path in self.sources.tree.manifests:
+            if (
+                path.suffix in (*_YAML, ".tpl")
+                or is_dockerfile(path.name)
+                or processes.kind_of(path) is not None
+            ):
+                continue
+            if (
+                path not in self.follower.scripts_read
+                and self.names_server(path)
+                and path.name != "pyproject.toml"
+            ):
+                self.add_script(path)
+        for path in self.sources.tree.python:
+            if path in self.follower.scripts_read or _TEST_FOLDER.search(self.deployment.relative(path)):
+                continue
+            if path.name in self.configuration_files or self.calls_server(path):
+                self.add_python(path)
+
+    def add_script(self, path: Path) -> None:
+        from servelint.manifests.shell import script as shell
+
+        source = self.sources.source(path)
+        if source is None or path.suffix == ".toml" or path.name.startswith(".env"):
+            return
+        script = shell.read(Located.of(source), Environment())
+        context = Context(Setting.PROCESS, path.parent)
+        for heredoc in script.heredocs:
+            if re.match(r"\s*(?:#.*\n\s*)*FROM\s", heredoc.text):
+                for starts in self.starts_of(self.add_stages(path, heredoc)).values():
+                    self.deployment.starts.extend(starts)
+        if self.in_image(path):
+            context = replace(context, setting=Setting.IMAGE)
+            for command in script.commands:
+                self.deployment.starts.extend(
+                    self.follower.words(command.words, command.environment, context)
+                )
+
+    def add_python(self, path: Path) -> None:
+        context = Context(Setting.PROCESS, path.parent)
+        if path.name in self.configuration_files:
+            self.deployment.starts.extend(self.follower.lone_configuration(path, context))
+        else:
+            self.deployment.starts.extend(self.follower.python(path, Environment(), context))
+
+    @property
+    def configuration_files(self) -> frozenset[str]:
+        return frozenset(name for server in servers().servers for name in server.configuration.files)
+
+    def calls_server(self, path: Path) -> bool:
+        data = self.sources.data(path)
+        return any(
+            name.rpartition(".")[2].encode() in data
+            and call.workers.encode() + b"=" in data.replace(b" ", b"")
+            for name, (server, call) in servers().calls.items()
+            if name.partition(".")[0].encode() in data
+        )
+
+    def in_image(self, path: Path) -> bool:
+        """Whether a Dockerfile, a compose file or a workload names a file."""
+        return self.images.names(path.name) or any(
+            path.name.encode() in self.sources.data(other)
+            for other in self.sources.tree.manifests
+            if other.name == "Procfile" or compose.NAME.fullmatch(other.name) or is_dockerfile(other.name)
+        )
+
+    def matters(self, path: Path) -> bool:
+        data = self.sources.data(path)
+        if _only_defines(data):
+            return False
+        return any(word in data for word in self.words) or self.names_server(path)
+
+    def names_server(self, path: Path) -> bool:
+        known = self.naming.get(path)
+        if known is None:
+            data = self.sources.data(path)
+            known = self.naming[path] = any(word in data for word in servers().words)
+        return known
+
+    def documents(self, path: Path) -> list[Node]:
+        """The documents of a file, its template tags masked where it is not YAML as it stands.
+
+        Documents that say how a resource is defined are not read: they are long and describe nothing.
+        """
+        source = self.sources.source(path)
+        if source is None:
+            return []
+        found: list[Node] = []
+        for part in _parts(source):
+            try:
+                found.extend(self.part(part))
+            except YamlError as error:
+                line = source.position(part.place.start)[0] + error.line - 1
+                self.sources.problem(path, f"not valid YAML: {error}", line)
+        return found
+
+    def part(self, text: Located) -> list[Node]:
+        try:
+            return parse(text)
+        except YamlError:
+            masked = masking.masked(text)
+            if masked is None:
+                raise
+        try:
+            return parse(masked)
+        except YamlError:
+            # A template that only its own engine can read, and no chart of ours: it is no manifest yet.
+            return []
+
+
+def _only_defines(data: bytes) -> bool:
+    """Whether there are as many definitions of resources in a file as there are documents.
+
+    No definition is read, and such files are long: to look for a dozen words in them takes longer.
+    """
+    defined = data.count(b"\nkind: CustomResourceDefinition")
+    if not defined:
+        return False
+    head = data[: data.find(b"\n---") + 1]
+    begun = any(line.strip() and not line.startswith((b"#", b"---")) for line in head.splitlines())
+    return data.count(b"\n---") + begun <= defined
+
+
+def _parts(source: Source) -> Iterator[Located]:
+    """A file, cut at the document markers of the definitions in it."""
+    text = source.text
+    if not _DEFINITION.search(text):
+        yield Located.of(source)
+        return
+    edges = [0, *(found.start() for found in _MARKER.finditer(text)), len(text)]
+    for start, end in itertools.pairwise(edges):
+        if start < end and not _DEFINITION.search(text, start, end):
+            yield Located.of(source, start, end)
+
+
+def environment_of(image: Image) -> Environment:
+    """The variables that an image sets."""
+    return Environment(dict(image.stage.environment))
+
+
+def is_dockerfile(name: str) -> bool:
+    """Whether a file of this name is a Dockerfile."""
+    return _DOCKERFILE.fullmatch(name) is not None

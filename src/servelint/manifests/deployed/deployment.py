@@ -1,0 +1,104 @@
+"""Everything the manifests describe, joined: who runs which image and serves which application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from servelint.knowledge.servers import servers
+from servelint.manifests.deployed.starts import Start
+from servelint.manifests.forms.resources import Autoscaler, Container, Resources, Setting, Workload
+from servelint.serving import Application, Applications, Served
+
+
+@dataclass(slots=True, eq=False)
+class Deployment:
+    """What rules read.
+
+    A scope holds documents that know each other: one release of a chart, or all plain files. `run` are the
+    Dockerfiles whose image a workload of the project runs. `readers` are the templates that read a value, by
+    the file and the offset it stands at.
+    """
+
+    root: Path
+    scopes: list[Resources] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
+    run: set[Path] = field(default_factory=set)
+    applications: Applications | None = None
+    readers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    _known: dict[int, Application | None] = field(default_factory=dict)
+
+    def application(self, start: Start) -> Application | None:
+        """The application that a server start names, if the Python side knows it."""
+        if self.applications is None or not start.server.application:
+            return None
+        if id(start) not in self._known:
+            self._known[id(start)] = self.applications.find(start.server.application, start.folders)
+        return self._known[id(start)]
+
+    def target(self, autoscaler: Autoscaler) -> Workload | None:
+        """The workload that an autoscaler scales, if the project describes it."""
+        return next(self.descriptions(autoscaler), None)
+
+    def descriptions(self, autoscaler: Autoscaler) -> Iterator[Workload]:
+        """Every document that describes the scaled workload: a base and the patches to it."""
+        for scope in self.scopes:
+            if autoscaler not in scope.autoscalers:
+                continue
+            for workload in scope.workloads:
+                if _scales(autoscaler, workload):
+                    yield workload
+
+    def autoscalers(self) -> Iterator[Autoscaler]:
+        """Every autoscaler that the project describes."""
+        return (autoscaler for scope in self.scopes for autoscaler in scope.autoscalers)
+
+    def default_requests(self, autoscaler: Autoscaler) -> bool:
+        """Whether a LimitRange gives containers a CPU request where the autoscaler is."""
+        return any(scope.default_requests for scope in self.scopes if autoscaler in scope.autoscalers)
+
+    def starts_of(self, workload: Workload) -> Iterator[tuple[Start, Container]]:
+        """The servers that a workload's containers start."""
+        for start in self.starts:
+            if start.context.workload is workload and start.context.container is not None:
+                yield start, start.context.container
+
+    def serves_model(self, workload: Workload) -> bool:
+        """Whether the workload is known to serve a model."""
+        known = servers()
+        if workload.kind in known.model_kinds:
+            return True
+        if any(
+            box.image is not None and known.model_images.search(box.image.text) for box in workload.containers
+        ):
+            return True
+        applications = (self.application(start) for start, _ in self.starts_of(workload))
+        return any(application is not None and application.serves_model for application in applications)
+
+    def served(self) -> Iterator[Served]:
+        """The applications that workloads serve."""
+        for start in self.starts:
+            workload, container = start.context.workload, start.context.container
+            if workload is not None and container is not None and start.server.application:
+                yield Served(
+                    start.server.application,
+                    start.folders,
+                    workload.title,
+                    workload.setting is Setting.KUBERNETES,
+                    container.liveness,
+                    container.cpus,
+                )
+
+    def relative(self, path: Path) -> str:
+        """A path as the project names it."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+
+
+def _scales(autoscaler: Autoscaler, workload: Workload) -> bool:
+    same_kind = not autoscaler.target_kind or workload.kind == autoscaler.target_kind
+    # An overlay may set the namespace of one and not of the other.
+    namespaces = {autoscaler.namespace, workload.namespace} - {""}
+    return (
+        same_kind and bool(workload.name) and workload.name == autoscaler.target_name and len(namespaces) < 2
+    )

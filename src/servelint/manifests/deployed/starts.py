@@ -1,0 +1,276 @@
+"""Which servers the project's containers start, followed through images, scripts and shell code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from servelint.knowledge.servers import servers
+from servelint.manifests.documents.environment import Environment
+from servelint.manifests.documents.text import Located, Place
+from servelint.manifests.documents.yaml_document import YamlMapping
+from servelint.manifests.forms import python_files
+from servelint.manifests.forms.dockerfile import Command, Stage
+from servelint.manifests.forms.resources import Container, Setting, Workload
+from servelint.manifests.forms.sources import Sources
+from servelint.manifests.shell import script as shell
+from servelint.manifests.shell.commandline import (
+    ScriptStart,
+    ServerStart,
+    ShellCode,
+    Words,
+    WorkerCount,
+    started,
+)
+
+_DEPTH = 8
+_SOURCING = frozenset((".", "source"))
+_DETACHED = frozenset(("--daemon", "-D"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """A Dockerfile's stage."""
+
+    path: Path
+    stage: Stage
+    last: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """Where a command runs: `base` is the folder that its files are looked for in first."""
+
+    setting: Setting
+    base: Path
+    workload: Workload | None = None
+    container: Container | None = None
+    image: Image | None = None
+    folder: str = ""
+    config_maps: Mapping[str, YamlMapping] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """A server that a container starts."""
+
+    server: ServerStart
+    workers: WorkerCount | None
+    command: Place
+    environment: Environment
+    context: Context
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders of the project that the command may have been started in, the likeliest first."""
+        base = self.context.base
+        found: list[Path] = []
+        image = self.context.image
+        inside = (
+            self.server.application_folder or self.context.folder or (image.stage.folder if image else "")
+        )
+        if image is not None:
+            for copy in image.stage.copies:
+                if inside.rstrip("/").startswith(copy.target.rstrip("/")) or copy.target.rstrip(
+                    "/"
+                ).startswith(inside):
+                    found.extend((image.path.parent / source).resolve() for source in copy.sources)
+        if self.server.application_folder and not self.server.application_folder.startswith("/"):
+            found.insert(0, base / self.server.application_folder)
+        found.extend((base, *base.parents[:3]))
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(slots=True)
+class Follower:
+    """Follows commands to the servers they start."""
+
+    sources: Sources
+    scripts_read: set[Path] = field(default_factory=set)
+    _active: list[Path] = field(default_factory=list)
+
+    def container(self, context: Context) -> Iterator[Start]:
+        """The servers that a container starts, with its image's command where it has none of its own."""
+        container, image = context.container, context.image
+        assert container is not None
+        environment = container.environment
+        if image is not None:
+            environment = environment.over(_environment(image.stage))
+            if not context.folder:
+                context = replace(context, folder=container.folder or image.stage.folder)
+        if container.script is not None:
+            yield from self.code(container.script, environment, (), context, 0)
+            return
+        if container.command is not None:
+            yield from self.words((*container.command, *(container.arguments or ())), environment, context)
+        else:
+            found = (
+                list(self.image(image, environment, context, container.arguments))
+                if image is not None
+                else []
+            )
+            if not found and container.arguments:
+                # An entrypoint that cannot be followed most often ends in `exec "$@"`.
+                found = list(self.words(container.arguments, environment, context))
+            yield from found
+
+    def image(
+        self, image: Image, environment: Environment, context: Context, arguments: Words | None = None
+    ) -> Iterator[Start]:
+        """The servers that an image starts; `arguments` replace its CMD."""
+        stage = image.stage
+        command = stage.command if arguments is None else Command(words=arguments)
+        if stage.entrypoint is not None and stage.entrypoint.script is not None:
+            yield from self.code(stage.entrypoint.script, environment, (), context, 0)
+        elif stage.entrypoint is not None:
+            yield from self.words((*stage.entrypoint.words, *_exec_words(command)), environment, context)
+        elif command is not None and command.script is not None:
+            yield from self.code(command.script, environment, (), context, 0)
+        elif command is not None:
+            yield from self.words(command.words, environment, context)
+
+    def words(
+        self, words: Words, environment: Environment, context: Context, depth: int = 0
+    ) -> Iterator[Start]:
+        """The servers that a command line starts."""
+        if not words or depth > _DEPTH:
+            return
+        if words[0].text in _SOURCING:
+            found: ServerStart | ShellCode | ScriptStart | None = (
+                ScriptStart(words[1], words[2:]) if len(words) > 1 else None
+            )
+        elif words[0].text == "eval":
+            found = ShellCode(words[1]) if len(words) > 1 else None
+        else:
+            found = started(words, environment)
+        if isinstance(found, ServerStart):
+            yield from self.server(found, words, environment, context)
+        elif isinstance(found, ShellCode):
+            yield from self.code(found.code, environment, found.parameters[1:], context, depth + 1)
+        elif isinstance(found, ScriptStart):
+            yield from self.script(found, environment, context, depth + 1)
+
+    def code(
+        self, code: Located, environment: Environment, parameters: Words, context: Context, depth: int
+    ) -> Iterator[Start]:
+        """The servers that a piece of shell code starts."""
+        if not any(word in code.text for word in self.sources.server_names) and not _may_start(code.text):
+            return
+        for command in shell.read(code, environment, parameters).commands:
+            yield from self.words(command.words, command.environment, context, depth + 1)
+
+    def script(
+        self, script: ScriptStart, environment: Environment, context: Context, depth: int
+    ) -> Iterator[Start]:
+        """The servers that a script file starts."""
+        mounted = _mounted(script.path.text, context.config_maps)
+        if mounted is not None and not script.python:
+            yield from self.code(mounted, environment, script.parameters, context, depth)
+            return
+        path = self.sources.resolve(script.path.text, context.base, context.image, python=script.python)
+        if path is None or path in self._active:
+            return
+        source = self.sources.source(path)
+        if source is None:
+            return
+        self._active.append(path)
+        self.scripts_read.add(path)
+        if path.suffix == ".py":
+            yield from self.python(path, environment, context)
+        elif not script.python:
+            yield from self.code(Located.of(source), environment, script.parameters, context, depth)
+        self._active.pop()
+
+    def python(self, path: Path, environment: Environment, context: Context) -> Iterator[Start]:
+        """The servers that a Python file starts by a call."""
+        source = self.sources.source(path)
+        if source is None:
+            return
+        for call in python_files.server_calls(source, environment):
+            start = ServerStart(call.server, (), call.workers, call.application, "", ())
+            yield Start(start, call.workers, call.place, environment, context)
+
+    def lone_configuration(self, path: Path, context: Context) -> Iterator[Start]:
+        """The start that a configuration file means which its server reads without being told to."""
+        source = self.sources.source(path)
+        for server in servers().servers:
+            if source is None or path.name not in server.configuration.files:
+                continue
+            found = python_files.configuration(source, server, Environment())
+            start = ServerStart(server, (), None, "", "", ())
+            if found.workers is not None and start.runs_loop(found.worker_class):
+                yield Start(start, found.workers, found.workers.text.place, Environment(), context)
+
+    def server(
+        self, server: ServerStart, words: Words, environment: Environment, context: Context
+    ) -> Iterator[Start]:
+        """The start of a server, its configuration files read."""
+        if any(word.text in _DETACHED for word in words):
+            # A daemon is no container's process: the command returns and the container would end.
+            return
+        configured = self.configuration(server, environment, context)
+        worker_class = configured.worker_class if configured else ""
+        if not server.runs_loop(worker_class):
+            return
+        workers = server.workers
+        if workers is None and configured is not None:
+            workers = configured.workers
+        if workers is None and server.server.configuration.options:
+            workers = server.environment_workers
+        yield Start(server, workers, _whole(words), environment, context)
+
+    def configuration(
+        self, server: ServerStart, environment: Environment, context: Context
+    ) -> python_files.ServerConfiguration | None:
+        """What the configuration file that a server reads sets; None where there is none to be found."""
+        named = [name.removeprefix("python:").removeprefix("file:") for name in server.configuration]
+        if named and named[0].startswith(tuple("0123456789")):
+            named = []
+        for name in named or server.server.configuration.files:
+            path = self.sources.resolve(name, context.base, context.image, python=True, exact=not named)
+            source = self.sources.source(path) if path is not None else None
+            if source is not None:
+                self.scripts_read.add(source.path)
+                return python_files.configuration(source, server.server, environment)
+        return None
+
+
+def _mounted(path: str, config_maps: Mapping[str, YamlMapping]) -> Located | None:
+    """A script that a ConfigMap of the project holds under the file's name."""
+    name = path.rpartition("/")[2]
+    if "." not in name:
+        return None
+    for data in config_maps.values():
+        script = data.scalar(name)
+        if script is not None:
+            return script.text
+    return None
+
+
+def _may_start(text: str) -> bool:
+    return "$" in text or ".sh" in text or "python" in text or "exec" in text or "/" in text
+
+
+def _exec_words(command: Command | None) -> Words:
+    """What is appended to an exec-form ENTRYPOINT: an exec-form CMD, or the shell that a shell form means."""
+    if command is None:
+        return ()
+    if command.script is None:
+        return command.words
+    place = command.script.place
+    return (Located.computed("/bin/sh", place), Located.computed("-c", place), command.script)
+
+
+def _environment(stage: Stage) -> Environment:
+    return Environment(dict(stage.environment))
+
+
+def _whole(words: Sequence[Located]) -> Place:
+    """From the first word to the last, as far as they stand in one file."""
+    first = words[0].place
+    last = first
+    for word in words:
+        if word.runs and word.place.source is first.source and word.place.end > last.end:
+            last = word.place
+    return Place(first.source, first.start, max(first.end, last.end), False)

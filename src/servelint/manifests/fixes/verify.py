@@ -1,0 +1,173 @@
+"""Whether an edited manifest still parses and differs in meaning in exactly the edited places.
+
+A fix is text; this is its proof. Both versions are read again by the parser of their kind, and everything
+outside the edited ranges has to mean what it meant.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from servelint.finding import Edit
+from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.yaml_document import (
+    Node,
+    Scalar,
+    YamlError,
+    YamlMapping,
+    YamlSequence,
+    parse,
+)
+from servelint.manifests.forms import dockerfile, masking
+from servelint.manifests.shell import syntax as shell_syntax
+from servelint.project.source import Source, SourceError, decode
+
+_YAML = (".yaml", ".yml", ".tpl")
+_SHELL = (".sh", ".bash", "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    """The edited ranges of a file, as offsets."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+    def touch(self, start: int, end: int) -> bool:
+        return any(start <= last and first <= end for first, last in self.ranges)
+
+
+def verify(before: bytes, after: bytes, path: Path, edits: Sequence[Edit]) -> str:
+    """Why the edited file may not be kept; empty where it may.
+
+    `edits` are those made to this file, in positions of `before`.
+    """
+    try:
+        old, new = decode(path, before), decode(path, after)
+    except SourceError as error:
+        return f"the result {error}"
+    ranges = _Ranges(
+        tuple(
+            (
+                old.offset(edit.span.line, edit.span.column),
+                old.offset(edit.span.end_line, edit.span.end_column),
+            )
+            for edit in edits
+            if edit.span.path == path
+        )
+    )
+    if path.suffix == ".py":
+        return _python(old, new, ranges)
+    if masking.suffix(path) in _YAML:
+        return _yaml(old, new, ranges)
+    if path.suffix in _SHELL or "ockerfile" in path.name:
+        return _tokens(old, new, ranges)
+    return ""
+
+
+def _yaml(old: Source, new: Source, ranges: _Ranges) -> str:
+    first, second = _documents(old), _documents(new)
+    if first is None:
+        # Only its own engine can read this template; the rendering is judged when it is checked again.
+        return ""
+    if second is None:
+        return "the result would not be valid YAML"
+    if len(first) != len(second):
+        return "the result would have other documents"
+    pairs = zip(first, second, strict=True)
+    changed = next((node for pair in pairs for node in _differences(*pair, ranges)), None)
+    if changed is None:
+        return ""
+    line = changed.within.place_of(changed.start, changed.end).span.line
+    return f"something else would change in line {line}"
+
+
+def _documents(source: Source) -> list[Node] | None:
+    text = Located.of(source)
+    try:
+        return parse(text)
+    except YamlError:
+        masked = masking.masked(text)
+    try:
+        return parse(masked) if masked is not None else None
+    except YamlError:
+        return None
+
+
+def _differences(old: Node, new: Node, ranges: _Ranges) -> Iterator[Node]:
+    """Nodes of the old version that changed without being edited."""
+    waiting = [(old, new)]
+    seen: set[tuple[int, int]] = set()
+    while waiting:
+        one, other = waiting.pop()
+        if (id(one), id(other)) in seen:
+            continue
+        seen.add((id(one), id(other)))
+        if isinstance(one, Scalar) and isinstance(other, Scalar):
+            same = one.value == other.value and one.tag == other.tag and one.style == other.style
+            if not same and not ranges.touch(one.start, one.end):
+                yield one
+        elif isinstance(one, YamlSequence) and isinstance(other, YamlSequence):
+            kept = one.items
+            if len(kept) != len(other.items):
+                kept = [item for item in kept if not _removed(item, ranges)]
+            if len(kept) != len(other.items):
+                yield one
+            waiting.extend(zip(kept, other.items, strict=False))
+        elif isinstance(one, YamlMapping) and isinstance(other, YamlMapping):
+            if [key.value for key, _ in one.entries] != [key.value for key, _ in other.entries]:
+                yield one
+            waiting.extend((a[1], b[1]) for a, b in zip(one.entries, other.entries, strict=False))
+        elif not ranges.touch(one.start, one.end):
+            yield one
+
+
+def _removed(item: Node, ranges: _Ranges) -> bool:
+    """Whether an edit takes the whole item, its dash included or its separator."""
+    return any(first <= item.start < last for first, last in ranges.ranges)
+
+
+def _python(old: Source, new: Source, ranges: _Ranges) -> str:
+    try:
+        before, after = ast.parse(old.text), ast.parse(new.text)
+    except (SyntaxError, ValueError) as error:
+        return f"the result would not parse: {error}"
+    one, other = list(ast.walk(before)), list(ast.walk(after))
+    if len(one) != len(other):
+        return ""  # an expression became a number: the places below it are gone
+    for first, second in zip(one, other, strict=True):
+        same = type(first) is type(second)
+        if same and isinstance(first, ast.Constant) and isinstance(second, ast.Constant):
+            start = old.starts[first.lineno - 1] + first.col_offset
+            same = first.value == second.value or ranges.touch(start, start)
+        if not same:
+            return "something else would change"
+    return ""
+
+
+def _tokens(old: Source, new: Source, ranges: _Ranges) -> str:
+    """Shell scripts and Dockerfiles: the same tokens, save those that were edited."""
+    first, second = _leaves(old), _leaves(new)
+    if len(first) != len(second):
+        return "the result would have other words"
+    for (text, start, end), (other, _, _) in zip(first, second, strict=True):
+        if text != other and not ranges.touch(start, end):
+            return f"something else would change in line {old.position(start)[0]}"
+    return ""
+
+
+def _leaves(source: Source) -> list[tuple[str, int, int]]:
+    if "ockerfile" in source.path.name:
+        return [
+            (f"{item.name} {item.text.text}", item.text.place.start, item.text.place.end)
+            for item in dockerfile.instructions(Located.of(source))
+            if item.text.runs
+        ]
+    syntax = shell_syntax.parse(Located.of(source))
+    return [
+        (syntax.raw(node), syntax.start(node), syntax.end(node))
+        for node in shell_syntax.descendants(syntax.root)
+        if node.child_count == 0 and node.type != "comment"
+    ]

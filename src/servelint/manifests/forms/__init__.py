@@ -1,0 +1,1 @@
+"""One module a form of manifest: from documents to workloads, containers, autoscalers and images."""

@@ -1,0 +1,248 @@
+"""Dockerfiles and Containerfiles: what each stage starts, with which variables, where its files come from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from servelint.manifests.documents.text import Located
+
+_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])", re.IGNORECASE)
+_INSTRUCTION = re.compile(r"\s*([A-Za-z]+)(?:\s+|$)")
+_HEREDOC = re.compile(r"<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+_FLAG = re.compile(r"--[a-z][a-z-]*(?:=\S+)?\s+")
+_PAIR = re.compile(r"""([A-Za-z_][A-Za-z0-9_.-]*)=((?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'\\])*)""")
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction; `text` is what follows its name, continuation lines joined and comments dropped."""
+
+    name: str
+    text: Located
+    heredocs: tuple[Located, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What CMD or ENTRYPOINT holds: the words of the exec form, or the script of the shell form."""
+
+    words: tuple[Located, ...] = ()
+    script: Located | None = None
+
+    @property
+    def text(self) -> Located:
+        """The command as one text, to point at."""
+        return self.script if self.script is not None else self.words[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """COPY or ADD from the build context: `sources` are paths in it, `target` is absolute in the image."""
+
+    sources: tuple[str, ...]
+    target: str
+
+
+@dataclass(slots=True)
+class Stage:
+    """One `FROM` and what follows it."""
+
+    base: str
+    name: str
+    environment: dict[str, Located] = field(default_factory=dict)
+    copies: list[Copy] = field(default_factory=list)
+    entrypoint: Command | None = None
+    command: Command | None = None
+    folder: str = "/"
+    ports: tuple[str, ...] = ()
+
+
+def instructions(text: Located) -> Iterator[Instruction]:
+    """The instructions of a Dockerfile, in order."""
+    escape = _escape_character(text.text)
+    lines = _lines(text)
+    while (line := next(lines, None)) is not None:
+        if not line.text.strip() or line.text.lstrip().startswith("#"):
+            continue
+        joined = Located.join(_continued(line, lines, escape))
+        found = _INSTRUCTION.match(joined.text)
+        if found is None:
+            continue
+        name = found.group(1).upper()
+        rest = joined.slice(found.end(), len(joined)).strip()
+        heredocs = tuple(_heredocs(rest, lines)) if name in ("RUN", "COPY", "ADD") else ()
+        yield Instruction(name, rest, heredocs)
+
+
+def stages(text: Located) -> list[Stage]:
+    """The stages of a Dockerfile; a stage built on another one starts with what that one has."""
+    found: list[Stage] = []
+    arguments: dict[str, Located] = {}
+    for instruction in instructions(text):
+        if instruction.name == "FROM":
+            found.append(_start(instruction.text.text, found))
+            if len(found) > 1:
+                continue
+        elif instruction.name == "ARG":
+            target = found[-1].environment if found else arguments
+            for name, value in _pairs(instruction.text):
+                target.setdefault(name, value)
+        elif found:
+            _apply(found[-1], instruction)
+    return found
+
+
+def _start(text: str, earlier: Sequence[Stage]) -> Stage:
+    words = _FLAG.sub("", text).split()
+    base = words[0] if words else ""
+    name = words[2] if len(words) > 2 and words[1].upper() == "AS" else ""
+    for stage in reversed(earlier):
+        if stage.name and stage.name.lower() == base.lower():
+            return Stage(
+                stage.base,
+                name,
+                dict(stage.environment),
+                list(stage.copies),
+                stage.entrypoint,
+                stage.command,
+                stage.folder,
+            )
+    return Stage(base, name)
+
+
+def _apply(stage: Stage, instruction: Instruction) -> None:
+    text = instruction.text
+    match instruction.name:
+        case "ENV":
+            stage.environment.update(_environment(text))
+        case "WORKDIR":
+            folder = text.text.strip("\"' ")
+            stage.folder = folder if folder.startswith("/") else f"{stage.folder.rstrip('/')}/{folder}"
+        case "COPY" | "ADD":
+            copy = _copy(text.text, stage.folder)
+            if copy:
+                stage.copies.append(copy)
+        case "EXPOSE":
+            stage.ports += tuple(text.text.split())
+        case "ENTRYPOINT":
+            # An ENTRYPOINT of its own resets the CMD that a base stage left.
+            stage.entrypoint = command(text)
+            stage.command = None
+        case "CMD":
+            stage.command = command(text)
+        case _:
+            pass
+
+
+def command(text: Located) -> Command | None:
+    """What the argument of CMD or ENTRYPOINT runs; None where it is empty."""
+    if text.text.startswith("["):
+        words = _exec_form(text)
+        if words is not None:
+            return Command(words=words) if words else None
+    return Command(script=text) if text.text else None
+
+
+def _exec_form(text: Located) -> tuple[Located, ...] | None:
+    """The strings of a JSON array, or None where it is not one (the engine then takes it for shell form)."""
+    try:
+        loaded = json.loads(text.text)
+    except ValueError:
+        return None
+    if not isinstance(loaded, list) or not all(isinstance(item, str) for item in loaded):
+        return None
+    words: list[Located] = []
+    for found, value in zip(_STRING.finditer(text.text), loaded, strict=False):
+        inner = text.slice(found.start() + 1, found.end() - 1)
+        words.append(
+            inner if inner.text == value else Located.computed(value, inner.place) if inner.runs else inner
+        )
+    return tuple(words)
+
+
+def _environment(text: Located) -> dict[str, Located]:
+    if _PAIR.match(text.text):
+        return dict(_pairs(text))
+    name, _, value = text.text.partition(" ")
+    start = len(name) + 1
+    return {name: text.slice(start, start + len(value)).strip()} if value else {}
+
+
+def _pairs(text: Located) -> Iterator[tuple[str, Located]]:
+    for found in _PAIR.finditer(text.text):
+        start, end = found.span(2)
+        value = found.group(2)
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            start, end = start + 1, end - 1
+        yield found.group(1), text.slice(start, end)
+
+
+def _copy(text: str, folder: str) -> Copy | None:
+    flags = _FLAG.match(text)
+    while flags:
+        if flags.group().startswith("--from"):
+            return None
+        text = text[flags.end() :]
+        flags = _FLAG.match(text)
+    if text.startswith("["):
+        try:
+            words = [str(item) for item in json.loads(text)]
+        except ValueError:
+            return None
+    else:
+        words = text.split()
+    if len(words) < 2:
+        return None
+    target = words[-1] if words[-1].startswith("/") else f"{folder.rstrip('/')}/{words[-1]}"
+    return Copy(tuple(words[:-1]), target)
+
+
+def _escape_character(text: str) -> str:
+    for line in text.splitlines():
+        found = _DIRECTIVE.match(line.strip())
+        if found:
+            return found.group(1)
+        if not line.startswith("#"):
+            break
+    return "\\"
+
+
+def _lines(text: Located) -> Iterator[Located]:
+    start = 0
+    while start < len(text.text):
+        end = text.text.find("\n", start) + 1 or len(text.text)
+        yield text.slice(start, end)
+        start = end
+
+
+def _continued(line: Located, lines: Iterator[Located], escape: str) -> Iterator[Located]:
+    """The line and those it continues on, without the escapes, comments and blank lines between."""
+    while True:
+        content = line.text.rstrip()
+        if not content.endswith(escape):
+            yield line.slice(0, len(content))
+            return
+        yield line.slice(0, len(content) - 1)
+        following = next(lines, None)
+        while following is not None and (
+            not following.text.strip() or following.text.lstrip().startswith("#")
+        ):
+            following = next(lines, None)
+        if following is None:
+            return
+        line = following
+
+
+def _heredocs(text: Located, lines: Iterator[Located]) -> Iterator[Located]:
+    for found in _HEREDOC.finditer(text.text):
+        body: list[Located] = []
+        for line in lines:
+            content = line.text.rstrip("\r\n")
+            if (content.lstrip("\t") if found.group(1) else content) == found.group(3):
+                break
+            body.append(line)
+        yield Located.join(body)

@@ -1,0 +1,103 @@
+"""Which Dockerfile builds the image that a container runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from servelint.manifests.deployed.starts import Image, Start
+from servelint.manifests.forms.resources import Container
+
+_NAME = re.compile(r"(?:.*/)?([^/:@]+?)(?:[:@].*)?\Z")
+_WORD = re.compile(r"[a-z0-9]+")
+_COMMON = frozenset(
+    (
+        "docker",
+        "dockerfile",
+        "containerfile",
+        "prod",
+        "production",
+        "latest",
+        "image",
+        "app",
+        "deploy",
+        "build",
+    )
+)
+
+
+@dataclass(slots=True)
+class ImageIndex:
+    """The images that the project builds. `starts` are the servers each one starts by itself."""
+
+    root: Path
+    images: list[Image] = field(default_factory=list)
+    starts: dict[int, list[Start]] = field(default_factory=dict)
+    named: dict[str, Image] = field(default_factory=dict)
+
+    def add(self, images: Iterable[Image], starts: Mapping[int, list[Start]]) -> None:
+        """Add the stages of a Dockerfile and what they start."""
+        self.images.extend(images)
+        self.starts.update({key: value for key, value in starts.items() if value})
+
+    def name(self, image: str, built: Image) -> None:
+        """Remember that a compose file gives an image a name."""
+        self.named[_bare(image)] = built
+
+    def names(self, file_name: str) -> bool:
+        """Whether an image copies a file of this name."""
+        return any(
+            PurePosixPath(source).name == file_name
+            for image in self.images
+            for copy in image.stage.copies
+            for source in copy.sources
+        )
+
+    def at(self, path: Path, target: str = "") -> Image | None:
+        """The image that a Dockerfile builds: its last stage, or the one named `target`."""
+        stages = [image for image in self.images if image.path == path]
+        if target:
+            return next((image for image in stages if image.stage.name == target), None)
+        return next((image for image in stages if image.last), None)
+
+    def find(self, container: Container) -> Image | None:
+        """The image that a container runs, told by its name: compose's, the Dockerfile's folder or suffix."""
+        if container.image is None:
+            return None
+        name = _bare(container.image.text)
+        if name in self.named:
+            return self.named[name]
+        wanted = set(_WORD.findall(name.lower()))
+        candidates = [image for image in self.images if image.last]
+        scored = [(len(wanted & self._words(image)), image) for image in candidates]
+        best = max((score for score, _ in scored), default=0)
+        found = [image for score, image in scored if score == best]
+        if best and len(found) == 1:
+            return found[0]
+        return self._only(container, candidates)
+
+    def _words(self, image: Image) -> set[str]:
+        relative = image.path.relative_to(self.root) if image.path.is_relative_to(self.root) else image.path
+        parts = (*relative.parts[-3:], *((self.root.name,) if len(relative.parts) == 1 else ()))
+        return {word for part in parts for word in _WORD.findall(part.lower())} - _COMMON
+
+    def _only(self, container: Container, candidates: list[Image]) -> Image | None:
+        """The one image that starts a server, for a container that listens or starts what the image does."""
+        serving = [image for image in candidates if id(image) in self.starts]
+        if len(serving) != 1:
+            return None
+        applications = {start.server.application for start in self.starts[id(serving[0])]} - {""}
+        words = (*(container.command or ()), *(container.arguments or ()))
+        if any(word.text in applications for word in words):
+            return serving[0]
+        if container.command is not None:
+            return None
+        exposed = {port.partition("/")[0] for port in serving[0].stage.ports}
+        return serving[0] if exposed & set(container.ports) else None
+
+
+def _bare(image: str) -> str:
+    found = _NAME.match(image)
+    return found.group(1) if found else image

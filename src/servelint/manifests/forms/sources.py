@@ -1,0 +1,185 @@
+"""The project's files as located text, and where a path inside a container comes from."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+from servelint.finding import Problem
+from servelint.knowledge.servers import servers
+from servelint.project.source import Source, SourceError, decode
+
+if TYPE_CHECKING:
+    from servelint.manifests.deployed.starts import Image
+
+
+# With a line break in front instead of an anchor, which would be tried at every character.
+_TOP_KEY = re.compile(rb"\n([\w\"'-]+):(?=\s|\Z)")
+
+
+class Tree(Protocol):
+    """The listing that is read from: `servelint.project.files.Tree` is one."""
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+
+    @property
+    def python(self) -> tuple[Path, ...]:
+        """Its Python files."""
+
+    @property
+    def manifests(self) -> tuple[Path, ...]:
+        """Every other file that may say how it is deployed."""
+
+    def read(self, path: Path) -> bytes:
+        """A file's content; raises `OSError`."""
+
+
+class Sources:
+    """Reads and decodes files once; what cannot be read is a problem, told once."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.problems: list[Problem] = []
+        self._known: dict[Path, Source | None] = {}
+        self._keys: dict[Path, frozenset[bytes]] = {}
+
+    def data(self, path: Path) -> bytes:
+        """A file's bytes, empty where it cannot be read."""
+        try:
+            return self.tree.read(path)
+        except OSError as error:
+            self.problem(path, error.strerror or "cannot be read")
+            return b""
+
+    @cached_property
+    def known_paths(self) -> frozenset[Path]:
+        """Every file of the tree."""
+        return frozenset((*self.tree.manifests, *self.tree.python))
+
+    def top_keys(self, path: Path) -> frozenset[bytes]:
+        """The keys at the left margin of a YAML file."""
+        known = self._keys.get(path)
+        if known is None:
+            found = _TOP_KEY.findall(b"\n" + self.data(path))
+            known = self._keys[path] = frozenset(key.strip(b"\"'") for key in found)
+        return known
+
+    def source(self, path: Path) -> Source | None:
+        """A file's text, or None where it cannot be read."""
+        if path not in self._known:
+            data = self.data(path)
+            try:
+                self._known[path] = decode(path, data)
+            except SourceError as error:
+                self._known[path] = None
+                self.problem(path, str(error), _undecodable_line(data))
+        return self._known[path]
+
+    def problem(self, path: Path, message: str, line: int = 0) -> None:
+        """Note a file that should have been read and could not be."""
+        problem = Problem(path, message, line)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    @cached_property
+    def server_names(self) -> tuple[str, ...]:
+        """Words of which a text that starts a server holds one."""
+        return tuple(word.decode() for word in servers().words)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        names: dict[str, list[Path]] = defaultdict(list)
+        for path in (*self.tree.manifests, *self.tree.python):
+            names[path.name].append(path)
+        return names
+
+    def resolve(
+        self, path: str, base: Path, image: Image | None, *, python: bool = False, exact: bool = False
+    ) -> Path | None:
+        """The project's file that a path inside a container names, if it can be told.
+
+        An image's COPY instructions decide where they say it; else the file of that name that shares most of
+        the path, and then the one nearest to `base`. With `exact` only a file in `base` will do.
+        """
+        if python and not path.endswith((".py", ".toml")) and "/" not in path:
+            path = path.replace(".", "/") + ".py"
+        wanted = PurePosixPath(path)
+        candidates = self._by_name.get(wanted.name, [])
+        if exact:
+            folders = {base, *(_copied_from(image) if image else ())}
+            return next((found for found in candidates if found.parent in folders), None)
+        if not candidates:
+            return None
+        for target in (*_copied(wanted, image), *_copied_by_name(wanted, image)) if image is not None else ():
+            if target in candidates:
+                return target
+        return max(
+            candidates,
+            key=lambda found: (
+                found.is_relative_to(base),
+                _shared_end(found, wanted),
+                _shared_start(found, base),
+                str(found),
+            ),
+        )
+
+
+def _undecodable_line(data: bytes) -> int:
+    """The line (from 1) of the first byte that is not UTF-8."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return data.count(b"\n", 0, error.start) + 1
+    return 0
+
+
+def _copied_from(image: Image) -> Iterable[Path]:
+    """Folders of the build context whose files land in the image's working directory."""
+    for copy in image.stage.copies:
+        if PurePosixPath(copy.target) == PurePosixPath(image.stage.folder):
+            yield from ((image.path.parent / source).resolve() for source in copy.sources)
+
+
+def _copied(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
+    """Files of the build context that COPY may have put at a path of the image."""
+    absolute = wanted if wanted.is_absolute() else PurePosixPath(image.stage.folder) / wanted
+    for copy in reversed(image.stage.copies):
+        target = PurePosixPath(copy.target)
+        for source in copy.sources:
+            origin = image.path.parent / source.lstrip("/")
+            if target == absolute or (origin.name == absolute.name and target == absolute.parent):
+                yield origin.resolve()
+            if absolute.is_relative_to(target):
+                yield (origin / absolute.relative_to(target)).resolve()
+
+
+def _copied_by_name(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
+    """Files of that name that the image copies somewhere: a condition may have chosen the path."""
+    for copy in image.stage.copies:
+        for source in copy.sources:
+            if PurePosixPath(source).name == wanted.name:
+                yield (image.path.parent / source.lstrip("/")).resolve()
+
+
+def _shared_end(found: Path, wanted: PurePosixPath) -> int:
+    shared = 0
+    for one, other in zip(reversed(found.parts), reversed(wanted.parts), strict=False):
+        if one != other:
+            break
+        shared += 1
+    return shared
+
+
+def _shared_start(found: Path, base: Path) -> int:
+    shared = 0
+    for one, other in zip(found.parts, base.parts, strict=False):
+        if one != other:
+            break
+        shared += 1
+    return shared

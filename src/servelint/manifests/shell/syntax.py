@@ -1,0 +1,69 @@
+"""Shell code as a tree with positions, by the tree-sitter grammar for bash.
+
+The grammar is loaded on first use: most projects have no script that starts a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from servelint.manifests.documents.text import Located
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+
+@cache
+def _parser() -> Parser:
+    import tree_sitter_bash
+    from tree_sitter import Language, Parser
+
+    return Parser(Language(tree_sitter_bash.language()))
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """A parsed script: the root node, and the text each node stands for."""
+
+    root: Node
+    code: Located
+    _data: bytes
+
+    def start(self, node: Node) -> int:
+        """The position of the node's first character."""
+        return self._character(node.start_byte)
+
+    def end(self, node: Node) -> int:
+        """The position after the node's last character."""
+        return self._character(node.end_byte)
+
+    def _character(self, position: int) -> int:
+        if len(self._data) == len(self.code.text):
+            return position
+        return len(self._data[:position].decode("utf-8", "surrogatepass"))
+
+    def text(self, node: Node) -> Located:
+        """What the node stands for."""
+        return self.code.slice(self.start(node), self.end(node))
+
+    def raw(self, node: Node) -> str:
+        """The node's characters."""
+        return self.code.text[self.start(node) : self.end(node)]
+
+
+def parse(code: Located) -> Syntax:
+    """The syntax tree of a script; never fails, what is no shell becomes error nodes."""
+    data = code.text.encode("utf-8", "surrogatepass")
+    return Syntax(_parser().parse(data).root_node, code, data)
+
+
+def descendants(node: Node) -> Iterator[Node]:
+    """The node and everything below it, in order."""
+    waiting = [node]
+    while waiting:
+        here = waiting.pop()
+        yield here
+        waiting.extend(reversed(here.children))

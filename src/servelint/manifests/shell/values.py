@@ -1,0 +1,266 @@
+"""Values of shell words: variables, defaults, arithmetic, and the few substitutions that say a number.
+
+`$WORKERS` is the text of its value, standing where the expansion is written when the same script set the
+variable (the value is then its `definition`), and where the value is written when it came from outside.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from servelint.manifests.documents.environment import Environment
+from servelint.manifests.documents.text import Located
+from servelint.manifests.shell.commandline import ASSUMED_CORES, PER_CORE, UNKNOWN, Words, split
+from servelint.manifests.shell.syntax import Syntax
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_EXPANSION = re.compile(r"\$\{([A-Za-z_]\w*|[0-9@*])(\[[@*]\])?(?:(:?[-=+?])|([^}]))?", re.DOTALL)
+_CORES = re.compile(r"\b(nproc|_NPROCESSORS_ONLN|/proc/cpuinfo|cpu_count|hw\.ncpu)\b")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
+
+
+@dataclass(slots=True)
+class Scope:
+    """Variables of a running script. A value of None is unknown; `exported` is what commands see."""
+
+    environment: Environment
+    parameters: Words = ()
+    variables: dict[str, Words | None] = field(default_factory=dict)
+    exported: set[str] = field(default_factory=set)
+
+    def copy(self) -> Scope:
+        """The same variables, to be changed without effect on these."""
+        return Scope(self.environment, self.parameters, dict(self.variables), set(self.exported))
+
+    def known(self, name: str) -> bool:
+        """Whether the variable is set, to a value known or not."""
+        return name in self.variables or not self.environment.unset(name)
+
+    def visible(self) -> Environment:
+        """The environment of a command started now."""
+        values = dict(self.environment.values)
+        for name in self.variables:
+            if name in self.exported or name in values:
+                words = self.variables[name]
+                values[name] = words[0] if words and len(words) == 1 else None
+        return Environment(values, self.environment.open_ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """Evaluates the words of one parsed script."""
+
+    syntax: Syntax
+
+    def words(self, node: Node, scope: Scope) -> Words:
+        """The words that one argument becomes: an unquoted variable may hold several, or none."""
+        if node.type in ("simple_expansion", "expansion"):
+            values = self._variable(node, scope)
+            if len(values) == 1:
+                return tuple(split(values[0])) if " " in values[0].text else values if values[0].text else ()
+            return values
+        if node.type == "string":
+            inner = [child for child in node.children if child.is_named]
+            if (
+                len(inner) == 1
+                and self.syntax.raw(inner[0]) in ("$@", "${@}")
+                and len(self.syntax.raw(node)) < 7
+            ):
+                return scope.parameters
+            if len(inner) == 1 and "[@]" in self.syntax.raw(inner[0]):
+                return self._variable(inner[0], scope)
+        return (self.value(node, scope),)
+
+    def value(self, node: Node, scope: Scope) -> Located:
+        """The text that a node becomes."""
+        match node.type:
+            case "string":
+                return self._joined(node, scope, 1)
+            case "raw_string" | "ansi_c_string":
+                skip = 1 if node.type == "raw_string" else 2
+                return self.syntax.code.slice(self.syntax.start(node) + skip, self.syntax.end(node) - 1)
+            case "concatenation" | "command_name":
+                return Located.join(self.value(child, scope) for child in node.children)
+            case "simple_expansion" | "expansion":
+                return self._one(self._variable(node, scope), node)
+            case "arithmetic_expansion":
+                return self._arithmetic(node, scope)
+            case "command_substitution":
+                return self._substitution(node, scope)
+            case _:
+                return self._unescaped(node)
+
+    def _joined(self, node: Node, scope: Scope, skip: int) -> Located:
+        """The children's values and what is written between them."""
+        parts: list[Located] = []
+        position, end = self.syntax.start(node) + skip, self.syntax.end(node) - skip
+        for child in node.children:
+            if not child.is_named:
+                continue
+            start = self.syntax.start(child)
+            if start > position:
+                parts.append(self.syntax.code.slice(position, start))
+            parts.append(self.value(child, scope))
+            position = self.syntax.end(child)
+        if position < end:
+            parts.append(self.syntax.code.slice(position, end))
+        return Located.join(parts) if parts else self.syntax.code.slice(position, position)
+
+    def _unescaped(self, node: Node) -> Located:
+        text = self.syntax.text(node)
+        if "\\" not in text.text:
+            return text
+        pieces = re.finditer(r"\\\r?\n|\\(.)|[^\\]+", text.text, re.DOTALL)
+        return Located.join(
+            text.slice(*piece.span(1 if piece.group(1) else 0))
+            for piece in pieces
+            if not piece.group().endswith("\n")
+        )
+
+    def _one(self, values: Words, node: Node) -> Located:
+        if len(values) == 1:
+            return values[0]
+        return Located.computed(" ".join(value.text for value in values), self.syntax.text(node).place)
+
+    def _unknown(self, node: Node) -> Located:
+        return Located.computed(UNKNOWN, self.syntax.text(node).place)
+
+    def _variable(self, node: Node, scope: Scope) -> Words:
+        """The value of `$X` or `${X...}` as words: several for an array or the parameters."""
+        raw = self.syntax.raw(node)
+        found = _EXPANSION.match(raw)
+        if found is None:
+            name, operator, other = raw[1:], "", ""
+        else:
+            name, operator, other = found.group(1), found.group(3) or "", found.group(4) or ""
+        if other and not raw.startswith("${" + name + "[@]") and other != "[":
+            return (self._unknown(node),)
+        current = self._current(name, scope, node)
+        empty = current is not None and not any(word.text for word in current)
+        missing = not self._is_set(name, scope) or (operator.startswith(":") and empty)
+        if operator in ("-", ":-", "=", ":=") and missing:
+            default = self._default(node, found.end() if found else 0, scope)
+            if operator.endswith("="):
+                scope.variables[name] = (default,)
+            return (default,)
+        if operator in ("+", ":+"):
+            return () if missing else (self._default(node, found.end() if found else 0, scope),)
+        return (self._unknown(node),) if current is None else current
+
+    def _is_set(self, name: str, scope: Scope) -> bool:
+        if name.isdigit():
+            return int(name) <= len(scope.parameters)
+        return name in "@*" or scope.known(name)
+
+    def _current(self, name: str, scope: Scope, node: Node) -> Words | None:
+        if name in ("@", "*"):
+            return scope.parameters
+        if name.isdigit():
+            index = int(name) - 1
+            return (scope.parameters[index],) if 0 <= index < len(scope.parameters) else ()
+        if name in scope.variables:
+            values = scope.variables[name]
+            here = self.syntax.text(node).place
+            if values is None or len(values) != 1:
+                return values
+            return (Located.computed(values[0].text, here, values[0]),)
+        if scope.environment.unset(name):
+            return None if scope.environment.open_ended else ()
+        value = scope.environment.get(name)
+        return None if value is None else (value,)
+
+    def _default(self, node: Node, offset: int, scope: Scope) -> Located:
+        """What stands after the operator of `${X:-...}`."""
+        start, end = self.syntax.start(node) + offset, self.syntax.end(node) - 1
+        parts: list[Located] = []
+        position = start
+        for child in node.children:
+            at = self.syntax.start(child)
+            if not child.is_named or at < start:
+                continue
+            parts.append(self.syntax.code.slice(position, at))
+            parts.append(self.value(child, scope))
+            position = self.syntax.end(child)
+        parts.append(self.syntax.code.slice(position, end))
+        return Located.join(part for part in parts if part.text) if any(p.text for p in parts) else parts[0]
+
+    def _substitution(self, node: Node, scope: Scope) -> Located:
+        raw = self.syntax.raw(node)
+        if _CORES.search(raw):
+            return Located.computed(f"{PER_CORE}{ASSUMED_CORES}", self.syntax.text(node).place)
+        commands = [child for child in node.children if child.type == "command"]
+        if len(commands) == 1:
+            name, *arguments = [child for child in commands[0].children if child.is_named]
+            if self.syntax.raw(name) in ("echo", "printf") and len(arguments) == 1:
+                return self.value(arguments[0], scope)
+        return self._unknown(node)
+
+    def _arithmetic(self, node: Node, scope: Scope) -> Located:
+        expression = self.syntax.raw(node).removeprefix("$((").removesuffix("))")
+        per_core = False
+
+        def number(found: re.Match[str]) -> str:
+            nonlocal per_core
+            value = self._current(found.group(), scope, node)
+            text = value[0].text if value else ""
+            per_core = per_core or text.startswith(PER_CORE)
+            text = text.removeprefix(PER_CORE)
+            return text if text.isdigit() else "None"
+
+        if _CORES.search(expression):
+            per_core = True
+            expression = re.sub(r"\$\([^()]*\)", str(ASSUMED_CORES), expression)
+        expression = re.sub(r"\$\{?([A-Za-z_]\w*)(?::?-(\d+))?\}?", _plain_variable(scope), expression)
+        result = _evaluate(_NAME.sub(number, expression).replace("/", "//"))
+        if result is None:
+            return self._unknown(node)
+        return Located.computed(f"{PER_CORE if per_core else ''}{result}", self.syntax.text(node).place)
+
+
+class _plain_variable:  # noqa: N801
+    """Replaces `$X`, `${X}` by `X` and `${X:-2}` by 2 where X is not set."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def __call__(self, found: re.Match[str]) -> str:
+        name, default = found.group(1), found.group(2)
+        return default if default and not self.scope.known(name) else name
+
+
+def _evaluate(expression: str) -> int | None:
+    """The value of an arithmetic expression of numbers, or None."""
+    try:
+        tree = ast.parse(expression.strip(), mode="eval")
+    except (SyntaxError, ValueError):
+        return None
+
+    def value(node: ast.expr) -> int | None:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int):
+            return node.value
+        if isinstance(node, ast.BinOp) and isinstance(node.op, _ARITHMETIC):
+            left, right = value(node.left), value(node.right)
+            return None if left is None or right is None else _apply(node.op, left, right)
+        return None
+
+    return value(tree.body)
+
+
+def _apply(operator: ast.operator, left: int, right: int) -> int | None:
+    match operator:
+        case ast.Add():
+            return left + right
+        case ast.Sub():
+            return left - right
+        case ast.Mult():
+            return left * right
+        case ast.Mod():
+            return left % right if right else None
+        case _:
+            return left // right if right else None

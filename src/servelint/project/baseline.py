@@ -1,0 +1,165 @@
+"""The baseline: the findings a project starts with, so that only new ones are reported.
+
+A finding is recognised by its fingerprint, which knows nothing of lines, file names or formatting. Equal
+fingerprints are counted: a second copy of an old finding is new.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from servelint.finding import Finding
+from servelint.project.source import decode_leniently
+
+VERSION = 1
+
+
+class BaselineError(ValueError):
+    """The baseline file cannot be used; the message names the file."""
+
+
+class Entry(NamedTuple):
+    """One finding of a baseline. `path` is relative to the project's root, with `/`."""
+
+    fingerprint: str
+    code: str
+    path: str
+    message: str
+
+
+class Comparison(NamedTuple):
+    """Findings set against a baseline: `stale` are its entries that no longer match anything."""
+
+    new: tuple[Finding, ...]
+    known: tuple[Finding, ...]
+    stale: tuple[Entry, ...]
+
+
+def fingerprint(finding: Finding, read: Callable[[Path], bytes]) -> str:
+    """Sixteen hexadecimal digits that name a finding across moved lines, renamed files and reformatting.
+
+    `read` gives the content of a file, for findings without an identity of their own.
+    """
+    import hashlib
+
+    parts = (finding.code, *(finding.identity or _identity(finding, read)))
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _identity(finding: Finding, read: Callable[[Path], bytes]) -> tuple[str, ...]:
+    try:
+        source = decode_leniently(finding.span.path, read(finding.span.path))
+    except OSError:
+        return (finding.function, finding.library, finding.message)
+    text = source.slice(finding.span) or source.line(finding.span.line)
+    return (finding.function, finding.library, re.sub(r"\s+|,(?=\s*[)\]}])", "", text))
+
+
+def fingerprints(findings: Iterable[Finding], read: Callable[[Path], bytes]) -> tuple[str, ...]:
+    """A fingerprint for each finding, in order; the second of several equal ones ends in `-2`, and so on."""
+    seen: Counter[str] = Counter()
+    unique: list[str] = []
+    for finding in findings:
+        plain = fingerprint(finding, read)
+        seen[plain] += 1
+        unique.append(plain if seen[plain] == 1 else f"{plain}-{seen[plain]}")
+    return tuple(unique)
+
+
+def entries(findings: Iterable[Finding], root: Path, read: Callable[[Path], bytes]) -> tuple[Entry, ...]:
+    """What a baseline keeps of `findings`, sorted."""
+    made = (
+        Entry(fingerprint(item, read), item.code, _relative(item.span.path, root), item.message)
+        for item in findings
+    )
+    return tuple(sorted(made, key=lambda entry: (entry.path, entry.code, entry.fingerprint, entry.message)))
+
+
+def _relative(path: Path, root: Path) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def compare(
+    findings: Sequence[Finding], known: Sequence[Entry], root: Path, read: Callable[[Path], bytes]
+) -> Comparison:
+    """Split `findings` in new and known ones.
+
+    An entry is used up by one finding, of the same file if there is one, so that of several copies the
+    added one is called new.
+    """
+    waiting: dict[str, list[Entry]] = defaultdict(list)
+    for entry in known:
+        waiting[entry.fingerprint].append(entry)
+    prints = [fingerprint(finding, read) for finding in findings]
+    matched: set[int] = set()
+    for same_file in (True, False):
+        for index, finding in enumerate(findings):
+            candidates = waiting.get(prints[index], [])
+            path = _relative(finding.span.path, root)
+            chosen = next((entry for entry in candidates if entry.path == path or not same_file), None)
+            if chosen is not None and index not in matched:
+                candidates.remove(chosen)
+                matched.add(index)
+    stale = [entry for left in waiting.values() for entry in left]
+    return Comparison(
+        new=tuple(finding for index, finding in enumerate(findings) if index not in matched),
+        known=tuple(finding for index, finding in enumerate(findings) if index in matched),
+        stale=tuple(sorted(stale, key=lambda entry: (entry.path, entry.code, entry.fingerprint))),
+    )
+
+
+def load(path: Path) -> tuple[Entry, ...]:
+    """Read a baseline file; raises `BaselineError` if it is damaged or from a newer servelint."""
+    import json
+
+    try:
+        return _parse(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise BaselineError(f"{path}: cannot be read: {error.strerror}") from error
+    except _VersionError as error:
+        advice = "upgrade servelint, or write the baseline anew with `servelint baseline`"
+        raise BaselineError(f"{path}: {error}; {advice}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        advice = "restore it, or write it anew with `servelint baseline`"
+        raise BaselineError(f"{path}: is damaged ({type(error).__name__}: {error}); {advice}") from error
+
+
+class _VersionError(ValueError):
+    """The baseline has a form that this servelint does not know."""
+
+
+def _parse(document: Any) -> tuple[Entry, ...]:
+    if document["version"] != VERSION:
+        raise _VersionError(f"has version {document['version']!r}, this servelint reads version {VERSION}")
+    fields = ("fingerprint", "code", "path", "message")
+    return tuple(Entry(*(_string(item[name]) for name in fields)) for item in document["findings"])
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a string")
+    return value
+
+
+def dump(known: Iterable[Entry]) -> str:
+    """The text of a baseline file: one finding a line, so that a merge conflict is easy to read."""
+    import json
+
+    lines = [
+        json.dumps(
+            {"fingerprint": item.fingerprint, "code": item.code, "path": item.path, "message": item.message},
+            ensure_ascii=False,
+        )
+        for item in known
+    ]
+    body = ",\n  ".join(lines)
+    return (
+        f'{{"version": {VERSION},\n "findings": [\n  {body}\n]}}\n'
+        if lines
+        else f'{{"version": {VERSION}, "findings": []}}\n'
+    )
