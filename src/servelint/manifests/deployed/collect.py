@@ -16,12 +16,13 @@ from pathlib import Path
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
 from servelint.manifests.deployed.deployment import Deployment
-from servelint.manifests.deployed.starts import Context, Follower, Image, Start
+from servelint.manifests.deployed.images import ImageIndex
+from servelint.manifests.deployed.starts import Context, Follower, Start
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
 from servelint.manifests.forms import compose, dockerfile, kubernetes, kustomize, masking, processes
-from servelint.manifests.forms.images import ImageIndex
+from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Resources, Setting, Workload
 from servelint.manifests.forms.sources import Sources, Tree
 from servelint.manifests.helm import charts as helm

@@ -11,7 +11,7 @@ from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import YamlMapping
 from servelint.manifests.forms import python_files
-from servelint.manifests.forms.dockerfile import Command, Stage
+from servelint.manifests.forms.dockerfile import Command, Image, Stage
 from servelint.manifests.forms.resources import Container, Setting, Workload
 from servelint.manifests.forms.sources import Sources
 from servelint.manifests.shell import script as shell
@@ -27,15 +27,6 @@ from servelint.manifests.shell.commandline import (
 _DEPTH = 8
 _SOURCING = frozenset((".", "source"))
 _DETACHED = frozenset(("--daemon", "-D"))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Image:
-    """A Dockerfile's stage."""
-
-    path: Path
-    stage: Stage
-    last: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

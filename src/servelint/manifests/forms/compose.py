@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from servelint.manifests.deployed.starts import Image
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence, scalars
-from servelint.manifests.forms.images import ImageIndex
+from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Setting, Workload
 from servelint.manifests.forms.sources import Sources
 from servelint.manifests.shell.commandline import UNKNOWN, Words, split
@@ -21,6 +21,16 @@ _BASE = re.compile(r"((?:docker-|podman-)?(?:compose|stack))(?:[._-].*)(\.ya?ml)
 _SERVICES = re.compile(rb"(?m)^services:\s*(?:#.*)?$")
 _VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_]\w*)(?:(:?[-?+])((?:[^{}]|\{[^{}]*\})*))?\}|([A-Za-z_]\w*))")
 _LINE = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+
+
+class Images(Protocol):
+    """The images that the project builds."""
+
+    def at(self, path: Path, target: str = "") -> Image | None:
+        """The image that a Dockerfile builds: its last stage, or the one named `target`."""
+
+    def name(self, image: str, built: Image) -> None:
+        """Remember that a service gives an image a name."""
 
 
 def is_compose(path: Path, data: bytes) -> bool:
@@ -33,7 +43,7 @@ def is_compose(path: Path, data: bytes) -> bool:
 
 
 def workloads(
-    files: Mapping[Path, Sequence[Node]], sources: Sources, images: ImageIndex
+    files: Mapping[Path, Sequence[Node]], sources: Sources, images: Images
 ) -> Iterator[tuple[Workload, Image | None]]:
     """The services of the compose files, each with the image it builds if that is of this project."""
     services = {
@@ -199,7 +209,7 @@ class _Service:
         parts.append(text.slice(position, len(text)))
         return Located.join(parts)
 
-    def built(self, images: ImageIndex) -> Image | None:
+    def built(self, images: Images) -> Image | None:
         """The image that the service builds."""
         build = self.get("build")
         if build is None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from servelint.manifests.documents.text import Located
 
@@ -59,6 +60,15 @@ class Stage:
     command: Command | None = None
     folder: str = "/"
     ports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """A Dockerfile's stage."""
+
+    path: Path
+    stage: Stage
+    last: bool = True
 
 
 def instructions(text: Located) -> Iterator[Instruction]:

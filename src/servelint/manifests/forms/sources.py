@@ -14,7 +14,7 @@ from servelint.knowledge.servers import servers
 from servelint.project.source import Source, SourceError, decode
 
 if TYPE_CHECKING:
-    from servelint.manifests.deployed.starts import Image
+    from servelint.manifests.forms.dockerfile import Image
 
 
 # With a line break in front instead of an anchor, which would be tried at every character.

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from servelint.manifests.deployed.starts import Image, Start
+from servelint.manifests.deployed.starts import Start
+from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container
 
 _NAME = re.compile(r"(?:.*/)?([^/:@]+?)(?:[:@].*)?\Z")
