@@ -12,6 +12,7 @@ from conftest import Project
 from servelint import edits, lint
 from servelint.edits import Outcome, WriteError
 from servelint.finding import Applicability, Confidence, Edit, Finding, Fix, Severity, Span
+from servelint.lint import Analysed
 from servelint.project.config import Config
 
 pytestmark = pytest.mark.usefixtures("toy_engine")
@@ -61,7 +62,7 @@ def test_what_was_fixed_is_told_by_the_lines_of_the_original(
     path = project.root / "app.py"
     project.write({"app.py": "one\ntwo\n"})
 
-    def analyse(tree: object, _config: object) -> tuple[tuple[Finding, ...], tuple[()]]:
+    def analyse(tree: object, _config: object) -> Analysed:
         lines = tree.read(path).decode().splitlines()  # type: ignore[attr-defined]
         found = []
         for word in ("one", "two"):  # each fix adds a line at the top, so the second waits for a round
@@ -74,7 +75,7 @@ def test_what_was_fixed_is_told_by_the_lines_of_the_original(
                     "SRV101", span, word, Severity.ERROR, Confidence.HIGH, fix=fix, identity=(word,)
                 )
                 found.append(finding)
-        return tuple(found), ()
+        return Analysed(tuple(found), (), tuple)
 
     monkeypatch.setattr(lint, "analyse", analyse)
     outcome = outcome_of(project)
@@ -98,9 +99,10 @@ def planted(project: Project, monkeypatch: pytest.MonkeyPatch, content: str, now
         fix = Fix(Applicability.SAFE, "plant", (edit,))
         return Finding(code, edit.span, code, Severity.ERROR, Confidence.HIGH, fix=fix, identity=(code,))
 
-    def analyse(tree: object, _config: object) -> tuple[tuple[Finding, ...], tuple[()]]:
+    def analyse(tree: object, _config: object) -> Analysed:
         text = tree.read(path).decode()  # type: ignore[attr-defined]
-        return tuple(finding(code) for code in (["SRV101"] if text == "x\n" else now.split())), ()
+        codes = ["SRV101"] if text == "x\n" else now.split()
+        return Analysed(tuple(map(finding, codes)), (), tuple)
 
     monkeypatch.setattr(lint, "analyse", analyse)
     return outcome_of(project)
@@ -128,12 +130,13 @@ def test_a_manifest_that_would_change_elsewhere_is_left_as_it_was(
     path = project.root / "hpa.yaml"
     project.write({"hpa.yaml": "a: 1\nb: 2\n"})
 
-    def analyse(tree: object, _config: object) -> tuple[tuple[Finding, ...], tuple[()]]:
+    def analyse(tree: object, _config: object) -> Analysed:
         if tree.read(path) != b"a: 1\nb: 2\n":  # type: ignore[attr-defined]
-            return (), ()
+            return Analysed((), (), tuple)
         edit = Edit(Span(path, 1, 4, 1, 5), "2\nc: 3")  # one value is edited, an entry appears
         fix = Fix(Applicability.SAFE, "set it", (edit,))
-        return (Finding("SRV202", edit.span, "", Severity.ERROR, Confidence.HIGH, fix=fix),), ()
+        finding = Finding("SRV202", edit.span, "", Severity.ERROR, Confidence.HIGH, fix=fix)
+        return Analysed((finding,), (), tuple)
 
     monkeypatch.setattr(lint, "analyse", analyse)
     outcome = outcome_of(project)

@@ -24,6 +24,7 @@ from servelint.finding import (
     Span,
     Step,
 )
+from servelint.lint import Analysed
 from servelint.project.config import Config
 from servelint.project.files import Tree
 
@@ -37,7 +38,7 @@ class _Module:
     lines: list[str]
 
 
-def analyse(tree: Tree, _config: Config) -> tuple[tuple[Finding, ...], tuple[Problem, ...]]:
+def analyse(tree: Tree, _config: Config) -> Analysed:
     findings: list[Finding] = []
     problems: list[Problem] = list(tree.problems)
     modules: list[_Module] = []
@@ -56,7 +57,7 @@ def analyse(tree: Tree, _config: Config) -> tuple[tuple[Finding, ...], tuple[Pro
         findings += _calls(module, sinks)
     for path in tree.manifests:
         findings += _workers(path, tree.read(path).decode("utf-8", "replace"))
-    return tuple(findings), tuple(problems)
+    return Analysed(tuple(findings), tuple(problems), tuple)
 
 
 def _span(module: _Module, node: ast.expr) -> Span:

@@ -10,7 +10,8 @@ from collections import defaultdict
 from dataclasses import replace
 
 from servelint.finding import Applicability, Edit, Finding, Fix, Span
-from servelint.lint import UNREADABLE, Report
+from servelint.lint import Report
+from servelint.project.selection import UNREADABLE
 from servelint.project.source import Source, SourceError, decode
 from servelint.project.suppress import UNUSED, statement_start
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from servelint.finding import Applicability, Edit, Finding
-from servelint.lint import UNREADABLE, Report, against_baseline, check_tree
+from servelint.lint import Report, check_tree, left_out
 from servelint.project import baseline
 from servelint.project.files import Kind, kind_of
+from servelint.project.selection import UNREADABLE
 from servelint.project.source import Source, SourceError, decode
 
 
@@ -96,7 +97,10 @@ class _Work:
         taken: dict[Path, list[Edit]] = defaultdict(list)
         for finding in self.report.findings:
             fix = finding.fix
-            if fix is None or _key(finding) not in self.wanted or self._name(finding) in self.rejected:
+            # What waits for others is planned anew, and waits no more, once they have been applied.
+            if fix is None or fix.waits:
+                continue
+            if _key(finding) not in self.wanted or self._name(finding) in self.rejected:
                 continue
             if fix.applicability is Applicability.UNSAFE and not self.unsafe:
                 continue
@@ -190,7 +194,7 @@ class _Work:
         self.applied += [self.first_seen.get(self._name(finding), finding) for finding in batch]
         self.counts = _count(checked)
         timed = replace(checked, seconds=self.report.seconds)
-        left = against_baseline(timed, self.known, complete=False) if self.known else timed
+        left = replace(left_out(timed, "", self.known), stale=())
         self.report = self.propose(left)
 
 

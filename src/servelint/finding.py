@@ -87,6 +87,8 @@ class Fix(NamedTuple):
     title: str
     edits: tuple[Edit, ...]
     reason: str = ""
+    # Whether it keeps behaviour only once other fixes of the same run are applied.
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ class Finding:
     unfixable: str = ""
     # Names what the finding is about without line numbers, so that it can be recognised after edits.
     identity: tuple[str, ...] = field(default=(), compare=False)
+    # What it is about, in the words of the analysis that made it: whoever plans its fix looks at that.
+    subject: object = field(default=None, compare=False, repr=False)
 
 
 class Problem(NamedTuple):

@@ -1,25 +1,22 @@
 """From paths to a report: the flow of the whole program, one call an arrow.
 
-paths -> files -> facts -> project -> findings -> (suppressed, baselined) -> report
+paths -> files -> facts -> project -> findings -> (selected) -> (fixes) -> report
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from servelint.finding import Confidence, ExitStatus, Finding, Problem, Severity, Span
-from servelint.knowledge.pages import codes
+from servelint.finding import Applicability, ExitStatus, Finding, Problem, Span
 from servelint.project import baseline, files, git, suppress
 from servelint.project.cache import Cache
 from servelint.project.config import Config
-from servelint.project.files import Skipped, Tree, shown_path
-from servelint.project.globs import compile_patterns
+from servelint.project.files import Skipped, Tree
+from servelint.project.selection import Selection, narrowed, selected
 from servelint.project.suppress import Suppressed
-
-UNREADABLE = "SRV000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +75,16 @@ def check(
     overlay: Mapping[Path, bytes] | None = None,
     known: Sequence[baseline.Entry] = (),
     since: str = "",
+    fixes: bool = True,
     cache: Cache | None = None,
     stage: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Check `paths` (absolute; none for the whole project at `config.root`) and report.
 
     `overlay` replaces file contents, `known` is a baseline, `since` a git revision: only what changed from
-    it is reported. With a `cache`, what has not changed is not worked out again. `stage` is told in words
-    what is being done. Raises `git.GitError` for `since`.
+    it is reported. Without `fixes` none are planned, which saves time where nobody looks at them. With a
+    `cache`, what has not changed is not worked out again. `stage` is told in words what is being done.
+    Raises `git.GitError` for `since`.
     """
     start = time.perf_counter()
     commit = git.resolve(config.root, since) if since else ""
@@ -94,16 +93,10 @@ def check(
     tree = replace(tree, facts=cache.facts, scans=cache.scans) if cache is not None else tree
     if not tree.checked() and not tree.problems:
         return Report(tree, config, ())
-    report = check_tree(tree, config, cache=cache, stage=stage)
+    report = check_tree(tree, config, fixes=fixes, cache=cache, stage=stage)
     if commit:
-        from servelint.project.since import select
-
         stage(f"comparing with {since}")
-        touched = select(report.findings, commit, tree, config, lambda old: check_tree(old, config).findings)
-        unchanged = tuple(finding for finding in report.findings if finding not in touched)
-        report = replace(report, findings=touched, unchanged=unchanged)
-    if known:
-        report = against_baseline(report, known, complete=not commit and tree.reported is None)
+    report = left_out(report, commit, known)
     return replace(report, seconds=time.perf_counter() - start)
 
 
@@ -111,113 +104,96 @@ def check_tree(
     tree: Tree,
     config: Config,
     *,
+    fixes: bool = True,
     cache: Cache | None = None,
     stage: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Check files that are already listed; no baseline, no clock."""
     stage(f"reading {len(tree.python):,} Python files and {len(tree.manifests):,} manifests")
     if cache is None or tree.overlay:
-        found, problems = analyse(tree, config)
+        found = judged(tree, config, fixes=fixes)
     else:
-        found, problems = cache.findings(tree, config, lambda: analyse(tree, config))
-    # A folder that could not be listed may hold any of the files that were asked for.
-    problems = tuple(item for item in problems if tree.reports(item.path) or item in tree.problems)
-    here = [finding for finding in found if tree.reports(finding.span.path)]
-    here += [_unreadable(problem, tree.root) for problem in problems]
-    outcome = suppress.sort_out(sorted(here, key=_order), tree)
-    wanted = _Wanted(config)
-    findings = [wanted.adjust(finding) for finding in outcome.findings if wanted.keeps(finding)]
-    warnings = list(outcome.malformed)
-    if config.report_unused:
-        judged = [code for code in codes() if config.selects(code)]
-        idle, malformed = suppress.unused(outcome.suppressed, tree, judged)
-        findings += [wanted.adjust(finding) for finding in idle if wanted.keeps(finding)]
-        warnings += [problem for problem in malformed if problem not in warnings]
-    return Report(
-        tree=tree,
-        config=config,
-        findings=tuple(sorted(findings, key=_order)),
-        suppressed=tuple(item for item in outcome.suppressed if wanted.keeps(item.finding)),
-        problems=problems,
-        warnings=tuple(warnings),
-        files=tree.checked(),
+        # Kept for whole projects as well: then it is more than what was asked for now.
+        found = cache.result(tree, config, lambda: judged(tree, config, fixes=fixes), fixes=fixes)
+        found = found.within(tree)
+    return Report(tree=tree, config=config, files=tree.checked(), **found._asdict())
+
+
+def judged(tree: Tree, config: Config, *, fixes: bool) -> Selection:
+    """What is wrong with the project, as far as the files and the configuration let it through."""
+    project = analyse(tree, config)
+    selection = selected(project.findings, project.problems, tree, config)
+    found = project.with_fixes(selection.findings) if fixes else selection.findings
+    # What a finding is about is a part of the analysis, which ends here.
+    return selection._replace(
+        findings=tuple(replace(finding, subject=None) for finding in found),
+        suppressed=tuple(
+            item._replace(finding=replace(item.finding, subject=None)) for item in selection.suppressed
+        ),
     )
 
 
-def analyse(tree: Tree, config: Config) -> tuple[tuple[Finding, ...], tuple[Problem, ...]]:
-    """Every finding of the project, and every file that could not be read, before anything is left out."""
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """Every finding of a project, every file that could not be read, and who plans fixes for them."""
+
+    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...]
+    with_fixes: Callable[[Sequence[Finding]], tuple[Finding, ...]]
+
+
+def analyse(tree: Tree, config: Config) -> Analysed:
+    """Judge the project; nothing is left out, no fix is planned yet."""
     # Where there is only one kind of file, the other half is not even imported.
     if not tree.manifests:
         from servelint import code
 
         alone = code.analyze(tree, config)
-        return alone.findings, (*tree.problems, *alone.problems)
+        return Analysed(alone.findings, (*tree.problems, *alone.problems), alone.with_fixes)
     from servelint import manifests
 
     described = manifests.read(tree)
     if not tree.python:
         deployment = manifests.judge(described)
-        return deployment.findings, (*tree.problems, *deployment.problems)
+        return Analysed(deployment.findings, (*tree.problems, *deployment.problems), deployment.with_fixes)
     from servelint import code, served
 
     python = code.analyze(tree, config, described.served)
     deployment = manifests.judge(described, python.applications)
     told = served.with_probes(python.findings, described.served, python.applications)
-    return (*told, *deployment.findings), (*tree.problems, *python.problems, *deployment.problems)
 
+    def with_fixes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        """Code first: how many workers are right depends on what still blocks."""
+        planned = python.with_fixes(findings)
+        return deployment.with_fixes(planned, _repaired(planned))
 
-def against_baseline(report: Report, known: Sequence[baseline.Entry], *, complete: bool) -> Report:
-    """The report without the findings that `known` has; stale entries only where everything was checked."""
-    compared = baseline.compare(report.findings, known, report.tree.root, report.tree.read)
-    return replace(
-        report,
-        findings=compared.new,
-        baselined=compared.known,
-        stale=compared.stale if complete else (),
+    return Analysed(
+        (*told, *deployment.findings), (*tree.problems, *python.problems, *deployment.problems), with_fixes
     )
 
 
-def _order(finding: Finding) -> tuple[object, ...]:
-    return (finding.span, finding.code, finding.message, finding.function)
-
-
-def _unreadable(problem: Problem, root: Path) -> Finding:
-    line = max(problem.line, 1)
-    return Finding(
-        code=UNREADABLE,
-        span=Span(problem.path, line, 1, line, 1),
-        message=problem.message,
-        severity=Severity.ERROR,
-        confidence=Confidence.HIGH,
-        # By its path: one broken file in the baseline must not excuse another.
-        identity=(shown_path(problem.path, root), problem.message),
+def _repaired(findings: Iterable[Finding]) -> frozenset[Span]:
+    """The places that the safe fixes among the findings are for."""
+    return frozenset(
+        finding.span
+        for finding in findings
+        if finding.fix is not None and finding.fix.applicability is Applicability.SAFE
     )
 
 
-class _Wanted:
-    """Which findings the configuration lets through, and with which severity."""
+def left_out(report: Report, commit: str, known: Sequence[baseline.Entry]) -> Report:
+    """The report without what the change since `commit` (if any) did not touch and what the baseline has.
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.per_file = [(compile_patterns([glob]), off) for glob, off in config.per_file_ignores.items()]
+    Raises `git.GitError`.
+    """
 
-    def keeps(self, finding: Finding) -> bool:
-        # What could not be checked is reported whatever is selected: only naming it silences it.
-        if finding.code == UNREADABLE:
-            selected = not any(
-                UNREADABLE.startswith(code) and len(code) > len("SRV") for code in self.config.ignore
-            )
-        else:
-            selected = self.config.selects(finding.code)
-        sure = finding.confidence.rank >= self.config.min_confidence.rank
-        return selected and sure and not self._ignored_there(finding)
+    def changed(findings: Sequence[Finding]) -> Sequence[Finding]:
+        from servelint.project.since import select
 
-    def adjust(self, finding: Finding) -> Finding:
-        severity = self.config.severity_of(finding.code, finding.severity)
-        return finding if severity is finding.severity else replace(finding, severity=severity)
+        def old(tree: Tree) -> Sequence[Finding]:
+            return check_tree(tree, report.config, fixes=False).findings
 
-    def _ignored_there(self, finding: Finding) -> bool:
-        if not finding.span.path.is_relative_to(self.config.root):
-            return False
-        path = finding.span.path.relative_to(self.config.root).as_posix()
-        return any(finding.code.startswith(off) and patterns.covers(path) for patterns, off in self.per_file)
+        return select(findings, commit, report.tree, report.config, old)
+
+    left = narrowed(report.findings, report.tree, changed=changed if commit else None, known=known)
+    return replace(report, **left._asdict())

@@ -38,7 +38,9 @@ class Run(NamedTuple):
         path = self.baseline_path
         return self._replace(known=baseline.load(path)) if path.exists() else self
 
-    def check(self, *, since: str = "", stage: Callable[[str], None] = lambda _: None) -> lint.Report:
+    def check(
+        self, *, since: str = "", fixes: bool = True, stage: Callable[[str], None] = lambda _: None
+    ) -> lint.Report:
         """Do it; raises `git.GitError` for `since`."""
         return lint.check(
             self.paths,
@@ -46,6 +48,7 @@ class Run(NamedTuple):
             overlay=self.overlay,
             known=self.known,
             since=since,
+            fixes=fixes,
             cache=self.cache,
             stage=stage,
         )

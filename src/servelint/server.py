@@ -21,11 +21,12 @@ from pygls.lsp.server import LanguageServer
 from servelint import annotate
 from servelint.finding import Applicability, Edit, Finding, Severity, Span
 from servelint.knowledge.pages import about, advice_for, name_of
-from servelint.lint import UNREADABLE, Report
+from servelint.lint import Report
 from servelint.project import files
 from servelint.project.baseline import BaselineError
 from servelint.project.cache import Cache
 from servelint.project.config import ConfigError
+from servelint.project.selection import UNREADABLE
 from servelint.project.source import Source, SourceError, decode, decode_leniently, encode_buffer
 from servelint.project.suppress import UNUSED, statement_start
 from servelint.run import prepare

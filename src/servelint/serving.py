@@ -6,12 +6,12 @@ manifests alone. Neither half imports the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from servelint.finding import Finding
+from servelint.finding import Finding, Span
 
 
 class Liveness(Protocol):
@@ -49,9 +49,8 @@ class Application(Protocol):
     def limits_threads(self) -> bool:
         """Whether its code bounds the native thread pools itself (`torch.set_num_threads`, threadpoolctl)."""
 
-    @property
-    def blocking_after_fix(self) -> bool:
-        """Whether inference still blocks its loop once the fixes of the current run are applied."""
+    def is_blocked(self, repaired: Collection[Span] = ()) -> bool:
+        """Whether inference or a load blocks its loop at another place than those that are `repaired`."""
 
 
 class Applications(Protocol):

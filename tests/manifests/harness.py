@@ -11,7 +11,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from servelint.edits import splice
@@ -66,7 +66,8 @@ def tree(root: Path) -> files.Tree:
 
 def check(root: Path, applications: Applications | None = None) -> ManifestResult:
     """What servelint says of a folder's manifests."""
-    return judge(read(tree(root)), applications)
+    result = judge(read(tree(root)), applications)
+    return replace(result, findings=result.with_fixes(result.findings))
 
 
 def copied(case: str, target: Path) -> Path:

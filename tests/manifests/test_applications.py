@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +49,11 @@ class _Application:
     findings: Sequence[Finding] = (_BLOCKING,)
     serves_model: bool = True
     limits_threads: bool = False
-    blocking_after_fix: bool = False
+    blocked: bool = False
+    repaired: bool = False
+
+    def is_blocked(self, repaired: Collection[Span] = ()) -> bool:
+        return self.blocked and not (repaired and self.repaired)
 
 
 @dataclass
@@ -104,7 +108,7 @@ def test_what_the_application_does_right(tmp_path: Path) -> None:
 
 def test_one_worker_with_a_blocked_loop_is_no_safe_fix(tmp_path: Path) -> None:
     root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT})
-    fix = _codes(root, _Applications(_Application(blocking_after_fix=True)))["SRV201"].fix
+    fix = _codes(root, _Applications(_Application(blocked=True)))["SRV201"].fix
     assert fix is not None
     assert (fix.applicability.value, bool(fix.reason)) == ("unsafe", True)
 

@@ -51,7 +51,7 @@ def command(
     if run.missing:
         return ExitStatus.FAILED
     place = output or run.baseline_path
-    report = checked(run, quiet=False)
+    report = checked(run, fixes=False, quiet=False)
     findings, read = report.findings, report.tree.read
     if report.tree.reported is not None:
         complain("a baseline is for the whole project; with paths it would forget the rest")

@@ -15,7 +15,7 @@ from servelint.finding import ExitStatus
 from servelint.lint import Report
 from servelint.project.files import shown_path
 from servelint.project.git import GitError
-from servelint.reports import FORMATS, render
+from servelint.reports import FORMATS, WITH_FIXES, render
 from servelint.reports.style import Style
 from servelint.run import Run
 
@@ -125,7 +125,8 @@ def command(
     options.complain_about_missing(run)
     if run.missing and not run.paths:
         return ExitStatus.FAILED
-    report = checked(run if no_cache else run.with_cache(), since, quiet=quiet)
+    fixes = any(name in WITH_FIXES for name, _ in outputs)
+    report = checked(run if no_cache else run.with_cache(), since, fixes=fixes, quiet=quiet)
     for name, file in outputs:
         _deliver(name, file, report, quiet=quiet, statistics=statistics)
     remarks(report, quiet=quiet)
@@ -151,11 +152,11 @@ def _explain(place: str, target: options.Target, settings: dict[str, Any]) -> in
     return ExitStatus.CLEAN
 
 
-def checked(run: Run, since: str = "", *, quiet: bool) -> Report:
+def checked(run: Run, since: str = "", *, fixes: bool = True, quiet: bool) -> Report:
     """The report of `run`, with progress on a terminal; raises `options.Failure`."""
     progress = Progress(quiet=quiet)
     try:
-        return run.check(since=since, stage=progress)
+        return run.check(since=since, fixes=fixes, stage=progress)
     except GitError as error:
         raise options.Failure(f"--since {since}: {error}") from error
     finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from servelint.finding import Finding, Problem
 
 if TYPE_CHECKING:
+    from servelint.code.judge.analysis import Analysis
     from servelint.code.judge.applications import CodeApplications
     from servelint.project.config import Config
     from servelint.project.files import Tree
@@ -22,6 +23,15 @@ class CodeResult:
     findings: tuple[Finding, ...]
     problems: tuple[Problem, ...]
     applications: CodeApplications
+    analysis: Analysis
+
+    def with_fixes(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        """Some of the findings, each with the fix that there is for it."""
+        if not findings:
+            return ()
+        from servelint.code.fixes.plan import planned
+
+        return planned(self.analysis, findings)
 
 
 def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeResult:
@@ -37,5 +47,5 @@ def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeRe
     with deep_recursion():
         findings = tuple(rules.findings(analysis))
     return CodeResult(
-        findings, tuple(analysis.project.problems.values()), CodeApplications(analysis, findings)
+        findings, tuple(analysis.project.problems.values()), CodeApplications(analysis, findings), analysis
     )

@@ -11,16 +11,13 @@ import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from servelint import store
 
 if TYPE_CHECKING:
-    from servelint.finding import Finding, Problem
     from servelint.project.config import Config
     from servelint.project.files import Stamp, Tree
-
-    Analysed: TypeAlias = tuple[tuple[Finding, ...], tuple[Problem, ...]]
 
 T = TypeVar("T")
 
@@ -44,31 +41,36 @@ class Cache:
         self.scans = Scans(store.folder() / f"{name}.scans")
         self._results = store.folder() / f"{name}.results"
 
-    def findings(self, tree: Tree, config: Config, analyse: Callable[[], Analysed]) -> Analysed:
-        """What a run before found if no file has changed since, else what `analyse()` finds."""
+    def result(self, tree: Tree, config: Config, work: Callable[[], T], *, fixes: bool) -> T:
+        """What a run before came to if no file has changed since, else what `work()` comes to.
+
+        A run with `fixes` knows more than one without: it will do for that, too.
+        """
         start = time.time()
         stamps = tree.stamps if tree.stamps is not None else _stamps((*tree.python, *tree.manifests))
         formatting = store.signatures(config.root / name for name in FORMATTER_FILES)
-        key = store.digest(
-            repr(config).encode(), repr(stamps).encode("utf-8", "surrogateescape"), *formatting
-        )
-        narrow = key if tree.wanted is None else store.digest(key, *map(os.fsencode, sorted(tree.wanted)))
+        state = repr(stamps).encode("utf-8", "surrogateescape")
+        base = store.digest(repr(config).encode(), state, *formatting)
+        wanted = () if tree.wanted is None else tuple(map(os.fsencode, sorted(tree.wanted)))
+        # The most that may be known comes first: of all files, with fixes.
+        kinds = (b"fixes",) if fixes else (b"fixes", b"findings")
+        keys = [store.digest(base, kind, *files) for kind in kinds for files in ((), wanted)]
         known = store.load(self._results)
-        for entry in filter(None, (known.get(key), known.get(narrow))):
-            files, found = store.unpickled(entry)
-            if all(store.signature(path) == signature for path, signature in files):
-                analysed: Analysed = found
-                return analysed
-        analysed = analyse()
+        for entry in filter(None, map(known.get, keys)):
+            others, result = store.unpickled(entry)
+            if all(store.signature(path) == signature for path, signature in others):
+                earlier: T = result
+                return earlier
+        result = work()
         self.facts.save()
         self.scans.save()
         newest = max((max(written, changed) for _, _, written, changed in stamps), default=0)
         if newest <= (start - UNSURE) * 1e9:
             listed = {*tree.python, *tree.manifests}
             others = [(path, store.signature(path)) for path in tree.have_been_read() if path not in listed]
-            latest = [(narrow, store.pickled((others, analysed))), *known.items()]
+            latest = [(keys[-1], store.pickled((others, result))), *known.items()]
             store.save(self._results, dict(latest[:MAXIMUM_RESULTS]))
-        return analysed
+        return result
 
 
 class Facts:

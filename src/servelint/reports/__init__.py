@@ -19,6 +19,8 @@ FORMATS = {
     "junit": "junit",
     "markdown": "markdown",
 }
+# The formats that say how a finding can be repaired; for the others no fixes are planned.
+WITH_FIXES = frozenset({"text", "json", "json-lines", "sarif"})
 
 
 def render(name: str, report: Report, style: Style) -> str:

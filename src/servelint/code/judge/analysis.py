@@ -30,7 +30,6 @@ from servelint.project.config import Config
 from servelint.project.source import Source, decode
 
 if TYPE_CHECKING:
-    from servelint.code.fixes.offload import OffloadPlanner
     from servelint.serving import Served
 
 # Enough for MAXIMUM_NESTING levels of evaluation, each of them several calls.
@@ -141,13 +140,6 @@ class Analysis:
             for library in self.catalogue.libraries.values()
             for name in library.thread_local
         )
-
-    @cached_property
-    def offload_planner(self) -> OffloadPlanner:
-        """What plans the fixes of blocking calls."""
-        from servelint.code.fixes.offload import OffloadPlanner
-
-        return OffloadPlanner(self)
 
     # -- file by file, also those that nobody asked about ----------------------------------------
 

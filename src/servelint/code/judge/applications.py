@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
-from servelint.finding import Finding
-
-BLOCKING = frozenset({"SRV101", "SRV102"})
+from servelint.finding import Finding, Span
+from servelint.knowledge.types import Role
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,14 @@ class CodeApplication:
         names = self.analysis.frameworks.limits_threads
         return any(self._calls(path, name) for path in self.closure for name in names)
 
-    @property
-    def blocking_after_fix(self) -> bool:
-        """Whether a blocking call is left that no fix of this run removes."""
-        return any(finding.code in BLOCKING and finding.fix is None for finding in self.findings)
+    def is_blocked(self, repaired: Collection[Span] = ()) -> bool:
+        """Whether inference or a load blocks the loop at another place than those that are `repaired`."""
+        calls = (call for path in self.closure for call in self.analysis.blocking_calls_in(path))
+        return any(
+            call.blocking.role is not Role.REMOTE
+            and self.analysis.span(call.caller.module.path, call.position) not in repaired
+            for call in calls
+        )
 
     def _calls(self, path: str, name: str) -> bool:
         module = self.analysis.project.module(path) if name in self.analysis.reach.calls(path) else None

@@ -27,7 +27,6 @@ def of_roles(
 def finding(analysis: Analysis, code: str, call: BlockingCall, severity: Severity, message: str) -> Finding:
     """The finding for one blocking call."""
     known = analysis.catalogue.libraries.get(call.blocking.library)
-    fix, unfixable = analysis.offload_planner.plan(call)
     return Finding(
         code=code,
         span=analysis.span(call.caller.module.path, call.position),
@@ -39,9 +38,8 @@ def finding(analysis: Analysis, code: str, call: BlockingCall, severity: Severit
         library=call.blocking.library,
         trace=analysis.trace(call.blocking),
         advice=known.advice if known else "",
-        fix=fix,
-        unfixable=unfixable,
         identity=(call.caller.facts.qualname, call.text, call.blocking.sink),
+        subject=call,
     )
 
 

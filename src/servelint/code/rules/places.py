@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from servelint.code.facts.facts import Position, dotted
 from servelint.code.judge.analysis import Analysis, Place
 from servelint.code.values.values import External, plain
-from servelint.finding import Confidence, Finding, Fix, Severity
-
-
-def planned(plan: Callable[[], Fix]) -> tuple[Fix | None, str]:
-    """The fix that `plan` makes, or None and why it makes none."""
-    from servelint.code.fixes.handoffs import LeftAloneError
-
-    try:
-        return plan(), ""
-    except LeftAloneError as error:
-        return None, str(error)
+from servelint.finding import Confidence, Finding, Severity
 
 
 def names_called(analysis: Analysis, place: Place) -> Iterator[tuple[str, bool]]:
@@ -37,7 +27,7 @@ def finding(
     confidence: Confidence = Confidence.HIGH,
     library: str = "",
     position: Position | None = None,
-    fix: Fix | None = None,
+    subject: object = None,
     unfixable: str = "",
 ) -> Finding:
     """A finding on the call, or on the part of it at `position`."""
@@ -51,7 +41,7 @@ def finding(
         function=caller.facts.qualname,
         role=caller.role,
         library=library,
-        fix=fix,
         unfixable=unfixable,
         identity=(caller.facts.qualname, dotted(place.site.call.function), message),
+        subject=subject,
     )

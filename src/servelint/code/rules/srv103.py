@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from servelint.code.facts.facts import dotted
 from servelint.code.judge.analysis import Analysis
-from servelint.code.rules.places import finding, planned
+from servelint.code.judge.subjects import EagerOffload
+from servelint.code.rules.places import finding
 from servelint.finding import Finding, Severity
 
 CODE = "SRV103"
@@ -17,7 +17,6 @@ def check(analysis: Analysis) -> Iterator[Finding]:
     """Calls that run before their result is offloaded as if it were a function."""
     for (_, position), (place, blocking) in analysis.eager_offloads.items():
         offload = dotted(place.site.call.function)
-        fix, unfixable = planned(partial(analysis.offload_planner.handoffs.eager, place, position, blocking))
         yield finding(
             analysis,
             CODE,
@@ -27,6 +26,5 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             confidence=blocking.confidence,
             library=blocking.library,
             position=position,
-            fix=fix,
-            unfixable=unfixable,
+            subject=EagerOffload(place, position, blocking),
         )

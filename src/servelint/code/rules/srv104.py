@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
-from servelint.code.facts.facts import Name
+from servelint.code.facts.facts import Name, Position
 from servelint.code.judge.analysis import Analysis, Place
-from servelint.code.rules.places import finding, names_called, planned
+from servelint.code.judge.blocking import Blocking
+from servelint.code.judge.subjects import RequestPool
+from servelint.code.rules.places import finding, names_called
 from servelint.code.rules.runs import inference
-from servelint.finding import Confidence, Finding, Fix, Severity
+from servelint.finding import Confidence, Finding, Severity
 
 CODE = "SRV104"
 
@@ -25,7 +26,6 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             if not analysis.frameworks.executors.find(usual) or not place.caller.serves:
                 continue
             if not _is_kept(analysis, place):
-                fix, unfixable = _fix(analysis, place, usual)
                 yield finding(
                     analysis,
                     CODE,
@@ -33,23 +33,19 @@ def check(analysis: Analysis) -> Iterator[Finding]:
                     _message(place, usual.rpartition(".")[2]),
                     severity=Severity.WARNING,
                     confidence=Confidence.HIGH if certain else Confidence.MEDIUM,
-                    fix=fix,
-                    unfixable=unfixable,
+                    subject=RequestPool(place, usual, _runs(analysis, place)),
                 )
                 break
 
 
-def _fix(analysis: Analysis, place: Place, name: str) -> tuple[Fix | None, str]:
-    """The fix that uses the service's own pool of threads for inference."""
-    if not analysis.offload_planner.pools.is_of_threads(name):
-        return None, "make one pool for it when the service starts"
-    runs = {
+def _runs(analysis: Analysis, place: Place) -> dict[Position, Blocking]:
+    """The inference that the function offloads to pools, by the position of the offload."""
+    return {
         found.call.position: blocking
         for other, found in analysis.offloads
         if other.frame is place.frame and found.offload.pool is not None
         if (blocking := inference(analysis, other, found)) is not None
     }
-    return planned(partial(analysis.offload_planner.handoffs.shared, place, runs))
 
 
 def _is_kept(analysis: Analysis, place: Place) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from servelint.code.facts.facts import dotted
 from servelint.code.judge.analysis import Analysis, Place
+from servelint.code.judge.subjects import LostOffload
 from servelint.code.loop.offloads import Handoff
-from servelint.code.rules.places import finding, planned
+from servelint.code.rules.places import finding
 from servelint.code.values.values import FunctionReference
-from servelint.finding import Confidence, Finding, Fix, Severity
+from servelint.finding import Confidence, Finding, Severity
 
 CODE = "SRV106"
 
@@ -22,7 +22,6 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             continue
         message = _message(analysis, place, found)
         if message:
-            fix, unfixable = _fix(analysis, place, found)
             runs_nothing = not (place.site.use == "discard" and found.offload.starts)
             yield finding(
                 analysis,
@@ -31,18 +30,8 @@ def check(analysis: Analysis) -> Iterator[Finding]:
                 message,
                 severity=Severity.ERROR if runs_nothing else Severity.WARNING,
                 confidence=Confidence.HIGH if found.certain else Confidence.MEDIUM,
-                fix=fix,
-                unfixable=unfixable,
+                subject=LostOffload(place, found, _runs_when(_runs_nothing(analysis, place, found))),
             )
-
-
-def _fix(analysis: Analysis, place: Place, found: Handoff) -> tuple[Fix | None, str]:
-    what = _runs_nothing(analysis, place, found)
-    if "coroutine" in what:
-        return None, f"await `{dotted(found.callable)}` itself, or offload the blocking call in it"
-    if what:
-        return None, "offload a function that reads the generator to its end"
-    return planned(partial(analysis.offload_planner.handoffs.lost, place, found))
 
 
 def _message(analysis: Analysis, place: Place, found: Handoff) -> str:
@@ -51,7 +40,7 @@ def _message(analysis: Analysis, place: Place, found: Handoff) -> str:
     what = _runs_nothing(analysis, place, found)
     if what:
         function = f"`{dotted(found.callable)}` is {what}"
-        return f"{call} offloads nothing: {function}, which only runs when it is {_used(what)}"
+        return f"{call} offloads nothing: {function}, which only runs when it is {_runs_when(what)}"
     if place.site.use != "discard" or found.dispatched:
         return ""
     if found.offload.starts:
@@ -76,5 +65,6 @@ def _runs_nothing(analysis: Analysis, place: Place, found: Handoff) -> str:
     return kinds.pop() if len(kinds) == 1 else ""
 
 
-def _used(what: str) -> str:
-    return "awaited" if "coroutine" in what else "iterated"
+def _runs_when(what: str) -> str:
+    """When a function runs whose call alone runs none of its body; empty for any other."""
+    return ("awaited" if "coroutine" in what else "iterated") if what else ""

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from servelint.code.facts.facts import FunctionFacts, Name, Position, dotted
 from servelint.code.judge.analysis import Analysis, BlockingCall, Place
 from servelint.code.judge.blocking import Blocking
+from servelint.code.judge.subjects import Rebuilt
 from servelint.code.loop.bound import LoopBound
 from servelint.code.names.frameworks import is_request
 from servelint.code.rules.places import finding
 from servelint.code.rules.srv101 import ROLES
-from servelint.finding import Finding, Fix, Severity
+from servelint.finding import Finding, Severity
 from servelint.knowledge.types import Role, SyncRuns
 
 CODE = "SRV107"
@@ -35,16 +36,14 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             severity=Severity.WARNING,
             confidence=blocking.confidence,
             library=blocking.library,
-            fix=_fix(analysis, place, blocking),
+            subject=_rebuilt(place, blocking),
             unfixable="what it depends on decides where it belongs: build it once, outside of the request",
         )
 
 
-def _fix(analysis: Analysis, place: Place, blocking: Blocking) -> Fix | None:
-    """The fix that makes the object when the service starts, where it depends on no request."""
+def _rebuilt(place: Place, blocking: Blocking) -> Rebuilt:
     position, text = place.site.call.position, f"{dotted(place.site.call.function)}()"
-    call = BlockingCall(place.caller, place.frame, position, blocking, place.site, text)
-    return analysis.offload_planner.start_up.plan(call)
+    return Rebuilt(BlockingCall(place.caller, place.frame, position, blocking, place.site, text))
 
 
 def _threaded(analysis: Analysis) -> Iterator[Place]:

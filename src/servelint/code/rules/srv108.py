@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from servelint.code.facts.facts import Call, Expression, dotted
 from servelint.code.judge.analysis import Analysis, Place
+from servelint.code.judge.subjects import LostContext
 from servelint.code.loop.offloads import Handoff
-from servelint.code.rules.places import finding, planned
+from servelint.code.rules.places import finding
 from servelint.code.rules.runs import inference
 from servelint.code.values.values import External, plain
 from servelint.finding import Finding, Severity
@@ -23,7 +23,6 @@ def check(analysis: Analysis) -> Iterator[Finding]:
         blocking = inference(analysis, place, found) if entered else None
         if blocking is None:
             continue
-        fix, unfixable = planned(partial(analysis.offload_planner.handoffs.inside, place, found, blocking))
         yield finding(
             analysis,
             CODE,
@@ -32,8 +31,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             severity=Severity.WARNING,
             confidence=blocking.confidence,
             library=blocking.library,
-            fix=fix,
-            unfixable=unfixable,
+            subject=LostContext(place, found, blocking),
         )
 
 

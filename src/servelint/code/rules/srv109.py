@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from servelint.code.facts.facts import Constant, dotted
 from servelint.code.judge.analysis import Analysis
+from servelint.code.judge.subjects import OnDefaultExecutor
 from servelint.code.loop.offloads import Handoff
-from servelint.code.rules.places import finding, planned
+from servelint.code.rules.places import finding
 from servelint.code.rules.runs import inference
 from servelint.code.values.calls import argument
 from servelint.finding import Finding, Severity
@@ -25,8 +25,6 @@ def check(analysis: Analysis) -> Iterator[Finding]:
         blocking = inference(analysis, place, found) if _on_default_pool(found) else None
         if blocking is None:
             continue
-        plan = partial(analysis.offload_planner.handoffs.dedicated, place, found, blocking)
-        fix, unfixable = planned(plan)
         library = f"{blocking.library} " if blocking.library else ""
         yield finding(
             analysis,
@@ -36,8 +34,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             severity=Severity.INFO,
             confidence=blocking.confidence,
             library=blocking.library,
-            fix=fix,
-            unfixable=unfixable,
+            subject=OnDefaultExecutor(place, found, blocking),
         )
 
 

@@ -6,10 +6,13 @@ The number becomes 1 instead of being deleted: without it a base, a default or `
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
-from servelint.finding import Applicability, Fix
+from servelint.finding import Applicability, Fix, Span
+from servelint.manifests.deployed.subjects import ManyWorkers
 from servelint.manifests.documents.text import Place
 from servelint.manifests.shell.commandline import WorkerCount
+from servelint.serving import Application
 
 _TITLE = "Start one worker"
 _COMMENT = re.compile(
@@ -18,10 +21,22 @@ _COMMENT = re.compile(
 _BLOCKING = "the application still blocks its event loop: one blocked worker serves nobody, four serve three"
 
 
-def one_worker(workers: WorkerCount, *, blocking: bool, readers: int = 1) -> tuple[Fix | None, str]:
-    """The fix, or None and why there is none. `blocking` says that inference still blocks the loop,
-    `readers` how many templates read the value.
+def one_worker(subject: ManyWorkers, repaired: Collection[Span]) -> tuple[Fix | None, str]:
+    """The fix, or None and why there is none. `repaired` are the blocking calls that this run repairs.
+
+    One worker is right once nothing blocks its event loop, so the fix waits for those repairs, and is
+    unsafe where they leave something.
     """
+    fix, reason = _planned(subject.workers, subject.readers, _left_blocked(subject.application, repaired))
+    waits = fix is not None and subject.application is not None and subject.application.is_blocked()
+    return (fix._replace(waits=fix.applicability is Applicability.SAFE) if fix and waits else fix), reason
+
+
+def _left_blocked(application: Application | None, repaired: Collection[Span]) -> bool:
+    return application is not None and application.is_blocked(repaired)
+
+
+def _planned(workers: WorkerCount, readers: int, blocking: bool) -> tuple[Fix | None, str]:
     place = workers.text.place
     if place.verbatim and place.written == str(workers.number):
         shared = "other templates read the value too" if readers > 1 else ""

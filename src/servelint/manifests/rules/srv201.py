@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from servelint.finding import Confidence, Finding, Severity, Step
 from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.starts import Start
+from servelint.manifests.deployed.subjects import ManyWorkers
 from servelint.manifests.documents.text import Place
-from servelint.manifests.fixes.one_worker import one_worker
 from servelint.manifests.forms.resources import Setting
 from servelint.manifests.shell.commandline import WorkerCount
 
@@ -29,11 +29,7 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
 def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Finding:
     place = workers.text.place
     application = deployment.application(start)
-    fix, unfixable = one_worker(
-        workers,
-        blocking=application is not None and application.blocking_after_fix,
-        readers=len(deployment.readers.get((str(place.source.path), place.start), ())),
-    )
+    readers = len(deployment.readers.get((str(place.source.path), place.start), ()))
     return Finding(
         code=CODE,
         span=place.span,
@@ -43,13 +39,12 @@ def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Find
         ),
         confidence=Confidence.MEDIUM if workers.per_core else Confidence.HIGH,
         trace=tuple(_trace(start, place)),
-        fix=fix,
-        unfixable=unfixable,
         identity=(
             _where(start),
             start.server.server.name,
             workers.variable,
         ),
+        subject=ManyWorkers(workers, application, readers),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from servelint.finding import Confidence, Finding, Severity, Step
 from servelint.manifests.deployed.deployment import Deployment
-from servelint.manifests.fixes.drop_metric import drop_metric, unset_value
+from servelint.manifests.deployed.subjects import MemoryMetric, MemoryValue
 from servelint.manifests.forms.resources import Autoscaler, Metric
 
 CODE = "SRV202"
@@ -30,7 +30,6 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
 def _finding(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> Finding:
     workload = deployment.target(autoscaler)
     serves_model = workload is not None and deployment.serves_model(workload)
-    fix, unfixable = drop_metric(autoscaler, metric)
     trace: tuple[Step, ...] = ()
     if workload is not None and workload.containers and workload.kind != autoscaler.kind:
         trace = (Step(workload.containers[0].place.span, f"it scales {workload.title}"),)
@@ -41,9 +40,8 @@ def _finding(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> 
         severity=Severity.ERROR if serves_model else Severity.WARNING,
         confidence=Confidence.HIGH,
         trace=trace,
-        fix=fix,
-        unfixable=unfixable,
         identity=(autoscaler.title, metric.container),
+        subject=MemoryMetric(autoscaler, metric),
     )
 
 
@@ -55,14 +53,11 @@ def _switched_on(deployment: Deployment, autoscaler: Autoscaler, metric: Metric)
     finding = _finding(deployment, autoscaler, metric)
     place = target.place
     readers = len(deployment.readers.get((str(place.source.path), place.start), ()))
-    fix, unfixable = unset_value(autoscaler, metric, place, readers=readers)
     yield replace(
         finding,
         span=place.span,
         trace=(Step(metric.token.span, "the template that reads it"), *finding.trace),
-        fix=fix,
-        unfixable=unfixable,
-        identity=(autoscaler.title, metric.container),
+        subject=MemoryValue(autoscaler, metric, place, readers),
     )
 
 

@@ -1,0 +1,67 @@
+"""From findings to findings with fixes: what each is about decides who plans its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from servelint.code.facts.facts import dotted
+from servelint.code.fixes.handoffs import LeftAloneError
+from servelint.code.fixes.offload import OffloadPlanner
+from servelint.code.judge.analysis import Analysis, BlockingCall, deep_recursion
+from servelint.code.judge.subjects import (
+    EagerOffload,
+    LostContext,
+    LostOffload,
+    OnDefaultExecutor,
+    Rebuilt,
+    RequestPool,
+)
+from servelint.finding import Finding, Fix
+
+SUBJECTS = (BlockingCall, EagerOffload, RequestPool, LostOffload, Rebuilt, LostContext, OnDefaultExecutor)
+
+
+def planned(analysis: Analysis, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings, each with its fix, or with the reason why it has none."""
+    planner = OffloadPlanner(analysis)
+    with deep_recursion():
+        return tuple(_with_fix(planner, finding) for finding in findings)
+
+
+def _with_fix(planner: OffloadPlanner, finding: Finding) -> Finding:
+    if not isinstance(finding.subject, SUBJECTS):
+        return finding
+    try:
+        fix, reason = _plan(planner, finding.subject)
+    except LeftAloneError as error:
+        fix, reason = None, str(error)
+    return replace(finding, fix=fix, unfixable="" if fix is not None else reason or finding.unfixable)
+
+
+def _plan(planner: OffloadPlanner, subject: object) -> tuple[Fix | None, str]:
+    """The fix, or None and why there is none; raises `LeftAloneError` with the same meaning."""
+    handoffs = planner.handoffs
+    match subject:
+        case BlockingCall():
+            return planner.plan(subject)
+        case EagerOffload(place, position, blocking):
+            return handoffs.eager(place, position, blocking), ""
+        case RequestPool(place, name, runs):
+            if not planner.pools.is_of_threads(name):
+                raise LeftAloneError("make one pool for it when the service starts")
+            return handoffs.shared(place, runs), ""
+        case LostOffload(place, handoff, runs_when):
+            if runs_when == "awaited":
+                called = dotted(handoff.callable)
+                raise LeftAloneError(f"await `{called}` itself, or offload the blocking call in it")
+            if runs_when:
+                raise LeftAloneError("offload a function that reads the generator to its end")
+            return handoffs.lost(place, handoff), ""
+        case Rebuilt(call):
+            return planner.start_up.plan(call), ""
+        case LostContext(place, handoff, blocking):
+            return handoffs.inside(place, handoff, blocking), ""
+        case OnDefaultExecutor(place, handoff, blocking):
+            return handoffs.dedicated(place, handoff, blocking), ""
+    return None, ""

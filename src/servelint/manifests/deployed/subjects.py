@@ -1,0 +1,34 @@
+"""What findings about manifests are about, for whoever plans their fixes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from servelint.manifests.documents.text import Place
+from servelint.manifests.forms.resources import Autoscaler, Metric
+from servelint.manifests.shell.commandline import WorkerCount
+from servelint.serving import Application
+
+
+class ManyWorkers(NamedTuple):
+    """A server with several workers; `readers` is how many templates read the number (SRV201)."""
+
+    workers: WorkerCount
+    application: Application | None
+    readers: int
+
+
+class MemoryMetric(NamedTuple):
+    """A metric of an autoscaler (SRV202)."""
+
+    autoscaler: Autoscaler
+    metric: Metric
+
+
+class MemoryValue(NamedTuple):
+    """The value that turns a chart's memory metric on; `readers` is how many templates read it (SRV202)."""
+
+    autoscaler: Autoscaler
+    metric: Metric
+    value: Place
+    readers: int
