@@ -155,7 +155,7 @@ class Loop:
 
     def _callers(self, module: Module, index: int) -> Iterator[Where]:
         frame = self.evaluator.frame(module, index)
-        for caller, call in self.evaluator.calls.call_sites(frame):
+        for caller, call in self.evaluator.callers.call_sites(frame):
             other = self.evaluator.module(caller.module)
             if (other.path, caller.function) == (module.path, index):
                 continue
@@ -196,7 +196,7 @@ class Loop:
         key = (module.path, index)
         if key not in self._at_startup:
             self._at_startup[key] = False  # a function that only calls itself is not called at start-up
-            sites = self.evaluator.calls.call_sites(self.evaluator.frame(module, index))
+            sites = self.evaluator.callers.call_sites(self.evaluator.frame(module, index))
             self._at_startup[key] = any(self._is_startup(caller) for caller, _ in sites)
         return self._at_startup[key]
 

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import (
     OPAQUE,
     Attribute,
     Call,
-    Closure,
     Constant,
     Expression,
-    FunctionFacts,
     Mapping,
     Name,
     Opaque,
-    Parameter,
     Position,
-    Sequence,
-    Site,
     Spread,
     Subscript,
-    dotted,
 )
-from servelint.code.graph.project import Module
 from servelint.code.values.values import (
     ClassReference,
     External,
@@ -53,8 +46,6 @@ from servelint.knowledge.types import Entry, Offload, Role
 if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
 
-# How many call sites are asked for what a parameter may be.
-MAXIMUM_CALL_SITES = 40
 # How many nested calls may pass their arguments on before they are forgotten.
 MAXIMUM_PASSING = 12
 
@@ -313,7 +304,7 @@ class Calls:
             )
         # What the body does not use makes no difference: calls that differ in nothing else enter one frame.
         self._passing += 1
-        given = dict(self._given(facts.used, function, frame, call, before, keywords))
+        given = dict(self.given(facts.used, function, frame, call, before, keywords))
         self._passing -= 1
         passed = tuple((p.name, given[p.name]) for p in facts.parameters if given.get(p.name))
         return self.evaluator.frames(
@@ -325,7 +316,7 @@ class Calls:
             called=bool(frame.module),
         )
 
-    def _given(
+    def given(
         self,
         wanted: Container[str],
         function: FunctionReference,
@@ -357,134 +348,6 @@ class Calls:
             return ()
         found = self.evaluator.evaluate(frame, value)
         return tuple(v for v in found if not (isinstance(v, Literal) and isinstance(v.expression, Constant)))
-
-    def arguments_passed(self, frame: Frame, parameter: Parameter) -> Values:
-        """What the project's calls of the frame's function pass for a parameter."""
-        return union(self._arguments_passed(frame, parameter.name))
-
-    def _arguments_passed(self, frame: Frame, name: str) -> Iterator[Values]:
-        facts = self.evaluator.facts(frame)
-        for number, (caller, call) in enumerate(self._passing_sites(frame)):
-            if number >= MAXIMUM_CALL_SITES:
-                return
-            receiver = self.evaluator.classes.receiver(frame, facts)
-            reference = FunctionReference(frame.module, frame.function, receiver)
-            yield dict(self._given({name}, reference, caller, call, (), ())).get(name, ())
-        if facts.parameters and facts.parameters[0].name == name and facts.owner is None:
-            yield from self._decorated_by(frame)
-
-    def _decorated_by(self, frame: Frame) -> Iterator[Values]:
-        """What the frame's function is applied to as a decorator, or as what a decorator factory returns."""
-        facts = self.evaluator.facts(frame)
-        module = self.evaluator.module(frame.module)
-        names = [facts.name, *([module.function(facts.parent).name] if facts.parent else [])]
-        for name in names:
-            for other, thing in self.evaluator.project.decorated(name):
-                scope = self.evaluator.frame(other, thing.scope)
-                for value, _ in plain(self.evaluator.evaluate(scope, thing.decorator)):
-                    match value:
-                        case FunctionReference(frame.module, frame.function):
-                            yield self._undecorated(scope, thing.value)
-
-    def _undecorated(self, scope: Frame, value: Expression) -> Values:
-        match value:
-            case Closure(number):
-                return (FunctionReference(scope.module, number),)
-        return self.evaluator.evaluate(scope, value)
-
-    def call_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
-        """The calls in the project that run the frame's function, with the frames that make them."""
-        facts = self.evaluator.facts(frame)
-        named = self.evaluator.project.calls_beside(facts.name, frame.module, self._beside_calls(facts))
-        return self._running(frame, self._constructed(frame, facts), named)
-
-    def _passing_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
-        """Those of them in files that know the function's file: the others are told nothing new by it."""
-        facts = self.evaluator.facts(frame)
-        named = self.evaluator.project.calls_above(facts.name, frame.module, self._beside_calls(facts))
-        return self._running(frame, self._constructed(frame, facts), named)
-
-    def _beside_calls(self, facts: FunctionFacts) -> Collection[bytes]:
-        """The words of which one is in every file that calls the function to run it; none for any file."""
-        return self.evaluator.frameworks.coroutine_words if facts.is_async else ()
-
-    def _constructed(self, frame: Frame, facts: FunctionFacts) -> ClassReference | None:
-        """The class that is constructed when the function runs."""
-        is_constructor = facts.name in ("__init__", "__new__")
-        return self.evaluator.classes.owner(frame, facts) if is_constructor else None
-
-    def _running(
-        self, frame: Frame, constructed: ClassReference | None, named: Iterator[tuple[Module, int, Site]]
-    ) -> Iterator[tuple[Frame, Call]]:
-        for module, function, site in named if constructed is None else self._constructions(constructed):
-            caller = self.evaluator.frame(module, function)
-            if self._runs(caller, site.call, frame, constructed):
-                yield caller, site.call
-
-    def _constructions(self, cls: ClassReference) -> Iterator[tuple[Module, int, Site]]:
-        """The calls that may run a constructor of the class: by name, and where the class is at home."""
-        family = self.evaluator.classes.family(cls)
-        for name in dict.fromkeys(self.evaluator.classes.facts(one).name for one in family):
-            yield from self.evaluator.project.calls_beside(name, cls.module)
-        homes = sorted({one.module for one in family})
-        for name in ("cls", "__init__"):
-            yield from self.evaluator.project.calls_in(homes, name)
-
-    def _runs(self, caller: Frame, call: Call, frame: Frame, constructed: ClassReference | None) -> bool:
-        for value, _ in plain(self.callees(caller, call)):
-            match value:
-                case FunctionReference(frame.module, frame.function):
-                    return True
-                case ClassReference() if constructed is not None:
-                    return constructed in self.evaluator.classes.lineage(value)
-        return False
-
-    # -- injection and decorators ----------------------------------------------------------------
-
-    def injected(self, frame: Frame, parameter: Parameter) -> Values:
-        """What a framework passes for a parameter declared as a dependency."""
-        candidates = list(self._metadata(frame, parameter.annotation))
-        if parameter.default is not None:
-            candidates.insert(0, (frame, parameter.default, parameter.annotation))
-        for where, candidate, declared in candidates:
-            if isinstance(candidate, Call):
-                found = self._injection(where, candidate, declared)
-                if found:
-                    return found
-        return ()
-
-    def _metadata(
-        self, frame: Frame, annotation: Expression | None
-    ) -> Iterator[tuple[Frame, Expression, Expression | None]]:
-        """The extras of `Annotated[declared, extra, ...]`, with the frame in which they mean something."""
-        match annotation:
-            case Subscript(base, Sequence((first, *rest))) if dotted(base).rpartition(".")[2] == "Annotated":
-                yield from ((frame, item, first) for item in rest)
-            case Name(id):  # ModelDependency = Annotated[Model, Depends(get_model)]
-                for where, value in self.evaluator.annotations.aliased(frame, id):
-                    yield from self._metadata(where, value)
-
-    def _injection(self, frame: Frame, call: Call, declared: Expression | None) -> Values:
-        for value in self.callees(frame, call):
-            entry = (
-                self.evaluator.frameworks.injects.names.find(value.name)
-                if isinstance(value, External)
-                else None
-            )
-            if entry is None:
-                continue
-            provider = argument(call, entry.position, entry.keyword)
-            if provider is None:
-                return self.evaluator.annotations.annotated(frame, declared)
-            return self._provided(self.evaluator.evaluate(frame, provider))
-        return ()
-
-    def _provided(self, providers: Values) -> Values:
-        found: list[Values] = []
-        for provider in providers:
-            results = self.result_of(provider)
-            found += [self.yielded(r) if isinstance(r, Generator) else (r,) for r in results]
-        return union(found)
 
     def applied(self, frame: Frame, decorator: Expression, values: Values) -> Values:
         """What a decorator makes of the values."""

@@ -36,6 +36,7 @@ from servelint.code.facts.facts import (
 from servelint.code.graph.project import Bound, Filled, Module, Project
 from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.annotations import Annotations
+from servelint.code.values.callers import Callers
 from servelint.code.values.calls import Calls
 from servelint.code.values.classes import Classes
 from servelint.code.values.memory import Memory
@@ -79,6 +80,7 @@ class Evaluator:
         self.annotations = Annotations(self)
         self.classes = Classes(self)
         self.calls = Calls(self)
+        self.callers = Callers(self)
         self._known_modules = catalogue.modules | frameworks.modules
         self._memory: Memory[Values] = Memory((), MAXIMUM_DEPTH)
         self._nesting = 0
@@ -261,7 +263,7 @@ class Evaluator:
             own = self.classes.own(frame, function)
             if own:
                 return own
-        injected = self.calls.injected(here, parameter)
+        injected = self.callers.injected(here, parameter)
         if injected:
             return injected
         declared = self.annotations.annotated(here, parameter.annotation)
@@ -271,7 +273,7 @@ class Evaluator:
         if frame.called:
             return default
         key = ("parameter", frame.module, frame.function, parameter.name)
-        return union((default, self.remembered(key, lambda: self.calls.arguments_passed(here, parameter))))
+        return union((default, self.remembered(key, lambda: self.callers.arguments_passed(here, parameter))))
 
     # -- attributes ------------------------------------------------------------------------------
 

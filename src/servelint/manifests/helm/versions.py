@@ -1,4 +1,4 @@
-"""Semantic versions, as far as charts ask for them: which Kubernetes is this?"""
+"""Semantic versions, as far as charts ask which Kubernetes they are for."""
 
 from __future__ import annotations
 
