@@ -73,11 +73,25 @@ class Resolver:
         found = self._bases.get(key)
         if found is None:
             here = (folder, *(os.path.join(folder, source) for source in SOURCE_FOLDERS))
-            own = tuple(base for base in here if self._below(base, top) is not None)
+            own = tuple(base for near in here for base in self._bases_at(near, top))
             inside = folder != self.root and len(folder) > len(self.root)
             above = self._bases_of(os.path.dirname(folder), top) if inside else ()
             found = self._bases[key] = (*own, *above)
         return found
+
+    def _bases_at(self, folder: str, top: str) -> Iterator[str]:
+        """The folder, if the top-level module is in it, and before it what is a better place than a bare folder.
+
+        As Python has it, a regular package beats a folder without `__init__.py`: `ranking/` may be the folder
+        of a distribution that has the package `ranking` in it, or in `ranking/src`.
+        """
+        found = self._below(folder, top)
+        if found is None:
+            return
+        if found in self._folders:
+            inner = (found, *(os.path.join(found, source) for source in SOURCE_FOLDERS))
+            yield from (base for base in inner if self._below(base, top) not in (None, *self._folders))
+        yield folder
 
     def _by_suffix(self, folder: str, module: str, importing: str) -> str | None:
         """The only module of the project whose path ends like the import: `sys.path` has been changed."""

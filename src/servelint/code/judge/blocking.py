@@ -452,10 +452,14 @@ def _less_sure(blocking: Blocking | None, among: float = 0) -> Blocking | None:
     return replace(blocking, confidence=min(sure, blocking.confidence, key=lambda c: c.rank))
 
 
-def _preference(blocking: Blocking | None) -> tuple[int, int, int]:
-    """Surest first, inference before preprocessing before loads, the shortest way before longer ones."""
+def _preference(blocking: Blocking | None) -> tuple[bool, int, int, int]:
+    """What this process computes before what another one does: a request may be answered in an instant.
+
+    Then the surest first, inference before preprocessing before loads, the shortest way before longer ones.
+    """
     assert blocking is not None
-    return (-blocking.confidence.rank, _AFTER_INFERENCE.get(blocking.role, 0), len(blocking.hops))
+    order = _AFTER_INFERENCE.get(blocking.role, 0)
+    return (blocking.role is Role.REMOTE, -blocking.confidence.rank, order, len(blocking.hops))
 
 
 _AFTER_INFERENCE = {Role.PREPROCESSING: 1, Role.LOAD: 2}

@@ -42,6 +42,11 @@ CONTAINERS = frozenset(
 MAPPINGS = frozenset(
     {"dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "DefaultDict", "OrderedDict"}
 )
+# They say what is drawn, not what drawing it costs.
+LAZY_CONTAINERS = frozenset(
+    {"Iterable", "Iterator", "Generator", "AsyncIterable", "AsyncIterator", "AsyncGenerator"}
+)
+INTERFACES = frozenset({"typing.Protocol", "typing_extensions.Protocol", "abc.ABC"})
 # What an object of these is or holds, its maker knows better.
 SAYS_NOTHING = frozenset(
     f"builtins.{name}" for name in ("object", "None", "type", "dict", "list", "tuple", "set", "frozenset")
@@ -72,6 +77,29 @@ class Annotations:
             case Sequence(items):
                 return union(self.annotated(frame, item) for item in items)
         return ()
+
+    def leaves_open(self, annotation: Expression | None, declared: Values) -> bool:
+        """Whether objects of another class than the declared one may well be given: it is an interface."""
+        if (
+            isinstance(annotation, Subscript)
+            and dotted(annotation.value).rpartition(".")[2] in LAZY_CONTAINERS
+        ):
+            return True
+        return any(isinstance(value, Instance) and self._is_interface(value.cls) for value in declared)
+
+    def _is_interface(self, cls: ClassReference) -> bool:
+        lineage = self.evaluator.classes.lineage(cls)
+        return any(isinstance(base, External) and base.name in INTERFACES for base in lineage)
+
+    def is_foreign(self, value: Value) -> bool:
+        """Whether nothing is known of the value but a name outside the project."""
+        catalogue = self.evaluator.catalogue
+        match value:
+            case External(name):
+                return catalogue.functions.find(name) is None and catalogue.classes.find(name) is None
+            case ExternalObject():
+                return True
+        return False
 
     def aliased(
         self, frame: Frame, name: str, re_exports: int = MAXIMUM_RE_EXPORTS

@@ -106,6 +106,15 @@ class Callers:
             if self._runs(caller, site.call, frame, constructed):
                 yield caller, site.call
 
+    def constructing(self, cls: ClassReference) -> Iterator[tuple[Frame, Call]]:
+        """The calls in the project that make an object of the class, with the frames that make them."""
+        for number, (module, function, site) in enumerate(self._constructions(cls)):
+            if number >= MAXIMUM_CALL_SITES:
+                return
+            frame = self.evaluator.frame(module, function)
+            if any(value == cls for value, _ in plain(self.evaluator.calls.callees(frame, site.call))):
+                yield frame, site.call
+
     def _constructions(self, cls: ClassReference) -> Iterator[tuple[Module, int, Site]]:
         """The calls that may run a constructor of the class: by name, and where the class is at home."""
         family = self.evaluator.classes.family(cls)

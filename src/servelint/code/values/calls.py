@@ -80,6 +80,8 @@ class Calls:
                 return self.evaluator.attributes(evaluate(frame, holder), name)
             case Name("getattr"), (holder, *_):
                 return ()
+            case Name("cast") | Attribute(Name("typing" | "t"), "cast"), (declared, value):
+                return self.evaluator.annotations.annotated(frame, declared) or evaluate(frame, value)
             case Name("next"), (iterable, *_):
                 return self.evaluator.elements(frame, iterable)
             case Attribute(base, "get" | "pop" | "setdefault" | "__getitem__"), (key, *_):

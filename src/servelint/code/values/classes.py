@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import Attribute, ClassFacts, FunctionFacts, Name, dotted
+from servelint.code.values.calls import argument
 from servelint.code.values.values import (
     ClassReference,
     External,
@@ -235,11 +236,27 @@ class Classes:
         for binding in self.facts(cls).bindings:
             if isinstance(binding.target, Name) and binding.target.id == name:
                 found = self.evaluator.evaluate(body, binding.value)
-                yield found or self.evaluator.annotations.annotated(body, binding.annotation)
+                declared = self.evaluator.annotations.annotated(body, binding.annotation)
+                yield found or declared
+                open_ = not declared or self.evaluator.annotations.leaves_open(binding.annotation, declared)
+                if binding.annotation is not None and open_:
+                    yield from self._given_to_field(cls, name)
         for bound in module.attributes(name):
             target = bound.binding.target
             if isinstance(target, Attribute) and self._is_of(module.path, bound.function, target, cls):
                 yield self.evaluator.bound(module, bound)
+
+    def _given_to_field(self, cls: ClassReference, name: str) -> Iterator[Values]:
+        """What calls of a class without a constructor of its own give for a declared field, as of a dataclass."""
+        if "__init__" in self.facts(cls).methods:
+            return
+        fields = [
+            b.target.id for b in self.facts(cls).bindings if isinstance(b.target, Name) and b.annotation
+        ]
+        for frame, call in self.evaluator.callers.constructing(cls):
+            given = argument(call, fields.index(name), name)
+            if given is not None:
+                yield self.evaluator.evaluate(frame, given)
 
     def _is_of(self, path: str, function: int, target: Attribute, cls: ClassReference) -> bool:
         """Whether the assignment's target is an attribute of an object or of the class `cls`."""

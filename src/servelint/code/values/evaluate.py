@@ -191,9 +191,10 @@ class Evaluator:
             else self.frame(module, bound.function)
         )
         found = self.evaluate(here, bound.binding.value)
-        if bound.binding.annotation is not None and not found:
-            found = self.annotations.annotated(here, bound.binding.annotation)
-        return found
+        annotation = bound.binding.annotation
+        if annotation is None or not all(self.annotations.is_foreign(value) for value, _ in plain(found)):
+            return found
+        return self.annotations.annotated(here, annotation) or found
 
     def member(self, module: Module, name: str) -> Values:
         """What a module's global name may be; empty where the module does not define it."""
@@ -267,13 +268,15 @@ class Evaluator:
         if injected:
             return injected
         declared = self.annotations.annotated(here, parameter.annotation)
-        if declared or parameter.kind in ("*", "**"):
+        closed = bool(declared) and not self.annotations.leaves_open(parameter.annotation, declared)
+        if closed or parameter.kind in ("*", "**"):
             return declared
         default = self.evaluate(here, parameter.default)
         if frame.called:
-            return default
+            return union((default, declared))
         key = ("parameter", frame.module, frame.function, parameter.name)
-        return union((default, self.remembered(key, lambda: self.callers.arguments_passed(here, parameter))))
+        passed = self.remembered(key, lambda: self.callers.arguments_passed(here, parameter))
+        return union((default, passed, declared))
 
     # -- attributes ------------------------------------------------------------------------------
 
