@@ -35,6 +35,7 @@ from servelint.code.facts.facts import (
     Narrowed,
     Parameter,
     Position,
+    Read,
     Sequence,
     Site,
     Spread,
@@ -47,7 +48,9 @@ from servelint.code.facts.nodes import (
     instance_tests,
     is_accessor,
     is_drawn,
+    is_endless,
     is_guard,
+    is_main,
     is_plain,
     is_stub,
     part,
@@ -74,6 +77,7 @@ class _Module:
         self.functions: list[FunctionFacts | None] = []
         self.classes: list[ClassFacts | None] = []
         self.stars: list[tuple[str, int]] = []
+        self.demo = False
 
     def read(self, tree: ast.Module) -> ModuleFacts:
         self.functions.append(None)
@@ -114,6 +118,8 @@ class _Body:
         self.used: set[str] = set()
         self.aside = False
         self.contexts: tuple[Expression, ...] = ()
+        self.endless = False
+        self.reads: list[Read] = []
 
     def done(
         self,
@@ -140,6 +146,7 @@ class _Body:
             bindings=tuple(self.bindings),
             sites=tuple(self.sites),
             iterations=tuple(self.iterations),
+            reads=tuple(self.reads),
             returns=tuple(self.returns),
             yields=tuple(self.yields),
             imports=tuple(self.imports),
@@ -149,6 +156,7 @@ class _Body:
             awaits=self.awaits,
             stub=definition is not None and is_stub(definition.body),
             guarded=self.guarded,
+            demo=self.module.demo,
             used=frozenset(self.used.difference(p.name for p in parameters if is_plain(p.annotation))),
         )
 
@@ -185,7 +193,7 @@ class _Body:
         drawn = any(is_drawn(target) for target in node.targets)
         value = self.expression(node.value, use="iterate" if drawn else "assign", name=single)
         if drawn:
-            self.iterations.append(Iteration(value, position_of(node.value)))
+            self.iterations.append(Iteration(value, position_of(node.value), self.endless))
         for target in node.targets:
             self.bind(target, value)
 
@@ -201,16 +209,27 @@ class _Body:
         lazy = isinstance(node, ast.AsyncFor)
         value = self.expression(node.iter, use="async" if lazy else "iterate")
         if not lazy:
-            self.iterations.append(Iteration(value, position_of(node.iter)))
+            self.iterations.append(Iteration(value, position_of(node.iter), self.endless))
         if lazy:
             self.awaits = True
             if isinstance(node.iter, ast.Name):
                 self.awaited.add(node.iter.id)
         self.bind(node.target, Element(value))
-        self.statements(node.body)
+        self.looped(node.body, endless=lazy)
         self.statements(node.orelse)
 
     on_AsyncFor = on_For
+
+    def on_While(self, node: ast.While) -> None:
+        self.look(node.test)
+        self.narrow(node.test)
+        self.looped(node.body, endless=is_endless(node))
+        self.statements(node.orelse)
+
+    def looped(self, body: list[ast.stmt], *, endless: bool) -> None:
+        outer, self.endless = self.endless, self.endless or endless
+        self.statements(body)
+        self.endless = outer
 
     def on_With(self, node: ast.With) -> None:
         outer = self.contexts
@@ -234,7 +253,9 @@ class _Body:
         self.guarded |= is_guard(node.test)
         self.look(node.test)
         self.narrow(node.test)
+        outer, self.module.demo = self.module.demo, self.module.demo or is_main(node.test)
         self.statements(node.body)
+        self.module.demo = outer
         self.statements(node.orelse)
 
     def on_Assert(self, node: ast.Assert) -> None:
@@ -422,6 +443,12 @@ class _Body:
         return Name(node.id)
 
     def of_Attribute(self, node: ast.Attribute, *_: str) -> Attribute:
+        read = self.attribute(node)
+        if isinstance(node.ctx, ast.Load):
+            self.reads.append(Read(read, position_of(node), self.endless))
+        return read
+
+    def attribute(self, node: ast.Attribute) -> Attribute:
         return Attribute(self.expression(node.value), node.attr)
 
     def of_Constant(self, node: ast.Constant, *_: str) -> Expression:
@@ -481,7 +508,7 @@ class _Body:
 
     def of_Starred(self, node: ast.Starred, use: str, _: str) -> Spread:
         drawn = self.expression(node.value, "argument" if use == "argument" else "iterate")
-        self.iterations.append(Iteration(drawn, position_of(node.value)))
+        self.iterations.append(Iteration(drawn, position_of(node.value), self.endless))
         return Spread(drawn)
 
     def of_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, use: str, _: str) -> Listed:
@@ -505,7 +532,7 @@ class _Body:
     def of_YieldFrom(self, node: ast.YieldFrom, *_: str) -> Expression:
         self.is_generator = True
         made = self.value(node.value, "iterate")
-        self.iterations.append(Iteration(made, position_of(node.value)))
+        self.iterations.append(Iteration(made, position_of(node.value), self.endless))
         self.yields.append(Element(made))
         return OPAQUE
 
@@ -516,7 +543,7 @@ class _Body:
             if generator.is_async:
                 self.awaits = True
             else:
-                self.iterations.append(Iteration(value, position_of(generator.iter)))
+                self.iterations.append(Iteration(value, position_of(generator.iter), self.endless))
             self.bind(generator.target, Element(value))
             for condition in generator.ifs:
                 self.look(condition)
@@ -524,7 +551,8 @@ class _Body:
 
     def of_Call(self, node: ast.Call, use: str, name: str) -> Call:
         outer, self.aside = self.aside, False
-        function = self.expression(node.func)
+        called = node.func
+        function = self.attribute(called) if isinstance(called, ast.Attribute) else self.expression(called)
         first = len(self.sites)
         arguments = tuple(self.expression(a, use="argument") for a in node.args)
         keywords = tuple((k.arg, self.expression(k.value, use="argument")) for k in node.keywords)
@@ -534,7 +562,7 @@ class _Body:
                 self.sites[number] = site._replace(receiver=function)
         self.aside = outer
         call = Call(function, arguments, keywords, position_of(node))
-        self.sites.append(Site(call, use, None, name, self.contexts))
+        self.sites.append(Site(call, use, None, name, self.contexts, self.endless))
         return call
 
 

@@ -158,7 +158,8 @@ class Site(NamedTuple):
     `use` says what becomes of the result: `await`, `discard`, `return`, `yield`, `assign`, `argument`,
     `iterate` (the iterable of `for`), `async` (of `async for`, `async with`), `enter` (of `with`) or
     `other`. `receiver` is the function of the call that takes the result as an argument. `name` is the
-    variable it is assigned to. `contexts` are the sync `with` items around it, outermost first.
+    variable it is assigned to. `contexts` are the sync `with` items around it, outermost first. `endless`
+    says that it stands in a loop that is not meant to end: `while True`, `async for`.
     """
 
     call: Call
@@ -166,13 +167,23 @@ class Site(NamedTuple):
     receiver: Expression | None
     name: str
     contexts: tuple[Expression, ...]
+    endless: bool
 
 
 class Iteration(NamedTuple):
-    """A `for`, a comprehension or an unpacking that draws from `iterable`."""
+    """A `for`, a comprehension or an unpacking that draws from `iterable`; `endless` as for a site."""
 
     iterable: Expression
     position: Position
+    endless: bool
+
+
+class Read(NamedTuple):
+    """`value.name` where it is read and not called: it may be a property; `endless` as for a site."""
+
+    attribute: Attribute
+    position: Position
+    endless: bool
 
 
 class Binding(NamedTuple):
@@ -212,6 +223,7 @@ class FunctionFacts(NamedTuple):
     `awaited` holds the names that the body awaits (`await task`). `outer` are names declared global or
     nonlocal. `stub` says that the body does nothing: `...`, `pass`, `raise NotImplementedError`.
     `guarded` says that it asks whether a name or attribute has been set already (`if model is None`).
+    `demo` says that it is defined under `if __name__ == "__main__"`.
     `used` are the names whose values go anywhere, in functions inside it too: one that is only compared,
     computed with or formatted is not among them, nor is a parameter that is declared as text or a number.
     """
@@ -230,6 +242,7 @@ class FunctionFacts(NamedTuple):
     bindings: tuple[Binding, ...]
     sites: tuple[Site, ...]
     iterations: tuple[Iteration, ...]
+    reads: tuple[Read, ...]
     returns: tuple[Expression, ...]
     yields: tuple[Expression, ...]
     imports: tuple[Import, ...]
@@ -239,6 +252,7 @@ class FunctionFacts(NamedTuple):
     awaits: bool
     stub: bool
     guarded: bool
+    demo: bool
     used: frozenset[str]
 
 

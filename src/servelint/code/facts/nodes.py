@@ -155,3 +155,44 @@ def is_stub(body: list[ast.stmt]) -> bool:
         ]:
             return True
     return False
+
+
+def is_main(test: ast.expr) -> bool:
+    """Whether a condition asks if the file is run by itself: `__name__ == "__main__"`."""
+    match test:
+        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+            return any(isinstance(side, ast.Name) and side.id == "__name__" for side in (left, right))
+    return False
+
+
+def is_endless(loop: ast.While) -> bool:
+    """Whether a loop is meant to go on for as long as the program serves.
+
+    It asks for nothing or for a flag (`while True`, `while not stopped.is_set()`, `while self.running`), and
+    is not one that tries until something has succeeded, which is left at the end of its first good round.
+    """
+    return _is_flag(loop.test) and not _is_left(loop.body)
+
+
+def _is_flag(test: ast.expr) -> bool:
+    match test:
+        case ast.Constant(value=value):
+            return bool(value)
+        case ast.UnaryOp(op=ast.Not()) | ast.Attribute() | ast.Call():
+            return True
+        case ast.BoolOp(values=values):
+            return all(map(_is_flag, values))
+    return False
+
+
+def _is_left(body: list[ast.stmt]) -> bool:
+    """Whether statements end in leaving the loop around them, unless something goes wrong on the way."""
+    for statement in body:
+        match statement:
+            case ast.Break() | ast.Return():
+                return True
+            case ast.Try(body=inner, orelse=orelse) if _is_left(inner) or _is_left(orelse):
+                return True
+            case ast.With(body=inner) | ast.AsyncWith(body=inner) if _is_left(inner):
+                return True
+    return False

@@ -143,6 +143,11 @@ def decorators(data: bytes) -> frozenset[str]:
     return _texts(_DECORATOR.findall(data))
 
 
+def properties(data: bytes) -> frozenset[str]:
+    """The names of the properties that the file defines, cached ones included."""
+    return _texts(_PROPERTY.findall(data))
+
+
 def item_keys(data: bytes) -> frozenset[str]:
     """The keys of what the file may bind as `<anything>["key"]`."""
     found = {match[1] for match, before, after in _around(data, _ITEM) if _is_target(before, after)}
@@ -191,6 +196,7 @@ def _is_target(before: bytes, after: bytes) -> bool:
     return _BOUND_TOGETHER.match(after) is not None
 
 
+_PROPERTY = re.compile(rb"@[\w.]*property\b[^\n]*\n(?:[ \t]*[@#][^\n]*\n)*[ \t]*def[ \t]+(\w+)")
 _ITEM = re.compile(rb"\[\s*[rbuRBU]?[\"']([^\"'\n]*)[\"']\s*\]")
 _BOUND = re.compile(rb"\s*(?::[^=\n]*)?=(?!=)")
 _VARIABLE = re.compile(rb"\b(?:for|as)\b[^=]*$")

@@ -80,7 +80,7 @@ class Resolver:
         return found
 
     def _bases_at(self, folder: str, top: str) -> Iterator[str]:
-        """The folder, if the top-level module is in it, and before it what is a better place than a bare folder.
+        """The folder, if the top-level module is in it, and before it the better places below a bare folder.
 
         As Python has it, a regular package beats a folder without `__init__.py`: `ranking/` may be the folder
         of a distribution that has the package `ranking` in it, or in `ranking/src`.

@@ -329,6 +329,12 @@ class Project:
                     found.setdefault(base, []).append((path, child))
         return found
 
+    @cached_property
+    def properties(self) -> frozenset[str]:
+        """The names of all properties in the files that matter."""
+        words = (self._reach.words(path, scan.properties) for path in self._reach.files)
+        return frozenset().union(*words)
+
     def defines(self, function: str) -> bool:
         """Whether some file may define a function of this name."""
         return bool(self._paths_having(function, scan.defined))

@@ -167,14 +167,23 @@ class Analysis:
             frame = self.evaluator.frame(caller.module, caller.index)
             for site in caller.facts.sites:
                 blocking = self.judge.site(frame, site)
-                if blocking is not None and caller.serves and not self._is_preloaded(blocking):
+                if blocking is None or self._is_preloaded(blocking):
+                    continue
+                if caller.serves_in(endless=site.endless):
                     text = f"{dotted(site.call.function)}()"
                     yield BlockingCall(caller, frame, site.call.position, blocking, site, text)
             for iteration in caller.facts.iterations:
                 blocking = self.judge.iteration(frame, iteration)
-                if blocking is not None and caller.serves:
+                if blocking is not None and caller.serves_in(endless=iteration.endless):
                     text = dotted(iteration.iterable)
                     yield BlockingCall(caller, frame, iteration.position, blocking, None, text)
+            for read in caller.facts.reads:
+                blocking = self.judge.read(frame, read)
+                if blocking is None or self._is_preloaded(blocking):
+                    continue
+                if caller.serves_in(endless=read.endless):
+                    text = dotted(read.attribute)
+                    yield BlockingCall(caller, frame, read.position, blocking, None, text)
 
     def _is_preloaded(self, blocking: Blocking) -> bool:
         """Whether the blocking is a load that start-up has done already."""

@@ -18,6 +18,7 @@ from servelint.code.facts.facts import (
     Listed,
     Name,
     Position,
+    Read,
     Site,
     dotted,
 )
@@ -147,6 +148,20 @@ class Judge:
             return None
         values = self.evaluator.evaluate(frame, iteration.iterable)
         return self._consumed(frame, values, iteration.position, iteration.iterable)
+
+    def read(self, frame: Frame, read: Read) -> Blocking | None:
+        """The blocking that reading an attribute does: it is a property of the project."""
+        if read.attribute.name not in self.evaluator.project.properties:
+            return None
+        for value, certain in plain(self.evaluator.evaluate(frame, read.attribute.value)):
+            getter = self.evaluator.classes.getter(value, read.attribute.name)
+            inner = self.summary(getter) if getter is not None else None
+            if getter is not None and inner is not None:
+                hop = Hop(frame.module, read.position, f"reads {dotted(read.attribute)}")
+                functions = ((getter.module, getter.function), *inner.functions)
+                found = replace(inner, hops=(hop, *inner.hops), functions=functions)
+                return found if certain else _less_sure(found)
+        return None
 
     def _is_streamed(self, frame: Frame, position: Position) -> bool:
         """Whether the position is in a generator expression that a streaming response iterates later."""
@@ -383,6 +398,10 @@ class Judge:
                 yield found
         for iteration in facts.iterations:
             found = self.iteration(frame, iteration)
+            if found is not None:
+                yield found
+        for read in facts.reads:
+            found = self.read(frame, read)
             if found is not None:
                 yield found
 

@@ -43,6 +43,11 @@ class LoopBound:
         """Whether it runs there, and not at start-up only."""
         return self.loop.where(self.module, self.index, self.facts) is Where.LOOP
 
+    def serves_in(self, *, endless: bool) -> bool:
+        """Whether what stands in it runs while serving: what start-up does for ever is serving."""
+        where = self.loop.where(self.module, self.index, self.facts)
+        return where is Where.LOOP or (endless and where is Where.STARTUP)
+
     @property
     def role(self) -> str:
         """What the function is to its framework; `coroutine` where none is known."""
@@ -160,6 +165,8 @@ class Loop:
             if (other.path, caller.function) == (module.path, index):
                 continue
             site = next((s for s in other.function(caller.function).sites if s.call is call), None)
+            if other.function(caller.function).demo and other is module:
+                continue  # the file shows how it is used: that is not all the use there is
             yield self._caller_phase(other, caller, site)
 
     def _caller_phase(self, module: Module, caller: Frame, site: Site | None) -> Where:
@@ -172,10 +179,12 @@ class Loop:
             if last_name(site.receiver) in self.frameworks.runs_coroutine_methods:
                 return Where.STARTUP
         function = module.function(caller.function)
-        if not caller.function:
+        if not caller.function or function.demo:
             return Where.STARTUP
         if self._phases.get((module.path, caller.function), Where.LOOP) is None:
             return Where.STARTUP  # a cycle says nothing of its own
+        if site is not None and site.endless:
+            return Where.LOOP
         if function.is_async:
             return self.where(module, caller.function, function)
         return Where.LOOP

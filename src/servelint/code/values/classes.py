@@ -212,11 +212,23 @@ class Classes:
         module = self.evaluator.module(cls.module)
         function = module.function(number)
         kinds = _decorators(function)
-        if kinds & PROPERTIES or any(kind.endswith("_property") for kind in kinds):
+        if _is_property(kinds):
             frame = self.evaluator.frames(cls.module, number, receiver=receiver)
             return self.evaluator.calls.returns(frame) if isinstance(receiver, Instance) else ()
         values = self.evaluator.decorated(self.evaluator.frames(cls.module, facts.parent), number)
         return tuple(self._bind(value, receiver, function, kinds) for value in values)
+
+    def getter(self, receiver: Value, name: str) -> Frame | None:
+        """The frame of the property that reading an attribute of the object runs, if it is one."""
+        if not isinstance(receiver, Instance):
+            return None
+        for base in self.lineage(receiver.cls):
+            number = self.facts(base).methods.get(name) if isinstance(base, ClassReference) else None
+            if isinstance(base, ClassReference) and number is not None:
+                function = self.evaluator.module(base.module).function(number)
+                is_getter = _is_property(_decorators(function))
+                return self.evaluator.frames(base.module, number, receiver=receiver) if is_getter else None
+        return None
 
     def _bind(self, value: Value, receiver: Value, function: FunctionFacts, kinds: frozenset[str]) -> Value:
         if not isinstance(value, FunctionReference) or "staticmethod" in kinds:
@@ -247,7 +259,7 @@ class Classes:
                 yield self.evaluator.bound(module, bound)
 
     def _given_to_field(self, cls: ClassReference, name: str) -> Iterator[Values]:
-        """What calls of a class without a constructor of its own give for a declared field, as of a dataclass."""
+        """What calls of a class without a constructor of its own, such as a dataclass, give for a field."""
         if "__init__" in self.facts(cls).methods:
             return
         fields = [
@@ -301,6 +313,10 @@ def _class_of(value: Value) -> ClassReference | None:
         case Super(cls):
             return cls
     return None
+
+
+def _is_property(kinds: frozenset[str]) -> bool:
+    return bool(kinds & PROPERTIES) or any(kind.endswith("_property") for kind in kinds)
 
 
 def _decorators(function: FunctionFacts) -> frozenset[str]:
