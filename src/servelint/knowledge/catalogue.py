@@ -106,6 +106,7 @@ def _type(name: str, table: Table, library: str) -> LibraryType:
         attributes=table.table("attributes").strings(),
         items=_one_or_more(table, "items"),
         override_means=table.table("override-means").strings(),
+        open=table.get("open", bool, False),
     )
     table.done()
     return known

@@ -70,7 +70,8 @@ class LibraryType(NamedTuple):
 
     `name` identifies the type in `returns`, `inherits`, `attributes` and `items`; `classes` are patterns
     for the importable classes that belong to it. `items` are the types of the elements: one for all, or
-    one for each position of a tuple.
+    one for each position of a tuple. Of an `open` type, or one that inherits from it, a method that nobody
+    lists is not known to return at once: models have methods of their own.
     """
 
     name: str
@@ -82,6 +83,7 @@ class LibraryType(NamedTuple):
     attributes: Mapping[str, str] = _NOTHING
     items: tuple[str, ...] = ()
     override_means: Mapping[str, str] = _NOTHING
+    open: bool = False
 
 
 class Claim(NamedTuple):
@@ -332,6 +334,11 @@ class Catalogue:
         """What a method does, looked up in the type and then in what it inherits."""
         return next((t.methods[method] for t in self.lineage(type_name) if method in t.methods), None)
 
+    def inference_method(self, type_name: str) -> str:
+        """The first method of the type that infers; empty where it has none."""
+        methods = (entry for known in self.lineage(type_name) for entry in known.methods.values())
+        return next((entry.name for entry in methods if entry.role is Role.INFERENCE), "")
+
     def attribute(self, type_name: str, attribute: str) -> str:
         """The type name of an attribute, or an empty string."""
         return next(
@@ -353,6 +360,10 @@ class Catalogue:
             for overridden, caller in known.override_means.items()
             if overridden == method
         )
+
+    def is_open(self, type_name: str) -> bool:
+        """Whether objects of the type may well have methods that are not listed."""
+        return any(known.open for known in self.lineage(type_name))
 
     def lineage(self, type_name: str) -> Iterator[LibraryType]:
         """The type and all it inherits, nearest first, each once."""

@@ -296,7 +296,7 @@ class Judge:
     def _of_method(self, method: LibraryMethod, frame: Frame, call: Call) -> Outcome:
         entry = self.catalogue.method(method.type, method.method)
         if entry is None:
-            return HARMLESS
+            return UNKNOWN if self.catalogue.is_open(method.type) else HARMLESS
         return self._of_entry(entry, method.type, frame, call)
 
     def _of_external(self, name: str, frame: Frame, call: Call) -> Outcome:
@@ -408,16 +408,35 @@ class Judge:
     # -- evidence by name ------------------------------------------------------------------------
 
     def _by_name(self, frame: Frame, call: Call, values: Values) -> Blocking | None:
-        if any(not isinstance(value, External | ExternalObject) for value, _ in plain(values)):
-            return None
-        if self._is_elsewhere(frame, call):
+        if not all(self._is_nameless(value) for value, _ in plain(values)) or self._is_elsewhere(frame, call):
             return None
         role = self.evidence.role_of(call)
+        if role is None:
+            role = self._of_unlisted(call, values)
         if role is None or not self.reach.has_models(frame.module):
             return None
         text = f"{dotted(call.function)} looks like {role.value} by its name"
         hop = Hop(frame.module, call.position, text)
         return Blocking(role, "", dotted(call.function), Confidence.MEDIUM, (hop,))
+
+    def _is_nameless(self, value: Value) -> bool:
+        """Whether nothing but names is known of what is called."""
+        match value:
+            case LibraryMethod(type_name, method):
+                return self.catalogue.is_open(type_name) and self.catalogue.method(type_name, method) is None
+            case External() | ExternalObject():
+                return True
+        return False
+
+    def _of_unlisted(self, call: Call, values: Values) -> Role | None:
+        """What a method that nobody lists does, of a model or of a class that nobody has catalogued."""
+        for value, _ in plain(values):
+            match value:
+                case LibraryMethod():
+                    return self.evidence.role_of_unlisted(call, of_model=True)
+                case External(name) if _is_method(name) and not self.reach.is_ordinary(name):
+                    return self.evidence.role_of_unlisted(call, of_model=False)
+        return None
 
     def _is_awaited_later(self, frame: Frame, site: Site) -> bool:
         """Whether the result is handed to something that awaits it: the callee is no plain function."""
@@ -438,6 +457,8 @@ class Judge:
                 case External(name) | ExternalObject(name):
                     if self.reach.is_ordinary(name):
                         return True
+                case LibraryObject(type_name) if self.catalogue.is_open(type_name):
+                    pass
                 case _:
                     return True
         return False
@@ -461,6 +482,11 @@ class Judge:
         hop = Hop(frame.module, position, f"calls {dotted(what)}")
         functions = ((entered.module, entered.function), *inner.functions)
         return replace(inner, hops=(hop, *inner.hops), functions=functions)
+
+
+def _is_method(name: str) -> bool:
+    """Whether a qualified name is that of a method of a class, by the way in which classes are spelled."""
+    return name.rpartition(".")[0].rpartition(".")[2][:1].isupper()
 
 
 def _less_sure(blocking: Blocking | None, among: float = 0) -> Blocking | None:

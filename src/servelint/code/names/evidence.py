@@ -29,6 +29,25 @@ class Evidence:
     codecs: frozenset[str]
     startup: frozenset[str]
     closing: frozenset[str]
+    strong_verbs: frozenset[str]
+    weak_verbs: frozenset[str]
+    subjects: frozenset[str]
+
+    def role_of_unlisted(self, call: Call, *, of_model: bool) -> Role | None:
+        """What the words of a method's name say it does; None where they say nothing.
+
+        Its receiver is a model (`of_model`), or an object of a library that nobody has catalogued.
+        """
+        if not isinstance(call.function, Attribute) or words_of(call.function.value) & self.never:
+            return None
+        parts = split(call.function.name)
+        if not parts or parts[0] in self.makes:
+            return None
+        words = frozenset(parts)
+        telling = words & self.strong_verbs or (
+            words & self.weak_verbs and (of_model or words & self.subjects)
+        )
+        return Role.INFERENCE if telling else None
 
     def role_of(self, call: Call) -> Role | None:
         """What the names in a call say it does; None where they say nothing."""
@@ -104,7 +123,9 @@ def may_tell(name: str) -> bool:
     """Whether a call of this last name may be known by its name alone, whatever stands before it."""
     known = load()
     words = split(name)
-    return name in _telling_methods() or (bool(words) and words[-1] in known.called)
+    if name in _telling_methods() or (words and words[-1] in known.called):
+        return True
+    return not known.strong_verbs.union(known.weak_verbs).isdisjoint(words)
 
 
 @cache
@@ -141,6 +162,9 @@ def load() -> Evidence:
         codecs=frozenset(data.table("text").names("codecs")),
         startup=frozenset(data.names("startup")),
         closing=frozenset(data.names("closing")),
+        strong_verbs=frozenset(data.table("verbs").names("strong")),
+        weak_verbs=frozenset(data.table("verbs").names("weak")),
+        subjects=frozenset(data.table("verbs").names("subjects")),
     )
 
 

@@ -33,6 +33,7 @@ from servelint.code.values.values import (
     Literal,
     ModuleReference,
     Offloaded,
+    Packed,
     Partial,
     Pending,
     Value,
@@ -78,8 +79,8 @@ class Calls:
                 return self.evaluator.classes.super_of(frame)
             case Name("getattr"), (holder, Constant(str(name)), *_):
                 return self.evaluator.attributes(evaluate(frame, holder), name)
-            case Name("getattr"), (holder, *_):
-                return ()
+            case Name("getattr"), (holder, name, *_):
+                return self._attribute_named(evaluate(frame, holder), evaluate(frame, name))
             case Name("cast") | Attribute(Name("typing" | "t"), "cast"), (declared, value):
                 return self.evaluator.annotations.annotated(frame, declared) or evaluate(frame, value)
             case Name("next"), (iterable, *_):
@@ -92,6 +93,24 @@ class Calls:
                 if any(isinstance(v, Literal) for v, _ in plain(evaluate(frame, base))):
                     return evaluate(frame, base)
         return None
+
+    def _attribute_named(self, holders: Values, names: Values) -> Values:
+        """What `getattr(holder, name)` gives; for a name that nobody knows, what a model infers with."""
+        known = [
+            name.expression.value
+            for name, _ in plain(names)
+            if isinstance(name, Literal)
+            and isinstance(name.expression, Constant)
+            and isinstance(name.expression.value, str)
+        ]
+        if known:
+            return union(self.evaluator.attributes(holders, name) for name in known)
+        return tuple(
+            Guess(LibraryMethod(holder.type, method))
+            for holder, _ in plain(holders)
+            if isinstance(holder, LibraryObject)
+            and (method := self.evaluator.catalogue.inference_method(holder.type))
+        )
 
     def _module_named(self, frame: Frame, named: Expression) -> Values:
         """The module that `import_module("name")` gives; a leading dot is a level of its package."""
@@ -330,16 +349,27 @@ class Calls:
         """What the call gives for each of the wanted parameters."""
         parameters = self.evaluator.facts(function).parameters
         positional = [p.name for p in parameters if p.kind == "positional"]
-        if function.receiver is not None:
+        in_order = list(before)
+        if function.receiver is not None and positional:
             positional = positional[1:]
+        elif function.receiver is not None:  # a wrapper around a method: `self` is the first of `*args`
+            in_order.insert(0, (function.receiver,))
         names = {p.name for p in parameters if p.kind in ("positional", "keyword") and p.name in wanted}
-        yield from (item for item in zip(positional, before, strict=False) if item[0] in names)
-        yield from ((key, values) for key, values in keywords if key in names)
-        for name, value in zip(positional[len(before) :], call.arguments, strict=False):
+        rest = next((p.name for p in parameters if p.kind == "*" and p.name in wanted), "")
+        for value in call.arguments:
             if isinstance(value, Spread):
-                break
-            if name in names:
-                yield name, self._useful(frame, value)
+                spread = [v for v in self.evaluator.evaluate(frame, value.value) if isinstance(v, Packed)]
+                if not spread:
+                    break
+                in_order += spread[0].items
+            else:
+                number = len(in_order)
+                asked = positional[number] in names if number < len(positional) else bool(rest)
+                in_order.append(self._useful(frame, value) if asked else ())
+        yield from (item for item in zip(positional, in_order, strict=False) if item[0] in names)
+        if rest and any(in_order[len(positional) :]):
+            yield rest, (Packed(tuple(in_order[len(positional) :])),)
+        yield from ((key, values) for key, values in keywords if key in names)
         for key, value in call.keywords:
             if key in names:
                 yield key or "", self._useful(frame, value)
@@ -363,6 +393,10 @@ class Calls:
                 case FunctionReference():
                     given = self.enter(value, self.evaluator.frames("", 0), _NO_ARGUMENTS, (values,))
                     found.append(self.of_function(value, given))
+                case Partial(FunctionReference() as function, arguments, keywords):
+                    nowhere = self.evaluator.frames("", 0)
+                    given = self.enter(function, nowhere, _NO_ARGUMENTS, (*arguments, values), keywords)
+                    found.append(self.of_function(function, given))
         return union(found)
 
 

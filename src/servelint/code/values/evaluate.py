@@ -54,6 +54,7 @@ from servelint.code.values.values import (
     Literal,
     ModuleReference,
     Offloaded,
+    Packed,
     State,
     Super,
     Value,
@@ -376,6 +377,10 @@ class Evaluator:
             case Literal(made, expression):
                 asked = ("item", made, id(expression), key)
                 return self.remembered(asked, lambda: self._literal_item(made, expression, key))
+            case Packed(items):
+                if isinstance(key, Constant) and isinstance(key.value, int) and 0 <= key.value < len(items):
+                    return items[key.value]
+                return union(items)
             case LibraryObject(type_name):
                 held = self.catalogue.items(type_name, key.value if isinstance(key, Constant) else None)
                 return (LibraryObject(held),) if held else ()

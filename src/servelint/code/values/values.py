@@ -96,6 +96,8 @@ def _level(value: Value) -> int:
             return max(frame.level if frame else 0, _level(function))
         case Partial(function, arguments, _):
             return 1 + max(_level(function), *(_level(v) for values in arguments for v in values), 0)
+        case Packed(items):
+            return 1 + max((_level(v) for values in items for v in values), default=0)
         case Pending(function) | Offloaded(function) | Guess(function):
             return _level(function)
     return 0
@@ -190,6 +192,13 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """The arguments that `*args` took, one after the other."""
+
+    items: tuple[Values, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """An awaitable: a coroutine of the project that has not run, or an offloaded call."""
 
@@ -244,6 +253,7 @@ Value: TypeAlias = (
     | Instance
     | Literal
     | Partial
+    | Packed
     | Pending
     | Generator
     | Offloaded
