@@ -193,9 +193,8 @@ class Judge:
         if site is not None and self._is_awaited_later(frame, site):
             return None
         values = self.evaluator.calls.callees(frame, call)
-        outcomes: list[tuple[Outcome, bool]] = []
-        for value, certain in plain(values):
-            outcomes.append((self.outcome(value, frame, call), certain))
+        judged = [(value, self.outcome(value, frame, call), certain) for value, certain in plain(values)]
+        outcomes = [(outcome, certain) for _, outcome, certain in judged]
         if any(outcome.coroutine for outcome, _ in outcomes):
             return None  # an object that is one of several is used as the asynchronous one
         found = [
@@ -204,7 +203,7 @@ class Judge:
             if outcome.blocking is not None
         ]
         if found:
-            harmless = sum(outcome.harmless for outcome, _ in outcomes)
+            harmless = sum(outcome.harmless and self._is_known(value) for value, outcome, _ in judged)
             best = min(found, key=_preference)
             return _less_sure(best, among=harmless / len(found)) if harmless else best
         if any(outcome.harmless for outcome, _ in outcomes):
@@ -438,6 +437,20 @@ class Judge:
                     return self.evidence.role_of_unlisted(call, of_model=False)
         return None
 
+    def _is_known(self, value: Value) -> bool:
+        """Whether something that was found harmless is known to be: nothing in it calls what nobody knows."""
+        if not isinstance(value, FunctionReference):
+            return True
+        frame = self.evaluator.frame(self.evaluator.module(value.module), value.function)
+        calls = (site.call for site in self.evaluator.facts(value).sites)
+        return all(
+            any(
+                isinstance(called, FunctionReference | ClassReference | LibraryMethod) or _is_builtin(called)
+                for called, _ in plain(self.evaluator.calls.callees(frame, call))
+            )
+            for call in calls
+        )
+
     def _is_awaited_later(self, frame: Frame, site: Site) -> bool:
         """Whether the result is handed to something that awaits it: the callee is no plain function."""
         if site.name and site.name in self.evaluator.facts(frame).awaited:
@@ -482,6 +495,10 @@ class Judge:
         hop = Hop(frame.module, position, f"calls {dotted(what)}")
         functions = ((entered.module, entered.function), *inner.functions)
         return replace(inner, hops=(hop, *inner.hops), functions=functions)
+
+
+def _is_builtin(value: Value) -> bool:
+    return isinstance(value, External) and value.name.startswith("builtins.")
 
 
 def _is_method(name: str) -> bool:
