@@ -87,6 +87,7 @@ def _entry(name: str, value: object, library: str, where: str) -> Entry:
         coroutine_when=dict(table.table("coroutine-when").items()),
         iterating=iterating,
         library=library,
+        only_with=table.get("only-with", str, ""),
     )
     table.done()
     return entry
@@ -169,6 +170,8 @@ def _entry_point(table: Table, framework: str) -> EntryPoint:
         methods=table.names("methods"),
         loop_when=dict(table.table("loop-when").items()),
         thread_when=dict(table.table("thread-when").items()),
+        loop_below={name: int(major) for name, major in table.table("loop-below").strings().items()},
+        any_receiver=table.get("any-receiver", bool, False),
         framework=framework,
     )
     table.done()

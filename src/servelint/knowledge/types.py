@@ -53,7 +53,8 @@ class Entry(NamedTuple):
 
     `returns` is a type name of the catalogue, `self` for the receiver, or empty. `lazy_when` and
     `coroutine_when` map keyword arguments to the constant that turns the call lazy or asynchronous.
-    `iterating` is what taking elements from a lazy result does.
+    `iterating` is what taking elements from a lazy result does. With `only_with` the call returns at once
+    unless it gives that keyword argument.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Entry(NamedTuple):
     coroutine_when: Mapping[str, object] = _NOTHING
     iterating: Role = Role.INFERENCE
     library: str = ""
+    only_with: str = ""
 
 
 class LibraryType(NamedTuple):
@@ -144,6 +146,10 @@ class EntryPoint:
     methods: tuple[str, ...] = ()
     loop_when: Mapping[str, object] = field(default_factory=dict)
     thread_when: Mapping[str, object] = field(default_factory=dict)
+    # The distribution and the major version below which a plain `def` runs on the event loop.
+    loop_below: Mapping[str, int] = field(default_factory=dict)
+    # Whether its last name counts on a receiver that nobody knows, in a file that imports the framework.
+    any_receiver: bool = False
     framework: str = ""
 
 

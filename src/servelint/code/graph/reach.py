@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from servelint.code.facts import scan
+from servelint.code.graph.dependencies import Dependencies, normalised
 from servelint.code.graph.edges import ImportGraph, components, reached, reverse
 from servelint.code.names import evidence
 from servelint.code.names.frameworks import Frameworks, split_owner
@@ -41,13 +42,16 @@ class Reach:
         catalogue: Catalogue,
         frameworks: Frameworks,
         config: Config,
+        dependencies: Dependencies,
         *,
         everything: bool = False,
     ) -> None:
         self.graph = graph
+        self.dependencies = dependencies
         self.everything = everything
         self.frameworks = frameworks
         self._models = tuple(_model_modules(catalogue))
+        self._model_distributions = frozenset(_model_distributions(catalogue))
         self.model_modules = frozenset(name.partition(".")[0] for name in self._models)
         self.ordinary = (sys.stdlib_module_names | frameworks.modules | {"builtins"}) - self.model_modules
         self._paths = tuple(paths)
@@ -61,8 +65,13 @@ class Reach:
     # -- what rules ask --------------------------------------------------------------------------
 
     def has_models(self, path: str) -> bool:
-        """Whether a library that runs models is imported by a file joined to this one by imports."""
-        return path in self._with_models
+        """Whether a library that runs models is imported by a file joined to this one by imports.
+
+        What is asked for near the file counts as well: the import may stand in a package of one's own.
+        """
+        return path in self._with_models or not self._model_distributions.isdisjoint(
+            self.dependencies.near(path)
+        )
 
     def is_ordinary(self, name: str) -> bool:
         """Whether the qualified name belongs to the standard library or a web framework."""
@@ -207,9 +216,7 @@ class Reach:
 
     def _named(self, path: str) -> bool:
         """Whether a call in the file may be known to block by its name alone."""
-        if path not in self._with_models:
-            return False
-        return any(map(evidence.may_tell, self.calls(path)))
+        return self.has_models(path) and any(map(evidence.may_tell, self.calls(path)))
 
     @cached_property
     def _above_decorators(self) -> set[str]:
@@ -277,6 +284,14 @@ def _literal_words(pattern: str) -> tuple[bytes, ...]:
     """The last literal word of each form of a pattern: a file that does not have it cannot fit."""
     words = [re.findall(r"\w+", option) for option in alternatives(pattern)]
     return tuple((found[-1] if found else "").encode() for found in words)
+
+
+def _model_distributions(catalogue: Catalogue) -> Iterator[str]:
+    """The distributions of the libraries that run models: named like the library or like its modules."""
+    modules = frozenset(_model_modules(catalogue))
+    for library in catalogue.libraries.values():
+        if not modules.isdisjoint(library.modules):
+            yield from map(normalised, (library.name, *library.modules))
 
 
 def _model_modules(catalogue: Catalogue) -> Iterator[str]:

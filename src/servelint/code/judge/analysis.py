@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from servelint.code.facts.contents import Contents, Files
 from servelint.code.facts.facts import Call, Position, Site, dotted
+from servelint.code.graph.dependencies import Dependencies
 from servelint.code.graph.edges import ImportGraph
 from servelint.code.graph.imports import Resolver
 from servelint.code.graph.project import Project
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 # Enough for MAXIMUM_NESTING levels of evaluation, each of them several calls.
 RECURSION_LIMIT = 10_000
+# Lines between making a lazy result and going through it that are still read, and repaired, as one.
+NEAR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,10 @@ class Analysis:
         contents, paths = Contents(tree), sorted(str(path) for path in tree.python)
         resolver = Resolver(paths, str(tree.root), self.catalogue.modules | self.frameworks.modules)
         graph = ImportGraph(resolver, contents)
-        self.reach = Reach(graph, paths, self.catalogue, self.frameworks, config, everything=everything)
+        asked = Dependencies(tree)
+        self.reach = Reach(
+            graph, paths, self.catalogue, self.frameworks, config, asked, everything=everything
+        )
         self.project = Project(contents, self.reach)
         self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)
         self.judge = Judge(self.evaluator, self.reach, config.blocking_calls)
@@ -117,9 +123,9 @@ class Analysis:
 
     @property
     def blocking_calls(self) -> Iterator[BlockingCall]:
-        """Every blocking call in a loop-bound function."""
+        """Every blocking call in a loop-bound function, what one begins and another goes on with once."""
         for path in self.paths:
-            yield from self.blocking_calls_in(path)
+            yield from _once(self.blocking_calls_in(path))
 
     @cached_property
     def eager_offloads(self) -> Mapping[tuple[str, Position], tuple[Place, Blocking]]:
@@ -215,6 +221,25 @@ class Analysis:
         if len(blocking.hops) == 1:
             return ()
         return tuple(Step(self.span(hop.path, hop.position), hop.text) for hop in blocking.hops)
+
+
+def _once(calls: Sequence[BlockingCall]) -> Iterator[BlockingCall]:
+    """The calls, but for those that only begin what another call of the same function does for the most part.
+
+    `segments, _ = model.transcribe(audio)` reads the audio, and going through `segments` is the inference:
+    that is one cause, told once where the two stand together.
+    """
+    drawn = {(call.caller, call.blocking.library): call for call in calls if call.blocking.drawn}
+    for call in calls:
+        goes_on = drawn.get((call.caller, call.blocking.library))
+        begins = call.blocking.makes and len(call.blocking.hops) == 1 and not call.blocking.drawn
+        if (
+            goes_on is None
+            or not begins
+            or call.blocking.role is Role.LOAD
+            or not 0 <= goes_on.position.line - call.position.end_line <= NEAR
+        ):
+            yield call
 
 
 def _characters(line: str, column: int) -> int:

@@ -66,7 +66,8 @@ class Blocking:
     """A blocking call: the way to it (the call itself first), what it ends in, and how sure that is.
 
     `functions` are the project's functions on the way, by file and index. `thread_safe` is None where
-    nobody says. `makes` is the catalogue type of the object that the call gives, empty for none.
+    nobody says. `makes` is the catalogue type of the object that the call gives, empty for none. `drawn` says
+    that the work is done by taking elements from a lazy result.
     """
 
     role: Role
@@ -77,6 +78,7 @@ class Blocking:
     thread_safe: bool | None = None
     functions: tuple[tuple[str, int], ...] = ()
     makes: str = ""
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,10 +375,11 @@ class Judge:
                         found = self._through(frame, position, what, inner, entered)
                 case LazyResult(name, library, role):
                     hop = Hop(frame.module, position, f"iterating {dotted(what)} runs {name} ({library})")
-                    found = self._blocking(role, library, name, (hop,))
+                    found = replace(self._blocking(role, library, name, (hop,)), drawn=True)
                 case LibraryObject(type_name):
                     call = Call(what, (), (), position)
                     found = self._of_method(LibraryMethod(type_name, "__iter__"), frame, call).blocking
+                    found = replace(found, drawn=True) if found is not None else None
             if found is not None:
                 return found if certain else _less_sure(found)
         return None

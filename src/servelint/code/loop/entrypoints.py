@@ -102,10 +102,29 @@ class EntryPoints:
         """The entry points that a decorator makes of a function, or of methods of a class."""
         call = decorator if isinstance(decorator, Call) else None
         function = call.function if call is not None else decorator
-        for value, _ in plain(self.evaluator.evaluate(frame, function)):
+        values = self.evaluator.evaluate(frame, function)
+        if not values and isinstance(function, Attribute) and function.name in self.frameworks.emitters:
+            imported = self.reach.libraries(frame.module)
+            for name, point in self.frameworks.emitters[function.name]:
+                if name.partition(".")[0] in imported:
+                    yield self._adjusted(frame, point, call)
+                    return
+        for value, _ in plain(values):
             found = self.frameworks.decorators.find(value.name) if isinstance(value, External) else None
             for point in found or ():
-                yield _adjusted(point, call)
+                yield self._adjusted(frame, point, call)
+
+    def _adjusted(self, frame: Frame, point: EntryPoint, call: Call | None) -> EntryPoint:
+        """The entry point with what its arguments and the framework's version say of where a `def` runs."""
+        constants = {k: v.value for k, v in call.keywords if isinstance(v, Constant)} if call else {}
+        if any(constants.get(key) == value for key, value in point.thread_when.items()):
+            return replace(point, sync=SyncRuns.THREAD)
+        older = self.reach.dependencies.is_below
+        if any(constants.get(key) == value for key, value in point.loop_when.items()) or any(
+            older(frame.module, distribution, major) for distribution, major in point.loop_below.items()
+        ):
+            return replace(point, sync=SyncRuns.LOOP)
+        return point
 
     def _collect_arguments(self, frame: Frame, call: Call) -> None:
         for value, _ in plain(self.evaluator.calls.callees(frame, call)):
@@ -114,7 +133,7 @@ class EntryPoints:
             ):
                 given = argument(call, point.position, point.keyword)
                 if given is not None:
-                    self._register(frame, given, _adjusted(point, call))
+                    self._register(frame, given, self._adjusted(frame, point, call))
 
     def _collect_callbacks(self, module: Module, index: int, call: Call) -> None:
         name = last_name(call.function)
@@ -162,13 +181,3 @@ def _may_mean(module: Module, function: Expression, name: str) -> bool:
         case Attribute(Name(written) | Attribute(_, written), _):
             return written == owner or written in module.imported
     return False
-
-
-def _adjusted(point: EntryPoint, call: Call | None) -> EntryPoint:
-    """The entry point with what its keyword arguments say about where a plain `def` runs."""
-    constants = {k: v.value for k, v in call.keywords if isinstance(v, Constant)} if call is not None else {}
-    if any(constants.get(key) == value for key, value in point.thread_when.items()):
-        return replace(point, sync=SyncRuns.THREAD)
-    if any(constants.get(key) == value for key, value in point.loop_when.items()):
-        return replace(point, sync=SyncRuns.LOOP)
-    return point

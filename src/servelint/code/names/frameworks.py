@@ -52,8 +52,9 @@ class Frameworks:
         self.served_decorators = ServedBy(p.decorator for p in served)
         self.served_subclasses = _by_class(p for p in served if p.sync is not SyncRuns.PROCESS)
         self.served_arguments = ServedBy(p.argument_of for p in points)
-        self.arguments_by_last_name = _by_last_name(points)
+        self.arguments_by_last_name = _by_last_name(points, lambda p: p.argument_of)
         self.served_methods = frozenset(method for p in served for method in p.methods)
+        self.emitters = _by_last_name((p for p in points if p.any_receiver), lambda p: p.decorator)
         self.decorators: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.decorator)
         self.subclasses: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.subclass)
         self.arguments: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.argument_of)
@@ -109,11 +110,13 @@ def _grouped(points: list[EntryPoint], key: Callable[[EntryPoint], str]) -> Name
     return NameIndex(groups.items())
 
 
-def _by_last_name(points: Iterable[EntryPoint]) -> dict[str, list[tuple[str, EntryPoint]]]:
-    """The entry points that take an argument, each with its qualified name, by the last name of that."""
+def _by_last_name(
+    points: Iterable[EntryPoint], key: Callable[[EntryPoint], str]
+) -> dict[str, list[tuple[str, EntryPoint]]]:
+    """The entry points, each with its qualified name, by the last name of that."""
     found: dict[str, list[tuple[str, EntryPoint]]] = {}
     for point in points:
-        for name in alternatives(point.argument_of) if point.argument_of else ():
+        for name in alternatives(key(point)) if key(point) else ():
             found.setdefault(name.rpartition(".")[2], []).append((name, point))
     return found
 

@@ -431,6 +431,8 @@ def role_in_call(entry: Entry, call: Call) -> Role:
         return Role.COROUTINE
     if any(constants.get(key) == value for key, value in entry.lazy_when.items()):
         return Role.LAZY
+    if entry.only_with and not any(key in (entry.only_with, None) for key, _ in call.keywords):
+        return Role.CHEAP
     return entry.role
 
 
