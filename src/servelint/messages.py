@@ -1,4 +1,7 @@
-"""What comes in from an editor, as far as it can be trusted: whole messages of a bounded size, and files."""
+"""What comes in from an editor, as far as it can be trusted: whole messages of a bounded size, and files.
+
+And what goes out, for as long as the editor is there.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +65,34 @@ class Inbox:
             elif length and not line.strip():
                 return length
         return 0
+
+
+class Outbox:
+    """A stream for messages that, however it fails, fails as one whose reader has gone.
+
+    pygls tells the client of every other failure, by a message, which fails.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> None:
+        """Write all of a message."""
+        try:
+            self._stream.write(data)
+        except OSError as error:
+            raise BrokenPipeError(error.errno, error.strerror) from error
+
+    def flush(self) -> None:
+        """Send what was written."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise BrokenPipeError(error.errno, error.strerror) from error
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()
 
 
 def file_of(uri: str) -> Path | None:

@@ -27,7 +27,7 @@ from servelint.escape import visible
 from servelint.finding import Applicability, Edit, Finding, Severity, Span
 from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
-from servelint.messages import Inbox, file_of
+from servelint.messages import Inbox, Outbox, file_of
 from servelint.project import files
 from servelint.project.baseline import BaselineError
 from servelint.project.cache import Cache
@@ -352,5 +352,5 @@ def serve() -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(_Lines())
         logging.basicConfig(handlers=[handler])
-    inbox = Inbox(sys.stdin.buffer, _log.warning)
-    create().start_io(inbox)  # type: ignore[arg-type] # it asks for no more than these two methods
+    inbox, outbox = Inbox(sys.stdin.buffer, _log.warning), Outbox(sys.stdout.buffer)
+    create().start_io(inbox, outbox)  # type: ignore[arg-type] # it asks for no more than their methods

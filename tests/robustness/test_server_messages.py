@@ -272,3 +272,13 @@ def test_a_message_that_is_too_long_is_passed_over() -> None:
     inbox = Inbox(stream, told.append)
     assert (inbox.readline(), inbox.readline(), inbox.read(2)) == (b"Content-Length: 2\r\n", b"\r\n", b"{}")
     assert told == ["a message of 16,777,217 bytes is passed over; the most is 16,777,216"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell's redirections are POSIX")
+@pytest.mark.parametrize("where", [">&-", ">/dev/full", "| true"])
+def test_a_client_that_no_longer_reads(where: str) -> None:
+    script = Path(__file__).parents[1] / "toy_server.py"
+    command = f"{{ sleep 0.5; printf 'Content-Length: 2\\r\\n\\r\\n{{}}'; }} | {sys.executable} {script} server {where}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=SECONDS)
+    assert "Traceback" not in done.stderr
+    assert 1 <= done.stderr.count("\n") <= 5

@@ -6,11 +6,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False  # as in `typing`
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TextIO
+    from typing import NoReturn, TextIO
 
 FAILED = 2  # `finding.ExitStatus.FAILED`, for when not even that can be imported
 
