@@ -17,10 +17,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 
 from servelint import annotate
 from servelint.escape import visible
@@ -287,9 +289,22 @@ def _uri(path: Path) -> str:
     return path.as_uri()
 
 
+class _Protocol(LanguageServerProtocol):
+    """Answers a request whose parameters cannot be read, where pygls lets the client wait for ever."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """The message as an object; raises `JsonRpcException`."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            if isinstance(data.get("id"), int | str) and "method" in data:
+                self._send_response(data["id"], error=error.to_response_error())
+            raise
+
+
 def create() -> LanguageServer:
     """The server, ready to be started."""
-    server = LanguageServer("servelint", __version__)
+    server = LanguageServer("servelint", __version__, protocol_cls=_Protocol)
     session = Session(server)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -185,6 +186,15 @@ FRAMES = [
 def test_a_malformed_message_does_not_end_the_server(data: bytes, project: Project, client: Client) -> None:
     raw(client, data)
     works(client, project)
+
+
+@pytest.mark.parametrize("identity", [71, "seventy-two"])
+def test_a_request_that_cannot_be_read_is_answered(identity: int | str, client: Client) -> None:
+    message = {"jsonrpc": "2.0", "id": identity, "method": "textDocument/hover", "params": {"position": 1}}
+    raw(client, framed(json.dumps(message).encode()))
+    while (answer := client.messages.get(timeout=SECONDS)).get("id") != identity:
+        pass
+    assert answer["error"]["code"] in (-32602, -32603)
 
 
 def test_before_it_is_initialised(project: Project) -> None:
