@@ -26,8 +26,16 @@ class Run(NamedTuple):
 
     @property
     def baseline_path(self) -> Path:
-        """Where this project's baseline is, or would be."""
-        return self.config.root / self.config.baseline
+        """Where this project's baseline is, or would be; raises `baseline.BaselineError` for a place outside.
+
+        Whoever wrote the configuration or a link must not choose what else of the user's is read or written.
+        """
+        root = self.config.root
+        path = root / self.config.baseline
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+            origin = self.config.provenance.get("baseline", str(path))
+            raise baseline.BaselineError(f"{origin}: the baseline must be inside the project, {root}")
+        return path
 
     def with_cache(self) -> Run:
         """The run with what earlier runs have worked out."""
@@ -36,6 +44,8 @@ class Run(NamedTuple):
     def with_baseline(self) -> Run:
         """The run with the project's baseline, if it has one; raises `baseline.BaselineError`."""
         path = self.baseline_path
+        if path.exists() and not path.is_file():
+            raise baseline.BaselineError(f"{path}: is not a file")
         return self._replace(known=baseline.load(path)) if path.exists() else self
 
     def check(

@@ -8,20 +8,28 @@ the typing has paused.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import signal
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from lsprotocol import types as lsp
-from pygls import uris
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 
 from servelint import annotate
+from servelint.escape import visible
 from servelint.finding import Applicability, Edit, Finding, Severity, Span
 from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
+from servelint.messages import Inbox, Outbox, file_of
 from servelint.project import files
 from servelint.project.baseline import BaselineError
 from servelint.project.cache import Cache
@@ -34,11 +42,23 @@ from servelint.version import __version__
 
 PAUSE_SECONDS = 0.25
 REASON = "reason"
+_LONGEST_LINE = 500
 _SEVERITIES = {
     Severity.ERROR: lsp.DiagnosticSeverity.Error,
     Severity.WARNING: lsp.DiagnosticSeverity.Warning,
     Severity.INFO: lsp.DiagnosticSeverity.Information,
 }
+
+
+_log = logging.getLogger(__name__)
+
+
+class Document(NamedTuple):
+    """An open file as the editor names and numbers it."""
+
+    uri: str
+    text: str
+    version: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +82,12 @@ class Session:
     checked: dict[Path, Checked] = field(default_factory=dict)
     asked: int = 0
 
-    def buffers(self) -> dict[Path, tuple[str, int | None]]:
-        """Text and version of every open document that is a file."""
-        documents = self.server.workspace.text_documents.values()
+    def documents(self) -> dict[Path, Document]:
+        """Every open document that is a file."""
         return {
-            Path(document.path): (document.source, document.version)
-            for document in documents
-            if document.path
+            path: Document(document.uri, document.source, document.version)
+            for document in self.server.workspace.text_documents.values()
+            if (path := file_of(document.uri)) is not None
         }
 
     async def check_soon(self) -> None:
@@ -81,35 +100,42 @@ class Session:
 
     async def check(self) -> None:
         """Check every project that has an open file, and publish what was found in those files."""
-        buffers = self.buffers()
-        overlay = {path: encode_buffer(path, text) for path, (text, _) in buffers.items()}
+        documents = self.documents()
+        overlay = {path: encode_buffer(path, document.text) for path, document in documents.items()}
         loop = asyncio.get_running_loop()
-        try:
-            reports = await loop.run_in_executor(self.worker, reports_of, overlay, self.caches)
-        except (ConfigError, BaselineError) as error:
-            self.server.window_show_message(
-                lsp.ShowMessageParams(lsp.MessageType.Error, f"servelint: {error}")
-            )
-            return
+        reports, failures = await loop.run_in_executor(self.worker, reports_of, overlay, self.caches)
+        for failure in failures:
+            told = f"servelint: {visible(failure)}"
+            self.server.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Error, told))
         self.checked = {
             path: Checked(
                 report,
                 tuple(finding for finding in report.findings if finding.span.path == path),
-                buffers[path][1],
+                documents[path].version,
             )
             for path, report in reports.items()
         }
-        writer = Writer(self.encoding)
         for path, state in self.checked.items():
-            diagnostics = [writer.diagnostic(finding, state.report) for finding in state.findings]
-            self.server.text_document_publish_diagnostics(
-                lsp.PublishDiagnosticsParams(_uri(path), diagnostics, state.version)
-            )
+            self.publish(documents[path].uri, state)
 
-    def forget(self, path: Path) -> None:
-        """Take back the diagnostics of a file that was closed."""
-        self.checked.pop(path, None)
-        self.server.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(_uri(path), []))
+    def publish(self, uri: str, state: Checked) -> None:
+        """Send the diagnostics of one file."""
+        writer = Writer(self.encoding)
+        try:
+            diagnostics = [writer.diagnostic(finding, state.report) for finding in state.findings]
+        except OSError as error:  # a file of a trace has gone in the meantime
+            _log.warning("no diagnostics for %s: %s", uri, error)
+            return
+        self.server.text_document_publish_diagnostics(
+            lsp.PublishDiagnosticsParams(uri, diagnostics, state.version)
+        )
+
+    def forget(self, uri: str) -> None:
+        """Take back the diagnostics of a document that was closed."""
+        path = file_of(uri)
+        if path is not None:
+            self.checked.pop(path, None)
+        self.server.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, []))
 
     @property
     def encoding(self) -> str:
@@ -119,8 +145,8 @@ class Session:
 
     def findings_at(self, uri: str, lines: lsp.Range) -> Iterator[tuple[Finding, Checked]]:
         """The findings that touch a range of lines of an unchanged buffer."""
-        path = _path(uri)
-        state = self.checked.get(path)
+        path = file_of(uri)
+        state = self.checked.get(path) if path is not None else None
         if state is None or self.server.workspace.get_text_document(uri).version != state.version:
             return
         for finding in state.findings:
@@ -128,23 +154,39 @@ class Session:
                 yield finding, state
 
 
-def reports_of(overlay: dict[Path, bytes], caches: dict[Path, Cache]) -> dict[Path, Report]:
-    """A report for each open file, one check a project; raises `ConfigError` and `BaselineError`.
+def reports_of(
+    overlay: dict[Path, bytes], caches: dict[Path, Cache]
+) -> tuple[dict[Path, Report], tuple[str, ...]]:
+    """A report for each open file, one check a project, and what kept projects from being checked.
 
     `caches` holds what the checks before have worked out, by project; it is added to.
     """
     projects: dict[Path, list[Path]] = defaultdict(list)
-    for path in overlay:
-        projects[files.project_root(path.parent)[0]].append(path)
     reports: dict[Path, Report] = {}
-    for paths in projects.values():
-        run = prepare(paths, overlay=overlay).with_baseline()
-        cache = caches.setdefault(run.config.root, Cache(run.config.root))
-        cache.facts.forget_unused()
-        cache.scans.forget_unused()
-        report = run._replace(cache=cache).check()
-        reports |= dict.fromkeys(paths, report)
-    return reports
+    failures: dict[str, None] = {}
+    for path in overlay:
+        try:
+            projects[files.project_root(path.parent)[0]].append(path)
+        except (ConfigError, OSError) as error:
+            failures[str(error)] = None
+    for root, paths in projects.items():
+        try:
+            reports |= dict.fromkeys(paths, _check(paths, overlay, caches))
+        except (ConfigError, BaselineError) as error:
+            failures[str(error)] = None
+        except Exception as error:
+            # The other projects of the editor must not be left without diagnostics.
+            _log.exception("the check of %s crashed", root)
+            failures[f"the check of {root} crashed: {type(error).__name__}: {error}"] = None
+    return reports, tuple(failures)
+
+
+def _check(paths: Sequence[Path], overlay: dict[Path, bytes], caches: dict[Path, Cache]) -> Report:
+    run = prepare(paths, overlay=overlay).with_baseline()
+    cache = caches.setdefault(run.config.root, Cache(run.config.root))
+    cache.facts.forget_unused()
+    cache.scans.forget_unused()
+    return run._replace(cache=cache).check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +200,15 @@ class Writer:
         url = about(finding.code).url
         related = [
             lsp.DiagnosticRelatedInformation(
-                lsp.Location(_uri(step.span.path), self.range(step.span, report)), step.message
+                lsp.Location(_uri(step.span.path), self.range(step.span, report)), visible(step.message)
             )
             for step in finding.trace
             if step.span != finding.span
         ]
-        advice = advice_for(finding)
+        message, advice = visible(finding.message), visible(advice_for(finding))
         return lsp.Diagnostic(
             range=self.range(finding.span, report),
-            message=f"{finding.message}\n{advice}" if advice else finding.message,
+            message=f"{message}\n{advice}" if advice else message,
             severity=_SEVERITIES[finding.severity],
             code=finding.code,
             code_description=lsp.CodeDescription(url) if url else None,
@@ -222,7 +264,7 @@ def actions(
         safe = finding.fix.applicability is Applicability.SAFE
         caveat = "" if safe else f" (unsafe: {finding.fix.reason or 'may change behaviour'})"
         yield lsp.CodeAction(
-            title=f"servelint: {finding.fix.title}{caveat}",
+            title=visible(f"servelint: {finding.fix.title}{caveat}"),
             kind=lsp.CodeActionKind.QuickFix,
             diagnostics=same_rule,
             is_preferred=safe,
@@ -247,13 +289,22 @@ def _uri(path: Path) -> str:
     return path.as_uri()
 
 
-def _path(uri: str) -> Path:
-    return Path(uris.to_fs_path(uri) or "")
+class _Protocol(LanguageServerProtocol):
+    """Answers a request whose parameters cannot be read, where pygls lets the client wait for ever."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """The message as an object; raises `JsonRpcException`."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            if isinstance(data.get("id"), int | str) and "method" in data:
+                self._send_response(data["id"], error=error.to_response_error())
+            raise
 
 
 def create() -> LanguageServer:
     """The server, ready to be started."""
-    server = LanguageServer("servelint", __version__)
+    server = LanguageServer("servelint", __version__, protocol_cls=_Protocol)
     session = Session(server)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)
@@ -270,7 +321,7 @@ def create() -> LanguageServer:
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)
     def closed(parameters: lsp.DidCloseTextDocumentParams) -> None:
-        session.forget(_path(parameters.text_document.uri))
+        session.forget(parameters.text_document.uri)
 
     @server.feature(
         lsp.TEXT_DOCUMENT_CODE_ACTION, lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix])
@@ -295,3 +346,26 @@ def create() -> LanguageServer:
         return None
 
     return server
+
+
+class _Lines(logging.Formatter):
+    """A line for each thing that went wrong, whatever a client had a part in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The first line of the message, and what was raised."""
+        error = record.exc_info[1] if record.exc_info else None
+        reason = f": {type(error).__name__}: {error}" if error is not None else ""
+        first = f"{record.getMessage()}{reason}".partition("\n")[0]
+        return f"servelint: {visible(first[:_LONGEST_LINE])}"
+
+
+def serve() -> None:
+    """Answer on standard input and output until the client leaves or the process is interrupted."""
+    # At once: pygls would wait for a thread that waits for the next message.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if not os.environ.get("SERVELINT_DEBUG"):
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Lines())
+        logging.basicConfig(handlers=[handler])
+    inbox, outbox = Inbox(sys.stdin.buffer, _log.warning), Outbox(sys.stdout.buffer)
+    create().start_io(inbox, outbox)  # type: ignore[arg-type] # it asks for no more than their methods

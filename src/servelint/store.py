@@ -20,21 +20,34 @@ from servelint.version import __version__
 VARIABLE = "SERVELINT_CACHE_DIR"
 MAGIC = b"servelint cache 1\n"
 DIGEST = 16  # bytes
+_NOWHERE = Path(os.devnull)  # a device has nothing below it
 SUFFIXES = (".facts", ".scans", ".results", ".rules", ".new")
 
 
 def folder() -> Path:
-    """Where caches are kept: `SERVELINT_CACHE_DIR`, else the usual place of the platform."""
+    """Where caches are kept: `SERVELINT_CACHE_DIR`, else the usual place of the platform.
+
+    Where there is no such place it is one that cannot be: nothing is found there, and nothing kept.
+    """
     own = os.environ.get(VARIABLE)
     if own:
         return Path(own).absolute()
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        base = os.environ.get("LOCALAPPDATA") or _home("AppData", "Local")
     elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
+        base = _home("Library", "Caches")
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "servelint"
+        base = os.environ.get("XDG_CACHE_HOME") or _home(".cache")
+    # One that is relative would be in the project, where somebody else's commit could have put it.
+    return Path(base if Path(base).is_absolute() else _NOWHERE) / "servelint"
+
+
+def _home(*names: str) -> str:
+    """A place in the home of the user, who in a container may have neither `HOME` nor a name."""
+    try:
+        return str(Path.home().joinpath(*names))
+    except RuntimeError:
+        return str(_NOWHERE)
 
 
 def rules_dir() -> Path:

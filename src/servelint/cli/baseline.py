@@ -12,9 +12,11 @@ from servelint.cli import options
 from servelint.cli.check import checked
 from servelint.cli.terminal import complain, write
 from servelint.edits import replace_file
+from servelint.escape import visible
 from servelint.finding import ExitStatus
 from servelint.project import baseline
 from servelint.project.files import shown_path
+from servelint.run import Run
 
 EPILOG = """\b
 Examples:
@@ -50,7 +52,7 @@ def command(
     options.complain_about_missing(run)
     if run.missing:
         return ExitStatus.FAILED
-    place = output or run.baseline_path
+    place = output or _place(run)
     report = checked(run, fixes=False, quiet=False)
     findings, read = report.findings, report.tree.read
     if report.tree.reported is not None:
@@ -64,12 +66,26 @@ def command(
         entries = baseline.entries(compared.known, run.config.root, read)
         removed = len(compared.stale)
     try:
-        replace_file(place.absolute(), baseline.dump(entries).encode())
+        _put(place.absolute(), baseline.dump(entries).encode())
     except OSError as error:
         raise options.Failure(f"{place}: cannot be written: {error.strerror}") from error
     what = f"removed {removed}, kept {len(entries)}" if prune else f"accepted {len(entries)}"
-    write(f"{shown_path(place.absolute(), Path.cwd())}: {what} finding{'s' * (len(entries) != 1)}\n")
+    write(f"{visible(shown_path(place.absolute(), Path.cwd()))}: {what} finding{'s' * (len(entries) != 1)}\n")
     return ExitStatus.CLEAN
+
+
+def _place(run: Run) -> Path:
+    try:
+        return run.baseline_path
+    except baseline.BaselineError as error:
+        raise options.Failure(str(error)) from error
+
+
+def _put(place: Path, content: bytes) -> None:
+    if place.exists() and not place.is_file():  # /dev/stdout: a device or pipe must not become a file
+        place.write_bytes(content)
+    else:
+        replace_file(place, content)
 
 
 def _load(place: Path) -> tuple[baseline.Entry, ...]:

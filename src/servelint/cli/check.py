@@ -11,6 +11,7 @@ import click
 
 from servelint.cli import options
 from servelint.cli.terminal import Progress, complain, style_for, write
+from servelint.escape import output_line, visible
 from servelint.finding import ExitStatus
 from servelint.lint import Report
 from servelint.project.files import shown_path
@@ -148,7 +149,8 @@ def _explain(place: str, target: options.Target, settings: dict[str, Any]) -> in
         raise click.UsageError(f"--explain needs an existing file and a line, as in app.py:12, not {place!r}")
     config = options.configured(target._replace(paths=(path,)).run(), settings).config
     told = explain(files.collect((path,), config), config, path, int(line))
-    write("\n".join(told or (f"There is no call on line {line} of {name}.",)) + "\n")
+    lines = told or (f"There is no call on line {line} of {name}.",)
+    write("".join(f"{output_line(visible(text))}\n" for text in lines))
     return ExitStatus.CLEAN
 
 
@@ -182,7 +184,7 @@ def _deliver(name: str, file: Path | None, report: Report, *, quiet: bool, stati
     else:
         text = render(name, report, Style(summary=not quiet, statistics=statistics))
         try:
-            file.write_bytes(text.encode("utf-8", "surrogateescape"))
+            file.write_bytes(text.encode("utf-8", "backslashreplace"))
         except OSError as error:
             raise options.Failure(f"{file}: cannot be written: {error.strerror}") from error
     if name == "github":
@@ -197,7 +199,7 @@ def _summarise_job(report: Report) -> None:
     if not place:
         return
     try:
-        with Path(place).open("a", encoding="utf-8") as file:
+        with Path(place).open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(render("markdown", report, Style()))
     except OSError as error:
         raise options.Failure(f"{place}: cannot be written: {error.strerror}") from error

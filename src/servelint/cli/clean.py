@@ -7,6 +7,7 @@ import click
 from servelint import store
 from servelint.cli import options
 from servelint.cli.terminal import write
+from servelint.escape import visible
 
 EPILOG = f"""\b
 Examples:
@@ -25,4 +26,4 @@ def command() -> None:
         removed = store.clean()
     except OSError as error:
         raise options.Failure(f"{error.filename}: cannot be removed: {error.strerror}") from error
-    write(f"Removed {removed} file{'s' * (removed != 1)} from {store.folder()}.\n")
+    write(f"Removed {removed} file{'s' * (removed != 1)} from {visible(str(store.folder()))}.\n")

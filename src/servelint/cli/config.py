@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import click
 
 from servelint.cli import options
 from servelint.cli.terminal import write
+from servelint.escape import json_text, visible
 from servelint.project.config import Config, option_names
 from servelint.project.files import shown_path
 
@@ -48,13 +48,13 @@ def command(
     options.complain_about_missing(run)
     values = effective(run.config)
     if output_format == "json":
-        write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        write(json_text(values, indent=2) + "\n")
         return
     root = run.config.root
     source = shown_path(run.config.source, Path.cwd()) if run.config.source else "none found"
-    write(f"# project root: {root}\n# configuration: {source}\n")
+    write(f"# project root: {visible(str(root))}\n# configuration: {visible(source)}\n")
     for name, item in values.items():
-        write(f"{name} = {json.dumps(item['value'], ensure_ascii=False)}  # {item['origin']}\n")
+        write(f"{name} = {json_text(item['value'])}  # {visible(item['origin'])}\n")
 
 
 def effective(config: Config) -> dict[str, dict[str, Any]]:

@@ -12,8 +12,9 @@ import click
 from servelint import edits
 from servelint.cli import options
 from servelint.cli.check import checked, remarks
-from servelint.cli.terminal import Progress, complain, style_for, write
+from servelint.cli.terminal import Progress, complain, style_for, write, write_bytes
 from servelint.edits import Outcome
+from servelint.escape import visible
 from servelint.finding import Applicability, ExitStatus, Finding
 from servelint.knowledge.pages import name_of
 from servelint.reports.style import Style
@@ -68,8 +69,7 @@ def command(
         return ExitStatus.FAILED
     outcome = _worked_out(run if no_cache else run.with_cache(), unsafe=unsafe_fixes, quiet=quiet)
     if diff:
-        sys.stdout.buffer.write(edits.patch(outcome, Path.cwd()))
-        sys.stdout.buffer.flush()
+        write_bytes(edits.patch(outcome, Path.cwd()))
         status = ExitStatus.FINDINGS if outcome.after else ExitStatus.CLEAN
     elif target.is_stdin:
         _print_fixed(run, outcome)
@@ -95,8 +95,7 @@ def _worked_out(run: Run, *, unsafe: bool, quiet: bool) -> Outcome:
 
 def _print_fixed(run: Run, outcome: Outcome) -> None:
     (path,) = run.paths
-    sys.stdout.buffer.write(outcome.after.get(path, outcome.report.tree.read(path)))
-    sys.stdout.buffer.flush()
+    write_bytes(outcome.after.get(path, outcome.report.tree.read(path)))
     elsewhere = sorted(str(changed) for changed in outcome.after if changed != path)
     if elsewhere:
         complain(f"the fix also needs changes to {', '.join(elsewhere)}; run `servelint fix` on the file")
@@ -121,7 +120,7 @@ def _done(outcome: Outcome, style: Style) -> Iterator[str]:
     )
     for finding in sorted(outcome.applied, key=lambda item: (item.span, item.code)):
         title = finding.fix.title if finding.fix else ""
-        yield f"  {_place(finding, style)}: {title}"
+        yield f"  {_place(finding, style)}: {visible(title)}"
 
 
 def _left(outcome: Outcome, style: Style, *, unsafe: bool) -> Iterator[str]:
@@ -132,7 +131,8 @@ def _left(outcome: Outcome, style: Style, *, unsafe: bool) -> Iterator[str]:
     yield style.paint(f"Left {len(left)} finding{'s' * (len(left) != 1)}:", "bold")
     reasons = {_identity(item.finding): item.reason for item in outcome.rejected}
     for finding in left:
-        yield f"  {_place(finding, style)}: {_why_left(finding, reasons.get(_identity(finding), ''), unsafe)}"
+        why = _why_left(finding, reasons.get(_identity(finding), ""), unsafe)
+        yield f"  {_place(finding, style)}: {visible(why)}"
 
 
 def _identity(finding: Finding) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ import click
 from servelint.cli import options
 from servelint.cli.terminal import complain, style_for, write
 from servelint.edits import replace_file
+from servelint.escape import visible
 from servelint.finding import ExitStatus
 from servelint.project import git
 from servelint.project.config import ConfigError, find
@@ -100,12 +101,12 @@ def command(*, folder: Path, configuration: bool, hook: bool, workflow: bool, ye
         write("Nothing was written.\n")
         return ExitStatus.CLEAN
     for item in planned:
-        item.path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            item.path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(item.path, item.after.encode())
         except OSError as error:
             raise options.Failure(f"{item.path}: cannot be written: {error.strerror}") from error
-        write(f"wrote {shown_path(item.path, Path.cwd())}\n")
+        write(f"wrote {visible(shown_path(item.path, Path.cwd()))}\n")
     write("Next: `servelint check`; `servelint baseline` accepts what is there today.\n")
     return ExitStatus.CLEAN
 
@@ -120,7 +121,7 @@ def _root(folder: Path) -> Path:
 def _show(item: Planned) -> None:
     style = style_for(sys.stdout)
     what = "add to" if item.before else "create"
-    write(style.paint(f"{what} {shown_path(item.path, Path.cwd())}", "bold") + "\n")
+    write(style.paint(f"{what} {visible(shown_path(item.path, Path.cwd()))}", "bold") + "\n")
     added = item.after.removeprefix(item.before)
     write("".join(f"{style.paint('+ ' + line, 'green')}\n" for line in added.splitlines()) + "\n")
 
@@ -140,7 +141,7 @@ def _hook(root: Path) -> Iterator[Planned]:
     if not path.exists():
         yield Planned(path, "", f"repos:\n{hook}")
         return
-    before = path.read_text("utf-8")
+    before = _text(path)
     if "servelint" in before:
         return
     after = before if before.endswith("\n") else before + "\n"
@@ -148,7 +149,25 @@ def _hook(root: Path) -> Iterator[Planned]:
     if _is_list_of_repositories(before) and _is_list_of_repositories(after):
         yield Planned(path, before, after)
     else:
-        complain(f"{path.name} is written in a way that cannot be added to; add this to its `repos:`\n{hook}")
+        complain(f"{path.name} is written in a way that cannot be added to; add this to its `repos:`")
+        click.echo(hook, err=True)
+
+
+def _content(path: Path) -> bytes:
+    """The content of a file that is there; raises `Failure`."""
+    if not path.is_file():
+        raise options.Failure(f"{path}: is not a file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise options.Failure(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return _content(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise options.Failure(f"{path}: is not UTF-8") from error
 
 
 def _is_list_of_repositories(text: str) -> bool:
@@ -156,19 +175,22 @@ def _is_list_of_repositories(text: str) -> bool:
     import yaml
 
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError:
+        document = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         return False
-    repositories = document.get("repos") if isinstance(document, dict) else None
-    last = document and list(document)[-1] == "repos"
+    if not isinstance(document, yaml.MappingNode) or not document.value:
+        return False
+    key, repositories = document.value[-1]
     return (
-        bool(last) and isinstance(repositories, list) and all(isinstance(item, dict) for item in repositories)
+        key.value == "repos"
+        and isinstance(repositories, yaml.SequenceNode)
+        and all(isinstance(item, yaml.MappingNode) for item in repositories.value)
     )
 
 
 def _workflow(root: Path) -> Iterator[Planned]:
     folder = root / ".github" / "workflows"
     path = folder / "servelint.yaml"
-    present = [file for file in folder.glob("*.y*ml") if "servelint" in file.read_text("utf-8", "replace")]
-    if not present:
+    present = [file for file in folder.glob("*.y*ml") if file.is_file()]
+    if not any(b"servelint" in _content(file) for file in present):
         yield Planned(path, "", _WORKFLOW.format(version=__version__))

@@ -135,12 +135,19 @@ class Target(NamedTuple):
             if len(self.paths) > 1:
                 raise click.UsageError("`-` stands for standard input and cannot be combined with paths.")
             name = (self.stdin_filename or Path("stdin.py")).absolute()
-            overlay = {name: sys.stdin.buffer.read()}
+            overlay = {name: _standard_input()}
             paths = (name,)
         try:
             return prepare(paths, config_file=self.config_file, isolated=self.isolated, overlay=overlay)
         except ConfigError as error:
             raise Failure(str(error)) from error
+
+
+def _standard_input() -> bytes:
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise Failure(f"standard input cannot be read: {error.strerror}") from error
 
 
 def configured(run: Run, values: Mapping[str, Any]) -> Run:
@@ -155,6 +162,13 @@ def configured(run: Run, values: Mapping[str, Any]) -> Run:
     return run._replace(config=run.config.override(ORIGIN, **overrides))
 
 
+def _chosen_codes(values: Sequence[str]) -> tuple[str, ...]:
+    chosen = _split_codes(values)
+    if not chosen:  # as an unset variable of a script has it; a run without rules would always pass
+        raise ValueError("--select names no rule")
+    return chosen
+
+
 def _split_codes(values: Sequence[str]) -> tuple[str, ...]:
     return codes([part.strip() for value in values for part in value.split(",") if part.strip()])
 
@@ -163,14 +177,15 @@ def _severities(values: Sequence[str]) -> dict[str, Severity]:
     read: dict[str, Severity] = {}
     for value in values:
         code, _, level = value.partition("=")
-        if level not in list(Severity):
+        named = _split_codes([code])
+        if not named or level not in list(Severity):
             raise ValueError(f"`{value}` must be CODE=LEVEL, LEVEL one of {', '.join(Severity)}")
-        read[_split_codes([code])[0]] = Severity(level)
+        read |= dict.fromkeys(named, Severity(level))
     return read
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
-    "select": _split_codes,
+    "select": _chosen_codes,
     "ignore": _split_codes,
     "extend_select": _split_codes,
     "severity": _severities,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import textwrap
@@ -12,6 +11,7 @@ import click
 
 from servelint.cli import options
 from servelint.cli.terminal import style_for, write
+from servelint.escape import json_text
 from servelint.knowledge.pages import Page, codes, page, resolve
 from servelint.reports.style import Style
 
@@ -43,7 +43,7 @@ def command(rules: Sequence[str], output_format: str) -> None:
         raise options.Failure(str(error)) from error
     style = style_for(sys.stdout)
     if output_format == "json":
-        write(json.dumps([_described(item) for item in chosen], indent=2, ensure_ascii=False) + "\n")
+        write(json_text([_described(item) for item in chosen], indent=2) + "\n")
     elif rules:
         write("\n".join("\n".join(_rendered(item.text, style)) + "\n" for item in chosen))
     else:

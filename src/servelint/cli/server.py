@@ -23,4 +23,4 @@ def command(*, stdio: bool) -> None:  # noqa: ARG001 - many editors append it
             raise
         raise options.Failure("the language server needs an extra: pip install 'servelint[lsp]'") from error
     gc.enable()  # it stays for hours
-    server.create().start_io()
+    server.serve()

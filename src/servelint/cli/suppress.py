@@ -11,7 +11,8 @@ import click
 from servelint import annotate, edits
 from servelint.cli import options
 from servelint.cli.check import checked
-from servelint.cli.terminal import complain, write
+from servelint.cli.terminal import complain, write, write_bytes
+from servelint.escape import visible
 from servelint.finding import ExitStatus
 from servelint.project.files import shown_path
 
@@ -60,11 +61,11 @@ def command(
         place = f"{shown_path(span.path, Path.cwd())}:{span.line}"
         complain(f"{place}: {item.finding.code}: not suppressed: {item.reason}")
     if diff:
-        write(edits.patch(outcome, Path.cwd()).decode("utf-8", "surrogateescape"))
+        write_bytes(edits.patch(outcome, Path.cwd()))
         return ExitStatus.FINDINGS if outcome.after else ExitStatus.CLEAN
     try:
         for path in edits.write(outcome):
-            write(f"{shown_path(path, Path.cwd())}: suppressed\n")
+            write(f"{visible(shown_path(path, Path.cwd()))}: suppressed\n")
     except edits.WriteError as error:
         raise options.Failure(str(error)) from error
     return outcome.report.exit_status

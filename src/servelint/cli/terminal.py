@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+import click
+
+from servelint.escape import visible
+from servelint.finding import ExitStatus
 from servelint.reports.style import Style
 
 _LINKING_TERMINALS = ("WT_SESSION", "KITTY_WINDOW_ID", "WEZTERM_PANE", "KONSOLE_VERSION", "DOMTERM")
@@ -54,15 +59,51 @@ def _takes_links() -> bool:
 
 
 def complain(message: str) -> None:
-    """Tell on standard error what went wrong."""
-    sys.stderr.write(f"servelint: {message}\n")
+    """Tell on standard error what went wrong, in one line."""
+    # Where nobody can be told that nobody can be told, the exit status says it all the same.
+    with suppress(OSError):
+        sys.stderr.write(f"servelint: {visible(message)}\n")
+        sys.stderr.flush()
+
+
+def complain_of_usage(error: click.UsageError) -> None:
+    """Tell as click does, but so that what was typed, names of files say, does not speak to the terminal."""
+    context = error.ctx
+    with suppress(OSError):
+        if context is not None:
+            hint = f"Try '{context.command_path} {context.help_option_names[0]}' for help."
+            sys.stderr.write(f"{context.get_usage()}\n{hint}\n\n")
+        sys.stderr.write(f"Error: {visible(error.format_message())}\n")
+
+
+class OutputError(click.ClickException):
+    """Standard output does not take what is written; of a reader who has gone (`| head`) nothing is told."""
+
+    exit_code = ExitStatus.FAILED
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"standard output cannot be written: {error.strerror}")
+        self.gone = isinstance(error, BrokenPipeError)
+
+    def show(self, file: Any = None) -> None:  # noqa: ARG002 - the signature is click's
+        """Tell on standard error, unless the reader has left on purpose."""
+        if not self.gone:
+            complain(self.message)
 
 
 def write(text: str) -> None:
-    """Write a report to standard output, in UTF-8 whatever the locale, since file names and sources are."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.buffer.flush()
+    """Write text to standard output, in UTF-8 whatever the locale; raises `OutputError`."""
+    write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(data: bytes) -> None:
+    """Write the content of a file to standard output as it is; raises `OutputError`."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise OutputError(error) from error
 
 
 class Progress:
@@ -74,7 +115,7 @@ class Progress:
     def __call__(self, stage: str) -> None:
         """Say that `stage` has begun."""
         if self.shown:
-            sys.stderr.write(f"\r\x1b[2K{stage} ...")
+            sys.stderr.write(f"\r\x1b[2K{visible(stage)} ...")
             sys.stderr.flush()
 
     def done(self) -> None:

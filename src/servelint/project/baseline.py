@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from servelint.escape import json_text, unicode_text
 from servelint.finding import Finding
 from servelint.project.source import decode_leniently
 
@@ -81,7 +82,8 @@ def entries(findings: Iterable[Finding], root: Path, read: Callable[[Path], byte
 
 
 def _relative(path: Path, root: Path) -> str:
-    return Path(os.path.relpath(path, root)).as_posix()
+    # As it comes back from the file, which holds no name that is not text.
+    return unicode_text(Path(os.path.relpath(path, root)).as_posix())
 
 
 def compare(
@@ -148,12 +150,9 @@ def _string(value: object) -> str:
 
 def dump(known: Iterable[Entry]) -> str:
     """The text of a baseline file: one finding a line, so that a merge conflict is easy to read."""
-    import json
-
     lines = [
-        json.dumps(
-            {"fingerprint": item.fingerprint, "code": item.code, "path": item.path, "message": item.message},
-            ensure_ascii=False,
+        json_text(
+            {"fingerprint": item.fingerprint, "code": item.code, "path": item.path, "message": item.message}
         )
         for item in known
     ]

@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from servelint.finding import Confidence, Severity
 
 FILE_NAMES = ("servelint.toml", "pyproject.toml")
+_LONGEST_MESSAGE = 1_000  # characters
+_MOST_ALTERNATIVES = 1_000
 PLAIN_DEF = "def"
 OFFLOAD_FORMS = ("auto", "run-in-executor", "to-thread", "run-in-threadpool", "anyio", PLAIN_DEF)
 PROJECT_OFFLOAD = "project:"
@@ -46,6 +49,8 @@ class ConfigError(ValueError):
     """The configuration cannot be used. `path` is empty for the command line; `line` is 0 where unknown."""
 
     def __init__(self, message: str, path: Path | None = None, line: int = 0) -> None:
+        # What is quoted from the file may be as long as the file.
+        message = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}..."
         super().__init__(message)
         self.message = message
         self.path = path
@@ -168,6 +173,10 @@ def _table(path: Path) -> Mapping[str, Any] | None:
         line = int(place[1]) if place else max(len(data.splitlines()), 1)  # else: at end of document
         message = re.sub(r" \(at .*\)$", "", str(error))
         raise ConfigError(f"is not valid TOML: {message}", path, line) from error
+    except RecursionError as error:
+        raise ConfigError("is nested too deeply", path) from error
+    except ValueError as error:  # a number with more digits than Python reads, which tomllib lets through
+        raise ConfigError(f"is not valid TOML: {error}", path) from error
     if whole:
         return document
     tool = document.get("tool", {})
@@ -263,6 +272,18 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _names(value: object) -> tuple[str, ...]:
+    """Patterns of qualified names, whose alternatives are written out when they are used."""
+    names = _strings(value)
+    for name in names:
+        groups = re.findall(r"\{([^{}]*)\}", name)
+        written_out = prod(group.count(",") + 1 for group in groups)
+        if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", name)) or written_out > _MOST_ALTERNATIVES:
+            many = f"and stand for at most {_MOST_ALTERNATIVES:,} names"
+            raise _UnfitError(f"has `{name}`, but braces must come in pairs, none inside another, {many}")
+    return names
+
+
 def codes(value: object) -> tuple[str, ...]:
     """Rule codes or prefixes from a list of strings; raises `ValueError` for one that fits no rule."""
     from servelint.knowledge.pages import check_prefix
@@ -303,8 +324,8 @@ def _flag(value: object) -> bool:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise _UnfitError("must be a string that is not empty")
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise _UnfitError("must be a string that is not empty, without null characters")
     return value
 
 
@@ -331,10 +352,10 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "severity": _severities,
     "fail-on": _severity,
     "min-confidence": _confidence,
-    "blocking-calls": _strings,
-    "offloads": _strings,
-    "loop-bound": _strings,
-    "startup": _strings,
+    "blocking-calls": _names,
+    "offloads": _names,
+    "loop-bound": _names,
+    "startup": _names,
     "report-unused": _flag,
     "baseline": _text,
     "fix": lambda value: value,  # read by _FIX_READERS

@@ -124,5 +124,5 @@ def encode_buffer(path: Path, text: str) -> bytes:
     encoding = _declared(text.encode("utf-8", "replace")) if path.suffix == ".py" else "utf-8"
     try:
         return text.encode(encoding, "replace")
-    except LookupError:
+    except (LookupError, UnicodeError):  # a codec that is unknown, or is for something else than text
         return text.encode("utf-8", "replace")

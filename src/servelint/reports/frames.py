@@ -7,9 +7,10 @@ import textwrap
 import unicodedata
 from typing import NamedTuple
 
+from servelint.escape import in_columns, visible
 from servelint.finding import Span
 from servelint.project.source import Source
-from servelint.reports.style import Style, printable
+from servelint.reports.style import Style
 
 _TAB = "    "
 _DEFINITION = re.compile(r"\s*(?:async\s+)?def\s")
@@ -82,7 +83,7 @@ def draw(frame: Frame, gutter: int, style: Style) -> list[str]:
 
 def _labelled(mark: str, left: int, label: str, gutter: int, style: Style) -> list[str]:
     """The underline with its label behind it, or below it where the terminal is too narrow."""
-    words = printable(label)
+    words = visible(label)
     line = f"{' ' * left}{mark}{' ' if words else ''}{words}"
     room = style.width - gutter - 3
     if not words or not style.width or len(line) <= room:
@@ -104,7 +105,7 @@ def _marked(text: str, number: int, span: Span) -> tuple[int, int]:
 
 
 def _expand(text: str) -> str:
-    return printable(text.replace("\t", _TAB))
+    return in_columns(text.replace("\t", _TAB))
 
 
 def _columns(text: str) -> int:

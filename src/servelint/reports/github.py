@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from servelint.escape import workflow_data, workflow_property
 from servelint.finding import Finding, Severity
 from servelint.knowledge.pages import name_of
 from servelint.lint import Report
@@ -25,18 +26,10 @@ def _annotation(finding: Finding, report: Report) -> str:
         **({"col": span.column, "endColumn": span.end_column} if span.line == span.end_line else {}),
         "title": f"{finding.code} {name_of(finding.code)}",
     }
-    properties = ",".join(f"{key}={_property(str(value))}" for key, value in place.items())
+    properties = ",".join(f"{key}={workflow_property(str(value))}" for key, value in place.items())
     steps = [
         f"{repository_path(step.span.path, report.tree.root)}:{step.span.line}: {step.message}"
         for step in finding.trace
     ]
     message = "\n".join((finding.message, *steps))
-    return f"::{_COMMANDS[finding.severity]} {properties}::{_data(message)}\n"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return f"::{_COMMANDS[finding.severity]} {properties}::{workflow_data(message)}\n"

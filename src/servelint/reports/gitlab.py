@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from servelint.escape import json_text
 from servelint.finding import Severity
 from servelint.knowledge.pages import name_of
 from servelint.lint import Report
@@ -27,4 +26,4 @@ def gitlab(report: Report, _style: Style) -> str:
         }
         for finding, fingerprint in zip(report.findings, report.fingerprints(), strict=True)
     ]
-    return json.dumps(violations, indent=2, ensure_ascii=False) + "\n"
+    return json_text(violations, indent=2) + "\n"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json as standard_json
 from typing import Any
 
+from servelint.escape import json_text
 from servelint.finding import Finding, Fix, Span
 from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
@@ -15,15 +15,12 @@ VERSION = 1
 
 def json(report: Report, style: Style) -> str:
     """One object with everything."""
-    return standard_json.dumps(document(report, style), indent=2, ensure_ascii=False) + "\n"
+    return json_text(document(report, style), indent=2) + "\n"
 
 
 def json_lines(report: Report, style: Style) -> str:
     """One finding a line, each an object as in `findings` of the JSON format."""
-    return "".join(
-        standard_json.dumps(finding, ensure_ascii=False) + "\n"
-        for finding in document(report, style)["findings"]
-    )
+    return "".join(json_text(finding) + "\n" for finding in document(report, style)["findings"])
 
 
 def document(report: Report, style: Style) -> dict[str, Any]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from itertools import groupby
-from xml.sax.saxutils import escape, quoteattr
 
+from servelint.escape import xml
 from servelint.finding import Step
 from servelint.knowledge.pages import name_of
 from servelint.lint import Report
 from servelint.reports.style import Style
-
-# Characters that XML 1.0 cannot hold in any form.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(report: Report, style: Style) -> str:
@@ -22,16 +18,16 @@ def junit(report: Report, style: Style) -> str:
         findings = list(group)
         name = style.path(path)
         cases = "".join(
-            f"    <testcase name={_attribute(f'{item.code} {name_of(item.code)}')} "
-            f'classname={_attribute(name)} file={_attribute(name)} line="{item.span.line}">\n'
-            f'      <failure type="{item.severity.value}" message={_attribute(item.message)}>'
-            f"{escape(_valid(_body(item.message, name, item.span.line, item.trace, style)))}</failure>\n"
+            f'    <testcase name="{item.code} {name_of(item.code)}" '
+            f'classname="{xml(name)}" file="{xml(name)}" line="{item.span.line}">\n'
+            f'      <failure type="{item.severity.value}" message="{xml(item.message)}">'
+            f"{xml(_body(item.message, name, item.span.line, item.trace, style))}</failure>\n"
             "    </testcase>\n"
             for item in findings
         )
         count = len(findings)
         suites.append(
-            f'  <testsuite name={_attribute(name)} tests="{count}" failures="{count}" errors="0">\n'
+            f'  <testsuite name="{xml(name)}" tests="{count}" failures="{count}" errors="0">\n'
             f"{cases}  </testsuite>\n"
         )
     if not suites:
@@ -50,11 +46,3 @@ def junit(report: Report, style: Style) -> str:
 def _body(message: str, name: str, line: int, trace: tuple[Step, ...], style: Style) -> str:
     steps = (f"{style.path(step.span.path)}:{step.span.line}: {step.message}" for step in trace)
     return "\n".join((f"{name}:{line}: {message}", *steps))
-
-
-def _valid(text: str) -> str:
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def _attribute(text: str) -> str:
-    return quoteattr(_valid(text), {"\n": "&#10;"})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from servelint.finding import Finding
+from servelint.escape import markdown as escaped
+from servelint.escape import markdown_code
+from servelint.finding import Finding, Span
 from servelint.knowledge.pages import advice_for, name_of
 from servelint.lint import Report
 from servelint.reports.style import Style, repository_path
@@ -38,26 +40,16 @@ def _within(characters: int, items: list[str]) -> list[str]:
 
 
 def _row(finding: Finding, report: Report) -> str:
-    path = repository_path(finding.span.path, report.tree.root)
     code = f"**{finding.code}** {name_of(finding.code)}"
-    return f"| {code} | `{_cell(path)}:{finding.span.line}` | {_cell(finding.message)} |"
+    return f"| {code} | {_place(finding.span, report)} | {escaped(finding.message)} |"
 
 
 def _detail(finding: Finding, report: Report) -> str:
-    root = report.tree.root
-    path = repository_path(finding.span.path, root)
-    lines = [f"- **{finding.code}** `{path}:{finding.span.line}`: {_inline(finding.message)}"]
-    lines += [
-        f"  1. `{repository_path(step.span.path, root)}:{step.span.line}`: {_inline(step.message)}"
-        for step in finding.trace
-    ]
-    advice = advice_for(finding)
+    lines = [f"- **{finding.code}** {_place(finding.span, report)}: {escaped(finding.message)}"]
+    lines += [f"  1. {_place(step.span, report)}: {escaped(step.message)}" for step in finding.trace]
+    advice = escaped(advice_for(finding))
     return "\n".join((*lines, f"\n  Instead: {advice}")) if advice else "\n".join(lines)
 
 
-def _cell(text: str) -> str:
-    return _inline(text).replace("|", "\\|")
-
-
-def _inline(text: str) -> str:
-    return " ".join(text.replace("<", "&lt;").split())
+def _place(span: Span, report: Report) -> str:
+    return markdown_code(f"{repository_path(span.path, report.tree.root)}:{span.line}")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from servelint.escape import json_text, sarif_message, uri
 from servelint.finding import Confidence, Finding, Fix, Severity, Span
 from servelint.knowledge.pages import Page, about, codes
 from servelint.lint import Report
@@ -51,10 +50,7 @@ def sarif(report: Report, _style: Style) -> str:
         ],
         "results": results,
     }
-    return (
-        json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
-        + "\n"
-    )
+    return json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
 def _rule(code: str) -> dict[str, Any]:
@@ -88,7 +84,7 @@ class _Writer:
             "ruleId": finding.code,
             "ruleIndex": self.indices[finding.code],
             "level": _LEVELS[finding.severity],
-            "message": {"text": finding.message},
+            "message": {"text": sarif_message(finding.message)},
             "locations": [self.location(finding.span)],
             "partialFingerprints": {"servelint/v1": fingerprint},
             "properties": {"precision": _PRECISION[finding.confidence]},
@@ -105,14 +101,14 @@ class _Writer:
             "physicalLocation": {"artifactLocation": self.artifact(span.path), "region": _region(span)}
         }
         if message:
-            location["message"] = {"text": message}
+            location["message"] = {"text": sarif_message(message)}
         return location
 
     def artifact(self, path: Path) -> dict[str, str]:
         name = repository_path(path, self.root)
-        if name.startswith("/"):
+        if Path(name).is_absolute():
             return {"uri": path.as_uri()}
-        return {"uri": quote(name), "uriBaseId": "%SRCROOT%"}
+        return {"uri": uri(name), "uriBaseId": "%SRCROOT%"}
 
     def fix(self, fix: Fix) -> dict[str, Any]:
         files: dict[Path, list[dict[str, Any]]] = {}
@@ -120,7 +116,7 @@ class _Writer:
             change = {"deletedRegion": _region(edit.span), "insertedContent": {"text": edit.content}}
             files.setdefault(edit.span.path, []).append(change)
         return {
-            "description": {"text": f"{fix.title} ({fix.applicability.value})"},
+            "description": {"text": sarif_message(f"{fix.title} ({fix.applicability.value})")},
             "artifactChanges": [
                 {"artifactLocation": self.artifact(path), "replacements": changes}
                 for path, changes in files.items()
@@ -132,7 +128,7 @@ class _Writer:
         line = max(problem.line, 1)
         return {
             "level": "error",
-            "message": {"text": problem.message},
+            "message": {"text": sarif_message(problem.message)},
             "locations": [self.location(Span(problem.path, line, 1, line, 1))],
         }
 

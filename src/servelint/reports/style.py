@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from servelint.escape import visible
 from servelint.finding import Span
 from servelint.project.files import shown_path
 
@@ -44,7 +45,7 @@ class Style:
 
     def place(self, span: Span) -> str:
         """`path:line:column` of where `span` begins, linked to the file."""
-        text = printable(f"{self.path(span.path)}:{span.line}:{span.column}")
+        text = visible(f"{self.path(span.path)}:{span.line}:{span.column}")
         return self.link(text, span.path.as_uri() if self.links else "")
 
     def path(self, path: Path) -> str:
@@ -58,12 +59,3 @@ def repository_path(path: Path, root: Path) -> str:
         if (folder / ".git").exists():
             return shown_path(path, folder)
     return shown_path(path, Path.cwd())
-
-
-def printable(text: str) -> str:
-    """`text` with control characters made visible, so that a source file cannot speak to the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
-    )

@@ -6,12 +6,13 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
+from servelint.escape import output_line, visible
 from servelint.finding import Applicability, Finding, Span
 from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
 from servelint.project.source import Source, decode_leniently
 from servelint.reports.frames import Frame, draw, enclosing_definition, gutter_width
-from servelint.reports.style import SEVERITY_COLOURS, Style, printable
+from servelint.reports.style import SEVERITY_COLOURS, Style
 
 
 def text(report: Report, style: Style) -> str:
@@ -45,7 +46,7 @@ class _Sources:
 def _finding(finding: Finding, sources: _Sources, style: Style) -> Iterator[str]:
     colour = SEVERITY_COLOURS[finding.severity]
     code = style.link(style.paint(finding.code, colour), about(finding.code).url)
-    yield f"{code} {style.paint(name_of(finding.code), 'bold')}: {printable(finding.message)}"
+    yield f"{code} {style.paint(name_of(finding.code), 'bold')}: {visible(finding.message)}"
     frames = _frames(finding, sources)
     gutter = gutter_width(frames)
     arrow = style.paint("-->", "blue")
@@ -97,7 +98,7 @@ def _notes(finding: Finding) -> Iterator[tuple[str, str]]:
 
 def _note(name: str, words: str, gutter: int, style: Style) -> Iterator[str]:
     lead = f"{' ' * gutter} {style.paint('=', 'blue')} {style.paint(f'{name}:'.ljust(4), 'bold')} "
-    plain = printable(words.replace("**", ""))
+    plain = visible(words.replace("**", ""))
     indent = gutter + 3 + 5
     wrapped = (
         textwrap.wrap(plain, max(style.width - indent, 30), break_on_hyphens=False)
@@ -105,7 +106,7 @@ def _note(name: str, words: str, gutter: int, style: Style) -> Iterator[str]:
         else [plain]
     )
     for number, line in enumerate(wrapped):
-        yield f"{lead if number == 0 else ' ' * indent}{line}"
+        yield output_line(f"{lead if number == 0 else ' ' * indent}{line}")
 
 
 def summary(report: Report, style: Style) -> list[str]:

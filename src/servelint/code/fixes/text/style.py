@@ -193,16 +193,15 @@ def _configured_for(folder: Path) -> int:
 
 
 def _configured(path: Path) -> int:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
+    if not path.is_file():
         return 0
     import tomllib
 
     try:
-        table = tomllib.loads(text)
-    except ValueError:  # the formatter could not read it either
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):  # the formatter could not read it either
         return 0
-    tools = table.get("tool", {}) if path.name == "pyproject.toml" else {"ruff": table}
-    lengths = [tools.get(name, {}).get("line-length", 0) for name in ("ruff", "black")]
-    return next((length for length in lengths if isinstance(length, int) and length), 0)
+    tools = table.get("tool") if path.name == "pyproject.toml" else {"ruff": table}
+    settings = [tools.get(name) for name in ("ruff", "black")] if isinstance(tools, dict) else []
+    lengths = [item.get("line-length") for item in settings if isinstance(item, dict)]
+    return next((length for length in lengths if isinstance(length, int) and length > 1), 0)
