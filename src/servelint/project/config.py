@@ -263,6 +263,18 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _names(value: object) -> tuple[str, ...]:
+    """Patterns for qualified names."""
+    found = _strings(value)
+    if any(character in item for item in found for character in "{}*"):
+        from servelint.knowledge.types import unfit
+
+        for item in found:
+            if reason := unfit(item):
+                raise _UnfitError(f"has a pattern that {reason}: `{item[:60]}`")
+    return found
+
+
 def codes(value: object) -> tuple[str, ...]:
     """Rule codes or prefixes from a list of strings; raises `ValueError` for one that fits no rule."""
     from servelint.knowledge.pages import check_prefix
@@ -331,10 +343,10 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "severity": _severities,
     "fail-on": _severity,
     "min-confidence": _confidence,
-    "blocking-calls": _strings,
-    "offloads": _strings,
-    "loop-bound": _strings,
-    "startup": _strings,
+    "blocking-calls": _names,
+    "offloads": _names,
+    "loop-bound": _names,
+    "startup": _names,
     "report-unused": _flag,
     "baseline": _text,
     "fix": lambda value: value,  # read by _FIX_READERS
