@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from servelint.finding import Applicability, Edit, Finding
+from servelint.finding import Applicability, Edit, Finding, Span
 from servelint.lint import Report, check_tree, left_out
 from servelint.project import baseline
 from servelint.project.files import Kind, kind_of
@@ -94,7 +95,7 @@ class _Work:
     def next_batch(self) -> list[Finding]:
         """Findings whose fixes can be applied now, none in the way of another."""
         batch: list[Finding] = []
-        taken: dict[Path, list[Edit]] = defaultdict(list)
+        taken: dict[Path, _Taken] = defaultdict(_Taken)
         for finding in self.report.findings:
             fix = finding.fix
             # What waits for others is planned anew, and waits no more, once they have been applied.
@@ -104,10 +105,10 @@ class _Work:
                 continue
             if fix.applicability is Applicability.UNSAFE and not self.unsafe:
                 continue
-            if any(_collide(edit, other) for edit in fix.edits for other in taken[edit.span.path]):
+            if any(taken[edit.span.path].collides(edit) for edit in fix.edits):
                 continue
             for edit in fix.edits:
-                taken[edit.span.path].append(edit)
+                taken[edit.span.path].add(edit)
             batch.append(finding)
         return batch
 
@@ -216,11 +217,27 @@ def _count(report: Report) -> Counter[tuple[object, ...]]:
     return Counter(_key(finding) for finding in report.accountable)
 
 
-def _collide(one: Edit, other: Edit) -> bool:
-    """Whether two edits touch; equal ones, such as the same import added twice, are one edit."""
-    if one == other or one.span.path != other.span.path:
-        return False
-    first, second = sorted((one.span, other.span), key=lambda span: (span.line, span.column))
+class _Taken:
+    """Edits of one file that do not touch, in order; equal ones, as an import added twice, are one."""
+
+    def __init__(self) -> None:
+        self.edits: list[Edit] = []
+
+    def collides(self, edit: Edit) -> bool:
+        """Whether an edit touches one of these; only its neighbours can."""
+        place = bisect_left(self.edits, edit)
+        near = self.edits[max(place - 1, 0) : place + 1]
+        return edit not in near and any(_touch(edit.span, other.span) for other in near)
+
+    def add(self, edit: Edit) -> None:
+        """Add one that does not collide."""
+        place = bisect_left(self.edits, edit)
+        if edit not in self.edits[place : place + 1]:
+            self.edits.insert(place, edit)
+
+
+def _touch(one: Span, other: Span) -> bool:
+    first, second = sorted((one, other), key=lambda span: (span.line, span.column))
     return (first.end_line, first.end_column) >= (second.line, second.column)
 
 
@@ -327,7 +344,7 @@ def patch(outcome: Outcome, folder: Path) -> bytes:
 
 
 def _file_patch(name: str, before: bytes | None, after: bytes) -> bytes:
-    import difflib
+    from servelint.unified import unified
 
     slashed = name.replace(os.sep, "/")
     old = b"/dev/null" if before is None else _patch_name(f"a/{slashed}")
@@ -337,14 +354,7 @@ def _file_patch(name: str, before: bytes | None, after: bytes) -> bytes:
         if before is not None
         else [b"diff --git " + _patch_name(f"a/{slashed}") + b" " + new + b"\nnew file mode 100644\n"]
     )
-    lines = difflib.diff_bytes(
-        difflib.unified_diff,
-        _lines(before or b""),
-        _lines(after),
-        old,
-        new,
-        lineterm=b"\n",
-    )
+    lines = unified(_lines(before or b""), _lines(after), old, new)
     ended = (line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n" for line in lines)
     return b"".join((*header, *ended))
 

@@ -18,6 +18,13 @@ _GOOD = "services:\n  a: {image: i, command: uvicorn a:app --workers 4}\n"
         ("hpa.yaml", b"kind: HorizontalPodAutoscaler\n# \xff\n", 2, "is not utf-8"),
         ("Dockerfile", b"FROM x\nCMD \xff\n", 2, "is not utf-8"),
         ("docker-compose.yml", b"services:\n\tuvicorn: {}\n", 2, "not valid YAML"),
+        (
+            "a.yaml",
+            b"kind: HorizontalPodAutoscaler\nspec: &a\n  metrics: [*a]\n",
+            2,
+            "contains itself",
+        ),
+        ("a.yaml", b"kind: X\nspec: &a {command: [uvicorn], again: *a}\n", 2, "contains itself"),
     ],
 )
 def test_a_broken_file_is_a_problem_with_its_line(
@@ -43,14 +50,15 @@ def test_a_broken_file_is_a_problem_with_its_line(
         {"hpa.yaml": "kind: HorizontalPodAutoscaler\nmetadata: {name: {{ name }}}\n{% if x %}\n  a:\nb\n"},
         {"Dockerfile": 'CMD ["uvicorn", "a:app", "--workers"'},
         {"Dockerfile": "FROM a\nENTRYPOINT []\nCMD []\nENV\nCOPY\n"},
-        {"a.yaml": "kind: HorizontalPodAutoscaler\nspec: &a\n  metrics: [*a]\n"},
-        {"a.yaml": "kind: Deployment\nspec: &a {containers: [{command: [uvicorn]}], again: *a}\n"},
         {"compose.yaml": "services: {a: {extends: {service: b}}, b: {extends: a, command: uvicorn}}\n"},
         {"compose.yaml": "services: [uvicorn]\n"},
         {"start.sh": "uvicorn ${", "Dockerfile": 'FROM a\nCOPY start.sh .\nCMD ["./start.sh"]\n'},
         {"start.sh": ". ./start.sh; uvicorn", "Dockerfile": 'FROM a\nCMD ["./start.sh"]\n'},
         {"gunicorn.conf.py": "workers = ("},
         {"Procfile": ""},
+        {
+            "hpa.yaml": "%{ if on ~}\nkind: HorizontalPodAutoscaler\n%{ endif ~}\nname: %{ if on }a%{ endif }\n"
+        },
         {"a.yaml": "{{- range }} uvicorn {{ end }}"},
     ],
 )

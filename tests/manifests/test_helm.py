@@ -38,7 +38,7 @@ def _render(template: str) -> str:
     values = from_node(parse(Located.of(decode(Path("/c/values.yaml"), _VALUES.encode())))[0])
     tree = syntax.parse(Located.of(decode(Path("/c/templates/t.yaml"), template.encode())))
     engine = Engine(tree.defines, {"Values": values, "Release": {"Name": "r"}}, frozenset({"/c/values.yaml"}))
-    return engine.render(tree, "t").text
+    return engine.render(tree, Path("/c/templates/t.yaml")).text
 
 
 @pytest.mark.parametrize(

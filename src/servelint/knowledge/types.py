@@ -19,6 +19,9 @@ from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
 _NOTHING: Mapping[str, Any] = {}
+_MAX_ALTERNATIVES = 1_000
+_MAX_WILDCARDS = 4
+_MAX_NAME = 1_000  # no name that somebody wrote is longer
 
 
 class Role(StrEnum):
@@ -217,30 +220,58 @@ class Framework(NamedTuple):
 
 @cache
 def pattern(text: str) -> re.Pattern[str]:
-    """Compile a pattern for qualified names (see the module's text)."""
-    out: list[str] = []
-    depth = 0
-    for part in re.findall(r"\*\*|\*|[{},]|[^*{},]+", text):
-        if part == "**":
-            out.append(r".*")
-        elif part == "*":
-            out.append(r"[^.]*")
-        elif part == "{":
-            depth += 1
-            out.append("(?:")
-        elif part == "}":
-            depth -= 1
-            out.append(")")
-        elif part == "," and depth:
-            out.append("|")
-        else:
-            out.append(re.escape(part))
-    return re.compile("".join(out) + r"\Z")
+    """Compile one of the `alternatives` of a pattern for qualified names (see the module's text).
+
+    What a wildcard has skipped to the nearest text after it is not tried again: a later place could not fit
+    where the nearest does not. Only what has to reach the end of the name is.
+    """
+    *parts, last = text.split("**")
+    out = [f"(?>.*?{_segments(part)})" if number else _segments(part) for number, part in enumerate(parts)]
+    head, star, tail = last.rpartition("*")
+    ending = (f"{_segments(head)}[^.]*" if star else "") + re.escape(tail)
+    return re.compile("".join(out) + (".*" if parts else "") + ending + r"\Z")
+
+
+def _segments(text: str) -> str:
+    """The pattern for text in which `*` stays within one segment; it ends at the nearest place."""
+    first, *others = map(re.escape, text.split("*"))
+    return first + "".join(f"(?>[^.]*?{other})" for other in others)
 
 
 def matches(text: str, name: str) -> bool:
     """Whether the qualified `name` fits the pattern `text`."""
-    return pattern(text).match(name) is not None
+    return len(name) <= _MAX_NAME and pattern(text).match(name) is not None
+
+
+def unfit(text: str) -> str:
+    """Why a pattern of a user is not taken; empty for one that is.
+
+    Each `{a,b}` doubles what a pattern stands for, and each `*` the ways to read a name: a short text can ask
+    for more than any time allows.
+    """
+    count, wildcards = 1, [(0, 0)]  # in the alternative that is read, and the most in one before it
+    choices: list[int] = []
+    for part in re.findall(r"\*+|[{},]", text):
+        here, most = wildcards[-1]
+        if part == "{":
+            choices.append(1)
+            wildcards.append((0, 0))
+        elif part == "}" and choices:
+            count *= choices.pop()
+            wildcards.pop()
+            wildcards[-1] = (wildcards[-1][0] + max(here, most), wildcards[-1][1])
+        elif part == "}":
+            return "has a `}` without its `{`"
+        elif part == "," and choices:
+            choices[-1] += 1
+            wildcards[-1] = (0, max(here, most))
+        elif part != ",":
+            wildcards[-1] = (here + 1, most)
+        if count > _MAX_ALTERNATIVES:
+            return f"stands for more than {_MAX_ALTERNATIVES:,} names"
+    if choices:
+        return "has a `{` without its `}`"
+    return f"has more than {_MAX_WILDCARDS} wildcards" if wildcards[0][0] > _MAX_WILDCARDS else ""
 
 
 def alternatives(text: str) -> Iterator[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from servelint.boundary import Boundary
 from servelint.finding import Finding, Problem, Span
 from servelint.manifests.deployed import collect
 from servelint.manifests.deployed.deployment import Deployment
@@ -13,13 +16,12 @@ from servelint.manifests.forms.sources import Tree
 from servelint.manifests.rules import srv201, srv202, srv203, srv204, srv205
 from servelint.serving import Applications, Served
 
-RULES: tuple[Callable[[Deployment], Iterator[Finding]], ...] = (
-    srv201.findings,
-    srv202.findings,
-    srv203.findings,
-    srv204.findings,
-    srv205.findings,
-)
+RULES: Mapping[str, Callable[[Deployment], Iterator[Finding]]] = {
+    rule.CODE: rule.findings for rule in (srv201, srv202, srv203, srv204, srv205)
+}
+
+# Enough for what the readers count: templates that include each other, each with nested blocks.
+_RECURSION_LIMIT = 6_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Manifests:
 
 def read(tree: Tree) -> Manifests:
     """Read every manifest of the tree."""
-    return Manifests(tree, *collect.deployment(tree))
+    with _deep_recursion():
+        return Manifests(tree, *collect.deployment(tree))
 
 
 def judge(manifests: Manifests, applications: Applications | None = None) -> ManifestResult:
@@ -64,12 +67,25 @@ def judge(manifests: Manifests, applications: Applications | None = None) -> Man
     deployment = manifests.deployment
     deployment.applications = applications
     found: dict[tuple[str, Path, int, int, int], Finding] = {}
-    for rule in RULES:
-        for finding in rule(deployment):
-            span = finding.span
-            key = (finding.code, span.path, span.line, span.column, span.end_column)
-            known = found.get(key)
-            if known is None or known.severity.rank < finding.severity.rank:
-                found[key] = finding
+    problems = list(manifests.problems)
+    for code, rule in RULES.items():
+        with _deep_recursion(), Boundary(manifests.tree.root, code, problems.append):
+            for finding in rule(deployment):
+                span = finding.span
+                key = (finding.code, span.path, span.line, span.column, span.end_column)
+                known = found.get(key)
+                if known is None or known.severity.rank < finding.severity.rank:
+                    found[key] = finding
     ordered = sorted(found.values(), key=lambda finding: (finding.span, finding.code))
-    return ManifestResult(manifests.tree, tuple(ordered), manifests.problems)
+    return ManifestResult(manifests.tree, tuple(ordered), tuple(problems))
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Let Python recurse as deep as the readers do by their own count."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, _RECURSION_LIMIT))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)

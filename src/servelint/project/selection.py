@@ -36,7 +36,9 @@ class Selection(NamedTuple):
     def within(self, tree: Tree) -> Selection:
         """What of it is in the files that the tree reports on."""
         return Selection(
-            tuple(finding for finding in self.findings if tree.reports(finding.span.path)),
+            tuple(
+                item for item in self.findings if tree.reports(item.span.path) or item.span.path == tree.root
+            ),
             tuple(item for item in self.suppressed if tree.reports(item.finding.span.path)),
             tuple(item for item in self.problems if _is_about(item, tree)),
             tuple(item for item in self.warnings if tree.reports(item.path)),
@@ -97,8 +99,9 @@ def narrowed(
 
 
 def _is_about(problem: Problem, tree: Tree) -> bool:
-    # A folder that could not be listed may hold any of the files that were asked for.
-    return tree.reports(problem.path) or problem in tree.problems
+    # A folder that could not be listed may hold any of the files that were asked for; what failed for the
+    # project as a whole may be about any of them.
+    return tree.reports(problem.path) or problem.path == tree.root or problem in tree.problems
 
 
 def _order(finding: Finding) -> tuple[object, ...]:

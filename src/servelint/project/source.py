@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from servelint.finding import Span
@@ -107,7 +107,9 @@ def decode_leniently(path: Path, data: bytes) -> Source:
     try:
         return decode(path, data)
     except SourceError:
-        return decode(path.with_suffix(""), data.decode("utf-8", errors="replace").encode())
+        # The suffix would ask for the declared encoding again.
+        shown = decode(path.with_suffix(""), data.decode("utf-8", errors="replace").encode())
+        return replace(shown, path=path)
 
 
 def _declared(data: bytes) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import io
 import re
+import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -23,7 +25,8 @@ _DIRECTIVE = re.compile(
     r"servelint:\s*(?P<form>[\w-]*)\s*(?P<list>\[(?P<codes>[^\]\n]*)\])?[ \t:,-]*(?P<reason>.*)"
 )
 _NOQA = re.compile(r"noqa:\s*(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)", re.IGNORECASE)
-_COMMENT = re.compile(r"(?:^|(?<=\s))#.*|/\*.*?\*/")
+_LONG = 1_000  # lines: what covers more is a whole file, or nearly one
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*|/\*")
 
 
 class Suppression(NamedTuple):
@@ -40,12 +43,6 @@ class Suppression(NamedTuple):
     reason: str
     first: int
     last: int
-
-    def covers(self, code: str, span: Span) -> bool:
-        """Whether a finding of `code` at `span`, in the same file, is suppressed."""
-        return code in self.codes and any(
-            self.first <= line <= self.last for line in (span.line, span.end_line)
-        )
 
 
 class Suppressed(NamedTuple):
@@ -87,16 +84,46 @@ class _Directives:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        self.known: dict[object, tuple[Suppression, ...]] = {}
+        self.known: dict[object, _Lines] = {}
         self.malformed: list[Problem] = []
 
     def covering(self, code: str, places: Iterable[Span]) -> Iterator[Suppression]:
+        """The first directive for each place."""
         for span in places:
             if span.path not in self.known:
                 found, malformed = in_file(self.tree, span)
-                self.known[span.path] = found
+                self.known[span.path] = _Lines(found)
                 self.malformed += malformed
-            yield from (item for item in self.known[span.path] if item.covers(code, span))
+            item = self.known[span.path].first(code, span)
+            if item is not None:
+                yield item
+
+
+class _Lines:
+    """The directives of a file by code and line: the first that covers it counts."""
+
+    def __init__(self, directives: Sequence[Suppression]) -> None:
+        self.directives = directives
+        # Directives that cover the same lines, as those that stand above one another do, are one.
+        ranges: dict[tuple[str, int, int], int] = {}
+        for number, item in enumerate(directives):
+            for code in item.codes:
+                ranges.setdefault((code, item.first, item.last), number)
+        self.long = {key: number for key, number in ranges.items() if key[2] - key[1] > _LONG}
+        self.lines: dict[tuple[str, int], int] = {}
+        for (code, first, last), number in ranges.items():
+            for line in range(first, last + 1) if last - first <= _LONG else ():
+                self.lines[code, line] = min(number, self.lines.get((code, line), number))
+
+    def first(self, code: str, span: Span) -> Suppression | None:
+        lines = (span.line, span.end_line)
+        found = [self.lines[code, line] for line in lines if (code, line) in self.lines]
+        found += [
+            number
+            for (of, first, last), number in self.long.items()
+            if of == code and any(first <= line <= last for line in lines)
+        ]
+        return self.directives[min(found)] if found else None
 
 
 def unused(
@@ -117,17 +144,17 @@ def unused(
             continue
         found, wrong = in_file(tree, Span(path, 1, 1, 1, 1))
         malformed += wrong
+        source = decode_leniently(path, tree.read(path)) if found else None
         for directive in found:
             busy = used.get(directive.comment, set())
             idle = [code for code in directive.codes if code in judged and code not in busy]
-            if idle:
-                findings.append(_unused(directive, idle, tree))
+            if idle and source is not None:
+                findings.append(_unused(directive, idle, source))
     return tuple(findings), tuple(malformed)
 
 
-def _unused(item: Suppression, idle: list[str], tree: Tree) -> Finding:
+def _unused(item: Suppression, idle: list[str], source: Source) -> Finding:
     kept = [code for code in (*item.others, *item.codes) if code not in idle]
-    source = decode_leniently(item.comment.path, tree.read(item.comment.path))
     edit = Edit(item.named, ", ".join(kept)) if kept else Edit(_whole_comment(item.comment, source), "")
     return Finding(
         code=UNUSED,
@@ -271,7 +298,8 @@ def _statement_lines(line: int, statements: list[tuple[int, int]], alone: set[in
     At the beginning or the end of a statement, the statement; inside one, its own line, or the next when
     it stands alone; alone above one, the statement.
     """
-    around = next(((first, last) for first, last in statements if first <= line <= last), None)
+    place = bisect_right(statements, (line, sys.maxsize)) - 1  # they follow one another
+    around = statements[place] if place >= 0 and line <= statements[place][1] else None
     target = line
     while target in alone:
         target += 1
@@ -279,42 +307,79 @@ def _statement_lines(line: int, statements: list[tuple[int, int]], alone: set[in
         return around if line in around else (line, line)
     if around is not None:
         return target, target
-    return next(((first, last) for first, last in statements if first == target), (line, line))
+    place = bisect_left(statements, (target, 0))
+    found = statements[place : place + 1]
+    return found[0] if found and found[0][0] == target else (line, line)
 
 
 def _line_comments(source: Source) -> list[_Comment]:
     """The comments of a manifest, a Dockerfile or a script, found line by line."""
     lines = ["", *(source.line(number) for number in range(1, source.line_count + 1))]
     comments: list[_Comment] = []
+    blocks = _Blocks(lines)
     for number, text in enumerate(lines):
         if "servelint:" not in text:
             continue
-        for found in _COMMENT.finditer(text):
-            span = Span(source.path, number, found.start() + 1, number, found.end() + 1)
-            alone = not text[: found.start()].strip(" \t{-")
-            covered = _block_lines(number, lines) if alone else (number, number)
-            comments.append(_Comment(span, found[0], *covered))
+        for start, end in _comments(text):
+            span = Span(source.path, number, start + 1, number, end + 1)
+            alone = not text[:start].strip(" \t{-")
+            covered = blocks.below(number) if alone else (number, number)
+            comments.append(_Comment(span, text[start:end], *covered))
     return comments
 
 
-def _block_lines(number: int, lines: list[str]) -> tuple[int, int]:
-    """The entry below a comment that stands alone: its line, continuations, and what is indented deeper."""
-    first = number + 1
-    while first < len(lines) and lines[first].lstrip().startswith(("#", "{{/*", "{{- /*")):
-        first += 1
-    if first >= len(lines):
-        return number, number
-    depth = _indent(lines[first])
-    opens_list = lines[first].rstrip().endswith(":")
-    last = first
-    while last + 1 < len(lines):
-        below = lines[last + 1]
-        continues = lines[last].rstrip().endswith("\\")
-        item = opens_list and _indent(below) == depth and below.lstrip().startswith("- ")
-        if not continues and not item and (not below.strip() or _indent(below) <= depth):
-            break
-        last += 1
-    return first, last
+def _comments(text: str) -> Iterator[tuple[int, int]]:
+    """Where comments begin and end in a line: `#` to its end, and `/* */`."""
+    position, closes = 0, True
+    while found := _COMMENT.search(text, position):
+        start, position = found.span()
+        if found[0] == "/*":
+            close = text.find("*/", position) if closes else -1
+            if close < 0:  # and none that comes later is closed either
+                closes = False
+                continue
+            position = close + 2
+        yield start, position
+
+
+class _Blocks:
+    """The entries below comments that stand alone, each worked out once."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.known: dict[int, int] = {}
+        self.after: dict[int, int] = {}  # the line after a run of comments, for each of them
+
+    def below(self, number: int) -> tuple[int, int]:
+        """The lines of an entry: its line, continuations, and what is indented deeper."""
+        if number not in self.after:
+            first = number + 1
+            while first < len(self.lines) and self._is_comment(first):
+                first += 1
+            self.after.update(dict.fromkeys(range(number, first), first))
+        first = self.after[number]
+        if first >= len(self.lines):
+            return number, number
+        if first not in self.known:
+            self.known[first] = self._last(first)
+        return first, self.known[first]
+
+    def _is_comment(self, number: int) -> bool:
+        return self.lines[number].lstrip().startswith(("#", "{{/*", "{{- /*"))
+
+    def _last(self, first: int) -> int:
+        lines = self.lines
+        depth = _indent(lines[first])
+        opens_list = lines[first].rstrip().endswith(":")
+        last = first
+        while last + 1 < len(lines):
+            below = lines[last + 1]
+            continues = lines[last].rstrip().endswith("\\")
+            item = opens_list and _indent(below) == depth and below.lstrip().startswith("- ")
+            if not continues and not item and (not below.strip() or _indent(below) <= depth):
+                break
+            last += 1
+        return last
 
 
 def _indent(line: str) -> int:

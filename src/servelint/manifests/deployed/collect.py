@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from servelint.boundary import Boundary, LimitError, problem
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
 from servelint.manifests.deployed.deployment import Deployment
@@ -23,7 +24,7 @@ from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
 from servelint.manifests.forms import compose, dockerfile, kubernetes, kustomize, masking, processes
 from servelint.manifests.forms.dockerfile import Image
-from servelint.manifests.forms.resources import Resources, Setting, Workload
+from servelint.manifests.forms.resources import Container, Resources, Setting, Workload
 from servelint.manifests.forms.sources import Sources, Tree
 from servelint.manifests.helm import charts as helm
 from servelint.project.source import Source
@@ -33,6 +34,7 @@ _DOCKERFILE = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", r
 _AUTOSCALED = (b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling")
 _DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_WORD = re.compile(rb"[\w.-]+")
 _TEST_FOLDER = re.compile(r"(^|/)(tests?|testing|testdata|test_data|fixtures)(/|$)")
 
 
@@ -41,7 +43,7 @@ def deployment(tree: Tree) -> tuple[Deployment, tuple[Problem, ...]]:
     sources = Sources(tree)
     collector = _Collector(sources, Deployment(tree.root))
     collector.run()
-    return collector.deployment, tuple(sources.problems)
+    return collector.deployment, sources.problems
 
 
 class _Collector:
@@ -58,7 +60,9 @@ class _Collector:
     def run(self) -> None:
         paths = self.sources.tree.manifests
         self.add_dockerfiles(path for path in paths if is_dockerfile(path.name))
-        charts = helm.charts(self.sources)
+        charts: list[helm.Chart] = []
+        with self.boundary(self.sources.tree.root, "finding charts"):
+            charts = helm.charts(self.sources)
         templates = {path for chart in charts for path in chart.templates}
         documents = [path for path in paths if masking.suffix(path) in _YAML and path not in templates]
         self.add_compose(path for path in documents if compose.is_compose(path, self.sources.data(path)))
@@ -69,12 +73,16 @@ class _Collector:
         self.add_lone_images()
         self.add_lone_files()
 
+    def boundary(self, path: Path, stage: str) -> Boundary:
+        """Keeps what goes wrong with one file from the others."""
+        return Boundary(path, stage, self.sources.note)
+
     def add_dockerfiles(self, paths: Iterable[Path]) -> None:
         for path in paths:
             source = self.sources.source(path)
-            if source is None:
-                continue
-            self.add_stages(path, Located.of(source))
+            if source is not None:
+                with self.boundary(path, "reading the Dockerfile"):
+                    self.add_stages(path, Located.of(source))
 
     def add_stages(self, path: Path, text: Located) -> list[Image]:
         stages = dockerfile.stages(text)
@@ -87,13 +95,16 @@ class _Collector:
         starts: dict[int, list[Start]] = {}
         for image in images:
             context = Context(Setting.IMAGE, image.path.parent, image=image, folder=image.stage.folder)
+            self.follower.spent = 0
             starts[id(image)] = list(self.follower.image(image, environment_of(image), context))
         return starts
 
     def add_compose(self, paths: Iterable[Path]) -> None:
         files = {path: self.documents(path) for path in paths if self.images.starts or self.matters(path)}
-        for workload, image in compose.workloads(files, self.sources, self.images):
-            self.follow(workload, {}, image)
+        for path in files:
+            with self.boundary(path, "reading the compose file"):
+                for workload, image in compose.workloads(path, files, self.sources, self.images):
+                    self.follow(workload, {}, image)
 
     def add_kubernetes(self, paths: list[Path]) -> None:
         found = Resources()
@@ -102,17 +113,25 @@ class _Collector:
             if self.matters(path) or (
                 self.images.starts and self.describes(path, b"containers:", b"ConfigMap")
             ):
-                found.extend(kubernetes.resources(self.documents(path), path))
+                self.add_resources(found, path)
             else:
                 left.append(path)
-        targets = [
+        targets = {
             autoscaler.target_name.encode() for autoscaler in found.autoscalers if autoscaler.target_name
-        ]
+        }
         for path in left if targets else ():
             # What is scaled, and what a namespace gives it by default, may stand in files of their own.
-            if self.describes(path, b"containers:", *targets) or self.describes(path, b"LimitRange"):
-                found.extend(kubernetes.resources(self.documents(path), path))
+            if self.describes(path, b"containers:", b"LimitRange") or (
+                self.describes(path, b"kind:")
+                and not targets.isdisjoint(_WORD.findall(self.sources.data(path)))
+            ):
+                self.add_resources(found, path)
         self.add_scope(found)
+
+    def add_resources(self, found: Resources, path: Path) -> None:
+        for document in self.documents(path):
+            with self.boundary(path, "reading a Kubernetes manifest"):
+                found.extend(kubernetes.resources([document], path))
 
     def describes(self, path: Path, *words: bytes) -> bool:
         data = self.sources.data(path)
@@ -122,24 +141,32 @@ class _Collector:
         """What overlays make of their bases; bases and patches by themselves are judged already."""
         builder = kustomize.Builder(self.sources.known_paths, functools.cache(self.documents))
         for path in paths:
-            if path.name not in kustomize.NAMES or not builder.patches(path):
+            if path.name not in kustomize.NAMES:
                 continue
-            if self.images.starts or any(self.matters(other) for other in builder.involved(path)):
-                self.add_scope(kubernetes.resources(builder.build(path), path))
+            with self.boundary(path, "building the kustomization"):
+                if builder.patches(path) and (
+                    self.images.starts or any(self.matters(other) for other in builder.involved(path))
+                ):
+                    self.add_scope(kubernetes.resources(builder.build(path), path))
 
     def add_charts(self, charts: list[helm.Chart], documents: list[Path]) -> None:
         owned = helm.by_owner(charts, documents)
         for chart in charts:
-            helm.attach_values(chart, [*owned.get(chart.folder, ()), *owned.get(None, ())])
-            serves = self.chart_serves(chart)
-            if not serves and not helm.autoscaler_templates(chart):
-                continue
-            for variant in chart.variants(servers=serves):
-                scope = Resources()
-                for rendered in variant.rendered:
+            with self.boundary(chart.folder / "Chart.yaml", "rendering the chart"):
+                self.add_chart(chart, [*owned.get(chart.folder, ()), *owned.get(None, ())])
+
+    def add_chart(self, chart: helm.Chart, values: list[Path]) -> None:
+        helm.attach_values(chart, values)
+        serves = self.chart_serves(chart)
+        if not serves and not helm.autoscaler_templates(chart):
+            return
+        for variant in chart.variants(servers=serves):
+            scope = Resources()
+            for rendered in variant.rendered:
+                with self.boundary(rendered.template, "reading what the template renders to"):
                     scope.extend(kubernetes.resources(rendered.documents, rendered.template))
-                self.deployment.readers.update(variant.readers)
-                self.add_scope(scope)
+            self.deployment.readers.update(variant.readers)
+            self.add_scope(scope)
 
     def chart_serves(self, chart: helm.Chart) -> bool:
         """Whether a chart names a server, or may run an image of this project that starts one."""
@@ -159,16 +186,25 @@ class _Collector:
         if workload.batch:
             return
         for described in workload.containers:
-            if described.init:
-                continue
-            container = kubernetes.with_config_maps(described, config_maps)
-            built = image or self.images.find(container)
-            if built is not None and workload.setting is Setting.KUBERNETES:
-                self.deployment.run.add(built.path)
-            context = Context(
-                workload.setting, workload.path.parent, workload, container, built, config_maps=config_maps
-            )
-            self.deployment.starts.extend(self.follower.container(context))
+            if not described.init:
+                with self.boundary(workload.path, "following what a container runs"):
+                    self.follow_container(workload, described, config_maps, image)
+
+    def follow_container(
+        self,
+        workload: Workload,
+        described: Container,
+        config_maps: dict[str, YamlMapping],
+        image: Image | None,
+    ) -> None:
+        container = kubernetes.with_config_maps(described, config_maps)
+        built = image or self.images.find(container)
+        if built is not None and workload.setting is Setting.KUBERNETES:
+            self.deployment.run.add(built.path)
+        context = Context(
+            workload.setting, workload.path.parent, workload, container, built, config_maps=config_maps
+        )
+        self.deployment.starts.extend(self.follower.container(context))
 
     def add_processes(self, paths: Iterable[Path]) -> None:
         for path in paths:
@@ -181,9 +217,14 @@ class _Collector:
                 continue
             source = self.sources.source(path)
             if source is not None:
-                context = Context(Setting.PROCESS, path.parent)
-                for command in processes.commands(source, kind):
-                    self.deployment.starts.extend(self.follower.code(command, Environment(), (), context, 0))
+                with self.boundary(path, "reading the list of processes"):
+                    self.add_process_list(source, kind)
+
+    def add_process_list(self, source: Source, kind: processes.Kind) -> None:
+        context = Context(Setting.PROCESS, source.path.parent)
+        for command in processes.commands(source, kind):
+            self.follower.spent = 0
+            self.deployment.starts.extend(self.follower.code(command, Environment(), (), context, 0))
 
     def add_lone_images(self) -> None:
         for starts in self.images.starts.values():
@@ -203,12 +244,14 @@ class _Collector:
                 and self.names_server(path)
                 and path.name != "pyproject.toml"
             ):
-                self.add_script(path)
+                with self.boundary(path, "reading the script"):
+                    self.add_script(path)
         for path in self.sources.tree.python:
             if path in self.follower.scripts_read or _TEST_FOLDER.search(self.deployment.relative(path)):
                 continue
             if path.name in self.configuration_files or self.calls_server(path):
-                self.add_python(path)
+                with self.boundary(path, "reading how a server is started"):
+                    self.add_python(path)
 
     def add_script(self, path: Path) -> None:
         from servelint.manifests.shell import script as shell
@@ -219,12 +262,13 @@ class _Collector:
         script = shell.read(Located.of(source), Environment())
         context = Context(Setting.PROCESS, path.parent)
         for heredoc in script.heredocs:
-            if re.match(r"\s*(?:#.*\n\s*)*FROM\s", heredoc.text):
+            if re.match(r"\s*+(?:#.*\n\s*+)*+FROM\s", heredoc.text):
                 for starts in self.starts_of(self.add_stages(path, heredoc)).values():
                     self.deployment.starts.extend(starts)
         if self.in_image(path):
             context = replace(context, setting=Setting.IMAGE)
             for command in script.commands:
+                self.follower.spent = 0
                 self.deployment.starts.extend(
                     self.follower.words(command.words, command.environment, context)
                 )
@@ -251,11 +295,17 @@ class _Collector:
 
     def in_image(self, path: Path) -> bool:
         """Whether a Dockerfile, a compose file or a workload names a file."""
-        return self.images.names(path.name) or any(
-            path.name.encode() in self.sources.data(other)
-            for other in self.sources.tree.manifests
-            if other.name == "Procfile" or compose.NAME.fullmatch(other.name) or is_dockerfile(other.name)
-        )
+        name = path.name.encode()
+        return self.images.names(path.name) or any(name in self.sources.data(other) for other in self.runners)
+
+    @functools.cached_property
+    def runners(self) -> list[Path]:
+        """The files that say what an image or a service runs."""
+        return [
+            path
+            for path in self.sources.tree.manifests
+            if path.name == "Procfile" or compose.NAME.fullmatch(path.name) or is_dockerfile(path.name)
+        ]
 
     def matters(self, path: Path) -> bool:
         data = self.sources.data(path)
@@ -288,14 +338,17 @@ class _Collector:
         return found
 
     def part(self, text: Located) -> list[Node]:
+        def beyond(error: LimitError) -> None:
+            self.sources.note(problem(error, text.place.source.path, "reading YAML"))
+
         try:
-            return parse(text)
+            return parse(text, beyond)
         except YamlError:
             masked = masking.masked(text)
             if masked is None:
                 raise
         try:
-            return parse(masked)
+            return parse(masked, beyond)
         except YamlError:
             # A template that only its own engine can read, and no chart of ours: it is no manifest yet.
             return []

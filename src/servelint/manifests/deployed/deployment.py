@@ -28,6 +28,14 @@ class Deployment:
     applications: Applications | None = None
     readers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     _known: dict[int, Application | None] = field(default_factory=dict)
+    _joined: _Index | None = None
+
+    @property
+    def index(self) -> _Index:
+        """What belongs together; built when rules ask first, for nothing is added then."""
+        if self._joined is None:
+            self._joined = _Index(self.scopes, self.starts)
+        return self._joined
 
     def application(self, start: Start) -> Application | None:
         """The application that a server start names, if the Python side knows it."""
@@ -43,10 +51,8 @@ class Deployment:
 
     def descriptions(self, autoscaler: Autoscaler) -> Iterator[Workload]:
         """Every document that describes the scaled workload: a base and the patches to it."""
-        for scope in self.scopes:
-            if autoscaler not in scope.autoscalers:
-                continue
-            for workload in scope.workloads:
+        for scope in self.index.scopes.get(id(autoscaler), ()):
+            for workload in self.index.workloads.get((id(scope), autoscaler.target_name), ()):
                 if _scales(autoscaler, workload):
                     yield workload
 
@@ -56,12 +62,12 @@ class Deployment:
 
     def default_requests(self, autoscaler: Autoscaler) -> bool:
         """Whether a LimitRange gives containers a CPU request where the autoscaler is."""
-        return any(scope.default_requests for scope in self.scopes if autoscaler in scope.autoscalers)
+        return any(scope.default_requests for scope in self.index.scopes.get(id(autoscaler), ()))
 
     def starts_of(self, workload: Workload) -> Iterator[tuple[Start, Container]]:
         """The servers that a workload's containers start."""
-        for start in self.starts:
-            if start.context.workload is workload and start.context.container is not None:
+        for start in self.index.starts.get(id(workload), ()):
+            if start.context.container is not None:
                 yield start, start.context.container
 
     def serves_model(self, workload: Workload) -> bool:
@@ -93,6 +99,22 @@ class Deployment:
     def relative(self, path: Path) -> str:
         """A path as the project names it."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+
+
+class _Index:
+    """Scopes by autoscaler, workloads by scope and name, starts by workload; objects by their identity."""
+
+    def __init__(self, scopes: list[Resources], starts: list[Start]) -> None:
+        self.scopes: dict[int, list[Resources]] = {}
+        self.workloads: dict[tuple[int, str], list[Workload]] = {}
+        self.starts: dict[int, list[Start]] = {}
+        for scope in scopes:
+            for autoscaler in scope.autoscalers:
+                self.scopes.setdefault(id(autoscaler), []).append(scope)
+            for workload in scope.workloads:
+                self.workloads.setdefault((id(scope), workload.name), []).append(workload)
+        for start in starts:
+            self.starts.setdefault(id(start.context.workload), []).append(start)
 
 
 def _scales(autoscaler: Autoscaler, workload: Workload) -> bool:

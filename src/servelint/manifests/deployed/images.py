@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -37,11 +38,22 @@ class ImageIndex:
     images: list[Image] = field(default_factory=list)
     starts: dict[int, list[Start]] = field(default_factory=dict)
     named: dict[str, Image] = field(default_factory=dict)
+    _by_word: dict[str, list[Image]] = field(default_factory=dict)
+    _serving: list[Image] = field(default_factory=list)
+    _copied: set[str] = field(default_factory=set)
 
     def add(self, images: Iterable[Image], starts: Mapping[int, list[Start]]) -> None:
         """Add the stages of a Dockerfile and what they start."""
-        self.images.extend(images)
         self.starts.update({key: value for key, value in starts.items() if value})
+        for image in images:
+            self.images.append(image)
+            self._copied.update(
+                PurePosixPath(source).name for copy in image.stage.copies for source in copy.sources
+            )
+            if image.last:
+                self._serving += [image] if id(image) in self.starts else []
+                for word in self._words(image):
+                    self._by_word.setdefault(word, []).append(image)
 
     def name(self, image: str, built: Image) -> None:
         """Remember that a compose file gives an image a name."""
@@ -49,12 +61,7 @@ class ImageIndex:
 
     def names(self, file_name: str) -> bool:
         """Whether an image copies a file of this name."""
-        return any(
-            PurePosixPath(source).name == file_name
-            for image in self.images
-            for copy in image.stage.copies
-            for source in copy.sources
-        )
+        return file_name in self._copied
 
     def at(self, path: Path, target: str = "") -> Image | None:
         """The image that a Dockerfile builds: its last stage, or the one named `target`."""
@@ -70,23 +77,22 @@ class ImageIndex:
         name = _bare(container.image.text)
         if name in self.named:
             return self.named[name]
-        wanted = set(_WORD.findall(name.lower()))
-        candidates = [image for image in self.images if image.last]
-        scored = [(len(wanted & self._words(image)), image) for image in candidates]
-        best = max((score for score, _ in scored), default=0)
-        found = [image for score, image in scored if score == best]
-        if best and len(found) == 1:
-            return found[0]
-        return self._only(container, candidates)
+        shared = [image for word in set(_WORD.findall(name.lower())) for image in self._by_word.get(word, ())]
+        scores = Counter(map(id, shared))
+        best = max(scores.values(), default=0)
+        found = {id(image): image for image in shared if scores[id(image)] == best}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        return self._only(container)
 
     def _words(self, image: Image) -> set[str]:
         relative = image.path.relative_to(self.root) if image.path.is_relative_to(self.root) else image.path
         parts = (*relative.parts[-3:], *((self.root.name,) if len(relative.parts) == 1 else ()))
         return {word for part in parts for word in _WORD.findall(part.lower())} - _COMMON
 
-    def _only(self, container: Container, candidates: list[Image]) -> Image | None:
+    def _only(self, container: Container) -> Image | None:
         """The one image that starts a server, for a container that listens or starts what the image does."""
-        serving = [image for image in candidates if id(image) in self.starts]
+        serving = self._serving
         if len(serving) != 1:
             return None
         applications = {start.server.application for start in self.starts[id(serving[0])]} - {""}

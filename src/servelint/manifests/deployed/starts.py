@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from servelint.boundary import Boundary, LimitError
 from servelint.knowledge.servers import servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
@@ -13,7 +14,7 @@ from servelint.manifests.documents.yaml_document import YamlMapping
 from servelint.manifests.forms import python_files
 from servelint.manifests.forms.dockerfile import Command, Image, Stage
 from servelint.manifests.forms.resources import Container, Setting, Workload
-from servelint.manifests.forms.sources import Sources
+from servelint.manifests.forms.sources import Sources, normal
 from servelint.manifests.shell import script as shell
 from servelint.manifests.shell.commandline import (
     ScriptStart,
@@ -25,6 +26,8 @@ from servelint.manifests.shell.commandline import (
 )
 
 _DEPTH = 8
+_MAX_SPENT = 1_000_000
+_COMMAND = 20  # what following a command takes, in characters that are read
 _SOURCING = frozenset((".", "source"))
 _DETACHED = frozenset(("--daemon", "-D"))
 
@@ -66,7 +69,7 @@ class Start:
                 if inside.rstrip("/").startswith(copy.target.rstrip("/")) or copy.target.rstrip(
                     "/"
                 ).startswith(inside):
-                    found.extend((image.path.parent / source).resolve() for source in copy.sources)
+                    found.extend(normal(image.path.parent / source) for source in copy.sources)
         if self.server.application_folder and not self.server.application_folder.startswith("/"):
             found.insert(0, base / self.server.application_folder)
         found.extend((base, *base.parents[:3]))
@@ -79,12 +82,15 @@ class Follower:
 
     sources: Sources
     scripts_read: set[Path] = field(default_factory=set)
+    spent: int = 0  # since a container, an image or a command was begun, in characters
     _active: list[Path] = field(default_factory=list)
+    _given_up: set[Path] = field(default_factory=set)
 
     def container(self, context: Context) -> Iterator[Start]:
         """The servers that a container starts, with its image's command where it has none of its own."""
         container, image = context.container, context.image
         assert container is not None
+        self.spent = 0
         environment = container.environment
         if image is not None:
             environment = environment.over(_environment(image.stage))
@@ -127,6 +133,7 @@ class Follower:
         """The servers that a command line starts."""
         if not words or depth > _DEPTH:
             return
+        self.spend(_COMMAND, words[0])
         if words[0].text in _SOURCING:
             found: ServerStart | ShellCode | ScriptStart | None = (
                 ScriptStart(words[1], words[2:]) if len(words) > 1 else None
@@ -148,8 +155,20 @@ class Follower:
         """The servers that a piece of shell code starts."""
         if not any(word in code.text for word in self.sources.server_names) and not _may_start(code.text):
             return
+        self.spend(len(code), code)
         for command in shell.read(code, environment, parameters).commands:
             yield from self.words(command.words, command.environment, context, depth + 1)
+
+    def spend(self, cost: int, text: Located) -> None:
+        """Count what is read since a container, an image or a command was begun; raises `LimitError`."""
+        self.spent += cost
+        if self.spent > _MAX_SPENT:
+            place = text.place
+            raise LimitError(
+                f"scripts that run scripts: more than {_MAX_SPENT:,} characters",
+                place.span.line,
+                place.source.path,
+            )
 
     def script(
         self, script: ScriptStart, environment: Environment, context: Context, depth: int
@@ -160,18 +179,21 @@ class Follower:
             yield from self.code(mounted, environment, script.parameters, context, depth)
             return
         path = self.sources.resolve(script.path.text, context.base, context.image, python=script.python)
-        if path is None or path in self._active:
+        if path is None or path in self._active or path in self._given_up:
             return
         source = self.sources.source(path)
         if source is None:
             return
         self._active.append(path)
         self.scripts_read.add(path)
-        if path.suffix == ".py":
-            yield from self.python(path, environment, context)
-        elif not script.python:
-            yield from self.code(Located.of(source), environment, script.parameters, context, depth)
+        with Boundary(path, "reading the script", self.sources.note) as boundary:
+            if path.suffix == ".py":
+                yield from self.python(path, environment, context)
+            elif not script.python:
+                yield from self.code(Located.of(source), environment, script.parameters, context, depth)
         self._active.pop()
+        if boundary.failed:
+            self._given_up.add(path)
 
     def python(self, path: Path, environment: Environment, context: Context) -> Iterator[Start]:
         """The servers that a Python file starts by a call."""

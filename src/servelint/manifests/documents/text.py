@@ -9,12 +9,18 @@ stands on the token someone wrote and a fix can replace it.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from servelint.boundary import LimitError
 from servelint.finding import Edit, Span
 from servelint.project.source import Source
+
+# What the Linux kernel takes for one argument or variable: no command is ever given more.
+MAX_WORD = 131_072
+_MAX_PIECES = 32_768
+_RUN_WEIGHT = 16
 
 
 class Run(NamedTuple):
@@ -105,6 +111,11 @@ class Located:
     def __len__(self) -> int:
         return len(self.text)
 
+    @property
+    def weight(self) -> int:
+        """What it takes to copy the text, in characters: each place it was read from counts for some."""
+        return len(self.text) + _RUN_WEIGHT * len(self.runs)
+
     def slice(self, start: int, end: int) -> Located:
         """The text between two positions, with where it comes from."""
         if len(self.runs) == 1:
@@ -138,6 +149,19 @@ class Located:
         end = max(run.stop for run in same)
         definition = next((run.definition for run in self.runs if run.definition is not None), None)
         return Place(first.source, start, end, verbatim, definition)
+
+
+def word(parts: Sequence[Located]) -> Located:
+    """The parts joined to one word of a command line, or one variable; raises `LimitError`."""
+    limit = ""
+    if sum(map(len, parts)) > MAX_WORD:
+        limit = f"a word of more than {MAX_WORD:,} characters"
+    elif sum(len(part.runs) for part in parts) > _MAX_PIECES:
+        limit = f"a word put together from more than {_MAX_PIECES:,} pieces"
+    if limit:
+        first = next(part for part in parts if part.runs).place
+        raise LimitError(limit, first.span.line, first.source.path)
+    return Located.join(parts)
 
 
 def _continues(last: Run, following: Run) -> bool:

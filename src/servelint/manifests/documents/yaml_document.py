@@ -8,19 +8,24 @@ character, whichever way it is quoted or folded, and look-up through merge keys 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import yaml
 
+from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Located, Place, Run
 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|\r\n|.)", re.DOTALL)
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE_JOIN = re.compile(r"\\\r?\n[ \t]*")
 MERGE = "<<"
+# What a reader of nodes may rely on: it can recurse, and follow aliases as if what they stand for was there.
+_MAX_NESTING = 100
+_MAX_REPEATED = 200_000
 
 
 class YamlError(ValueError):
@@ -149,47 +154,137 @@ class YamlMapping:
 Node: TypeAlias = Scalar | YamlSequence | YamlMapping
 
 
-def parse(text: Located) -> list[Node]:
-    """The documents of a text; raises `YamlError`."""
+def parse(text: Located, beyond: Callable[[LimitError], object] | None = None) -> list[Node]:
+    """The documents of a text; raises `YamlError`.
+
+    A document that goes past a limit raises `LimitError`; with `beyond`, the first of each document is told,
+    and what goes past it counts as null.
+    """
     documents: list[Node] = []
     try:
-        documents.extend(_Builder(text).build(node) for node in yaml.compose_all(text.text, Loader=_LOADER))
-    except (yaml.YAMLError, RecursionError) as error:
+        for node in yaml.compose_all(text.text, Loader=_LOADER):
+            builder = _Builder(text, lenient=beyond is not None)
+            documents.append(builder.document(node))
+            if beyond is not None and builder.fault is not None:
+                beyond(builder.fault)
+    except yaml.reader.ReaderError as error:
+        # It has no mark, but says where, in bytes.
+        before = text.text.encode("utf-8", "surrogatepass")[: error.position].decode("utf-8", "ignore")
+        raise YamlError("a character that YAML does not allow", _line(before)) from None
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         message = getattr(error, "problem", None) or "cannot be read as YAML"
-        raise YamlError(str(message), mark.line + 1 if mark else 1) from None
+        # Not the line of the mark: YAML has ends of lines that no editor shows.
+        raise YamlError(str(message), _line(text.text[: mark.index]) if mark else 1) from None
+    except RecursionError:  # PyYAML without libyaml, which counts
+        raise YamlError("nested too deeply", 1) from None
     return documents
 
 
+def _line(before: str) -> int:
+    """The line that follows a text."""
+    return len(_LINE_END.findall(before)) + 1
+
+
+class _Extent(NamedTuple):
+    """How much a node holds, what aliases stand for included."""
+
+    levels: int
+    nodes: int
+
+
+_NOTHING = _Extent(0, 1)
+
+
 class _Builder:
-    """Turns PyYAML's nodes into ours, each once, so that aliases stay shared."""
+    """Turns the PyYAML nodes of one document into ours, each once, so that aliases stay shared.
 
-    def __init__(self, text: Located) -> None:
+    Children come before what holds them, so that the extent of a node is known without following an alias
+    again: a few hundred characters of aliases can stand for more than any memory holds.
+    """
+
+    def __init__(self, text: Located, *, lenient: bool) -> None:
         self.text = text
+        self.lenient = lenient
+        self.fault: LimitError | None = None
         self.known: dict[int, Node] = {}
+        self.extents: dict[int, _Extent] = {}
 
-    def build(self, node: yaml.Node) -> Node:
-        known = self.known.get(id(node))
-        if known is not None:
-            known.anchored = True
-            return known
+    def document(self, root: yaml.Node) -> Node:
+        waiting: list[tuple[yaml.Node, bool]] = [(root, False)]
+        while waiting:
+            node, entered = waiting.pop()
+            if entered:
+                self.close(node)
+            elif id(node) in self.known:
+                self.known[id(node)].anchored = True
+            else:
+                self.open(node)
+                if not isinstance(node, yaml.ScalarNode):
+                    waiting.append((node, True))
+                    waiting.extend((child, False) for child in reversed(_children(node)))
+        return self.known[id(root)]
+
+    def open(self, node: yaml.Node) -> None:
         start, end = node.start_mark.index, node.end_mark.index
         if isinstance(node, yaml.ScalarNode):
             style = node.style or ""
-            built: Node = Scalar(node.value, node.tag, not style, start, end, self.text, style)
-            self.known[id(node)] = built
+            self.known[id(node)] = Scalar(node.value, node.tag, not style, start, end, self.text, style)
+            self.extents[id(node)] = _Extent(0, 1)
         elif isinstance(node, yaml.SequenceNode):
-            built = YamlSequence([], start, end, self.text, _flow(node))
-            self.known[id(node)] = built
-            built.items.extend(self.build(item) for item in node.value)
+            self.known[id(node)] = YamlSequence([], start, end, self.text, _flow(node))
         else:
-            built = YamlMapping([], start, end, self.text, _flow(node))
-            self.known[id(node)] = built
+            self.known[id(node)] = YamlMapping([], start, end, self.text, _flow(node))
+
+    def close(self, node: yaml.Node) -> None:
+        """Give a node what it holds, all of which is known by now."""
+        levels = nodes = 0
+        for child in _children(node):
+            if id(child) not in self.extents:
+                self.beyond(child, "a value that contains itself through an alias")
+            extent = self.extents.get(id(child), _NOTHING)
+            levels, nodes = max(levels, extent.levels), nodes + extent.nodes
+        built = self.known[id(node)]
+        if isinstance(built, YamlSequence):
+            built.items.extend(self.finished(item) for item in node.value)
+        elif isinstance(built, YamlMapping):
             for key, value in node.value:
-                name = self.build(key)
+                name = self.finished(key)
                 if isinstance(name, Scalar):
-                    built.entries.append((name, self.build(value)))
-        return built
+                    built.entries.append((name, self.finished(value)))
+        self.extents[id(node)] = _Extent(levels + 1, nodes + 1)
+        if levels >= _MAX_NESTING:
+            self.drop(node, f"more than {_MAX_NESTING} levels of nesting, aliases included")
+        elif nodes - len(self.known) > _MAX_REPEATED:
+            self.drop(node, f"aliases that repeat more than {_MAX_REPEATED:,} values")
+
+    def finished(self, node: yaml.Node) -> Node:
+        """The node; null for one that is not finished, because it holds what asks for it."""
+        return self.known[id(node)] if id(node) in self.extents else self.null(node)
+
+    def null(self, node: yaml.Node) -> Scalar:
+        start, end = node.start_mark.index, node.end_mark.index
+        return Scalar("", "tag:yaml.org,2002:null", True, start, end, self.text, anchored=True)
+
+    def drop(self, node: yaml.Node, limit: str) -> None:
+        """Take null for a node that goes past a limit."""
+        self.beyond(node, limit)
+        self.known[id(node)] = self.null(node)
+        self.extents[id(node)] = _NOTHING
+
+    def beyond(self, node: yaml.Node, limit: str) -> None:
+        """Note a limit that is passed, or raise it."""
+        if self.fault is None:
+            place = self.text.place_of(node.start_mark.index, node.end_mark.index)
+            self.fault = LimitError(limit, place.span.line, place.source.path)
+        if not self.lenient:
+            raise self.fault
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value)
 
 
 def _flow(node: yaml.Node) -> bool:

@@ -7,11 +7,13 @@ outside the edited ranges has to mean what it meant.
 from __future__ import annotations
 
 import ast
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from servelint.finding import Edit
+from servelint.boundary import Boundary
+from servelint.finding import Edit, Problem
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import (
     Node,
@@ -31,12 +33,19 @@ _SHELL = (".sh", ".bash", "")
 
 @dataclass(frozen=True, slots=True)
 class _Ranges:
-    """The edited ranges of a file, as offsets."""
+    """The edited ranges of a file, as offsets, in order and apart from each other."""
 
     ranges: tuple[tuple[int, int], ...]
 
     def touch(self, start: int, end: int) -> bool:
-        return any(start <= last and first <= end for first, last in self.ranges)
+        """Whether a range is edited, or next to an edit."""
+        last = bisect_right(self.ranges, end, key=lambda edited: edited[0])
+        return last > 0 and self.ranges[last - 1][1] >= start
+
+    def hold(self, position: int) -> bool:
+        """Whether the character at a position is edited."""
+        last = bisect_right(self.ranges, position, key=lambda edited: edited[0])
+        return last > 0 and position < self.ranges[last - 1][1]
 
 
 def verify(before: bytes, after: bytes, path: Path, edits: Sequence[Edit]) -> str:
@@ -44,18 +53,27 @@ def verify(before: bytes, after: bytes, path: Path, edits: Sequence[Edit]) -> st
 
     `edits` are those made to this file, in positions of `before`.
     """
+    faults: list[Problem] = []
+    with Boundary(path, "checking the result of a fix", faults.append):
+        return _verified(before, after, path, edits)
+    return faults[0].message
+
+
+def _verified(before: bytes, after: bytes, path: Path, edits: Sequence[Edit]) -> str:
     try:
         old, new = decode(path, before), decode(path, after)
     except SourceError as error:
         return f"the result {error}"
     ranges = _Ranges(
         tuple(
-            (
-                old.offset(edit.span.line, edit.span.column),
-                old.offset(edit.span.end_line, edit.span.end_column),
+            sorted(
+                (
+                    old.offset(edit.span.line, edit.span.column),
+                    old.offset(edit.span.end_line, edit.span.end_column),
+                )
+                for edit in edits
+                if edit.span.path == path
             )
-            for edit in edits
-            if edit.span.path == path
         )
     )
     if path.suffix == ".py":
@@ -85,13 +103,14 @@ def _yaml(old: Source, new: Source, ranges: _Ranges) -> str:
 
 
 def _documents(source: Source) -> list[Node] | None:
+    """The documents, None where they cannot be read; what goes past a limit is null in both versions."""
     text = Located.of(source)
     try:
-        return parse(text)
+        return parse(text, lambda _: None)
     except YamlError:
         masked = masking.masked(text)
     try:
-        return parse(masked) if masked is not None else None
+        return parse(masked, lambda _: None) if masked is not None else None
     except YamlError:
         return None
 
@@ -126,13 +145,13 @@ def _differences(old: Node, new: Node, ranges: _Ranges) -> Iterator[Node]:
 
 def _removed(item: Node, ranges: _Ranges) -> bool:
     """Whether an edit takes the whole item, its dash included or its separator."""
-    return any(first <= item.start < last for first, last in ranges.ranges)
+    return ranges.hold(item.start)
 
 
 def _python(old: Source, new: Source, ranges: _Ranges) -> str:
     try:
         before, after = ast.parse(old.text), ast.parse(new.text)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"the result would not parse: {error}"
     one, other = list(ast.walk(before)), list(ast.walk(after))
     if len(one) != len(other):

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from servelint.boundary import LimitError
 from servelint.manifests.documents.environment import Environment
-from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.text import Located, word
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence, scalars
 from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Setting, Workload
-from servelint.manifests.forms.sources import Sources
+from servelint.manifests.forms.sources import Sources, normal
 from servelint.manifests.shell.commandline import UNKNOWN, Words, split
 
 NAME = re.compile(r"(?:docker-|podman-)?(?:compose|stack)(?:[._-].*)?\.ya?ml", re.IGNORECASE)
 _BASE = re.compile(r"((?:docker-|podman-)?(?:compose|stack))(?:[._-].*)(\.ya?ml)", re.IGNORECASE)
-_SERVICES = re.compile(rb"(?m)^services:\s*(?:#.*)?$")
-_VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_]\w*)(?:(:?[-?+])((?:[^{}]|\{[^{}]*\})*))?\}|([A-Za-z_]\w*))")
-_LINE = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_SERVICES = re.compile(rb"(?m)^services:[ \t\r]*+(?:#.*)?$")
+_VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_]\w*)(?:(:?[-?+])((?:[^{}]|\{[^{}]*+\})*+))?\}|([A-Za-z_]\w*))")
+_MAX_LAYERS = 50
+_LINE = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*+=[ \t]*+(.*)$", re.MULTILINE)
 
 
 class Images(Protocol):
@@ -43,26 +46,39 @@ def is_compose(path: Path, data: bytes) -> bool:
 
 
 def workloads(
-    files: Mapping[Path, Sequence[Node]], sources: Sources, images: Images
+    path: Path, files: Mapping[Path, Sequence[Node]], sources: Sources, images: Images
 ) -> Iterator[tuple[Workload, Image | None]]:
-    """The services of the compose files, each with the image it builds if that is of this project."""
-    services = {
-        path: node
-        for path, documents in files.items()
-        for node in documents[:1]
-        if isinstance(node, YamlMapping)
-    }
-    for path, document in services.items():
-        section = document.mapping("services")
-        for name, (_, node) in section.index().items() if section is not None else ():
-            if isinstance(node, YamlMapping):
-                service = _Service(name, path, _layers(name, path, node, services), sources)
-                image = service.built(images)
-                yield service.workload(), image
+    """The services of one of the compose files, each with the image it builds if that is of this project.
+
+    A service that goes past a limit is a problem of its file, told once; the others are read.
+    """
+    document = _document(files, path)
+    section = document.mapping("services") if document is not None else None
+    told: set[str] = set()
+    variables = functools.cache(functools.partial(dotenv, sources))
+    for name, (_, node) in section.index().items() if section is not None else ():
+        if not isinstance(node, YamlMapping):
+            continue
+        try:
+            service = _Service(name, path, _layers(name, path, node, files), variables)
+            image = service.built(images)
+            workload = service.workload()
+        except LimitError as error:
+            if str(error) not in told:
+                told.add(str(error))
+                line = error.line or node.place.span.line
+                sources.problem(path, f"reading a compose service: {error}", line)
+            continue
+        yield workload, image
+
+
+def _document(files: Mapping[Path, Sequence[Node]], path: Path) -> YamlMapping | None:
+    first = next(iter(files.get(path, ())), None)
+    return first if isinstance(first, YamlMapping) else None
 
 
 def _layers(
-    name: str, path: Path, node: YamlMapping, services: Mapping[Path, YamlMapping]
+    name: str, path: Path, node: YamlMapping, files: Mapping[Path, Sequence[Node]]
 ) -> tuple[YamlMapping, ...]:
     """The service, then what it extends, then the same service in the file that this one overrides."""
     layers = [node]
@@ -74,12 +90,15 @@ def _layers(
         if not base_name:
             break
         if isinstance(extended, YamlMapping) and extended.text("file"):
-            where = (where.parent / extended.text("file")).resolve()
-        found = services[where].mapping("services", base_name) if where in services else None
+            where = normal(where.parent / extended.text("file"))
+        document = _document(files, where)
+        found = document.mapping("services", base_name) if document is not None else None
         if found is None or (where, base_name) in seen:
             break
         seen.add((where, base_name))
         layers.append(found)
+        if len(layers) > _MAX_LAYERS:
+            raise LimitError(f"services that extend one another more than {_MAX_LAYERS} times")
         current = found
     base = _BASE.sub(r"\1\2", path.name)
     for other in (
@@ -87,7 +106,8 @@ def _layers(
         path.with_name(base).with_suffix(".yaml"),
         path.with_name(base).with_suffix(".yml"),
     ):
-        below = services[other].mapping("services", name) if other != path and other in services else None
+        document = _document(files, other) if other != path else None
+        below = document.mapping("services", name) if document is not None else None
         if below is not None:
             layers.append(below)
             break
@@ -99,7 +119,7 @@ class _Service:
     name: str
     path: Path
     layers: tuple[YamlMapping, ...]
-    sources: Sources
+    variables: Callable[[Path], dict[str, Located | None] | None]
 
     def get(self, *keys: str) -> Node | None:
         for layer in self.layers:
@@ -160,7 +180,7 @@ class _Service:
         complete = True
         for layer in reversed(self.layers):
             for path in self.environment_files(layer):
-                found = dotenv(self.sources, path)
+                found = self.variables(path)
                 complete = complete and found is not None
                 values.update(found or {})
             values.update(self.own_environment(layer))
@@ -177,7 +197,7 @@ class _Service:
                 else ""
             )
             if name:
-                yield (self.path.parent / name).resolve()
+                yield normal(self.path.parent / name)
 
     def own_environment(self, layer: YamlMapping) -> dict[str, Located | None]:
         node = layer.get("environment")
@@ -199,7 +219,7 @@ class _Service:
         """The text with `${NAME:-default}` replaced, from the `.env` file beside the compose file."""
         if "$" not in text.text:
             return text
-        known = dotenv(self.sources, self.path.parent / ".env") or {}
+        known = self.variables(self.path.parent / ".env") or {}
         parts: list[Located] = []
         position = 0
         for found in _VARIABLE.finditer(text.text):
@@ -207,7 +227,7 @@ class _Service:
             parts.append(_value(found, text, known))
             position = found.end()
         parts.append(text.slice(position, len(text)))
-        return Located.join(parts)
+        return word(parts)
 
     def built(self, images: Images) -> Image | None:
         """The image that the service builds."""
@@ -216,8 +236,8 @@ class _Service:
             return None
         folder = self.text("build", "context") if isinstance(build, YamlMapping) else self.text("build")
         name = self.text("build", "dockerfile") if isinstance(build, YamlMapping) else ""
-        context = (self.path.parent / folder).resolve()
-        image = images.at((context / (name or "Dockerfile")).resolve(), self.text("build", "target"))
+        context = normal(self.path.parent / folder)
+        image = images.at(normal(context / (name or "Dockerfile")), self.text("build", "target"))
         if image is not None and self.text("image"):
             images.name(self.text("image"), image)
         return image
@@ -242,7 +262,7 @@ def dotenv(sources: Sources, path: Path) -> dict[str, Located | None] | None:
         return None
     values: dict[str, Located | None] = {}
     for found in _LINE.finditer(source.text):
-        value = Located.of(source, *found.span(2))
+        value = Located.of(source, *found.span(2)).strip()
         quote = value.text[:1]
         if quote in "\"'" and quote and value.text.endswith(quote) and len(value) > 1:
             value = value.slice(1, len(value) - 1)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Located
 
 _DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])", re.IGNORECASE)
-_INSTRUCTION = re.compile(r"\s*([A-Za-z]+)(?:\s+|$)")
-_HEREDOC = re.compile(r"<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
-_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
-_FLAG = re.compile(r"--[a-z][a-z-]*(?:=\S+)?\s+")
-_PAIR = re.compile(r"""([A-Za-z_][A-Za-z0-9_.-]*)=((?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'\\])*)""")
+_INSTRUCTION = re.compile(r"\s*+([A-Za-z]++)(?:\s++|$)")
+_HEREDOC = re.compile(r"<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*+)\2")
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
+_FLAG = re.compile(r"--[a-z][a-z-]*+(?:=\S++)?\s++")
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+_MAX_NESTING = 100
+_MAX_STAGES = 500
+_PAIR = re.compile(
+    r"""(?<![A-Za-z0-9_.-])([A-Za-z_][A-Za-z0-9_.-]*+)=((?:"(?:[^"\\]|\\.)*+"|'[^']*+'|\\.|[^\s"'\\])*+)"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +97,16 @@ def instructions(text: Located) -> Iterator[Instruction]:
 def stages(text: Located) -> list[Stage]:
     """The stages of a Dockerfile; a stage built on another one starts with what that one has."""
     found: list[Stage] = []
+    named: dict[str, Stage] = {}
     arguments: dict[str, Located] = {}
     for instruction in instructions(text):
         if instruction.name == "FROM":
-            found.append(_start(instruction.text.text, found))
-            if len(found) > 1:
-                continue
+            if len(found) >= _MAX_STAGES:
+                raise LimitError(f"more than {_MAX_STAGES} stages", _line(instruction.text))
+            stage = _start(instruction.text.text, named)
+            found.append(stage)
+            if stage.name:
+                named[stage.name.lower()] = stage
         elif instruction.name == "ARG":
             target = found[-1].environment if found else arguments
             for name, value in _pairs(instruction.text):
@@ -106,22 +116,26 @@ def stages(text: Located) -> list[Stage]:
     return found
 
 
-def _start(text: str, earlier: Sequence[Stage]) -> Stage:
-    words = _FLAG.sub("", text).split()
+def _line(text: Located) -> int:
+    return text.place.span.line if text.runs else 0
+
+
+def _start(text: str, named: Mapping[str, Stage]) -> Stage:
+    words = [word for word in text.split() if not word.startswith("--")]
     base = words[0] if words else ""
     name = words[2] if len(words) > 2 and words[1].upper() == "AS" else ""
-    for stage in reversed(earlier):
-        if stage.name and stage.name.lower() == base.lower():
-            return Stage(
-                stage.base,
-                name,
-                dict(stage.environment),
-                list(stage.copies),
-                stage.entrypoint,
-                stage.command,
-                stage.folder,
-            )
-    return Stage(base, name)
+    stage = named.get(base.lower())
+    if stage is None:
+        return Stage(base, name)
+    return Stage(
+        stage.base,
+        name,
+        dict(stage.environment),
+        list(stage.copies),
+        stage.entrypoint,
+        stage.command,
+        stage.folder,
+    )
 
 
 def _apply(stage: Stage, instruction: Instruction) -> None:
@@ -133,7 +147,7 @@ def _apply(stage: Stage, instruction: Instruction) -> None:
             folder = text.text.strip("\"' ")
             stage.folder = folder if folder.startswith("/") else f"{stage.folder.rstrip('/')}/{folder}"
         case "COPY" | "ADD":
-            copy = _copy(text.text, stage.folder)
+            copy = _copy(text, stage.folder)
             if copy:
                 stage.copies.append(copy)
         case "EXPOSE":
@@ -159,10 +173,7 @@ def command(text: Located) -> Command | None:
 
 def _exec_form(text: Located) -> tuple[Located, ...] | None:
     """The strings of a JSON array, or None where it is not one (the engine then takes it for shell form)."""
-    try:
-        loaded = json.loads(text.text)
-    except ValueError:
-        return None
+    loaded = _json(text.text, _line(text))
     if not isinstance(loaded, list) or not all(isinstance(item, str) for item in loaded):
         return None
     words: list[Located] = []
@@ -172,6 +183,19 @@ def _exec_form(text: Located) -> tuple[Located, ...] | None:
             inner if inner.text == value else Located.computed(value, inner.place) if inner.runs else inner
         )
     return tuple(words)
+
+
+def _json(text: str, line: int) -> object:
+    """What a JSON text says; None where it is none. Raises `LimitError`."""
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        depth += (found[0] in "[{") - (found[0] in "]}")
+        if depth > _MAX_NESTING:
+            raise LimitError(f"JSON nested more than {_MAX_NESTING} levels deep", line)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _environment(text: Located) -> dict[str, Located]:
@@ -191,18 +215,16 @@ def _pairs(text: Located) -> Iterator[tuple[str, Located]]:
         yield found.group(1), text.slice(start, end)
 
 
-def _copy(text: str, folder: str) -> Copy | None:
-    flags = _FLAG.match(text)
-    while flags:
-        if flags.group().startswith("--from"):
+def _copy(written: Located, folder: str) -> Copy | None:
+    text, position = written.text, 0
+    while flag := _FLAG.match(text, position):
+        if flag.group().startswith("--from"):
             return None
-        text = text[flags.end() :]
-        flags = _FLAG.match(text)
+        position = flag.end()
+    text = text[position:]
     if text.startswith("["):
-        try:
-            words = [str(item) for item in json.loads(text)]
-        except ValueError:
-            return None
+        loaded = _json(text, _line(written))
+        words = [str(item) for item in loaded] if isinstance(loaded, list) else []
     else:
         words = text.split()
     if len(words) < 2:

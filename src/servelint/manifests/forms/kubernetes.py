@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from servelint.boundary import LimitError
 from servelint.knowledge.servers import servers
 from servelint.manifests.documents.environment import Environment
-from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.text import Located, word
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence, scalars
 from servelint.manifests.forms import autoscalers
 from servelint.manifests.forms.resources import Container, Probe, Resources, Workload
@@ -31,6 +32,8 @@ _NOT_WORKLOADS = frozenset(
 )
 _BATCH = frozenset(("Job", "CronJob", "ScaledJob", "SparkApplication", "PyTorchJob", "TFJob", "RayJob"))
 _DEPTH = 14
+_MAX_ENVIRONMENT = 2_097_152  # what the Linux kernel takes for all arguments and variables
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _REFERENCE = re.compile(r"\$(?:\$|\(([A-Za-z_][A-Za-z0-9_.-]*)\))")
 
 
@@ -72,7 +75,7 @@ def _workload(document: YamlMapping, kind: str, path: Path) -> Workload | None:
     spec = document.get("spec")
     # Some charts of one resource put the template elsewhere; a Pod template has no `spec` of its own kind.
     node = spec if spec is not None else document.get("template")
-    containers = tuple(_containers(node, 0)) if node is not None else ()
+    containers = tuple(_containers(node, 0, set())) if node is not None else ()
     if not containers:
         return None
     return Workload(
@@ -85,12 +88,14 @@ def _workload(document: YamlMapping, kind: str, path: Path) -> Workload | None:
     )
 
 
-def _containers(node: Node, depth: int) -> Iterator[Container]:
-    if depth > _DEPTH:
+def _containers(node: Node, depth: int, seen: set[int]) -> Iterator[Container]:
+    """The containers below a node; what aliases repeat is looked at once."""
+    if depth > _DEPTH or id(node) in seen:
         return
+    seen.add(id(node))
     if isinstance(node, YamlSequence):
         for item in node.items:
-            yield from _containers(item, depth + 1)
+            yield from _containers(item, depth + 1, seen)
     elif isinstance(node, YamlMapping):
         for key, value in node.index().values():
             if key.value in ("containers", "initContainers", "ephemeralContainers") and isinstance(
@@ -106,7 +111,7 @@ def _containers(node: Node, depth: int) -> Iterator[Container]:
             ):
                 yield _container(value, init=False)
             else:
-                yield from _containers(value, depth + 1)
+                yield from _containers(value, depth + 1, seen)
 
 
 def _is_sidecar(node: YamlMapping) -> bool:
@@ -159,16 +164,23 @@ def expanded(text: Located, environment: Environment) -> Located:
         parts.append(value if value is not None else text.slice(found.start(), found.start() + 1))
         position = found.end()
     parts.append(text.slice(position, len(text)))
-    return Located.join(parts)
+    return word(parts)
 
 
 def _environment(node: YamlMapping) -> Environment:
     values: dict[str, Located | None] = {}
+    length = 0
     for item in node.mappings("env"):
         value = item.scalar("value")
         name = item.text("name")
         if name:
-            values[name] = expanded(value.text, Environment(values)) if value else None
+            text = expanded(value.text, Environment(values)) if value else None
+            length += len(text) if text is not None else 0
+            if length > _MAX_ENVIRONMENT:
+                raise LimitError(
+                    f"an environment of more than {_MAX_ENVIRONMENT:,} characters", item.place.span.line
+                )
+            values[name] = text
     return Environment(values, bool(node.items("envFrom")))
 
 
@@ -215,7 +227,7 @@ def _probe(node: YamlMapping | None) -> Probe | None:
 
     def seconds(key: str, default: int) -> int:
         text = node.text(key)
-        return int(text) if text.isdigit() else default
+        return int(text) if _SECONDS.fullmatch(text) else default
 
     return Probe(
         path=get.text("path"),

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from servelint.boundary import LimitError
+from servelint.manifests.documents.linear_regex import search
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import (
     Node,
@@ -20,11 +22,14 @@ from servelint.manifests.documents.yaml_document import (
     parse,
     scalars,
 )
+from servelint.manifests.forms.sources import normal
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 # Lists whose items a strategic merge tells apart by name; any other list is replaced whole.
 _NAMED = frozenset(("containers", "initContainers", "env", "volumes", "volumeMounts", "imagePullSecrets"))
 _DEPTH = 12
+_MAX_RESOURCES = 10_000
+_INDEX = re.compile(r"[0-9]{1,6}")
 _LITERAL = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 
 
@@ -36,19 +41,22 @@ class Builder:
     documents: Callable[[Path], list[Node]]
     _built: dict[Path, list[YamlMapping]] = field(default_factory=dict)
 
-    def involved(self, path: Path, depth: int = 0) -> Iterator[Path]:
-        """A kustomization and every file that it reads."""
-        yield path
-        kustomization = self._load(path)
-        if kustomization is None or depth > _DEPTH:
-            return
-        for name in self._names(kustomization):
-            target = (path.parent / name).resolve()
-            nested = self._nested(target)
-            if nested is not None:
-                yield from self.involved(nested, depth + 1)
-            elif target in self.files:
-                yield target
+    def involved(self, path: Path) -> Iterator[Path]:
+        """A kustomization and every file that it reads, each once."""
+        seen: set[Path] = set()
+        waiting = [path]
+        while waiting:
+            here = waiting.pop()
+            if here in seen:
+                continue
+            seen.add(here)
+            yield here
+            kustomization = self._load(here) if here.name in NAMES else None
+            for name in self._names(kustomization) if kustomization is not None else ():
+                target = normal(here.parent / name)
+                nested = self._nested(target)
+                if nested is not None or target in self.files:
+                    waiting.append(nested or target)
 
     def patches(self, path: Path) -> bool:
         """Whether a kustomization changes what it reads."""
@@ -65,6 +73,7 @@ class Builder:
         if kustomization is None:
             return []
         found: list[YamlMapping] = []
+        seen: set[Path] = set()
         for item in scalars(
             [
                 *kustomization.items("resources"),
@@ -72,8 +81,13 @@ class Builder:
                 *kustomization.items("components"),
             ]
         ):
-            target = (path.parent / item.value).resolve()
+            target = normal(path.parent / item.value)
+            if target in seen:
+                continue
+            seen.add(target)
             nested = self._nested(target)
+            if len(found) > _MAX_RESOURCES:
+                raise LimitError(f"more than {_MAX_RESOURCES:,} resources", item.place.span.line, path)
             if nested is not None:
                 found.extend(self.build(nested, depth + 1))
             elif target in self.files:
@@ -109,12 +123,12 @@ class Builder:
 
     def _patch(self, written: Scalar, folder: Path) -> list[Node]:
         """The documents of a patch, given in place or as a path."""
-        path = (folder / written.value).resolve() if "\n" not in written.value else None
+        path = normal(folder / written.value) if "\n" not in written.value else None
         if path is not None and path in self.files:
             return self.documents(path)
         try:
             return parse(written.text) if ":" in written.value else []
-        except YamlError:
+        except YamlError:  # a patch that cannot be read patches nothing
             return []
 
 
@@ -186,8 +200,8 @@ def _selected(node: YamlMapping, target: YamlMapping) -> bool:
 
 def _matches(pattern: str, text: str) -> bool:
     try:
-        return re.fullmatch(pattern, text) is not None
-    except re.error:
+        return search(rf"^(?:{pattern})$", text) is not None
+    except ValueError:
         return pattern == text
 
 
@@ -251,7 +265,7 @@ def _put(node: Node, path: Sequence[str], value: Node | None, *, insert: bool) -
         return _over(node, list(entries.values()))
     if isinstance(node, YamlSequence):
         items = list(node.items)
-        position = len(items) if head == "-" else int(head) if head.isdigit() else -1
+        position = len(items) if head == "-" else int(head) if _INDEX.fullmatch(head) else -1
         if rest and 0 <= position < len(items):
             items[position] = _put(items[position], rest, value, insert=insert)
         elif not rest and value is not None and insert and 0 <= position <= len(items):

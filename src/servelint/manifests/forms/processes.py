@@ -19,11 +19,11 @@ class Kind:
     in_image_only: bool = False
 
 
-_PROCFILE = Kind(re.compile(r"^(?!\s*#)[\w-]+:[ \t]*(.+)$", re.MULTILINE))
-_SUPERVISOR = Kind(re.compile(r"^command[ \t]*=[ \t]*(.+(?:\r?\n[ \t]+\S.*)*)$", re.MULTILINE))
+_PROCFILE = Kind(re.compile(r"^[\w-]++:[ \t]*+(.+)$", re.MULTILINE))
+_SUPERVISOR = Kind(re.compile(r"^command[ \t]*+=[ \t]*+(.+(?:\r?\n[ \t]++\S.*)*+)$", re.MULTILINE))
 # A unit on a host is a server run by hand: several workers are what its cores are for.
 _SYSTEMD = Kind(
-    re.compile(r"^ExecStart[ \t]*=[ \t]*[-@:+!]*(.+(?:\\\r?\n.*)*)$", re.MULTILINE), in_image_only=True
+    re.compile(r"^ExecStart[ \t]*+=[ \t]*+[-@:+!]*+(.+(?:\\\r?\n.*)*)$", re.MULTILINE), in_image_only=True
 )
 
 

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from servelint.boundary import LimitError
 from servelint.knowledge.servers import Server, servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
@@ -20,6 +21,8 @@ _CORES = frozenset(("cpu_count", "process_cpu_count", "sched_getaffinity"))
 _GETTERS = frozenset(("os.getenv", "os.environ.get", "getenv", "environ.get", "config", "env", "env.int"))
 _CONVERSIONS = {"int": int, "float": float, "str": str, "bool": bool}
 _MAX_STATEMENTS = 5000
+_MAX_NESTING = 200
+_LARGEST = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def _parse(source: Source) -> ast.Module | None:
         warnings.simplefilter("ignore", SyntaxWarning)
         try:
             return ast.parse(source.text)
-        except (SyntaxError, ValueError, RecursionError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             # A Python file that does not parse is reported by the Python side.
             return None
 
@@ -120,7 +123,7 @@ def _toml(source: Source, server: Server) -> ServerConfiguration:
 
     try:
         settings = tomllib.loads(source.text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return ServerConfiguration(None, "")
     number = settings.get(server.workers.setting)
     if not isinstance(number, int) or isinstance(number, bool):
@@ -134,7 +137,7 @@ def _toml(source: Source, server: Server) -> ServerConfiguration:
 def _toml_value(text: str, key: str, value: str) -> tuple[int, int] | None:
     import re
 
-    found = re.search(rf"(?m)^\s*[\"']?{re.escape(key)}[\"']?\s*=\s*({re.escape(value)})\b", text)
+    found = re.search(rf"(?m)^[ \t]*+[\"']?{re.escape(key)}[\"']?[ \t]*+=[ \t]*+({re.escape(value)})\b", text)
     return found.span(1) if found else None
 
 
@@ -147,6 +150,7 @@ class _Module:
     imports: dict[str, str] = field(default_factory=dict)
     defaults: dict[str, Value] = field(default_factory=dict)
     statements: int = 0
+    nesting: int = 0
 
     def find_defaults(self, tree: ast.Module) -> None:
         """Defaults of command-line options and of settings classes: what `args.workers` is if nobody says."""
@@ -180,6 +184,16 @@ class _Module:
 
     def run(self, body: Sequence[ast.stmt]) -> None:
         """Take the effect of statements, in order; a condition that is not known takes both branches."""
+        self.nesting += 1
+        if self.nesting > _MAX_NESTING:
+            line = body[0].lineno if body else 0
+            raise LimitError(
+                f"conditions nested more than {_MAX_NESTING} levels deep", line, self.source.path
+            )
+        self.take(body)
+        self.nesting -= 1
+
+    def take(self, body: Sequence[ast.stmt]) -> None:
         for statement in body:
             self.statements += 1
             if self.statements > _MAX_STATEMENTS:
@@ -201,18 +215,29 @@ class _Module:
                     self.assign(target, value)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 self.assign(target, value)
-            case ast.If(test=test, body=body, orelse=otherwise):
-                outcome = self.value(test)
-                if outcome is None or outcome.data:
-                    self.run(body)
-                if outcome is None or not outcome.data:
-                    self.run(otherwise)
+            case ast.If():
+                self.condition(node)
             case ast.Try(body=body, orelse=otherwise, finalbody=final):
                 self.run([*body, *otherwise, *final])
             case ast.With(body=body):
                 self.run(body)
             case _:
                 pass
+
+    def condition(self, node: ast.If) -> None:
+        """`if` and each `elif`, which the tree nests, one in the other's `else`."""
+        while True:
+            outcome = self.value(node.test)
+            if outcome is None or outcome.data:
+                self.run(node.body)
+            if outcome is not None and outcome.data:
+                return
+            match node.orelse:
+                case [ast.If() as following]:
+                    node = following
+                case otherwise:
+                    self.run(otherwise)
+                    return
 
     def assign(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name):
@@ -227,6 +252,8 @@ class _Module:
         """The worker count that an expression says, standing on that expression."""
         value = self.value(node)
         if value is None or isinstance(value.data, bool) or not isinstance(value.data, (int, float)):
+            return None
+        if not abs(value.data) < _LARGEST:  # no number is not smaller either
             return None
         place = self.place(node)
         number = int(value.data)
@@ -261,7 +288,13 @@ class _Module:
         return ".".join([self.imports.get(node.id, node.id), *reversed(parts)])
 
     def value(self, node: ast.expr) -> Value | None:
-        """What an expression is worth, or None where it cannot be known."""
+        """What an expression is worth, or None where it cannot be known, or is nested too deeply."""
+        self.nesting += 1
+        value = self.worth(node) if self.nesting <= _MAX_NESTING else None
+        self.nesting -= 1
+        return value
+
+    def worth(self, node: ast.expr) -> Value | None:
         match node:
             case ast.Constant(value=data):
                 return Value(data)
@@ -313,7 +346,7 @@ class _Module:
                 return Value(_CONVERSIONS[name](known[0].data), per_core)
             if name in ("min", "max", "round", "math.ceil", "math.floor") and known:
                 return _extreme(last, known)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         return None
 
@@ -351,6 +384,8 @@ def _arithmetic(operator: ast.operator, left: Value | None, right: Value | None)
     first, second = left.data, right.data
     if not isinstance(first, (int, float)) or not isinstance(second, (int, float)):
         return None
+    if not (abs(first) < _LARGEST and abs(second) < _LARGEST):
+        return None
     result: float
     match operator:
         case ast.Add():
@@ -365,7 +400,7 @@ def _arithmetic(operator: ast.operator, left: Value | None, right: Value | None)
             result = first // second
         case _:
             return None
-    return Value(result, left.per_core or right.per_core)
+    return Value(result, left.per_core or right.per_core) if abs(result) < _LARGEST else None
 
 
 def _comparison(operator: ast.cmpop, left: Value | None, right: Value | None) -> Value | None:

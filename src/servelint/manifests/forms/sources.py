@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -45,7 +46,7 @@ class Sources:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        self.problems: list[Problem] = []
+        self._problems: dict[Problem, None] = {}
         self._known: dict[Path, Source | None] = {}
         self._keys: dict[Path, frozenset[bytes]] = {}
 
@@ -83,9 +84,16 @@ class Sources:
 
     def problem(self, path: Path, message: str, line: int = 0) -> None:
         """Note a file that should have been read and could not be."""
-        problem = Problem(path, message, line)
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self.note(Problem(path, message, line))
+
+    def note(self, problem: Problem) -> None:
+        """Note a problem as it is."""
+        self._problems[problem] = None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was noted, each once."""
+        return tuple(self._problems)
 
     @cached_property
     def server_names(self) -> tuple[str, ...]:
@@ -130,6 +138,11 @@ class Sources:
         )
 
 
+def normal(path: Path) -> Path:
+    """The path without `..`, told from its text: what a file names need not be a path at all."""
+    return Path(os.path.normpath(path))
+
+
 def _undecodable_line(data: bytes) -> int:
     """The line (from 1) of the first byte that is not UTF-8."""
     try:
@@ -143,7 +156,7 @@ def _copied_from(image: Image) -> Iterable[Path]:
     """Folders of the build context whose files land in the image's working directory."""
     for copy in image.stage.copies:
         if PurePosixPath(copy.target) == PurePosixPath(image.stage.folder):
-            yield from ((image.path.parent / source).resolve() for source in copy.sources)
+            yield from (normal(image.path.parent / source) for source in copy.sources)
 
 
 def _copied(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
@@ -154,9 +167,9 @@ def _copied(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
         for source in copy.sources:
             origin = image.path.parent / source.lstrip("/")
             if target == absolute or (origin.name == absolute.name and target == absolute.parent):
-                yield origin.resolve()
+                yield normal(origin)
             if absolute.is_relative_to(target):
-                yield (origin / absolute.relative_to(target)).resolve()
+                yield normal(origin / absolute.relative_to(target))
 
 
 def _copied_by_name(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
@@ -164,7 +177,7 @@ def _copied_by_name(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
     for copy in image.stage.copies:
         for source in copy.sources:
             if PurePosixPath(source).name == wanted.name:
-                yield (image.path.parent / source.lstrip("/")).resolve()
+                yield normal(image.path.parent / source.lstrip("/"))
 
 
 def _shared_end(found: Path, wanted: PurePosixPath) -> int:

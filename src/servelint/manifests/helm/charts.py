@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from servelint.boundary import Boundary, problem
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
 from servelint.manifests.forms.sources import Sources
 from servelint.manifests.helm import syntax
 from servelint.manifests.helm.outline import switched_off
-from servelint.manifests.helm.render import Engine, RenderError
-from servelint.manifests.helm.values import UNKNOWN_VALUE, Value, bare, from_node, merged
+from servelint.manifests.helm.render import Engine, Patience, RenderError
+from servelint.manifests.helm.values import UNKNOWN_VALUE, Value, bare, from_node, merged, text_of
 from servelint.manifests.helm.versions import KUBERNETES
 
 _YAML = (".yaml", ".yml")
@@ -55,7 +56,9 @@ class Chart:
     libraries: list[Chart] = field(default_factory=list)
     extra_values: list[Path] = field(default_factory=list)
     parent: Chart | None = None
+    patience: Patience = field(default_factory=Patience)
     _parsed: dict[Path, syntax.Template | None] = field(default_factory=dict)
+    _given_up: set[Path] = field(default_factory=set)
 
     @property
     def values_path(self) -> Path | None:
@@ -102,24 +105,32 @@ class Chart:
     def parsed(self, path: Path) -> syntax.Template | None:
         """A template's tree, or None where it is none."""
         if path not in self._parsed:
+            self._parsed[path] = None
             source = self.sources.source(path)
-            try:
-                self._parsed[path] = syntax.parse(Located.of(source)) if source is not None else None
-            except syntax.TemplateError:
-                self._parsed[path] = None
+            with Boundary(path, "reading the template", self.sources.note):
+                try:
+                    self._parsed[path] = syntax.parse(Located.of(source)) if source is not None else None
+                except syntax.TemplateError:  # none that we read: it is left alone
+                    self._parsed[path] = None
         return self._parsed[path]
 
     @cached_property
     def defines(self) -> dict[str, Sequence[syntax.Piece]]:
         """The named templates within reach: its own, and those of the charts it depends on."""
         found: dict[str, Sequence[syntax.Piece]] = {}
-        for library in self.libraries:
-            found.update(library.defines)
-        for path in self.templates:
-            if b"define" in self.sources.data(path):
-                template = self.parsed(path)
-                if template is not None:
-                    found.update(template.defines)
+        for chart in reversed(self._reachable()):
+            for path in chart.templates:
+                if b"define" in self.sources.data(path):
+                    template = chart.parsed(path)
+                    if template is not None:
+                        found.update(template.defines)
+        return found
+
+    def _reachable(self) -> list[Chart]:
+        """The chart and all it depends on, each once: charts may depend on each other in a circle."""
+        found: list[Chart] = [self]
+        for chart in found:
+            found.extend(library for library in reversed(chart.libraries) if library not in found)
         return found
 
     def variants(self, *, servers: bool) -> Iterator[Variant]:
@@ -136,7 +147,7 @@ class Chart:
         values = merged(_copied(self.default_values or {}), overlay or {})
         above = self.parent.values_path if self.parent is not None else None
         paths = {str(path) for path in (self.values_path, extra, above) if path is not None}
-        engine = Engine(self.defines, self._root(values), frozenset(paths))
+        engine = Engine(self._named(), self._root(values), frozenset(paths))
         rendered = [
             self._rendered(engine, path) for path in self.templates if self._wanted(path, servers=servers)
         ]
@@ -174,7 +185,7 @@ class Chart:
             },
             "Capabilities": {
                 "KubeVersion": {"Version": KUBERNETES, "GitVersion": KUBERNETES, "Major": "1", "Minor": "31"},
-                "APIVersions": {"Has": lambda name: not _RETIRED.match(str(bare(name)))},
+                "APIVersions": {"Has": lambda name: not _RETIRED.match(text_of(name))},
                 "HelmVersion": {"Version": "v3.16.0"},
             },
             "Template": {"Name": self.name, "BasePath": f"{self.name}/templates"},
@@ -189,23 +200,28 @@ class Chart:
         }
 
     def _rendered(self, engine: Engine, path: Path) -> Rendered:
-        if path.suffix not in _YAML or path.name.startswith("_"):
+        if path.suffix not in _YAML or path.name.startswith("_") or path in self._given_up:
             return Rendered(path, ())
         template = self.parsed(path)
         if template is None:
             return Rendered(path, ())
-        named = {
-            f"{self.name}/templates/{other.relative_to(self.folder / 'templates').as_posix()}": ()
-            for other in self.templates
-        }
-        engine.defines = {**named, **self.defines}
-        try:
-            text = engine.render(template, str(path))
-            documents = tuple(parse(text)) if text.text.strip() else ()
-        except (RenderError, YamlError, RecursionError):
-            # What is rendered without the cluster's answers need not be whole: the template is left alone.
-            documents = ()
-        return Rendered(path, documents)
+        documents: list[Node] = []
+        with Boundary(path, "rendering the template", self.sources.note) as boundary:
+            try:
+                text = engine.render(template, path, self.patience)
+                documents = parse(text) if text.text.strip() else []
+            except (RenderError, YamlError):
+                # What is rendered without the cluster's answers need not be whole: it is left alone.
+                documents = []
+        if boundary.failed:
+            self._given_up.add(path)
+        return Rendered(path, tuple(documents))
+
+    def _named(self) -> dict[str, Sequence[syntax.Piece]]:
+        """What `include` may name; a template file prints nothing that is asked for."""
+        folder = self.folder / "templates"
+        files = (other.relative_to(folder).as_posix() for other in self.templates)
+        return {**{f"{self.name}/templates/{file}": () for file in files}, **self.defines}
 
 
 def _copied(value: Value) -> Value:
@@ -222,7 +238,9 @@ def _document(sources: Sources, path: Path) -> Node | None:
     if source is None:
         return None
     try:
-        documents = parse(Located.of(source))
+        documents = parse(
+            Located.of(source), lambda error: sources.note(problem(error, path, "reading YAML"))
+        )
     except YamlError as error:
         sources.problem(path, f"not valid YAML: {error}", error.line)
         return None
@@ -239,7 +257,8 @@ def charts(sources: Sources) -> list[Chart]:
             folder = _chart_of(str(path), templates)
             if folder is not None:
                 templates[folder].append(path)
-    found = [Chart(folder, sources, tuple(templates[str(folder)])) for folder in folders]
+    patience = Patience()
+    found = [Chart(folder, sources, tuple(templates[str(folder)]), patience=patience) for folder in folders]
     _attach_libraries(found)
     return found
 
@@ -279,7 +298,8 @@ def _attach_libraries(found: Sequence[Chart]) -> None:
 def _dependencies(data: bytes) -> list[str]:
     _, _, rest = data.partition(b"dependencies:")
     return [
-        name.decode("utf-8", "replace") for name in re.findall(rb"(?m)^\s*-?\s*name:\s*[\"']?([\w.-]+)", rest)
+        name.decode("utf-8", "replace")
+        for name in re.findall(rb"(?m)^[ \t]*+(?:-[ \t]*+)?name:[ \t]*+[\"']?([\w.-]++)", rest)
     ]
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Place
-from servelint.manifests.helm.values import Value, bare, merged, text_of, truthy
+from servelint.manifests.helm.values import Value, bare, measured, merged, text_of, truthy
+
+_MAX_COMPARED = 200
 
 
 def _items(value: Value) -> list[Value]:
@@ -96,11 +99,16 @@ def _merge_overwrite(values: list[Value], here: Place) -> Value:
 
 
 def _copy(value: Value) -> Value:
+    measured(value)
+    return _copied(value)
+
+
+def _copied(value: Value) -> Value:
     plain = bare(value)
     if isinstance(plain, dict):
-        return {key: _copy(item) for key, item in plain.items()}
+        return {key: _copied(item) for key, item in plain.items()}
     if isinstance(plain, list):
-        return [_copy(item) for item in plain]
+        return [_copied(item) for item in plain]
     return value
 
 
@@ -116,20 +124,34 @@ def _concat(values: list[Value], here: Place) -> Value:
 
 def _has(values: list[Value], here: Place) -> Value:
     del here
+    measured(*values)
     return any(bare(item) == bare(values[0]) for item in _items(values[1]))
 
 
 def _without(values: list[Value], here: Place) -> Value:
     del here
+    measured(*values)
     drop = [bare(value) for value in values[1:]]
     return [item for item in _items(values[0]) if bare(item) not in drop]
 
 
 def _unique(values: list[Value], here: Place) -> Value:
     del here
+    measured(*values)
+    known: set[Value] = set()
+    others: list[Value] = []
     result: list[Value] = []
     for item in _items(values[0]):
-        if all(bare(item) != bare(other) for other in result):
+        plain = bare(item)
+        if isinstance(plain, (dict, list)):
+            if len(others) > _MAX_COMPARED:
+                raise LimitError(f"more than {_MAX_COMPARED} lists and mappings to be told apart")
+            new = plain not in others
+            others += [plain] if new else []
+        else:
+            new = plain not in known
+            known.add(plain)
+        if new:
             result.append(item)
     return result
 

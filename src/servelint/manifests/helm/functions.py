@@ -6,11 +6,14 @@ unknown, and unknown counts as off.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from servelint.boundary import LimitError
+from servelint.manifests.documents import linear_regex
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.helm import collections as _collections
 from servelint.manifests.helm.values import (
@@ -21,6 +24,7 @@ from servelint.manifests.helm.values import (
     bare,
     from_yaml,
     located,
+    measured,
     text_of,
     to_json,
     to_yaml,
@@ -31,13 +35,38 @@ from servelint.manifests.helm.versions import satisfies
 if TYPE_CHECKING:
     from servelint.manifests.helm.render import Engine
 
-_VERB = re.compile(r"%(?:[-+# 0]*\d*(?:\.\d+)?)([a-zA-Z%])")
+_VERB = re.compile(r"%(?:[-+# 0]*+[0-9]*+(?:\.[0-9]++)?)([a-zA-Z%])")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
+_MAX_LENGTH = 1_000_000
+_MAX_NUMBERS = 10_000
+_PARSING = 10  # what it takes to parse a character, in characters that are copied
+
+
+def _room(length: int) -> None:
+    """Raise `LimitError` for a text that would be longer than any that a manifest holds."""
+    if length > _MAX_LENGTH:
+        raise LimitError(f"a text of more than {_MAX_LENGTH:,} characters")
 
 
 def call(engine: Engine, name: str, arguments: list[Value], here: Place) -> Value:
     """What the function `name` returns; `UNKNOWN_VALUE` for one that is not known or is misused."""
     if name.startswith("must") and name != "must":
         name = name[4].lower() + name[5:]
+    engine.characters.spend(sum(map(_size, arguments)))
+    result = _called(engine, name, arguments, here)
+    engine.characters.spend(_size(result))
+    return result
+
+
+def _size(value: Value) -> int:
+    """What it takes to look at a value once, in characters."""
+    if isinstance(value, Located):
+        return value.weight
+    plain = bare(value)
+    return len(plain) if isinstance(plain, (str, list, dict)) else 1
+
+
+def _called(engine: Engine, name: str, arguments: list[Value], here: Place) -> Value:
     try:
         special = _SPECIAL.get(name)
         if special is not None:
@@ -50,7 +79,7 @@ def call(engine: Engine, name: str, arguments: list[Value], here: Place) -> Valu
             return UNKNOWN_VALUE
         values = [bare(argument) for argument in arguments]
         return UNKNOWN_VALUE if any(isinstance(value, Unknown) for value in values) else plain(*values)
-    except (TypeError, ValueError, IndexError, KeyError, AttributeError, ZeroDivisionError, re.error):
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, re.error):
         # Misused: Helm would refuse the chart. The other templates can still be read.
         return UNKNOWN_VALUE
 
@@ -68,10 +97,20 @@ def _lookup(engine: Engine, arguments: list[Value], here: Place) -> Value:
     return {}
 
 
+def _from_yaml(engine: Engine, values: list[Value], here: Place) -> Value:
+    text = located(values[0], here)
+    engine.characters.spend(_PARSING * len(text))
+    return from_yaml(text)
+
+
 _SPECIAL: dict[str, Callable[[Engine, list[Value], Place], Value]] = {
     "include": _include,
     "tpl": _tpl,
     "lookup": _lookup,
+    "fromYaml": _from_yaml,
+    "fromYamlArray": _from_yaml,
+    "fromJson": _from_yaml,
+    "fromJsonArray": _from_yaml,
 }
 
 
@@ -129,7 +168,7 @@ def _number(kind: type) -> Callable[[list[Value], Place], Value]:
             return data
         try:
             converted = kind(float(data)) if data not in (None, "") else kind(0)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             converted = kind(0)
         text = (
             values[0].text
@@ -159,12 +198,9 @@ def _to_json(values: list[Value], here: Place) -> Value:
     return to_json(values[0], here)
 
 
-def _from_yaml(values: list[Value], here: Place) -> Value:
-    return from_yaml(located(values[0], here))
-
-
 def _indent(values: list[Value], here: Place) -> Value:
     width, text = int(bare(values[0])), located(values[1], here)
+    _room(width * (text.text.count("\n") + 1))
     pad = Located.computed(" " * width, here)
     parts: list[Located] = []
     position = 0
@@ -205,6 +241,7 @@ def _trunc(values: list[Value], here: Place) -> Value:
 def _join(values: list[Value], here: Place) -> Value:
     separator = Located.computed(text_of(values[0]), here)
     parts: list[Located] = []
+    _room(len(separator) * len(bare(values[1]) or []))
     for item in bare(values[1]) or []:
         parts.extend(([separator] if parts else []) + [located(item, here)])
     return Located.join(parts)
@@ -234,7 +271,8 @@ def _formatted(verb: str, letter: str, value: Value, here: Place) -> Located:
         quoted = _quote('"')([value], here)
         return quoted if isinstance(quoted, Located) else located(quoted, here)
     text = located(value, here)
-    if len(verb) > 2 and letter in "df" and re.fullmatch(r"-?\d+(\.\d+)?", text.text):
+    if len(verb) > 2 and letter in "df" and _DECIMAL.fullmatch(text.text):
+        _room(sum(int(digits[:9]) for digits in re.findall(r"[0-9]+", verb)))
         number = float(text.text)
         return Located.computed(verb % (int(number) if letter == "d" else number), here)
     return text
@@ -259,10 +297,6 @@ _KEEPING: dict[str, Callable[[list[Value], Place], Value]] = {
     "toJson": _to_json,
     "toPrettyJson": _to_json,
     "toRawJson": _to_json,
-    "fromYaml": _from_yaml,
-    "fromYamlArray": _from_yaml,
-    "fromJson": _from_yaml,
-    "fromJsonArray": _from_yaml,
     "indent": _indent,
     "nindent": _nindent,
     "trim": _trim,
@@ -277,7 +311,43 @@ _KEEPING: dict[str, Callable[[list[Value], Place], Value]] = {
 
 
 def _replace(old: str, new: str, text: Value) -> str:
-    return text_of(text).replace(text_of(old), text_of(new))
+    content, part, other = text_of(text), text_of(old), text_of(new)
+    _room(content.count(part) * len(other))
+    return content.replace(part, other)
+
+
+def _repeat(times: int, text: str) -> str:
+    _room(times * len(text))
+    return text * times
+
+
+def _numbers(start: int, stop: int, step: int = 1) -> list[int]:
+    if (stop - start) // step > _MAX_NUMBERS:
+        raise LimitError(f"a list of more than {_MAX_NUMBERS:,} numbers")
+    return list(range(start, stop, step))
+
+
+def _regex_find(pattern: str, text: str) -> str:
+    found = linear_regex.search(pattern, text)
+    return text[found.start : found.end] if found else ""
+
+
+def _regex_replace(pattern: str, text: str, new: str, *, literal: bool = False) -> str:
+    parts: list[str] = []
+    position = length = 0
+    for found in linear_regex.finditer(pattern, text):
+        spans = found.spans
+
+        def group(written: re.Match[str], spans: tuple[tuple[int, int], ...] = spans) -> str:
+            number = int(written[1])
+            return text[slice(*spans[number])] if number < len(spans) else ""
+
+        put = new if literal else re.sub(r"\$\{?([0-9])\}?", group, new)
+        length += len(put)
+        _room(length)
+        parts += (text[position : found.start], put)
+        position = found.end
+    return "".join((*parts, text[position:]))
 
 
 def _kind(value: Value) -> str:
@@ -289,6 +359,7 @@ def _kind(value: Value) -> str:
 
 def _compared(left: Value, right: Value) -> int:
     """Below zero, zero or above, as `left` is less than, equal to or more than `right`."""
+    measured(left, right)
     if isinstance(left, str) or isinstance(right, str):
         one, other = text_of(left), text_of(right)
         return (one > other) - (one < other)
@@ -296,6 +367,7 @@ def _compared(left: Value, right: Value) -> int:
 
 
 def _equal(first: Value, *others: Value) -> bool:
+    measured(first, *others)
     return any(first == other and isinstance(first, bool) is isinstance(other, bool) for other in others)
 
 
@@ -325,7 +397,7 @@ _PLAIN: dict[str, Callable[..., Value]] = {
     "kebabcase": _dashed("-"),
     "snakecase": _dashed("_"),
     "nospace": lambda text: re.sub(r"\s", "", text),
-    "repeat": lambda times, text: text * min(times, 1000),
+    "repeat": _repeat,
     "substr": lambda start, end, text: text[start : end if end >= 0 else None],
     "replace": _replace,
     "contains": lambda part, text: text_of(part) in text_of(text),
@@ -336,12 +408,10 @@ _PLAIN: dict[str, Callable[..., Value]] = {
     "splitList": lambda mark, text: text_of(text).split(mark),
     "cat": lambda *values: " ".join(text_of(value) for value in values),
     "println": lambda *values: " ".join(text_of(value) for value in values) + "\n",
-    "regexMatch": lambda pattern, text: re.search(pattern, text) is not None,
-    "regexFind": lambda pattern, text: found.group() if (found := re.search(pattern, text)) else "",
-    "regexReplaceAll": lambda pattern, text, new: re.sub(
-        pattern, re.sub(r"\$\{?(\d)\}?", r"\\\1", new), text
-    ),
-    "regexReplaceAllLiteral": lambda pattern, text, new: re.sub(pattern, lambda _: new, text),
+    "regexMatch": lambda pattern, text: linear_regex.search(pattern, text) is not None,
+    "regexFind": _regex_find,
+    "regexReplaceAll": _regex_replace,
+    "regexReplaceAllLiteral": functools.partial(_regex_replace, literal=True),
     "kindOf": _kind,
     "kindIs": lambda kind, value: _kind(value) == kind,
     "typeOf": lambda value: {"map": "map[string]interface {}", "slice": "[]interface {}"}.get(
@@ -350,9 +420,9 @@ _PLAIN: dict[str, Callable[..., Value]] = {
     "typeIs": lambda kind, value: (
         kind in (_kind(value), {"map": "map[string]interface {}"}.get(_kind(value)))
     ),
-    "add": lambda *numbers: sum(_integers(numbers)),
-    "add1": lambda number: _integers([number])[0] + 1,
-    "sub": lambda left, right: left - right,
+    "add": lambda *numbers: _wrapped(sum(_integers(numbers))),
+    "add1": lambda number: _wrapped(_integers([number])[0] + 1),
+    "sub": lambda left, right: _wrapped(left - right),
     "mul": lambda first, *others: _product(_integers([first, *others])),
     "div": lambda left, right: int(left) // int(right),
     "mod": lambda left, right: int(left) % int(right),
@@ -364,11 +434,9 @@ _PLAIN: dict[str, Callable[..., Value]] = {
     "floor": lambda number: float(number) // 1,
     "ceil": lambda number: -(-float(number) // 1),
     "round": lambda number, digits=0: round(float(number), int(digits)),
-    "until": lambda count: list(range(min(count, 1000))),
-    "untilStep": lambda start, stop, step: list(range(start, stop, step))[:1000],
-    "seq": lambda *bounds: " ".join(
-        str(number) for number in range(bounds[0] if len(bounds) > 1 else 1, bounds[-1] + 1)
-    ),
+    "until": lambda count: _numbers(0, count),
+    "untilStep": _numbers,
+    "seq": lambda *bounds: " ".join(map(str, _numbers(bounds[0] if len(bounds) > 1 else 1, bounds[-1] + 1))),
     "semverCompare": satisfies,
     "b64enc": lambda text: "".join(f"{byte:02x}" for byte in text_of(text).encode())[:64],
     "sha256sum": lambda *_: "0" * 64,
@@ -379,7 +447,7 @@ _PLAIN: dict[str, Callable[..., Value]] = {
     "uuidv4": lambda: "00000000-0000-4000-8000-000000000000",
     "now": lambda: "1970-01-01",
     "date": lambda *_: "1970-01-01",
-    "toDecimal": lambda text: int(str(text), 8),
+    "toDecimal": lambda text: int(str(text)[:22], 8),
 }
 
 
@@ -388,8 +456,13 @@ def _integers(values: object) -> list[int]:
     return [int(float(value)) for value in values]
 
 
-def _product(numbers: list[int]) -> int:
-    result = 1
+def _product(numbers: list[int]) -> float:
+    result: float = 1
     for number in numbers:
-        result *= number
+        result = _wrapped(result * number)
     return result
+
+
+def _wrapped(number: float) -> float:
+    """A number as Go has it: an integer of 64 bits."""
+    return (number + 2**63) % 2**64 - 2**63 if isinstance(number, int) else number

@@ -6,19 +6,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from servelint.boundary import LimitError
+from servelint.manifests.documents.budget import Budget
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.helm import functions, syntax
 from servelint.manifests.helm.values import UNKNOWN_VALUE, Leaf, Unknown, Value, bare, located, truthy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-_MAX_STEPS = 400_000
 _MAX_DEPTH = 60
+_MAX_NESTING = 500
+_MAX_RANGE = 10_000
+_STEPS = 200_000
+_CHARACTERS = 10_000_000
+_FEW = 5
+_PARSING = 10  # the same for parsing a character
 
 
 class RenderError(ValueError):
     """A template runs too long, or calls itself without end."""
+
+
+@dataclass(slots=True)
+class Patience:
+    """What rendering one template may cost. After some that have used up theirs, others get less.
+
+    A template that is meant to be rendered needs a small part of it; one that is not must not take all the
+    time there is, nor may a hundred of its kind.
+    """
+
+    exhausted: int = 0
+
+    def budgets(self) -> tuple[Budget, Budget]:
+        """Steps, and characters of values and output."""
+        share = 1 if self.exhausted < _FEW else 10
+        return (
+            Budget(_STEPS // share, "steps"),
+            Budget(_CHARACTERS // share, "characters of values and output"),
+        )
 
 
 class _Break(Exception):  # noqa: N818 - control flow of the template
@@ -38,26 +65,46 @@ class Engine:
     values_paths: frozenset[str] = frozenset()
     readers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     template: str = ""
-    steps: int = 0
+    steps: Budget = field(default_factory=lambda: Patience().budgets()[0])
+    characters: Budget = field(default_factory=lambda: Patience().budgets()[1])
     depth: int = 0
+    nesting: int = 0
+    action: Place | None = None  # the outermost that is evaluated
 
-    def render(self, template: syntax.Template, name: str) -> Located:
-        """The text that a template file becomes."""
-        self.template = name
-        return self.body(template.pieces, _Frame(self.root, [{"": self.root}]))
+    def render(self, template: syntax.Template, path: Path, patience: Patience | None = None) -> Located:
+        """The text that a template file becomes; raises `RenderError`, and `LimitError` with the line."""
+        self.template = str(path)
+        self.depth = self.nesting = 0
+        self.steps, self.characters = (patience or Patience()).budgets()
+        try:
+            return self.body(template.pieces, _Frame(self.root, [{"": self.root}]))
+        except LimitError as error:
+            if patience is not None:
+                patience.exhausted += 1
+            # Where the author of the file sees it, whatever is included there.
+            error.path, error.line = path, self.action.span.line if self.action else 0
+            raise
 
     def body(self, pieces: Sequence[syntax.Piece], frame: _Frame) -> Located:
         """The text of a sequence of pieces, run for what they print."""
         out: list[Located] = []
         self.run(pieces, frame, out)
+        self.characters.spend(sum(part.weight for part in out))
         return Located.join(out)
+
+    def nest(self) -> None:
+        """Go one level deeper into what is evaluated; `nesting` is counted down again by hand."""
+        self.nesting += 1
+        if self.nesting > _MAX_NESTING:
+            raise LimitError(f"evaluated more than {_MAX_NESTING} levels deep")
 
     def run(self, pieces: Sequence[syntax.Piece], frame: _Frame, out: list[Located]) -> None:
         """Append to `out` what the pieces print."""
+        self.nest()
         for piece in pieces:
-            self.steps += 1
-            if self.steps > _MAX_STEPS:
-                raise RenderError("too many steps")
+            self.steps.spend(1)
+            if not self.depth and not isinstance(piece, (syntax.Text, syntax.Jump)):
+                self.action = piece.place
             match piece:
                 case syntax.Text(text=text):
                     out.append(text)
@@ -75,6 +122,7 @@ class Engine:
                     raise _Break if kind == "break" else _Continue
                 case syntax.Block():
                     self.block(piece, frame, out)
+        self.nesting -= 1
 
     def note(self, value: Value) -> None:
         """Remember which template reads a value of a values file."""
@@ -109,7 +157,10 @@ class Engine:
         condition, body = block.branches[0]
         assert condition is not None
         entries = list(_entries(self.pipeline(condition, frame, block.place)))
+        nesting = self.nesting
         for key, value in entries:
+            self.steps.spend(1)
+            self.nesting = nesting  # `break` and `continue` leave what is nested
             inner = frame.inner(value)
             if len(block.variables) == 2:
                 inner.assign(block.variables[0], key, declares=True)
@@ -121,6 +172,7 @@ class Engine:
                 continue
             except _Break:
                 break
+        self.nesting = nesting
         if not entries and len(block.branches) > 1:
             self.run(block.branches[1][1], frame.inner(frame.dot), out)
 
@@ -150,9 +202,12 @@ class Engine:
     def pipeline(self, pipeline: syntax.Pipeline, frame: _Frame, here: Place) -> Value:
         """The value of a pipeline."""
         frame.place = here
+        self.nest()
         result: Value = None
         for position, command in enumerate(pipeline.commands):
+            self.steps.spend(1)
             result = self.command(command, frame, [result] if position else [])
+        self.nesting -= 1
         return result
 
     def command(self, command: syntax.Command, frame: _Frame, last: list[Value]) -> Value:
@@ -170,7 +225,10 @@ class Engine:
         """`.Capabilities.APIVersions.Has "x"`, `.Files.Get "x"`."""
         owner = self.value(syntax.Field(chain.base, chain.names[:-1]), frame)
         found = bare(owner).get(chain.names[-1]) if isinstance(bare(owner), Mapping) else None
-        return found(*arguments) if callable(found) else UNKNOWN_VALUE
+        try:
+            return found(*arguments) if callable(found) else UNKNOWN_VALUE
+        except (TypeError, ValueError):  # called with what it does not take
+            return UNKNOWN_VALUE
 
     def value(self, expression: syntax.Expression, frame: _Frame) -> Value:
         """The value of an expression."""
@@ -194,6 +252,7 @@ class Engine:
         """`tpl`: a text evaluated as a template."""
         if "{{" not in text.text:
             return text
+        self.characters.spend(_PARSING * len(text))
         try:
             template = syntax.parse(text)
         except syntax.TemplateError:
@@ -222,7 +281,9 @@ def _entries(value: Value) -> Iterable[tuple[Value, Value]]:
     if isinstance(plain, list):
         return enumerate(plain)
     if isinstance(plain, int) and not isinstance(plain, bool):
-        return ((number, number) for number in range(min(plain, 1000)))
+        if plain > _MAX_RANGE:
+            raise LimitError(f"a range of more than {_MAX_RANGE:,} numbers")
+        return ((number, number) for number in range(plain))
     return ()
 
 

@@ -9,21 +9,25 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 
+from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Located, Place
 
-_ACTION = re.compile(
-    r"""\{\{(-(?=\s))?\s*
-        (?: /\*(?P<comment>.*?)\*/
-          | (?P<body>(?:"(?:\\.|[^"\\])*"|`[^`]*`|'(?:\\.|[^'\\])*'|(?!\s-?\}\}|-?\}\}).)*) )
-        (?:\s+(-)|\s*)\}\}""",
+# What an action is made of, and where it ends: a `-` that trims has white space before it.
+_PART = re.compile(
+    r"""(?P<end>\s++-\}\}|\}\})|"(?:\\.|[^"\\])*+"|`[^`]*+`|'(?:\\.|[^'\\])*+'|\s++|(?P<quote>["`'])
+       |[^\s"`'}]++|\}""",
     re.DOTALL | re.VERBOSE,
 )
+_SPACE = re.compile(r"\s*+")
+_COMMENT_END = re.compile(r"(?:\s++-|\s*+)\}\}")
 _TOKEN = re.compile(
-    r"""(?P<space>\s+)|(?P<string>"(?:\\.|[^"\\])*")|(?P<raw>`[^`]*`)|(?P<char>'(?:\\.|[^'\\])+')
-       |(?P<number>[-+]?(?:0x[0-9A-Fa-f]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?))|(?P<assign>:=|=)
-       |(?P<punct>[|(),])|(?P<variable>\$\w*)|(?P<field>\.[A-Za-z_]\w*)|(?P<dot>\.)|(?P<name>[A-Za-z_]\w*)""",
+    r"""(?P<space>\s++)|(?P<string>"(?:\\.|[^"\\])*+")|(?P<raw>`[^`]*+`)|(?P<char>'(?:\\.|[^'\\])++')
+       |(?P<number>[-+]?(?:0x[0-9A-Fa-f]++|[0-9]++(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?))|(?P<assign>:=|=)
+       |(?P<punct>[|(),])|(?P<variable>\$\w*+)|(?P<field>\.[A-Za-z_]\w*+)|(?P<dot>\.)|(?P<name>[A-Za-z_]\w*+)""",
     re.VERBOSE,
 )
+_MAX_NESTING = 100
+_MAX_DIGITS = 20  # more than Go's numbers have
 _CONSTANTS: dict[str, object] = {"true": True, "false": False, "nil": None}
 
 
@@ -147,7 +151,7 @@ class Template:
 
 
 def parse(text: Located) -> Template:
-    """The tree of a template; raises `TemplateError`."""
+    """The tree of a template; raises `TemplateError`, and `LimitError` with the place."""
     template = Template([])
     stack: list[Block] = []
     bodies = [template.pieces]
@@ -169,6 +173,10 @@ def _control(
     if word in ("if", "with", "range", "define", "block"):
         block = _block(word, rest, place)
         stack.append(block)
+        if len(stack) > _MAX_NESTING:
+            raise LimitError(
+                f"blocks nested more than {_MAX_NESTING} levels deep", place.span.line, place.source.path
+            )
         bodies.append(block.branches[0][1])
         return
     if not stack:
@@ -194,7 +202,7 @@ def _control(
 
 def _block(word: str, rest: str, place: Place) -> Block:
     if word in ("define", "block"):
-        found = re.match(r"\s*(\"(?:\\.|[^\"\\])*\"|`[^`]*`)\s*", rest)
+        found = re.match(r"\s*+(\"(?:\\.|[^\"\\])*+\"|`[^`]*+`)\s*+", rest)
         if found is None:
             raise TemplateError(f"`{word}` without a name")
         argument = rest[found.end() :].strip()
@@ -204,34 +212,82 @@ def _block(word: str, rest: str, place: Place) -> Block:
     return Block(word, variables, [(pipeline, [])], place)
 
 
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """One `{{ ... }}`: its range, its text (None for a comment), and whether white space beside it goes."""
+
+    start: int
+    end: int
+    body: str | None
+    trims_before: bool
+    trims_after: bool
+
+
+def _actions(content: str) -> Iterator[_Action]:
+    """The actions in order; raises `TemplateError` for one that does not end."""
+    position = 0
+    while (start := content.find("{{", position)) >= 0:
+        trims = content[start + 2 : start + 3] == "-" and content[start + 3 : start + 4].isspace()
+        begin = start + 2 + trims
+        first = _SPACE.match(content, begin)
+        comment = first is not None and content.startswith("/*", first.end())
+        if comment and first is not None:
+            close = content.find("*/", first.end() + 2)
+            found = _COMMENT_END.match(content, close + 2) if close >= 0 else None
+        else:
+            found = _end(content, begin)
+        if found is None:
+            line = content.count("\n", 0, start) + 1
+            raise TemplateError(f"the action in line {line} has no end")
+        body = None if comment else content[begin : found.start()].strip()
+        yield _Action(start, found.end(), body, trims, found[0].endswith("-}}"))
+        position = found.end()
+
+
+def _end(content: str, position: int) -> re.Match[str] | None:
+    """Where an action ends that begins here; what stands in quotes does not end it."""
+    while found := _PART.match(content, position):
+        if found["quote"]:
+            return None
+        if found["end"]:
+            return found
+        position = found.end()
+    return None
+
+
 def _pieces(text: Located) -> Iterator[Piece | tuple[str, str, Place]]:
     """Text and actions in order; white space that `{{-` and `-}}` trim is gone."""
     content = text.text
     position, trim = 0, False
-    for found in _ACTION.finditer(content):
-        end = found.start()
+    for action in _actions(content):
+        end = action.start
         start = position + (len(content[position:end]) - len(content[position:end].lstrip()) if trim else 0)
-        if found.group(1):
+        if action.trims_before:
             end = max(start, position + len(content[position:end].rstrip()))
         if end > start:
             yield Text(text.slice(start, end))
-        position, trim = found.end(), bool(found.group(4))
-        if found.group("comment") is None:
-            yield _action(found.group("body").strip(), text.place_of(found.start(), found.end()))
+        position, trim = action.end, action.trims_after
+        if action.body is not None:
+            place = text.place_of(action.start, action.end)
+            try:
+                yield _action(action.body, place)
+            except LimitError as error:
+                error.line, error.path = place.span.line, place.source.path
+                raise
     start = position + (len(content[position:]) - len(content[position:].lstrip()) if trim else 0)
     if start < len(content):
         yield Text(text.slice(start, len(content)))
 
 
 def _action(body: str, place: Place) -> Piece | tuple[str, str, Place]:
-    word, _, rest = body.partition(" ") if re.match(r"[a-z]+\s", body) else (body, "", "")
+    word, _, rest = body.partition(" ") if re.match(r"[a-z]++\s", body) else (body, "", "")
     word = word.strip()
     if word in ("if", "with", "range", "define", "block", "else", "end"):
         return word, rest.strip(), place
     if body in ("break", "continue"):
         return Jump(body)
     if word == "template":
-        found = re.match(r"\s*\"((?:\\.|[^\"\\])*)\"\s*", rest)
+        found = re.match(r"\s*+\"((?:\\.|[^\"\\])*+)\"\s*+", rest)
         if found is None:
             raise TemplateError("`template` without a name")
         argument = rest[found.end() :].strip()
@@ -244,7 +300,7 @@ def _action(body: str, place: Place) -> Piece | tuple[str, str, Place]:
 
 def _assignment(body: str) -> tuple[tuple[str, ...], Pipeline, str]:
     """Variables that are set, if any, the pipeline, and the operator."""
-    found = re.match(r"\s*(\$\w+)(?:\s*,\s*(\$\w+))?\s*(:=|=)\s*", body)
+    found = re.match(r"\s*+(\$\w++)(?:\s*+,\s*+(\$\w++))?\s*+(:=|=)\s*+", body)
     if found is None:
         return (), _expression(body)[1], ""
     names = tuple(name[1:] for name in found.group(1, 2) if name)
@@ -266,6 +322,7 @@ class _Parser:
     def __init__(self, body: str) -> None:
         self.tokens: list[tuple[str, str, bool]] = []
         self.position = 0
+        self.nesting = 0
         position, spaced = 0, True
         while position < len(body):
             found = _TOKEN.match(body, position)
@@ -282,10 +339,14 @@ class _Parser:
         return self.tokens[self.position] if self.position < len(self.tokens) else ("end", "", True)
 
     def pipeline(self) -> Pipeline:
+        self.nesting += 1
+        if self.nesting > _MAX_NESTING:
+            raise LimitError(f"parentheses nested more than {_MAX_NESTING} levels deep")
         commands = [self.command()]
         while self.peek()[1] == "|":
             self.position += 1
             commands.append(self.command())
+        self.nesting -= 1
         return Pipeline(tuple(commands))
 
     def command(self) -> Command:
@@ -315,11 +376,7 @@ class _Parser:
             case "raw":
                 return Literal(text[1:-1])
             case "number":
-                return Literal(
-                    float(text)
-                    if re.search(r"[.eE]", text) and "x" not in text
-                    else int(text, 0 if "x" in text else 10)
-                )
+                return Literal(_number(text))
             case "variable":
                 return Variable(text[1:])
             case "field":
@@ -336,6 +393,14 @@ class _Parser:
                 return inner
             case _:
                 raise TemplateError(f"unexpected {text!r}")
+
+
+def _number(text: str) -> float:
+    if len(text) > _MAX_DIGITS:
+        raise TemplateError("a number of too many digits")
+    if "x" in text:
+        return int(text, 16)
+    return float(text) if re.search(r"[.eE]", text) else int(text)
 
 
 def _unquoted(text: str) -> str:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlSequence
 from servelint.manifests.shell.commandline import UNKNOWN
@@ -18,7 +19,9 @@ _PLAIN = re.compile(
 _AMBIGUOUS = re.compile(
     r"(?i)\A(?:y|n|yes|no|on|off|true|false|null|~|\.inf|\.nan|[-+]?\.?[0-9][0-9_.eE+-]*)\Z|:\Z|: "
 )
-_INTEGER = re.compile(r"[-+]?[0-9][0-9_]*\Z")
+_INTEGER = re.compile(r"[-+]?[0-9][0-9_]{0,24}\Z")
+_MAX_NODES = 100_000
+_MAX_DEPTH = 110  # more than a file can have
 
 
 class Unknown:
@@ -53,16 +56,37 @@ def bare(value: Value) -> Value:
     return value
 
 
-def from_node(node: Node | None, depth: int = 0) -> Value:
+def from_node(node: Node | None) -> Value:
     """A YAML node as a template sees it."""
-    if node is None or depth > 60:
+    if node is None:
         return None
     if isinstance(node, Scalar):
         data = scalar_data(node)
         return None if data is None else Leaf(data, node)
     if isinstance(node, YamlSequence):
-        return [from_node(item, depth + 1) for item in node.items]
-    return {key: from_node(value, depth + 1) for key, (_, value) in node.index().items()}
+        return [from_node(item) for item in node.items]
+    return {key: from_node(value) for key, (_, value) in node.index().items()}
+
+
+def measured(*values: Value) -> None:
+    """Make sure that what looks into all of a value ends; raises `LimitError`.
+
+    Templates build lists and mappings that hold the same one many times over, or themselves.
+    """
+    count = 0
+    waiting = [(bare(value), 0) for value in values]
+    while waiting:
+        value, depth = waiting.pop()
+        if not isinstance(value, (dict, list)):
+            continue
+        count += len(value) + 1
+        if count > _MAX_NODES:
+            raise LimitError(f"a value of more than {_MAX_NODES:,} parts")
+        if depth > _MAX_DEPTH:
+            raise LimitError(f"a value of more than {_MAX_DEPTH} levels")
+        waiting.extend(
+            (bare(item), depth + 1) for item in (value.values() if isinstance(value, dict) else value)
+        )
 
 
 def scalar_data(node: Scalar) -> Value:
@@ -89,6 +113,11 @@ def scalar_data(node: Scalar) -> Value:
 
 def merged(base: Value, over: Value) -> Value:
     """`over` laid on `base` as Helm does it: mappings merge, anything else replaces, null removes."""
+    measured(over)
+    return _merged(base, over)
+
+
+def _merged(base: Value, over: Value) -> Value:
     if not isinstance(base, dict) or not isinstance(over, dict):
         return over
     result = dict(base)
@@ -96,12 +125,19 @@ def merged(base: Value, over: Value) -> Value:
         if value is None:
             result.pop(key, None)
         else:
-            result[key] = merged(result.get(key), value)
+            result[key] = _merged(result.get(key), value)
     return result
 
 
 def text_of(value: Value) -> str:
-    """How a template prints a value."""
+    """How a template prints a value; raises `LimitError`."""
+    value = bare(value)
+    if isinstance(value, (dict, list)):
+        measured(value)
+    return _printed(value)
+
+
+def _printed(value: Value) -> str:
     value = bare(value)
     if value is None:
         return ""
@@ -112,9 +148,11 @@ def text_of(value: Value) -> str:
     if isinstance(value, Unknown):
         return UNKNOWN
     if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{text_of(value[key])}" for key in sorted(value)) + "]"
+        return "map[" + " ".join(f"{key}:{_printed(value[key])}" for key in sorted(value)) + "]"
     if isinstance(value, list):
-        return "[" + " ".join(text_of(item) for item in value) + "]"
+        return "[" + " ".join(_printed(item) for item in value) + "]"
+    if callable(value):
+        return UNKNOWN
     return str(value)
 
 
@@ -135,7 +173,8 @@ def truthy(value: Value) -> bool:
 
 
 def to_yaml(value: Value, here: Place) -> Located:
-    """A value as YAML, without a line end."""
+    """A value as YAML, without a line end; raises `LimitError`."""
+    measured(value)
     lines: list[list[Located]] = []
     _write(value, here, 0, lines, [])
     parts: list[Located] = []
@@ -225,7 +264,12 @@ def _block(text: Located, here: Place, depth: int, lines: list[list[Located]], h
 
 
 def to_json(value: Value, here: Place) -> Located:
-    """A value as JSON, which is YAML on one line."""
+    """A value as JSON, which is YAML on one line; raises `LimitError`."""
+    measured(value)
+    return _json(value, here)
+
+
+def _json(value: Value, here: Place) -> Located:
     plain = bare(value)
 
     def literal(text: str) -> Located:
@@ -237,7 +281,7 @@ def to_json(value: Value, here: Place) -> Located:
             for number, key in enumerate(sorted(plain, key=str))
             for part in (
                 literal((", " if number else "") + json.dumps(str(key)) + ": "),
-                to_json(plain[key], here),
+                _json(plain[key], here),
             )
         ]
         return Located.join((literal("{"), *parts, literal("}")))
@@ -245,7 +289,7 @@ def to_json(value: Value, here: Place) -> Located:
         parts = [
             part
             for number, item in enumerate(plain)
-            for part in (literal(", " if number else ""), to_json(item, here))
+            for part in (literal(", " if number else ""), _json(item, here))
             if part.text
         ]
         return Located.join((literal("["), *parts, literal("]")))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 KUBERNETES = "v1.31.0"
-_VERSION = re.compile(r"v?(\d+)(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?")
+_LONGEST = 200
+_VERSION = re.compile(r"v?([0-9]+)(?:\.([0-9]+|[xX*]))?(?:\.([0-9]+|[xX*]))?")
 _TERM = re.compile(r"(>=|<=|!=|=|>|<|\^|~)?\s*(v?\d[\w.+*-]*)")
 
 
@@ -13,11 +14,13 @@ def _numbers(text: str) -> tuple[int, ...]:
     found = _VERSION.match(text.strip())
     if found is None:
         raise ValueError(text)
-    return tuple(int(part) if part and part.isdigit() else 0 for part in found.groups())
+    return tuple(int(part) if part and part not in "xX*" else 0 for part in found.groups())
 
 
 def satisfies(constraint: str, version: str) -> bool:
     """Whether a version satisfies a constraint like `>=1.23-0 <1.30` or `^1.2 || ~2.0`."""
+    if len(constraint) > _LONGEST or len(version) > _LONGEST:
+        raise ValueError("no version is that long")
     actual = _numbers(version)
     return any(
         all(_holds(operator, wanted, actual) for operator, wanted in _TERM.findall(part))

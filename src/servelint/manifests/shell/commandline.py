@@ -19,6 +19,7 @@ UNKNOWN = "\ue000"
 PER_CORE = "\ue001"
 ASSUMED_CORES = 4
 
+_MAX_LAUNCHERS = 30
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _REFERENCE = re.compile(r"[A-Za-z_./][\w./-]*:[A-Za-z_][\w.]*(\(.*\))?$")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
@@ -80,17 +81,25 @@ class ScriptStart:
 Started = ServerStart | ShellCode | ScriptStart
 
 
-def started(words: Sequence[Located], environment: Environment) -> Started | None:
+def started(words: Sequence[Located], environment: Environment, depth: int = 0) -> Started | None:
     """What a command line starts, behind whatever launches it; None if it is nothing of ours."""
+    if depth > _MAX_LAUNCHERS:
+        return None
     known = servers()
     remaining = tuple(words)
-    while remaining and (_ASSIGNMENT.match(remaining[0].text) or not remaining[0].text):
-        name, _, _ = remaining[0].text.partition("=")
-        value = remaining[0].slice(len(name) + 1, len(remaining[0]))
-        environment = Environment({**environment.values, name: value}, environment.open_ended)
-        remaining = remaining[1:]
+    assigned: dict[str, Located | None] = {}
+    position = 0
+    for word in remaining:
+        if word.text and not _ASSIGNMENT.match(word.text):
+            break
+        position += 1
+        name = word.text.partition("=")[0]
+        assigned[name] = word.slice(len(name) + 1, len(word))
+    remaining = remaining[position:]
     if not remaining:
         return None
+    if assigned:
+        environment = Environment({**environment.values, **assigned}, environment.open_ended)
     command = PurePosixPath(remaining[0].text.strip()).name
     for server in known.by_command(command):
         start = _server(server, remaining[1:], environment)
@@ -98,11 +107,11 @@ def started(words: Sequence[Located], environment: Environment) -> Started | Non
             return start
     launcher = known.launchers.get(command)
     if launcher:
-        return None if launcher.development else started(_launched(remaining), environment)
+        return None if launcher.development else started(_launched(remaining), environment, depth + 1)
     if known.shell.runs(command):
         return _shell(remaining[1:], known.shell.code)
     if known.python.runs(command):
-        return _python(remaining[1:], environment)
+        return _python(remaining[1:], environment, depth)
     return _script(remaining)
 
 
@@ -134,21 +143,19 @@ def _skip_options(words: Words, values: tuple[str, ...]) -> Words:
 def _shell(words: Words, code: str) -> Started | None:
     """`sh -c code`, `sh -ec code`, `sh script`, `busybox sh ...`."""
     position = 0
-    while position < len(words) and words[position].text[:1] in "-+" and words[position].text:
+    while position < len(words):
         text = words[position].text
         position += 1
-        if not text.startswith("--") and text.endswith(code[-1]):
-            return ShellCode(words[position], words[position + 1 :]) if position < len(words) else None
-        if text in ("-o", "+o", "-O"):
-            position += 1
-    if position >= len(words):
-        return None
-    if servers().shell.runs(words[position].text):
-        return _shell(words[position + 1 :], code)
-    return ScriptStart(words[position], words[position + 1 :])
+        if text[:1] in ("-", "+"):
+            if not text.startswith("--") and text.endswith(code[-1]):
+                return ShellCode(words[position], words[position + 1 :]) if position < len(words) else None
+            position += text in ("-o", "+o", "-O")
+        elif not servers().shell.runs(text):
+            return ScriptStart(words[position - 1], words[position:])
+    return None
 
 
-def _python(words: Words, environment: Environment) -> Started | None:
+def _python(words: Words, environment: Environment, depth: int) -> Started | None:
     """`python -m module`, `python script.py`; code given on the command line is not read."""
     interpreter = servers().python
     position = 0
@@ -158,7 +165,7 @@ def _python(words: Words, environment: Environment) -> Started | None:
         if text.startswith("--") or text == "-":
             continue
         if text.endswith(interpreter.module[-1]) and position < len(words):
-            return _module(words[position:], environment)
+            return _module(words[position:], environment, depth)
         if text.endswith(interpreter.code[-1]):
             return None
         position += text in interpreter.values
@@ -166,17 +173,17 @@ def _python(words: Words, environment: Environment) -> Started | None:
         return None
     name = PurePosixPath(words[position].text).name
     if any(servers().by_command(name)):
-        return started(words[position:], environment)
+        return started(words[position:], environment, depth + 1)
     return ScriptStart(words[position], words[position + 1 :], python=True)
 
 
-def _module(words: Words, environment: Environment) -> Started | None:
+def _module(words: Words, environment: Environment, depth: int) -> Started | None:
     for server in servers().by_module(words[0].text):
         start = _server(server, words[1:], environment)
         if start:
             return start
     if words[0].text in servers().launchers:
-        return started(words, environment)
+        return started(words, environment, depth + 1)
     if _MODULE.match(words[0].text):
         return ScriptStart(words[0], words[1:], python=True)
     return None
@@ -303,7 +310,7 @@ def count(text: Located) -> WorkerCount | None:
 
 def split(text: Located) -> Iterator[Located]:
     """Words of a text by white space and quotes, as `shlex` does, for places where no shell is at work."""
-    for found in re.finditer(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""", text.text):
+    for found in re.finditer(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*+"|'[^']*+')++""", text.text):
         word = text.slice(*found.span())
         yield _unquoted(word)
 
@@ -312,7 +319,7 @@ def _unquoted(word: Located) -> Located:
     if not re.search(r"""["'\\]""", word.text):
         return word
     parts: list[Located] = []
-    for found in re.finditer(r"""\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'|[^"'\\]+""", word.text):
+    for found in re.finditer(r"""\\(.)|"((?:[^"\\]|\\.)*+)"|'([^']*+)'|[^"'\\]++""", word.text):
         group = next((index for index in (1, 2, 3) if found.group(index) is not None), 0)
         parts.append(word.slice(*found.span(group)))
     return Located.join(parts)

@@ -7,12 +7,14 @@ takes the first one a branch gives it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from servelint.boundary import LimitError
 from servelint.manifests.documents.environment import Environment
-from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.text import Located, word
 from servelint.manifests.shell.commandline import UNKNOWN, Words
 from servelint.manifests.shell.syntax import Syntax, parse
 from servelint.manifests.shell.values import Evaluator, Scope
@@ -20,8 +22,13 @@ from servelint.manifests.shell.values import Evaluator, Scope
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _DECLARATIONS = frozenset(("export", "local", "readonly", "declare", "typeset"))
+# What runs or not as things go.
+_CONDITIONAL = frozenset(("list", "while_statement", "for_statement", "c_style_for_statement", "case_item"))
 _MAX_CALLS = 200
+_MAX_NESTING = 200
+_COST = 10  # of visiting one node of the tree, in characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +48,19 @@ class Script:
 
 
 def read(code: Located, environment: Environment, parameters: Words = ()) -> Script:
-    """The commands and here-documents of a script started with this environment and these parameters."""
+    """The commands and here-documents of a script started with this environment and these parameters.
+
+    Raises `LimitError`, with the place.
+    """
     syntax = parse(code)
     walk = _Walk(syntax, Evaluator(syntax))
-    walk.visit(syntax.root, Scope(environment, parameters))
-    walk.uncalled(Scope(environment, parameters))
+    try:
+        walk.visit(syntax.root, Scope(environment, parameters))
+        walk.uncalled(Scope(environment, parameters))
+    except LimitError as error:
+        place = syntax.text(walk.node or syntax.root).place
+        error.line, error.path = error.line or place.span.line, error.path or place.source.path
+        raise
     return walk.script
 
 
@@ -57,8 +72,23 @@ class _Walk:
     functions: dict[str, Node] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
     calls: int = 0
+    # The functions being run, each with the number of conditions around its call.
+    running: dict[str, int] = field(default_factory=dict)
+    conditions: int = 0
+    nesting: int = 0
+    node: Node | None = None  # the command that is looked at
 
     def visit(self, node: Node, scope: Scope) -> None:
+        """Run a node."""
+        self.node = node
+        self.nesting += 1
+        self.evaluator.budget.spend(_COST)
+        if self.nesting > _MAX_NESTING:
+            raise LimitError(f"shell code nested more than {_MAX_NESTING} levels deep")
+        self.run(node, scope)
+        self.nesting -= 1
+
+    def run(self, node: Node, scope: Scope) -> None:
         match node.type:
             case "command":
                 self.command(node, scope)
@@ -84,7 +114,7 @@ class _Walk:
                     scope.variables[self.syntax.raw(variable)] = None
                 self.children(node, scope)
             case "subshell":
-                self.children(node, scope.copy())
+                self.children(node, self.copy(scope))
             case "redirected_statement":
                 self.redirected(node, scope)
             case "heredoc_body":
@@ -95,8 +125,16 @@ class _Walk:
                 self.children(node, scope)
 
     def children(self, node: Node, scope: Scope) -> None:
-        for child in node.children:
+        conditional = node.type in _CONDITIONAL
+        self.conditions += conditional
+        for child in _listed(node) if node.type == "list" else node.children:
             self.visit(child, scope)
+        self.conditions -= conditional
+
+    def copy(self, scope: Scope) -> Scope:
+        """A scope that can be changed alone."""
+        self.evaluator.budget.spend(len(scope.variables) + len(scope.exported))
+        return scope.copy()
 
     def redirected(self, node: Node, scope: Scope) -> None:
         for child in node.children:
@@ -112,7 +150,7 @@ class _Walk:
         for name, body in list(self.functions.items()):
             if name not in self.called:
                 self.called.add(name)
-                self.visit(body, scope.copy())
+                self.visit(body, self.copy(scope))
 
     def command(self, node: Node, scope: Scope) -> None:
         words: list[Located] = []
@@ -130,6 +168,7 @@ class _Walk:
         if not words:
             return
         visible = scope.visible()
+        self.evaluator.budget.spend(len(visible.values))
         environment = Environment({**visible.values, **local}, visible.open_ended)
         self.builtin(tuple(words), scope, environment)
 
@@ -137,11 +176,7 @@ class _Walk:
         name = words[0].text
         body = self.functions.get(name)
         if body is not None and self.calls < _MAX_CALLS:
-            self.calls += 1
-            self.called.add(name)
-            parameters, scope.parameters = scope.parameters, words[1:]
-            self.visit(body, scope)
-            scope.parameters = parameters
+            self.call(name, body, words[1:], scope)
         elif name == "set":
             texts = [word.text for word in words]
             if "--" in texts:
@@ -160,6 +195,20 @@ class _Walk:
             self.script.commands.append(SimpleCommand((words[0], code), environment))
         else:
             self.script.commands.append(SimpleCommand(words, environment))
+
+    def call(self, name: str, body: Node, arguments: Words, scope: Scope) -> None:
+        """Run a function; one that calls itself on some condition (to retry) is not entered again."""
+        if name in self.running:
+            if self.running[name] == self.conditions:
+                raise LimitError("a function that calls itself without end")
+            return
+        self.calls += 1
+        self.called.add(name)
+        self.running[name] = self.conditions
+        parameters, scope.parameters = scope.parameters, arguments
+        self.visit(body, scope)
+        scope.parameters = parameters
+        del self.running[name]
 
     def declaration(self, node: Node, scope: Scope) -> None:
         exports = self.syntax.raw(node).startswith(("export", "declare -x", "typeset -x"))
@@ -195,11 +244,14 @@ class _Walk:
                 if child.is_named
                 for word in self.evaluator.words(child, scope)
             )
-            return name, (*(scope.variables.get(name) or ()), *words) if appends else words
+            before = scope.variables.get(name) or () if appends else ()
+            self.evaluator.budget.spend(len(before))
+            return name, (*before, *words)
         located = self.evaluator.value(value, scope)
         if appends:
             before = scope.variables.get(name) or ()
-            return name, (Located.join((*before, located)),)
+            self.evaluator.budget.spend(sum(len(part) for part in before))
+            return name, (word([*before, located]),)
         return name, (located,)
 
     def condition(self, node: Node, scope: Scope) -> None:
@@ -207,9 +259,10 @@ class _Walk:
         taken: Scope | None = None
         undecided: list[Scope] = []
         settled = False
+        self.conditions += 1
         for test, body in _clauses(node):
             outcome = True if test is None else self.decide(test, scope)
-            branch = scope.copy()
+            branch = self.copy(scope)
             for part in body if test is None else (test, *body):
                 self.visit(part, branch)
             if settled or outcome is False:
@@ -219,13 +272,14 @@ class _Walk:
                 taken = branch
             else:
                 undecided.append(branch)
+        self.conditions -= 1
         self.merge(scope, taken, undecided)
 
     def branches(self, items: list[Node], scope: Scope) -> None:
         """The items of a `case`, of which any may run."""
         undecided: list[Scope] = []
         for item in items:
-            branch = scope.copy()
+            branch = self.copy(scope)
             self.children(item, branch)
             undecided.append(branch)
         self.merge(scope, None, undecided)
@@ -284,6 +338,16 @@ def _clauses(node: Node) -> Iterator[tuple[Node | None, list[Node]]]:
         yield from _clauses(clause)
 
 
+def _listed(node: Node) -> list[Node]:
+    """The commands of `a && b || c`, which the grammar nests to the left, each list in the next."""
+    found: list[Node] = []
+    while node.type == "list":
+        first, *others = node.children
+        found.extend(reversed(others))
+        node = first
+    return [node, *reversed(found)]
+
+
 def _operands(node: Node) -> Iterator[Node]:
     return (child for child in node.children if child.is_named and child.type != "test_operator")
 
@@ -293,7 +357,7 @@ def _compare(operator: str, left: str, right: str) -> bool | None:
         return left == right
     if operator == "!=":
         return left != right
-    if not (left.isdigit() and right.isdigit()):
+    if not (_NUMBER.fullmatch(left) and _NUMBER.fullmatch(right)):
         return None
     first, second = int(left), int(right)
     return {

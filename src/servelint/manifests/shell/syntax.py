@@ -5,6 +5,7 @@ The grammar is loaded on first use: most projects have no script that starts a s
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +31,8 @@ class Syntax:
 
     root: Node
     code: Located
-    _data: bytes
+    # Where the second and later bytes of characters are: the grammar counts bytes.
+    _within: list[int]
 
     def start(self, node: Node) -> int:
         """The position of the node's first character."""
@@ -41,9 +43,7 @@ class Syntax:
         return self._character(node.end_byte)
 
     def _character(self, position: int) -> int:
-        if len(self._data) == len(self.code.text):
-            return position
-        return len(self._data[:position].decode("utf-8", "surrogatepass"))
+        return position - bisect_left(self._within, position)
 
     def text(self, node: Node) -> Located:
         """What the node stands for."""
@@ -57,7 +57,8 @@ class Syntax:
 def parse(code: Located) -> Syntax:
     """The syntax tree of a script; never fails, what is no shell becomes error nodes."""
     data = code.text.encode("utf-8", "surrogatepass")
-    return Syntax(_parser().parse(data).root_node, code, data)
+    within = [] if code.text.isascii() else [at for at, byte in enumerate(data) if byte & 0xC0 == 0x80]
+    return Syntax(_parser().parse(data).root_node, code, within)
 
 
 def descendants(node: Node) -> Iterator[Node]:

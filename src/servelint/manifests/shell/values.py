@@ -6,13 +6,15 @@ variable (the value is then its `definition`), and where the value is written wh
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from servelint.boundary import LimitError
+from servelint.manifests.documents.budget import Budget
 from servelint.manifests.documents.environment import Environment
-from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.text import Located, word
+from servelint.manifests.shell.arithmetic import evaluate
 from servelint.manifests.shell.commandline import ASSUMED_CORES, PER_CORE, UNKNOWN, Words, split
 from servelint.manifests.shell.syntax import Syntax
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 _EXPANSION = re.compile(r"\$\{([A-Za-z_]\w*|[0-9@*])(\[[@*]\])?(?:(:?[-=+?])|([^}]))?", re.DOTALL)
 _CORES = re.compile(r"\b(nproc|_NPROCESSORS_ONLN|/proc/cpuinfo|cpu_count|hw\.ncpu)\b")
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
+_DIGITS = re.compile(r"[0-9]{1,20}")
+_MAX_NESTING = 50
+_MAX_LENGTH = 5_000_000
 
 
 @dataclass(slots=True)
@@ -52,14 +56,26 @@ class Scope:
         return Environment(values, self.environment.open_ended)
 
 
-@dataclass(frozen=True, slots=True)
+def characters() -> Budget:
+    """What the values of one script may come to."""
+    return Budget(_MAX_LENGTH, "characters in the values of one script")
+
+
+@dataclass(slots=True)
 class Evaluator:
     """Evaluates the words of one parsed script."""
 
     syntax: Syntax
+    budget: Budget = field(default_factory=characters)
+    nesting: int = 0
 
     def words(self, node: Node, scope: Scope) -> Words:
         """The words that one argument becomes: an unquoted variable may hold several, or none."""
+        words = self._words(node, scope)
+        self.budget.spend(1 + sum(word.weight for word in words))
+        return words
+
+    def _words(self, node: Node, scope: Scope) -> Words:
         if node.type in ("simple_expansion", "expansion"):
             values = self._variable(node, scope)
             if len(values) == 1:
@@ -79,6 +95,15 @@ class Evaluator:
 
     def value(self, node: Node, scope: Scope) -> Located:
         """The text that a node becomes."""
+        self.nesting += 1
+        if self.nesting > _MAX_NESTING:
+            raise LimitError(f"expansions nested more than {_MAX_NESTING} levels deep")
+        text = self._value(node, scope)
+        self.nesting -= 1
+        self.budget.spend(1 + text.weight)
+        return text
+
+    def _value(self, node: Node, scope: Scope) -> Located:
         match node.type:
             case "string":
                 return self._joined(node, scope, 1)
@@ -86,7 +111,7 @@ class Evaluator:
                 skip = 1 if node.type == "raw_string" else 2
                 return self.syntax.code.slice(self.syntax.start(node) + skip, self.syntax.end(node) - 1)
             case "concatenation" | "command_name":
-                return Located.join(self.value(child, scope) for child in node.children)
+                return word([self.value(child, scope) for child in node.children])
             case "simple_expansion" | "expansion":
                 return self._one(self._variable(node, scope), node)
             case "arithmetic_expansion":
@@ -110,7 +135,7 @@ class Evaluator:
             position = self.syntax.end(child)
         if position < end:
             parts.append(self.syntax.code.slice(position, end))
-        return Located.join(parts) if parts else self.syntax.code.slice(position, position)
+        return word(parts) if parts else self.syntax.code.slice(position, position)
 
     def _unescaped(self, node: Node) -> Located:
         text = self.syntax.text(node)
@@ -188,7 +213,7 @@ class Evaluator:
             parts.append(self.value(child, scope))
             position = self.syntax.end(child)
         parts.append(self.syntax.code.slice(position, end))
-        return Located.join(part for part in parts if part.text) if any(p.text for p in parts) else parts[0]
+        return word([part for part in parts if part.text]) if any(p.text for p in parts) else parts[0]
 
     def _substitution(self, node: Node, scope: Scope) -> Located:
         raw = self.syntax.raw(node)
@@ -211,13 +236,13 @@ class Evaluator:
             text = value[0].text if value else ""
             per_core = per_core or text.startswith(PER_CORE)
             text = text.removeprefix(PER_CORE)
-            return text if text.isdigit() else "None"
+            return text if _DIGITS.fullmatch(text) else "unknown"
 
         if _CORES.search(expression):
             per_core = True
             expression = re.sub(r"\$\([^()]*\)", str(ASSUMED_CORES), expression)
         expression = re.sub(r"\$\{?([A-Za-z_]\w*)(?::?-(\d+))?\}?", _plain_variable(scope), expression)
-        result = _evaluate(_NAME.sub(number, expression).replace("/", "//"))
+        result = evaluate(_NAME.sub(number, expression))
         if result is None:
             return self._unknown(node)
         return Located.computed(f"{PER_CORE if per_core else ''}{result}", self.syntax.text(node).place)
@@ -232,35 +257,3 @@ class _plain_variable:  # noqa: N801
     def __call__(self, found: re.Match[str]) -> str:
         name, default = found.group(1), found.group(2)
         return default if default and not self.scope.known(name) else name
-
-
-def _evaluate(expression: str) -> int | None:
-    """The value of an arithmetic expression of numbers, or None."""
-    try:
-        tree = ast.parse(expression.strip(), mode="eval")
-    except (SyntaxError, ValueError):
-        return None
-
-    def value(node: ast.expr) -> int | None:
-        if isinstance(node, ast.Constant) and isinstance(node.value, int):
-            return node.value
-        if isinstance(node, ast.BinOp) and isinstance(node.op, _ARITHMETIC):
-            left, right = value(node.left), value(node.right)
-            return None if left is None or right is None else _apply(node.op, left, right)
-        return None
-
-    return value(tree.body)
-
-
-def _apply(operator: ast.operator, left: int, right: int) -> int | None:
-    match operator:
-        case ast.Add():
-            return left + right
-        case ast.Sub():
-            return left - right
-        case ast.Mult():
-            return left * right
-        case ast.Mod():
-            return left % right if right else None
-        case _:
-            return left // right if right else None
