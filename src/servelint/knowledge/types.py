@@ -253,6 +253,8 @@ def unfit(text: str) -> str:
     choices: list[int] = []
     for part in re.findall(r"\*+|[{},]", text):
         here, most = wildcards[-1]
+        if part == "{" and choices:
+            return "has braces inside braces"
         if part == "{":
             choices.append(1)
             wildcards.append((0, 0))
