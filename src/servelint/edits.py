@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import os
 import re
-from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from servelint.finding import Applicability, Edit, Finding, Span
+from servelint.finding import Applicability, Edit, Finding
 from servelint.lint import Report, check_tree, left_out
 from servelint.project import baseline
 from servelint.project.files import Kind, kind_of
 from servelint.project.selection import UNREADABLE
-from servelint.project.source import Source, SourceError, decode
+from servelint.project.source import SourceError, decode
+from servelint.project.splice import Together, splice
 
 
 class WriteError(OSError):
@@ -95,7 +95,7 @@ class _Work:
     def next_batch(self) -> list[Finding]:
         """Findings whose fixes can be applied now, none in the way of another."""
         batch: list[Finding] = []
-        taken: dict[Path, _Taken] = defaultdict(_Taken)
+        taken = Together()
         for finding in self.report.findings:
             fix = finding.fix
             # What waits for others is planned anew, and waits no more, once they have been applied.
@@ -105,11 +105,8 @@ class _Work:
                 continue
             if fix.applicability is Applicability.UNSAFE and not self.unsafe:
                 continue
-            if any(taken[edit.span.path].collides(edit) for edit in fix.edits):
-                continue
-            for edit in fix.edits:
-                taken[edit.span.path].add(edit)
-            batch.append(finding)
+            if taken.take(fix.edits):
+                batch.append(finding)
         return batch
 
     def attempt(self, batch: list[Finding]) -> bool:
@@ -215,46 +212,6 @@ def _key(finding: Finding) -> tuple[object, ...]:
 
 def _count(report: Report) -> Counter[tuple[object, ...]]:
     return Counter(_key(finding) for finding in report.accountable)
-
-
-class _Taken:
-    """Edits of one file that do not touch, in order; equal ones, as an import added twice, are one."""
-
-    def __init__(self) -> None:
-        self.edits: list[Edit] = []
-
-    def collides(self, edit: Edit) -> bool:
-        """Whether an edit touches one of these; only its neighbours can."""
-        place = bisect_left(self.edits, edit)
-        near = self.edits[max(place - 1, 0) : place + 1]
-        return edit not in near and any(_touch(edit.span, other.span) for other in near)
-
-    def add(self, edit: Edit) -> None:
-        """Add one that does not collide."""
-        place = bisect_left(self.edits, edit)
-        if edit not in self.edits[place : place + 1]:
-            self.edits.insert(place, edit)
-
-
-def _touch(one: Span, other: Span) -> bool:
-    first, second = sorted((one, other), key=lambda span: (span.line, span.column))
-    return (first.end_line, first.end_column) >= (second.line, second.column)
-
-
-def splice(source: Source, edits: Iterable[Edit]) -> bytes:
-    """The bytes of `source` with `edits` made; everything outside them is as it was.
-
-    Contents are written with `\\n` and get the file's own line ending. Raises `SourceError` for a position
-    outside the file, or text that the file's encoding does not have.
-    """
-    text, parts, end = source.text, list[str](), 0
-    for edit in sorted(edits, key=lambda edit: edit.span):
-        start = source.offset(edit.span.line, edit.span.column)
-        if start < end:
-            raise SourceError(f"{source.path}:{edit.span.line}: edits overlap")
-        parts += (text[end:start], edit.content.replace("\r\n", "\n").replace("\n", source.newline))
-        end = source.offset(edit.span.end_line, edit.span.end_column)
-    return source.encode("".join((*parts, text[end:])))
 
 
 def _syntax_error(path: Path, before: bytes | None, after: bytes) -> str:
