@@ -160,8 +160,8 @@ def test_line_endings_encoding_and_mode_are_kept(project: Project) -> None:
 
 
 def test_a_linked_file_stays_a_link(project: Project) -> None:
-    target = project.root.parent / "target.py"
-    target.write_text("async def a(m):\n    m.predict(1)\n")
+    project.write({"target.py": "async def a(m):\n    m.predict(1)\n"})
+    target = project.root / "target.py"
     (project.root / "app.py").symlink_to(target)
     list(edits.write(outcome_of(project)))
     assert (project.root / "app.py").is_symlink()

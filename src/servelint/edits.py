@@ -11,17 +11,17 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from servelint.finding import Applicability, Edit, Finding
+from servelint.finding import Applicability, Edit, Finding, Severity
 from servelint.lint import Report, check_tree, left_out
 from servelint.project import baseline
 from servelint.project.files import Kind, kind_of
 from servelint.project.selection import UNREADABLE
 from servelint.project.source import SourceError, decode
 from servelint.project.splice import Together, splice
+from servelint.project.writing import LEADS_OUT, leads_out, remove_leftovers, replace_file
 
 
 class WriteError(OSError):
@@ -177,7 +177,7 @@ class _Work:
         """Why the result may not be kept; empty if it may."""
         now = _count(checked)
         for finding in checked.findings:
-            if now[_key(finding)] > self.counts[_key(finding)]:
+            if now[_key(finding)] > self.counts[_key(finding)] and not _is_remark(finding, batch):
                 broken = finding.code == UNREADABLE
                 return finding.message if broken else f"it would cause {finding.code}: {finding.message}"
         for key, cured in Counter(_key(finding) for finding in batch).items():
@@ -190,7 +190,9 @@ class _Work:
             self.original.setdefault(path, self._content(path))
         # Told as they stood when the user last saw the file, not where earlier rounds have moved them.
         self.applied += [self.first_seen.get(self._name(finding), finding) for finding in batch]
-        self.counts = _count(checked)
+        now = _count(checked)
+        self.wanted |= {key for key in now if now[key] > self.counts[key]}
+        self.counts = now
         timed = replace(checked, seconds=self.report.seconds)
         left = replace(left_out(timed, "", self.known), stale=())
         self.report = self.propose(left)
@@ -208,6 +210,16 @@ def _by_file(batch: list[Finding]) -> dict[Path, frozenset[Edit]]:
 def _key(finding: Finding) -> tuple[object, ...]:
     """What stays the same about a finding when the lines around it move."""
     return (finding.code, finding.span.path, finding.function)
+
+
+def _is_remark(finding: Finding, cured: Sequence[Finding]) -> bool:
+    """Whether the finding only informs about functions in which something worse has been cured."""
+    if finding.severity is not Severity.INFO:
+        return False
+    place = (finding.span.path, finding.function)
+    return any(
+        (other.span.path, other.function) == place and other.severity is not Severity.INFO for other in cured
+    )
 
 
 def _count(report: Report) -> Counter[tuple[object, ...]]:
@@ -240,51 +252,30 @@ def _compiled(content: bytes) -> str:
 def write(outcome: Outcome) -> Iterator[Path]:
     """Write the changed files, one atomic step each, and yield each path when it is done.
 
-    Raises `WriteError` for the first that cannot be written.
+    Raises `WriteError` for the first that cannot be written. What a run that was killed left behind in the
+    project's folders is removed first.
     """
+    tree = outcome.report.tree
+    for folder in sorted({path.parent for path in (*tree.python, *tree.manifests)}):
+        remove_leftovers(folder)
     for path, content in sorted(outcome.after.items()):
-        _replace(path, outcome.before[path], content)
+        _replace(path, outcome.before[path], content, tree.root)
         yield path
 
 
-def _replace(path: Path, expected: bytes | None, content: bytes) -> None:
+def _replace(path: Path, expected: bytes | None, content: bytes, root: Path) -> None:
     target = path.resolve()
     try:
         current = target.read_bytes() if target.exists() else None
-        if current == expected:
+        if current == expected and not leads_out(path, root):
             replace_file(target, content)
+            return
     except OSError as error:
         raise WriteError(f"{path}: cannot be written: {error.strerror}") from error
-    if current != expected:
+    if leads_out(path, root):
+        raise WriteError(f"{path}: {LEADS_OUT}; left alone")
+    if current != content:  # else it has been written by another of its names
         raise WriteError(f"{path}: was changed by someone else meanwhile; left alone")
-
-
-def replace_file(target: Path, content: bytes) -> None:
-    """Write `content` beside `target`, then put it in its place, keeping mode and owner; raises `OSError`."""
-    import tempfile
-
-    status = target.stat() if target.exists() else None
-    if status is not None and not os.access(target, os.W_OK):
-        raise PermissionError(13, "Permission denied")
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if status is None:
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)  # noqa: PTH101 - a name, not a Path
-        else:
-            os.chmod(name, status.st_mode & 0o7777)  # noqa: PTH101
-            with suppress(PermissionError, AttributeError):  # not our file to give away, or no such concept
-                os.chown(name, status.st_uid, status.st_gid)
-        os.replace(name, target)  # noqa: PTH105
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)  # noqa: PTH108
-        raise
 
 
 def patch(outcome: Outcome, folder: Path) -> bytes:

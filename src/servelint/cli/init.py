@@ -11,13 +11,13 @@ import click
 
 from servelint.cli import options
 from servelint.cli.terminal import complain, style_for, write
-from servelint.edits import replace_file
 from servelint.escape import visible
 from servelint.finding import ExitStatus
 from servelint.project import git
 from servelint.project.config import ConfigError, find
 from servelint.project.files import shown_path
 from servelint.project.source import split_lines
+from servelint.project.writing import replace_file
 from servelint.version import __version__
 
 EPILOG = """\b
