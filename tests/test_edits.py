@@ -69,8 +69,8 @@ def test_what_was_fixed_is_told_by_the_lines_of_the_original(
             if word in lines:
                 line = lines.index(word) + 1
                 span = Span(path, line, 1, line, 4)
-                edits = (Edit(Span(path, 1, 1, 1, 1), f"# {word}\n"), Edit(span, "done"))
-                fix = Fix(Applicability.SAFE, "do it", edits)
+                edits = (Edit(Span(path, 1, 1, 1, 1), f"# {word}\n"), Edit(span, "0"))
+                fix = Fix(Applicability.SAFE, "do it", edits, replaces=(span,))
                 finding = Finding(
                     "SRV101", span, word, Severity.ERROR, Confidence.HIGH, fix=fix, identity=(word,)
                 )
@@ -79,7 +79,7 @@ def test_what_was_fixed_is_told_by_the_lines_of_the_original(
 
     monkeypatch.setattr(lint, "analyse", analyse)
     outcome = outcome_of(project)
-    assert outcome.after[path] == b"# two\n# one\ndone\ndone\n"
+    assert outcome.after[path] == b"# two\n# one\n0\n0\n"
     assert [(item.message, item.span.line) for item in outcome.applied] == [("one", 1), ("two", 2)]
 
 
@@ -96,7 +96,7 @@ def planted(project: Project, monkeypatch: pytest.MonkeyPatch, content: str, now
 
     def finding(code: str) -> Finding:
         edit = Edit(Span(path, 1, 1, 1, 2), content)
-        fix = Fix(Applicability.SAFE, "plant", (edit,))
+        fix = Fix(Applicability.SAFE, "plant", (edit,), replaces=(edit.span,))
         return Finding(code, edit.span, code, Severity.ERROR, Confidence.HIGH, fix=fix, identity=(code,))
 
     def analyse(tree: object, _config: object) -> Analysed:
@@ -111,7 +111,7 @@ def planted(project: Project, monkeypatch: pytest.MonkeyPatch, content: str, now
 def test_a_fix_after_which_the_finding_remains_is_taken_back(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = planted(project, monkeypatch, "y", "SRV101")
+    outcome = planted(project, monkeypatch, "0", "SRV101")
     assert not outcome.after
     assert [item.reason for item in outcome.rejected] == ["the finding would remain"]
 
@@ -119,7 +119,7 @@ def test_a_fix_after_which_the_finding_remains_is_taken_back(
 def test_a_fix_that_causes_another_finding_is_taken_back(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = planted(project, monkeypatch, "y", "SRV102")
+    outcome = planted(project, monkeypatch, "0", "SRV102")
     assert not outcome.after
     assert [item.reason for item in outcome.rejected] == ["it would cause SRV102: SRV102"]
 

@@ -115,7 +115,7 @@ class _Work:
             edits = _by_file(batch)
             changed = {path: self._spliced(path, found) for path, found in edits.items()}
             checked = check_tree(self.report.tree.with_overlay(changed), self.report.config)
-            fault = self._broken(changed) or self._altered(changed, edits) or self._fault(batch, checked)
+            fault = self._altered(batch, changed, edits) or self._fault(batch, checked)
         except SourceError as error:
             fault = str(error)
         if not fault:
@@ -148,13 +148,22 @@ class _Work:
     def _spliced(self, path: Path, edits: frozenset[Edit]) -> bytes:
         return splice(decode(path, self._content(path) or b""), edits)
 
-    def _broken(self, changed: Mapping[Path, bytes]) -> str:
-        """The syntax error in a changed Python file; empty if there is none."""
-        faults = (_syntax_error(path, self._content(path), content) for path, content in changed.items())
-        return next((fault for fault in faults if fault), "")
+    def _altered(
+        self,
+        batch: Sequence[Finding],
+        changed: Mapping[Path, bytes],
+        edits: Mapping[Path, frozenset[Edit]],
+    ) -> str:
+        """What would change apart from what is meant to be changed; empty if nothing."""
+        kinds = {kind_of(path.name) for path in changed}
+        if Kind.PYTHON in kinds:
+            from servelint.code.fixes.verification.offered import fault_of
 
-    def _altered(self, changed: Mapping[Path, bytes], edits: Mapping[Path, frozenset[Edit]]) -> str:
-        """What would change in the meaning of a manifest apart from what was edited; empty if nothing."""
+            fault = fault_of([finding.fix for finding in batch if finding.fix], self._content)
+            if fault:
+                return fault
+        if kinds == {Kind.PYTHON}:
+            return ""
         from servelint.manifests import verify
 
         for path, content in changed.items():
@@ -213,40 +222,13 @@ def _key(finding: Finding) -> tuple[object, ...]:
 
 
 def _is_remark(finding: Finding, cured: Sequence[Finding]) -> bool:
-    """Whether the finding only informs about functions in which something worse has been cured."""
-    if finding.severity is not Severity.INFO:
-        return False
-    place = (finding.span.path, finding.function)
-    return any(
-        (other.span.path, other.function) == place and other.severity is not Severity.INFO for other in cured
-    )
+    """Whether the finding only informs, now that something worse has been cured."""
+    informs = finding.severity is Severity.INFO
+    return informs and any(other.severity is not Severity.INFO for other in cured)
 
 
 def _count(report: Report) -> Counter[tuple[object, ...]]:
     return Counter(_key(finding) for finding in report.accountable)
-
-
-def _syntax_error(path: Path, before: bytes | None, after: bytes) -> str:
-    """Why a Python file is none any more; manifests are judged by checking them again."""
-    if path.suffix != ".py":
-        return ""
-    reason = _compiled(after)
-    return "" if before is not None and reason and _compiled(before) else reason
-
-
-def _compiled(content: bytes) -> str:
-    """Why the content cannot be compiled: parsing alone does not look at `nonlocal` or `return`."""
-    import warnings
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in the file is not our subject
-            compile(content, "<fixed>", "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return f"the result would not compile: {error.msg} in line {error.lineno}"
-    except ValueError as error:
-        return f"the result would not compile: {error}"
-    return ""
 
 
 def write(outcome: Outcome) -> Iterator[Path]:

@@ -26,7 +26,7 @@ def replace_file(target: Path, content: bytes) -> None:
     status = target.stat() if target.exists() else None
     if status is not None and not os.access(target, os.W_OK):
         raise PermissionError(13, "Permission denied")
-    descriptor, name = tempfile.mkstemp(_UNFINISHED, f".{target.name}.", target.parent)
+    descriptor, name = tempfile.mkstemp(suffix=_UNFINISHED, prefix=f".{target.name}.", dir=target.parent)
     unfinished = Path(name)
     try:
         with _held(descriptor):
