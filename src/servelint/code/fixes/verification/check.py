@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from servelint.code.facts.extract import parse
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.fixes.verification.embedding import Embedding
 from servelint.code.fixes.verification.names import Names
@@ -28,15 +29,13 @@ def fault(path: Path, before: bytes | None, edits: Iterable[Edit], replaces: Ite
     except SourceError as error:
         return str(error)
     try:
-        old = _compiled(before or b"")
+        old = parse(before or b"")
     except (SyntaxError, ValueError, RecursionError):
         return ""
     try:
         new = _compiled(content)
-    except SyntaxError as error:
-        return f"the result would not compile: {error.msg} in line {error.lineno}"
-    except (ValueError, RecursionError) as error:
-        return f"the result would not compile: {error}"
+    except (SyntaxError, ValueError, RecursionError) as error:
+        return _why_broken(error) if _compiles(old) else ""
     try:
         lost = ""
         if before is not None:
@@ -71,10 +70,27 @@ def _lost(before: Syntax, new: ast.Module, meant: Collection[Span]) -> str:
     return f"something else would change in line {line}"
 
 
+def _why_broken(error: Exception) -> str:
+    where = f"{error.msg} in line {error.lineno}" if isinstance(error, SyntaxError) else str(error)
+    return f"the result would not compile: {where}"
+
+
 def _compiled(content: bytes) -> ast.Module:
     """The tree of what can be compiled: parsing alone does not look at `nonlocal` or `return`."""
+    tree = parse(content)
+    _compile(tree)
+    return tree
+
+
+def _compiles(tree: ast.Module) -> bool:
+    try:
+        _compile(tree)
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _compile(tree: ast.Module) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in the file is not our subject
-        tree = ast.parse(content)
         compile(tree, "<fixed>", "exec", dont_inherit=True)
-    return tree
