@@ -153,6 +153,27 @@ def test_bytes_that_are_no_text_make_one_finding(tmp_path: Path) -> None:
     assert any(item.span.path.name == "fine.py" for item in found.findings)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("app.py", b"import torch  # servelint: ignore[SRV101] why\n# caf\xe9\n"),
+        ("app.py", b"# coding: cp932\n# \xfa\x4a\nimport torch  # servelint: ignore[SRV101] why\n"),
+        ("Dockerfile", b"FROM x\n# servelint: ignore[SRV201] why\nCMD echo \xe9\n"),
+        ("d.yaml", b"a: b # servelint: ignore[SRV202] why\nb: \xe9\n"),
+    ],
+)
+def test_a_comment_in_such_a_file_is_not_removed(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    found = check([], Config(root=tmp_path, report_unused=True))
+    idle = [item for item in found.findings if item.code == "SRV001"]
+    assert [(item.span.path, item.fix) for item in idle] == [(path, None)]
+    assert "does not give back the bytes" in idle[0].unfixable
+    outcome = edits.apply(found, unsafe=True)
+    assert not outcome.after
+    assert not outcome.rejected
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(st.text(st.sampled_from("ab \t\"'\\" + OTHERS), max_size=6), min_size=1, max_size=4),

@@ -62,6 +62,12 @@ class Source:
         return len(self.starts)
 
     @property
+    def unwritable(self) -> str:
+        """Why the file cannot be written; empty if it can."""
+        lossy = f"{self.encoding} does not give back the bytes of the file: it can be read, but not rewritten"
+        return "" if self.faithful else lossy
+
+    @property
     def newline(self) -> str:
         """The line ending that the file begins with; `\\n` when it has none."""
         found = _LINE_END.search(self.text)
@@ -94,9 +100,7 @@ class Source:
     def encode(self, text: str) -> bytes:
         """The bytes of `text` in this file's encoding, with its byte order mark; raises `SourceError`."""
         if not self.faithful:
-            raise SourceError(
-                f"{self.encoding} does not give back the bytes of the file: it can be read, but not rewritten"
-            )
+            raise SourceError(self.unwritable)
         try:
             return self.bom + text.encode(self.encoding)
         except UnicodeEncodeError as error:
@@ -136,7 +140,7 @@ def decode_leniently(path: Path, data: bytes) -> Source:
     except SourceError:
         # The suffix would ask for the declared encoding again.
         shown = decode(path.with_suffix(""), data.decode("utf-8", errors="replace").encode())
-        return replace(shown, path=path)
+        return replace(shown, path=path, faithful=False)
 
 
 def split_lines(text: str) -> list[str]:
