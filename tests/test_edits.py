@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
+from hypothesis import given
+from hypothesis import strategies as st
 
 from servelint import edits, lint
 from servelint.edits import Outcome, WriteError
 from servelint.finding import Applicability, Confidence, Edit, Finding, Fix, Severity, Span
 from servelint.lint import Analysed
 from servelint.project.config import Config
+from servelint.project.splice import Together
 
 pytestmark = pytest.mark.usefixtures("toy_engine")
 
@@ -228,3 +231,20 @@ def test_a_new_file_is_part_of_the_patch(project: Project) -> None:
     list(edits.write(outcome))
     assert project.read("pkg/pools.py") == "pool = 1\n"
     assert Path("pkg/pools.py").stat().st_mode & 0o600 == 0o600
+
+
+PLACES = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(0, 3), st.sampled_from("xy"))
+
+
+@given(st.lists(PLACES, max_size=12))
+def test_edits_are_made_together_unless_they_touch(places: list[tuple[int, int, int, str]]) -> None:
+    path, together, taken = Path("/x"), Together(), list[Edit]()
+    for line, column, length, content in places:
+        edit = Edit(Span(path, line, column, line, column + length), content)
+        free = edit in taken or not any(
+            max(column, other.span.column) <= min(column + length, other.span.end_column)
+            for other in taken
+            if other.span.line == line
+        )
+        assert together.take([edit]) == free
+        taken += [edit] * free
