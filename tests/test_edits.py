@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
+from hypothesis import given
+from hypothesis import strategies as st
 
 from servelint import edits, lint
 from servelint.edits import Outcome, WriteError
 from servelint.finding import Applicability, Confidence, Edit, Finding, Fix, Severity, Span
 from servelint.lint import Analysed
 from servelint.project.config import Config
+from servelint.project.splice import Together
 
 pytestmark = pytest.mark.usefixtures("toy_engine")
 
@@ -69,8 +72,8 @@ def test_what_was_fixed_is_told_by_the_lines_of_the_original(
             if word in lines:
                 line = lines.index(word) + 1
                 span = Span(path, line, 1, line, 4)
-                edits = (Edit(Span(path, 1, 1, 1, 1), f"# {word}\n"), Edit(span, "done"))
-                fix = Fix(Applicability.SAFE, "do it", edits)
+                edits = (Edit(Span(path, 1, 1, 1, 1), f"# {word}\n"), Edit(span, "0"))
+                fix = Fix(Applicability.SAFE, "do it", edits, replaces=(span,))
                 finding = Finding(
                     "SRV101", span, word, Severity.ERROR, Confidence.HIGH, fix=fix, identity=(word,)
                 )
@@ -79,7 +82,7 @@ def test_what_was_fixed_is_told_by_the_lines_of_the_original(
 
     monkeypatch.setattr(lint, "analyse", analyse)
     outcome = outcome_of(project)
-    assert outcome.after[path] == b"# two\n# one\ndone\ndone\n"
+    assert outcome.after[path] == b"# two\n# one\n0\n0\n"
     assert [(item.message, item.span.line) for item in outcome.applied] == [("one", 1), ("two", 2)]
 
 
@@ -96,7 +99,7 @@ def planted(project: Project, monkeypatch: pytest.MonkeyPatch, content: str, now
 
     def finding(code: str) -> Finding:
         edit = Edit(Span(path, 1, 1, 1, 2), content)
-        fix = Fix(Applicability.SAFE, "plant", (edit,))
+        fix = Fix(Applicability.SAFE, "plant", (edit,), replaces=(edit.span,))
         return Finding(code, edit.span, code, Severity.ERROR, Confidence.HIGH, fix=fix, identity=(code,))
 
     def analyse(tree: object, _config: object) -> Analysed:
@@ -111,7 +114,7 @@ def planted(project: Project, monkeypatch: pytest.MonkeyPatch, content: str, now
 def test_a_fix_after_which_the_finding_remains_is_taken_back(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = planted(project, monkeypatch, "y", "SRV101")
+    outcome = planted(project, monkeypatch, "0", "SRV101")
     assert not outcome.after
     assert [item.reason for item in outcome.rejected] == ["the finding would remain"]
 
@@ -119,7 +122,7 @@ def test_a_fix_after_which_the_finding_remains_is_taken_back(
 def test_a_fix_that_causes_another_finding_is_taken_back(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = planted(project, monkeypatch, "y", "SRV102")
+    outcome = planted(project, monkeypatch, "0", "SRV102")
     assert not outcome.after
     assert [item.reason for item in outcome.rejected] == ["it would cause SRV102: SRV102"]
 
@@ -160,8 +163,8 @@ def test_line_endings_encoding_and_mode_are_kept(project: Project) -> None:
 
 
 def test_a_linked_file_stays_a_link(project: Project) -> None:
-    target = project.root.parent / "target.py"
-    target.write_text("async def a(m):\n    m.predict(1)\n")
+    project.write({"target.py": "async def a(m):\n    m.predict(1)\n"})
+    target = project.root / "target.py"
     (project.root / "app.py").symlink_to(target)
     list(edits.write(outcome_of(project)))
     assert (project.root / "app.py").is_symlink()
@@ -228,3 +231,20 @@ def test_a_new_file_is_part_of_the_patch(project: Project) -> None:
     list(edits.write(outcome))
     assert project.read("pkg/pools.py") == "pool = 1\n"
     assert Path("pkg/pools.py").stat().st_mode & 0o600 == 0o600
+
+
+PLACES = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(0, 3), st.sampled_from("xy"))
+
+
+@given(st.lists(PLACES, max_size=12))
+def test_edits_are_made_together_unless_they_touch(places: list[tuple[int, int, int, str]]) -> None:
+    path, together, taken = Path("/x"), Together(), list[Edit]()
+    for line, column, length, content in places:
+        edit = Edit(Span(path, line, column, line, column + length), content)
+        free = edit in taken or not any(
+            max(column, other.span.column) <= min(column + length, other.span.end_column)
+            for other in taken
+            if other.span.line == line
+        )
+        assert together.take([edit]) == free
+        taken += [edit] * free

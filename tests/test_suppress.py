@@ -220,7 +220,7 @@ UNUSED = [
 
 @pytest.mark.parametrize(("before", "after"), UNUSED)
 def test_an_unused_suppression_is_found_and_can_be_removed(before: str, after: str) -> None:
-    from servelint.edits import splice
+    from servelint.project.splice import splice
 
     tree = tree_of("case.py", before)
     outcome = sort_out(findings_in("case.py", before), tree)

@@ -134,10 +134,15 @@ def _fix(module: _Module, node: ast.Call, name: str) -> Fix | None:
     place = Span(end.path, end.end_line, end.end_column - len(name), end.end_line, end.end_column)
     match name:
         case "predict":
-            return Fix(Applicability.SAFE, "await the asynchronous method", (Edit(place, "apredict"),))
+            return Fix(
+                Applicability.SAFE,
+                "await the asynchronous method",
+                (Edit(place, "apredict"),),
+                replaces=(end,),
+            )
         case "predict_raw":
             edit = Edit(place, "apredict")
-            return Fix(Applicability.UNSAFE, "await it", (edit,), "the raw call keeps state")
+            return Fix(Applicability.UNSAFE, "await it", (edit,), "the raw call keeps state", (end,))
         case "predict_odd":
             return Fix(Applicability.SAFE, "break the file", (Edit(place, "apredict(("),))
     return None

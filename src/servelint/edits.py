@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import os
 import re
-from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from servelint.finding import Applicability, Edit, Finding, Span
+from servelint.finding import Applicability, Edit, Finding, Severity
 from servelint.lint import Report, check_tree, left_out
 from servelint.project import baseline
 from servelint.project.files import Kind, kind_of
 from servelint.project.selection import UNREADABLE
-from servelint.project.source import Source, SourceError, decode
+from servelint.project.source import SourceError, decode
+from servelint.project.splice import Together, splice
+from servelint.project.writing import LEADS_OUT, leads_out, remove_leftovers, replace_file
 
 
 class WriteError(OSError):
@@ -95,7 +95,7 @@ class _Work:
     def next_batch(self) -> list[Finding]:
         """Findings whose fixes can be applied now, none in the way of another."""
         batch: list[Finding] = []
-        taken: dict[Path, _Taken] = defaultdict(_Taken)
+        taken = Together()
         for finding in self.report.findings:
             fix = finding.fix
             # What waits for others is planned anew, and waits no more, once they have been applied.
@@ -105,11 +105,8 @@ class _Work:
                 continue
             if fix.applicability is Applicability.UNSAFE and not self.unsafe:
                 continue
-            if any(taken[edit.span.path].collides(edit) for edit in fix.edits):
-                continue
-            for edit in fix.edits:
-                taken[edit.span.path].add(edit)
-            batch.append(finding)
+            if taken.take(fix.edits):
+                batch.append(finding)
         return batch
 
     def attempt(self, batch: list[Finding]) -> bool:
@@ -118,7 +115,7 @@ class _Work:
             edits = _by_file(batch)
             changed = {path: self._spliced(path, found) for path, found in edits.items()}
             checked = check_tree(self.report.tree.with_overlay(changed), self.report.config)
-            fault = self._broken(changed) or self._altered(changed, edits) or self._fault(batch, checked)
+            fault = self._altered(batch, changed, edits) or self._fault(batch, checked)
         except SourceError as error:
             fault = str(error)
         if not fault:
@@ -151,13 +148,22 @@ class _Work:
     def _spliced(self, path: Path, edits: frozenset[Edit]) -> bytes:
         return splice(decode(path, self._content(path) or b""), edits)
 
-    def _broken(self, changed: Mapping[Path, bytes]) -> str:
-        """The syntax error in a changed Python file; empty if there is none."""
-        faults = (_syntax_error(path, self._content(path), content) for path, content in changed.items())
-        return next((fault for fault in faults if fault), "")
+    def _altered(
+        self,
+        batch: Sequence[Finding],
+        changed: Mapping[Path, bytes],
+        edits: Mapping[Path, frozenset[Edit]],
+    ) -> str:
+        """What would change apart from what is meant to be changed; empty if nothing."""
+        kinds = {kind_of(path.name) for path in changed}
+        if Kind.PYTHON in kinds:
+            from servelint.code.fixes.verification.offered import fault_of
 
-    def _altered(self, changed: Mapping[Path, bytes], edits: Mapping[Path, frozenset[Edit]]) -> str:
-        """What would change in the meaning of a manifest apart from what was edited; empty if nothing."""
+            fault = fault_of([finding.fix for finding in batch if finding.fix], self._content)
+            if fault:
+                return fault
+        if kinds == {Kind.PYTHON}:
+            return ""
         from servelint.manifests import verify
 
         for path, content in changed.items():
@@ -180,7 +186,7 @@ class _Work:
         """Why the result may not be kept; empty if it may."""
         now = _count(checked)
         for finding in checked.findings:
-            if now[_key(finding)] > self.counts[_key(finding)]:
+            if now[_key(finding)] > self.counts[_key(finding)] and not _is_remark(finding, batch):
                 broken = finding.code == UNREADABLE
                 return finding.message if broken else f"it would cause {finding.code}: {finding.message}"
         for key, cured in Counter(_key(finding) for finding in batch).items():
@@ -193,7 +199,9 @@ class _Work:
             self.original.setdefault(path, self._content(path))
         # Told as they stood when the user last saw the file, not where earlier rounds have moved them.
         self.applied += [self.first_seen.get(self._name(finding), finding) for finding in batch]
-        self.counts = _count(checked)
+        now = _count(checked)
+        self.wanted |= {key for key in now if now[key] > self.counts[key]}
+        self.counts = now
         timed = replace(checked, seconds=self.report.seconds)
         left = replace(left_out(timed, "", self.known), stale=())
         self.report = self.propose(left)
@@ -213,121 +221,43 @@ def _key(finding: Finding) -> tuple[object, ...]:
     return (finding.code, finding.span.path, finding.function)
 
 
+def _is_remark(finding: Finding, cured: Sequence[Finding]) -> bool:
+    """Whether the finding only informs, now that something worse has been cured."""
+    informs = finding.severity is Severity.INFO
+    return informs and any(other.severity is not Severity.INFO for other in cured)
+
+
 def _count(report: Report) -> Counter[tuple[object, ...]]:
     return Counter(_key(finding) for finding in report.accountable)
-
-
-class _Taken:
-    """Edits of one file that do not touch, in order; equal ones, as an import added twice, are one."""
-
-    def __init__(self) -> None:
-        self.edits: list[Edit] = []
-
-    def collides(self, edit: Edit) -> bool:
-        """Whether an edit touches one of these; only its neighbours can."""
-        place = bisect_left(self.edits, edit)
-        near = self.edits[max(place - 1, 0) : place + 1]
-        return edit not in near and any(_touch(edit.span, other.span) for other in near)
-
-    def add(self, edit: Edit) -> None:
-        """Add one that does not collide."""
-        place = bisect_left(self.edits, edit)
-        if edit not in self.edits[place : place + 1]:
-            self.edits.insert(place, edit)
-
-
-def _touch(one: Span, other: Span) -> bool:
-    first, second = sorted((one, other), key=lambda span: (span.line, span.column))
-    return (first.end_line, first.end_column) >= (second.line, second.column)
-
-
-def splice(source: Source, edits: Iterable[Edit]) -> bytes:
-    """The bytes of `source` with `edits` made; everything outside them is as it was.
-
-    Contents are written with `\\n` and get the file's own line ending. Raises `SourceError` for a position
-    outside the file, or text that the file's encoding does not have.
-    """
-    text, parts, end = source.text, list[str](), 0
-    for edit in sorted(edits, key=lambda edit: edit.span):
-        start = source.offset(edit.span.line, edit.span.column)
-        if start < end:
-            raise SourceError(f"{source.path}:{edit.span.line}: edits overlap")
-        parts += (text[end:start], edit.content.replace("\r\n", "\n").replace("\n", source.newline))
-        end = source.offset(edit.span.end_line, edit.span.end_column)
-    return source.encode("".join((*parts, text[end:])))
-
-
-def _syntax_error(path: Path, before: bytes | None, after: bytes) -> str:
-    """Why a Python file is none any more; manifests are judged by checking them again."""
-    if path.suffix != ".py":
-        return ""
-    reason = _compiled(after)
-    return "" if before is not None and reason and _compiled(before) else reason
-
-
-def _compiled(content: bytes) -> str:
-    """Why the content cannot be compiled: parsing alone does not look at `nonlocal` or `return`."""
-    import warnings
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in the file is not our subject
-            compile(content, "<fixed>", "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return f"the result would not compile: {error.msg} in line {error.lineno}"
-    except ValueError as error:
-        return f"the result would not compile: {error}"
-    return ""
 
 
 def write(outcome: Outcome) -> Iterator[Path]:
     """Write the changed files, one atomic step each, and yield each path when it is done.
 
-    Raises `WriteError` for the first that cannot be written.
+    Raises `WriteError` for the first that cannot be written. What a run that was killed left behind in the
+    project's folders is removed first.
     """
+    tree = outcome.report.tree
+    for folder in sorted({path.parent for path in (*tree.python, *tree.manifests)}):
+        remove_leftovers(folder)
     for path, content in sorted(outcome.after.items()):
-        _replace(path, outcome.before[path], content)
+        _replace(path, outcome.before[path], content, tree.root)
         yield path
 
 
-def _replace(path: Path, expected: bytes | None, content: bytes) -> None:
+def _replace(path: Path, expected: bytes | None, content: bytes, root: Path) -> None:
     target = path.resolve()
     try:
         current = target.read_bytes() if target.exists() else None
-        if current == expected:
+        if current == expected and not leads_out(path, root):
             replace_file(target, content)
+            return
     except OSError as error:
         raise WriteError(f"{path}: cannot be written: {error.strerror}") from error
-    if current != expected:
+    if leads_out(path, root):
+        raise WriteError(f"{path}: {LEADS_OUT}; left alone")
+    if current != content:  # else it has been written by another of its names
         raise WriteError(f"{path}: was changed by someone else meanwhile; left alone")
-
-
-def replace_file(target: Path, content: bytes) -> None:
-    """Write `content` beside `target`, then put it in its place, keeping mode and owner; raises `OSError`."""
-    import tempfile
-
-    status = target.stat() if target.exists() else None
-    if status is not None and not os.access(target, os.W_OK):
-        raise PermissionError(13, "Permission denied")
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if status is None:
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)  # noqa: PTH101 - a name, not a Path
-        else:
-            os.chmod(name, status.st_mode & 0o7777)  # noqa: PTH101
-            with suppress(PermissionError, AttributeError):  # not our file to give away, or no such concept
-                os.chown(name, status.st_uid, status.st_gid)
-        os.replace(name, target)  # noqa: PTH105
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)  # noqa: PTH108
-        raise
 
 
 def patch(outcome: Outcome, folder: Path) -> bytes:

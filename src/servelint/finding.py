@@ -87,6 +87,8 @@ class Fix(NamedTuple):
     title: str
     edits: tuple[Edit, ...]
     reason: str = ""
+    # What it replaces by something else; all else that its edits go over is there again in the result.
+    replaces: tuple[Span, ...] = ()
     # Whether it keeps behaviour only once other fixes of the same run are applied.
     waits: bool = False
 

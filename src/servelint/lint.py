@@ -17,6 +17,7 @@ from servelint.project.config import Config
 from servelint.project.files import Skipped, Tree
 from servelint.project.selection import Selection, narrowed, selected
 from servelint.project.suppress import Suppressed
+from servelint.project.writing import LEADS_OUT, leads_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ def judged(tree: Tree, config: Config, *, fixes: bool) -> Selection:
     project = analyse(tree, config)
     selection = selected(project.findings, project.problems, tree, config)
     found = project.with_fixes(selection.findings) if fixes else selection.findings
+    found = tuple(_without_fix_elsewhere(finding, tree.root) for finding in found)
     # What a finding is about is a part of the analysis, which ends here.
     return selection._replace(
         findings=tuple(replace(finding, subject=None) for finding in found),
@@ -131,6 +133,14 @@ def judged(tree: Tree, config: Config, *, fixes: bool) -> Selection:
             item._replace(finding=replace(item.finding, subject=None)) for item in selection.suppressed
         ),
     )
+
+
+def _without_fix_elsewhere(finding: Finding, root: Path) -> Finding:
+    """The finding; without its fix where that would write to a file outside the project."""
+    edits = finding.fix.edits if finding.fix is not None else ()
+    if not any(leads_out(path, root) for path in {edit.span.path for edit in edits}):
+        return finding
+    return replace(finding, fix=None, unfixable=LEADS_OUT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from servelint.edits import splice
 from servelint.finding import Applicability, Edit, Finding
 from servelint.manifests import ManifestResult, judge, read
 from servelint.project import files
 from servelint.project.config import Config
 from servelint.project.source import decode
+from servelint.project.splice import splice
 from servelint.serving import Applications
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "manifests"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from servelint.edits import splice
 from servelint.finding import Applicability, Edit, Span
 from servelint.manifests import verify
 from servelint.project.source import decode
+from servelint.project.splice import splice
 
 from .harness import FIXTURES, check, fixed, written
 from .harness import edits as edits_of

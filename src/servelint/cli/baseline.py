@@ -11,11 +11,11 @@ import click
 from servelint.cli import options
 from servelint.cli.check import checked
 from servelint.cli.terminal import complain, write
-from servelint.edits import replace_file
 from servelint.escape import visible
 from servelint.finding import ExitStatus
 from servelint.project import baseline
 from servelint.project.files import shown_path
+from servelint.project.writing import replace_file
 from servelint.run import Run
 
 EPILOG = """\b

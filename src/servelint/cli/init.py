@@ -11,12 +11,13 @@ import click
 
 from servelint.cli import options
 from servelint.cli.terminal import complain, style_for, write
-from servelint.edits import replace_file
 from servelint.escape import visible
 from servelint.finding import ExitStatus
 from servelint.project import git
 from servelint.project.config import ConfigError, find
 from servelint.project.files import shown_path
+from servelint.project.source import split_lines
+from servelint.project.writing import replace_file
 from servelint.version import __version__
 
 EPILOG = """\b
@@ -123,7 +124,9 @@ def _show(item: Planned) -> None:
     what = "add to" if item.before else "create"
     write(style.paint(f"{what} {visible(shown_path(item.path, Path.cwd()))}", "bold") + "\n")
     added = item.after.removeprefix(item.before)
-    write("".join(f"{style.paint('+ ' + line, 'green')}\n" for line in added.splitlines()) + "\n")
+    write(
+        "".join(f"{style.paint('+ ' + line, 'green')}\n" for line in split_lines(added.rstrip("\n"))) + "\n"
+    )
 
 
 def _configuration(root: Path) -> Iterator[Planned]:

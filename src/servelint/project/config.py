@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from servelint.finding import Confidence, Severity
+from servelint.project.source import split_lines
 
 FILE_NAMES = ("servelint.toml", "pyproject.toml")
 _LONGEST_MESSAGE = 1_000  # characters
@@ -189,7 +190,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lines = path.read_text("utf-8-sig").splitlines()
+        self.lines = split_lines(path.read_text("utf-8-sig"))
         self.header = ("tool", "servelint") if path.name == "pyproject.toml" else ()
 
     def config(self, table: Mapping[str, Any]) -> Config:

@@ -21,21 +21,33 @@ _BOMS = (
 )
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
+# What Python takes for one of its own two, whatever follows: `utf-8-sig` in a cookie is UTF-8.
+_USUAL = re.compile(r"(utf-8)(?:-.*)?|(?:latin-1|iso-8859-1|iso-latin-1)(?:-.*)?")
 
 
 class SourceError(ValueError):
-    """The bytes are not text in the encoding that the file declares."""
+    """The bytes are not text in the encoding that the file declares; `line` is where, 0 if not known."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A decoded file: `bom` and `encoding` give the bytes back; `starts` are the offsets of its lines."""
+    """A decoded file: `bom` and `encoding` give the bytes back; `starts` are the offsets of its lines.
+
+    Some encodings have several bytes for one character. What is written in them may come back as others:
+    then the source is not `faithful`, and must not be written.
+    """
 
     path: Path
     text: str
     encoding: str
     bom: bytes
     starts: tuple[int, ...]
+    faithful: bool = True
 
     def line(self, number: int) -> str:
         """The text of line `number`, counted from 1, without its end; empty when there is no such line."""
@@ -48,6 +60,12 @@ class Source:
     def line_count(self) -> int:
         """How many lines there are; a last one without an end counts, an empty one after the last end too."""
         return len(self.starts)
+
+    @property
+    def unwritable(self) -> str:
+        """Why the file cannot be written; empty if it can."""
+        lossy = f"{self.encoding} does not give back the bytes of the file: it can be read, but not rewritten"
+        return "" if self.faithful else lossy
 
     @property
     def newline(self) -> str:
@@ -81,6 +99,8 @@ class Source:
 
     def encode(self, text: str) -> bytes:
         """The bytes of `text` in this file's encoding, with its byte order mark; raises `SourceError`."""
+        if not self.faithful:
+            raise SourceError(self.unwritable)
         try:
             return self.bom + text.encode(self.encoding)
         except UnicodeEncodeError as error:
@@ -92,14 +112,25 @@ def decode(path: Path, data: bytes) -> Source:
     bom, encoding = next(((bom, name) for bom, name in _BOMS if data.startswith(bom)), (b"", ""))
     if not encoding:
         encoding = _declared(data) if path.suffix == ".py" else "utf-8"
+    content = data[len(bom) :]
     try:
-        text = data[len(bom) :].decode(encoding)
+        text = content.decode(encoding)
     except LookupError as error:
         raise SourceError(f"unknown encoding {encoding}") from error
-    except UnicodeDecodeError as error:
-        raise SourceError(f"is not {encoding}") from error
+    except UnicodeError as error:
+        good = content[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+        raise SourceError(f"is not {encoding}", len(_LINE_END_BYTES.findall(good)) + 1) from error
     starts = (0, *(found.end() for found in _LINE_END.finditer(text)))
-    return Source(path, text, encoding, bom, starts)
+    return Source(path, text, encoding, bom, starts, _is_faithful(text, encoding, content))
+
+
+def _is_faithful(text: str, encoding: str, content: bytes) -> bool:
+    if encoding.startswith("utf-8"):
+        return True  # which has one way only to write a character
+    try:
+        return text.encode(encoding) == content
+    except UnicodeError:
+        return False
 
 
 def decode_leniently(path: Path, data: bytes) -> Source:
@@ -109,14 +140,23 @@ def decode_leniently(path: Path, data: bytes) -> Source:
     except SourceError:
         # The suffix would ask for the declared encoding again.
         shown = decode(path.with_suffix(""), data.decode("utf-8", errors="replace").encode())
-        return replace(shown, path=path)
+        return replace(shown, path=path, faithful=False)
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a piece of Python or YAML, without their ends; `str.splitlines` sees more of them."""
+    return _LINE_END.split(text)
 
 
 def _declared(data: bytes) -> str:
-    for line in data.split(b"\n", 2)[:2]:
+    """The encoding that a comment in the first two lines names, as Python understands it."""
+    for line in _LINE_END_BYTES.split(data, 2)[:2]:
         if found := _COOKIE.match(line):
-            return found[1].decode()
-        if line.strip() and not line.lstrip().startswith(b"#"):
+            name = found[1].decode()
+            usual = _USUAL.fullmatch(name.lower().replace("_", "-"))
+            return (usual[1] or "latin-1") if usual else name
+        code = line.strip(b" \t\f")
+        if code and not code.startswith(b"#"):
             break
     return "utf-8"
 

@@ -162,7 +162,8 @@ def _unused(item: Suppression, idle: list[str], source: Source) -> Finding:
         message=f"nothing here is suppressed by `{', '.join(idle)}`",
         severity=Severity.WARNING,
         confidence=Confidence.HIGH,
-        fix=Fix(Applicability.SAFE, "remove the suppression", (edit,)),
+        fix=Fix(Applicability.SAFE, "remove the suppression", (edit,)) if source.faithful else None,
+        unfixable=source.unwritable,
         identity=(",".join(idle), source.line(item.comment.line).strip()),
     )
 

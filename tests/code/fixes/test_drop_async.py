@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from servelint.edits import splice
 from servelint.finding import Applicability, Finding
 from servelint.lint import check
 from servelint.project.config import Config, FixConfig
 from servelint.project.source import decode
+from servelint.project.splice import splice
 
 HEAD = """\
 import asyncio

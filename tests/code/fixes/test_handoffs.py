@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,40 @@ def test_a_context_that_was_lost_is_entered_safely(tmp_path: Path) -> None:
     (finding,) = found(tmp_path, "SRV108", body)
     assert finding.fix is not None
     assert finding.fix.applicability is Applicability.SAFE
+
+
+def test_a_helper_gets_the_function_uncalled(tmp_path: Path) -> None:
+    fixture = Path(__file__).parents[2] / "fixtures" / "code" / "dispatchers_with_context"
+    shutil.copytree(fixture, tmp_path, dirs_exist_ok=True)
+    outcome = edits.apply(check([], Config(root=tmp_path, select=("SRV103",))), unsafe=True)
+    after = outcome.after[tmp_path / "app.py"].decode()
+    for helper in ("with_context", "with_context_and_names", "with_names"):
+        assert f" = await {helper}(model.predict, [[x]])" in after
+    assert not outcome.rejected
+    assert not outcome.report.findings
+
+
+EAGER = """\
+async def run_elsewhere(function, *args):
+    return await asyncio.to_thread(function, *args)
+
+
+@app.post("/a")
+async def a(row: list):
+    return await asyncio.to_thread(model.predict(row))
+
+
+@app.post("/b")
+async def b(row: list):
+    return await run_elsewhere(model.predict(row))
+"""
+
+
+def test_what_is_advertised_is_applied_although_less_is_found_then(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + EAGER)
+    report = check([], Config(root=tmp_path))
+    assert [(item.code, item.fix is not None) for item in report.findings] == [("SRV103", True)] * 2
+    outcome = edits.apply(report, unsafe=True)
+    assert not outcome.rejected
+    assert not any(item.code == "SRV103" for item in outcome.report.findings)
+    assert "run_elsewhere(model.predict, row)" in outcome.after[tmp_path / "main.py"].decode()

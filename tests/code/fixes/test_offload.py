@@ -13,6 +13,7 @@ from servelint.finding import Applicability, Finding
 from servelint.lint import check
 from servelint.project.config import Config, FixConfig
 from servelint.project.source import decode
+from servelint.project.splice import splice
 
 HEAD = """\
 import joblib
@@ -241,7 +242,7 @@ def test_the_configured_form(tmp_path: Path, form: str, after: str) -> None:
     (finding,) = found(tmp_path, handler("return model.predict(row, y=1)"), config=FixConfig(offload=form))
     assert finding.fix is not None
     source = (tmp_path / "main.py").read_text()
-    text = edits.splice(decode(tmp_path / "main.py", source.encode()), finding.fix.edits).decode()
+    text = splice(decode(tmp_path / "main.py", source.encode()), finding.fix.edits).decode()
     assert after in text
 
 

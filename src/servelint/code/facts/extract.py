@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from servelint.code.facts.facts import (
@@ -56,6 +57,7 @@ from servelint.code.facts.nodes import (
     part,
     position_of,
 )
+from servelint.project.source import decode
 
 
 def parse(data: bytes) -> ast.Module:
@@ -66,7 +68,13 @@ def parse(data: bytes) -> ast.Module:
 
 
 def extract(data: bytes) -> ModuleFacts:
-    """The facts of a file's bytes. Raises SyntaxError, ValueError (null bytes) or RecursionError."""
+    """The facts of a file's bytes. Raises SyntaxError, ValueError (null bytes) or RecursionError.
+
+    The parser does not look at what comments are made of, but who shows the file or edits it does: what is
+    no text raises `SourceError`.
+    """
+    if not data.isascii():
+        decode(Path("module.py"), data)
     return _Module().read(parse(data))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall, Place
 from servelint.code.judge.blocking import Blocking
 from servelint.code.loop.offloads import Handoff
-from servelint.finding import Applicability, Edit, Fix
+from servelint.finding import Applicability, Edit, Fix, Span
 
 if TYPE_CHECKING:
     from servelint.code.fixes.offload import OffloadPlanner
@@ -118,7 +118,8 @@ class HandoffFixes:
         else:
             edit = self._in_pool(offload, blocking, pool, needed)
         title = f"Run `{dotted(found.callable)}` in `{pool.text}`"
-        return _fix(title, needed.with_edits(pool.edits, (edit,)), QUEUED)
+        replaces = syntax.span(node.args[0] if by_argument else node.func)
+        return _fix(title, needed.with_edits(pool.edits, (edit,)), QUEUED, [replaces])
 
     def _in_pool(self, offload: _Opened, blocking: Blocking, pool: Pool, needed: Needed) -> Edit:
         """The edit that makes `to_thread(f, x)` a `run_in_executor(pool, f, x)`; the `await` stays."""
@@ -150,7 +151,8 @@ class HandoffFixes:
         elif isinstance(statement, ast.Assign):
             start, end = syntax.line_start(statement.lineno), syntax.line_start(statement.lineno + 1)
             edits.append(syntax.edit(start, end, ""))
-        return _fix(f"Use `{pool.text}`", needed.with_edits(pool.edits, edits), QUEUED)
+        replaces = [syntax.span(expression) for expression in (node, *uses)]
+        return _fix(f"Use `{pool.text}`", needed.with_edits(pool.edits, edits), QUEUED, replaces)
 
     def inside(self, place: Place, found: Handoff, blocking: Blocking) -> Fix:
         """SRV108: enter the context in the thread."""
@@ -176,7 +178,7 @@ class HandoffFixes:
         wrapping = style.Wrapping(f"await {syntax.text(node.func)}", (*texts[:number], name))
         edit = moving.as_function(block, variables, name, wrapping.with_arguments(variables.parameters))
         doubt = self.planner.safety.doubt_of_block(call, block, 1)
-        return _fix("Enter the context in the thread", (edit,), doubt)
+        return _fix("Enter the context in the thread", (edit,), doubt, [syntax.span(awaited)])
 
     def _opened(self, place: Place) -> _Opened:
         syntax = self.planner.files.syntax(place.caller.module)
@@ -193,8 +195,9 @@ class HandoffFixes:
             raise LeftAloneError(f"the file uses the name `{taken.name}` for something else") from taken
 
 
-def _fix(title: str, edits: tuple[Edit, ...], reason: str) -> Fix:
-    return Fix(Applicability.UNSAFE if reason else Applicability.SAFE, title, edits, reason)
+def _fix(title: str, edits: tuple[Edit, ...], reason: str, replaces: Iterable[Span] = ()) -> Fix:
+    applicability = Applicability.UNSAFE if reason else Applicability.SAFE
+    return Fix(applicability, title, edits, reason, tuple(replaces))
 
 
 def _texts(syntax: Syntax, node: ast.Call) -> tuple[str, ...]:

@@ -125,7 +125,8 @@ class OffloadPlanner:
         pool = self.pools.choose(call, function, needed.of) if form is Form.RUN_IN_EXECUTOR else None
         copies = form is Form.RUN_IN_EXECUTOR and self._reads_context(call)
         imports = needed.of(call.caller.module)
-        return Offloading(form, pool, copies, self.forms.project_name, imports, function, line)
+        also = self.forms.threadpool_modules if form is Form.RUN_IN_THREADPOOL else ()
+        return Offloading(form, pool, copies, self.forms.project_name, imports, function, line, also)
 
     def _made(
         self,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from servelint.code.facts.facts import dotted
 from servelint.code.fixes.handoffs import LeftAloneError
 from servelint.code.fixes.offload import OffloadPlanner
+from servelint.code.fixes.verification.offered import offered
 from servelint.code.judge.analysis import Analysis, BlockingCall, deep_recursion
 from servelint.code.judge.subjects import (
     EagerOffload,
@@ -25,8 +27,15 @@ SUBJECTS = (BlockingCall, EagerOffload, RequestPool, LostOffload, Rebuilt, LostC
 def planned(analysis: Analysis, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings, each with its fix, or with the reason why it has none."""
     planner = OffloadPlanner(analysis)
+
+    def read(path: Path) -> bytes | None:
+        try:
+            return analysis.tree.read(path)
+        except FileNotFoundError:
+            return None
+
     with deep_recursion():
-        return tuple(_with_fix(planner, finding) for finding in findings)
+        return offered([_with_fix(planner, finding) for finding in findings], read)
 
 
 def _with_fix(planner: OffloadPlanner, finding: Finding) -> Finding:

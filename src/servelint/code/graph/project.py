@@ -24,6 +24,7 @@ from servelint.code.facts.facts import (
 )
 from servelint.code.graph.reach import Reach, WordsOf
 from servelint.finding import Problem
+from servelint.project.source import SourceError
 
 # Files are parsed by the Python that runs servelint: newer syntax is an error to it.
 PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
@@ -394,6 +395,8 @@ class Project:
             problem = Problem(Path(path), f"is not valid {PYTHON}: {error.msg}", error.lineno or 0)
         except UnicodeDecodeError as error:
             problem = Problem(Path(path), f"is not {error.encoding}: {error.reason}")
+        except SourceError as error:
+            problem = Problem(Path(path), str(error), error.line)
         except ValueError as error:
             problem = Problem(Path(path), f"is not valid {PYTHON}: {error}")
         except RecursionError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from servelint.code.facts.facts import (
+    Attribute,
     Call,
     Constant,
     Expression,
@@ -106,10 +107,53 @@ def _dispatched(evaluator: Evaluator, function: FunctionReference, call: Call) -
     names = names[1:] if function.receiver is not None else names
     for site in facts.sites:
         handed = _named(evaluator, inside, site.call)
-        if handed is None or not isinstance(handed.callable, Name):
+        run = _run(evaluator, inside, handed) if handed is not None else None
+        if handed is None or not isinstance(run, Name):
             continue
-        name = handed.callable.id
+        name = run.id
         given = argument(call, names.index(name) if name in names else None, name)
         if given is not None:
             return Handoff(call, handed.offload, given, handed.certain, dispatched=True)
     return None
+
+
+def _run(evaluator: Evaluator, frame: Frame, handed: Handoff) -> Expression | None:
+    """What runs in the end where the offload is given something that runs its first argument, or binds it.
+
+    `pool, context.run, partial(function, *args)` runs `function`.
+    """
+    run: Expression | None = handed.callable
+    following = iter(_behind(handed))
+    while True:
+        if isinstance(run, Call):
+            called = run.function
+            bound = any(name == "functools.partial" for name in _external(evaluator, frame, called))
+            if not bound or not run.arguments:
+                return None
+            run = run.arguments[0]
+            continue
+        if run is None or not _runs_its_argument(evaluator, frame, run):
+            return run
+        run = next(following, None)
+
+
+def _runs_its_argument(evaluator: Evaluator, frame: Frame, method: Expression) -> bool:
+    """Whether it is a method that runs a function; by its name where the object is not known."""
+    if not isinstance(method, Attribute):
+        return False
+    runs = evaluator.frameworks.runs.names
+    values = evaluator.evaluate(frame, method)
+    if not values:
+        return method.name in runs.last_names()
+    return any(runs.find(value.name) for value, _ in plain(values) if isinstance(value, External))
+
+
+def _behind(handed: Handoff) -> tuple[Expression, ...]:
+    """The arguments that the offload gives to its callable."""
+    given = handed.call.arguments
+    return given[given.index(handed.callable) + 1 :] if handed.callable in given else ()
+
+
+def _external(evaluator: Evaluator, frame: Frame, expression: Expression) -> tuple[str, ...]:
+    values = evaluator.evaluate(frame, expression)
+    return tuple(value.name for value, _ in plain(values) if isinstance(value, External))

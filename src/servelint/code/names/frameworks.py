@@ -24,7 +24,8 @@ class Frameworks:
         all_ = catalogue.frameworks
         own = [Offload(name=name) for name in offloads]
         self.own_offloads = name_index(offloads)
-        self.offload = CallTable([*own, *(o for f in all_ for o in f.offloads)])
+        self.offloads = tuple(o for f in all_ for o in f.offloads)
+        self.offload = CallTable([*own, *self.offloads])
         self.runs = CallTable(o for f in all_ for o in f.runs)
         self.on_loop = CallTable(o for f in all_ for o in f.on_loop)
         self.injects = CallTable(o for f in all_ for o in f.injects)

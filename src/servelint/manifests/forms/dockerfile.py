@@ -10,6 +10,7 @@ from pathlib import Path
 
 from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Located
+from servelint.project.source import split_lines
 
 _DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])", re.IGNORECASE)
 _INSTRUCTION = re.compile(r"\s*+([A-Za-z]++)(?:\s++|$)")
@@ -234,7 +235,7 @@ def _copy(written: Located, folder: str) -> Copy | None:
 
 
 def _escape_character(text: str) -> str:
-    for line in text.splitlines():
+    for line in split_lines(text):
         found = _DIRECTIVE.match(line.strip())
         if found:
             return found.group(1)

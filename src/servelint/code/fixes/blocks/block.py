@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from servelint.code.facts.facts import Position
 from servelint.code.fixes.text import variables
+from servelint.code.fixes.text.quotes import inside_quotes
 from servelint.code.fixes.text.stopping import stopping_call
 from servelint.code.fixes.text.syntax import Function, Syntax, own_nodes
 
@@ -125,6 +126,18 @@ class Block:
             raise UnmovableError("something else stands on its lines")
         if text.startswith("elif", self.syntax.start(first)):
             raise UnmovableError("it is an `elif`")
+        indent = self.syntax.indent(self.first_line)
+        for node in self.nodes():
+            if isinstance(node, ast.stmt) and not self.syntax.source.line(node.lineno).startswith(indent):
+                raise UnmovableError("its lines are indented in different ways")
+        try:
+            inside_quotes(self._written())
+        except (SyntaxError, tokenize.TokenError) as error:
+            raise UnmovableError(f"its lines cannot be told apart ({error.args[0]})") from error
+
+    def _written(self) -> list[str]:
+        """The block's lines as they are."""
+        return [self.syntax.source.line(number) for number in range(self.first_line, self.last_line + 1)]
 
     def _check_control(self) -> None:
         offloads = [awaited for awaited, _ in self.direct]
@@ -186,9 +199,9 @@ class Block:
     def lines(self, indent: str, replaced: Sequence[tuple[ast.expr, str]] = ()) -> list[str]:
         """The block's lines, indented anew, with other text in the place of some expressions."""
         syntax, first, old = self.syntax, self.first_line, self.syntax.indent(self.first_line)
-        fixed = _inside_texts(syntax, first, self.last_line)
-        numbers = range(first, self.last_line + 1)
-        found = [(syntax.source.line(number), number in fixed) for number in numbers]
+        written = self._written()
+        fixed = inside_quotes(written)
+        found = [(line, number in fixed) for number, line in enumerate(written)]
         for node, text in sorted((*replaced, *self.direct), key=lambda pair: -syntax.start(pair[0])):
             begin, end = node.lineno - first, (node.end_lineno or node.lineno) - first
             before = found[begin][0][: syntax.start(node) - syntax.line_start(node.lineno)]
@@ -198,21 +211,6 @@ class Block:
             line if is_text or not line.strip() else indent + line.removeprefix(old)
             for line, is_text in found
         ]
-
-
-def _inside_texts(syntax: Syntax, first: int, last: int) -> set[int]:
-    """The lines that begin inside a string of several lines: their indentation is part of it."""
-    found: set[int] = set()
-    opened: list[int] = []
-    lines = iter(syntax.source.text.splitlines(keepends=True))
-    for token in tokenize.generate_tokens(lambda: next(lines, "")):
-        kind = tokenize.tok_name[token.type]
-        if kind == "FSTRING_START":
-            opened.append(token.start[0])
-        elif kind in ("STRING", "FSTRING_END"):
-            start = opened.pop() if kind == "FSTRING_END" else token.start[0]
-            found.update(range(start + 1, token.end[0] + 1))
-    return {line for line in found if first <= line <= last}
 
 
 class _Division:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from servelint.code.fixes.pools.forms import Form
+from servelint.code.fixes.pools.forms import THREADPOOL, Form
 from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.text.imports import Imports
 from servelint.code.fixes.text.style import Wrapping
@@ -22,6 +23,8 @@ class Offloading:
     imports: Imports
     function: Function
     line: int
+    # Other modules from which `run_in_threadpool` is the same function.
+    also: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -43,7 +46,7 @@ class Offloading:
             case Form.TO_THREAD:
                 return Wrapping(self._member("asyncio", "to_thread"), (callee,))
             case Form.RUN_IN_THREADPOOL:
-                name = self._member("starlette.concurrency", "run_in_threadpool", named=True)
+                name = self._member(*THREADPOOL, named=True, also=self.also)
                 return Wrapping(name, (callee,))
             case Form.PROJECT:
                 module, _, name = self.project_name.rpartition(".")
@@ -67,5 +70,5 @@ class Offloading:
             return Wrapping(head, before, inner)
         return Wrapping(head, (*before, callee))
 
-    def _member(self, module: str, name: str, *, named: bool = False) -> str:
-        return self.imports.member(module, name, self.function, line=self.line, prefer_from=named)
+    def _member(self, module: str, name: str, *, named: bool = False, also: Sequence[str] = ()) -> str:
+        return self.imports.member(module, name, self.function, line=self.line, prefer_from=named, also=also)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from functools import cached_property
 
 from servelint.code.facts.facts import Call, Site, last_name
 from servelint.code.graph.project import Module
@@ -31,6 +32,7 @@ _CONFIGURED = {
     "anyio": Form.ANYIO,
     PLAIN_DEF: Form.RUN_IN_EXECUTOR,  # where `async` cannot be dropped
 }
+THREADPOOL = ("starlette.concurrency", "run_in_threadpool")
 # The rule against inference on the loop's default executor, which `asyncio.to_thread` uses.
 DEFAULT_EXECUTOR = "SRV109"
 _SPELLED = {
@@ -64,6 +66,12 @@ class Forms:
             if path in self.analysis.reach.beside(module.path):
                 return form
         return Form.RUN_IN_EXECUTOR
+
+    @cached_property
+    def threadpool_modules(self) -> tuple[str, ...]:
+        """The modules that have `run_in_threadpool`, under that name or another package's."""
+        names = (offload.name.rpartition(".") for offload in self.analysis.frameworks.offloads)
+        return tuple(module for module, _, name in names if name == THREADPOOL[1])
 
     def _uses(self) -> Iterator[tuple[str, Form]]:
         """The files that offload inference, and how; of several forms in one file the last counts."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from servelint.code.fixes.pools.lifespan import Lifespans
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.pools.sizing import Size, Sizes
+from servelint.code.fixes.text.header import header
 from servelint.code.fixes.text.imports import Imports, NameTakenError
 from servelint.code.fixes.text.style import fitted, line_length
 from servelint.code.fixes.text.syntax import Function, Syntax
@@ -124,29 +125,19 @@ def _made(cls: str, size: Size) -> str:
 
 
 def _after_imports(syntax: Syntax, content: str) -> Edit:
-    """The edit that puts the lines below the imports, an empty line between."""
-    last = _last_import(syntax.tree)
-    line = (last.end_lineno or last.lineno) + 1 if last is not None else 1
+    """The edit that puts the lines below the head of the file, an empty line between."""
+    head = header(syntax.tree)
+    if not head:
+        return _before_first(syntax, content)
+    line = (head[-1].end_lineno or head[-1].lineno) + 1
     place = syntax.line_start(line)
-    ended = not place or syntax.source.text[place - 1] in "\r\n"
-    before = "\n" if ended else "\n\n"
+    before = "\n" if syntax.source.text[place - 1] in "\r\n" else "\n\n"
     after = "\n" if syntax.source.line(line).strip() else ""
     return syntax.edit(place, place, before + content + after)
 
 
-def _last_import(tree: ast.Module) -> ast.stmt | None:
-    """The last of the imports that the file starts with, else its docstring."""
-    found: ast.stmt | None = None
-    for number, statement in enumerate(tree.body):
-        is_docstring = (
-            not number and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-        )
-        if is_docstring or isinstance(statement, ast.Import | ast.ImportFrom):
-            found = statement
-        elif not (isinstance(statement, ast.Try | ast.If) and _imports_only(statement)):
-            break
-    return found
-
-
-def _imports_only(statement: ast.Try | ast.If) -> bool:
-    return all(isinstance(inner, ast.Import | ast.ImportFrom) for inner in statement.body)
+def _before_first(syntax: Syntax, content: str) -> Edit:
+    """The edit for a file that begins with neither text nor imports: above its first statement."""
+    body = syntax.tree.body
+    place = syntax.line_start(syntax.first_line(body[0])) if body else 0
+    return syntax.edit(place, place, f"{content}\n")

@@ -51,7 +51,8 @@ class StartUp:
         name = self._name(syntax, node)
         edits = self._in_lifespan(call, syntax, node, name) or self._above(syntax, node, top, f"_{name}")
         title = f"Load with `{call.text}` once, when the service starts"
-        return Fix(Applicability.UNSAFE, title, tuple(sorted(edits, key=lambda edit: edit.span)), REASON)
+        ordered = tuple(sorted(edits, key=lambda edit: edit.span))
+        return Fix(Applicability.UNSAFE, title, ordered, REASON, (syntax.span(node),))
 
     def _loads_anew(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> bool:
         """Whether the function loads for itself, always, and keeps nothing."""

@@ -7,7 +7,9 @@ import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from servelint.code.fixes.text.quotes import breaks_quotes
 from servelint.code.fixes.text.syntax import Placed, Syntax
+from servelint.project.source import split_lines
 
 
 class Argument(NamedTuple):
@@ -20,7 +22,7 @@ class Argument(NamedTuple):
     above: tuple[str, ...] = ()
     beside: str = ""
 
-    def lines(self, indent: str) -> Iterator[str]:
+    def on_lines(self, indent: str) -> Iterator[str]:
         """The argument on lines of its own, with a comma behind it."""
         for comment in self.above:
             yield f"{indent}{comment}\n"
@@ -50,7 +52,9 @@ def arguments(syntax: Syntax, node: ast.Call) -> tuple[Argument, ...] | None:
     items: list[Placed] = [*node.args, *node.keywords]
     items.sort(key=lambda item: (item.lineno, item.col_offset))
     texts = [syntax.text(item) for item in items]
-    if any(quotes in text for text in texts for quotes in ('"""', "'''")):
+    if any("\n" in text or "\r" in text for text in texts) and any(
+        breaks_quotes(split_lines(t)) for t in texts
+    ):
         return None
     if len(items) == 1 and texts[0].endswith(")") and syntax.end(items[0]) == syntax.end(node):
         texts[0] = texts[0][1:-1].strip()  # a generator expression in the parentheses of the call
@@ -71,7 +75,7 @@ def arguments(syntax: Syntax, node: ast.Call) -> tuple[Argument, ...] | None:
 def _gap(text: str) -> _Gap:
     closing, opened, beside = "", "", ""
     above: list[str] = []
-    for number, line in enumerate(text.splitlines()):
+    for number, line in enumerate(split_lines(text)):
         code, mark, comment = line.partition("#")
         closing += ")" * code.count(")")
         opened += "(" * code.count("(")

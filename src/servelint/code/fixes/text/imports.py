@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
+from servelint.code.fixes.text.header import header, imports_anywhere, is_text, leading_imports
 from servelint.code.fixes.text.style import line_length
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.finding import Edit
@@ -61,24 +62,44 @@ class Imports:
         *,
         line: int = 0,
         prefer_from: bool = False,
+        also: Sequence[str] = (),
     ) -> str:
         """How `module.name` is spelled in `function` at `line`; imports it if need be.
 
-        Raises `NameTakenError` where the file or the function uses the name for something else.
+        The modules of `also` have the very same thing under that name. Raises `NameTakenError` where the file
+        or the function uses the name for something else.
         """
-        for statement in (*_earlier(function, line), *self._leading()):
+        spelled = self._imported((module, *also), name, function, line)
+        if spelled:
+            return spelled
+        if prefer_from:
+            try:
+                self._free(Wanted(module, name), function)
+            except NameTakenError:
+                if module.startswith("."):  # which only `from` can import
+                    raise
+            else:
+                self._wanted.add(Wanted(module, name))
+                return name
+        self._free(Wanted(module), function)
+        self._wanted.add(Wanted(module))
+        return f"{module}.{name}"
+
+    def _imported(self, modules: Sequence[str], name: str, function: Function | None, line: int) -> str:
+        """How the member is spelled by an import that the file has; empty where none has it.
+
+        What a function does has all of the file's imports; what the file does itself has those above.
+        """
+        tree = self.syntax.tree
+        above = leading_imports(tree) if function is None else imports_anywhere(tree)
+        for statement in (*_earlier(function, line), *above):
             for alias in statement.names:
                 if isinstance(statement, ast.ImportFrom):
-                    if _module(statement) == module and alias.name == name:
-                        return _visible(alias.asname or name, statement, function)
-                elif alias.name == module:
-                    return f"{_visible(alias.asname or module, statement, function)}.{name}"
-        if prefer_from:
-            self._wanted.add(Wanted(module, name))
-            return self._free(name, function)
-        self._wanted.add(Wanted(module))
-        self._free(module.partition(".")[0], function)
-        return f"{module}.{name}"
+                    if _module(statement) in modules and alias.name == name:
+                        return self._visible(alias.asname or name, statement, function)
+                elif alias.name in modules:
+                    return f"{self._visible(alias.asname or alias.name, statement, function)}.{name}"
+        return ""
 
     def new_module(self, module: str) -> None:
         """Take a module that the fix makes for one of the project."""
@@ -133,14 +154,8 @@ class Imports:
         return self.syntax.edit(place, place, content)
 
     def _leading(self) -> list[ast.Import | ast.ImportFrom]:
-        """The imports before the first other statement; a docstring does not count."""
-        found: list[ast.Import | ast.ImportFrom] = []
-        for number, statement in enumerate(self.syntax.tree.body):
-            if isinstance(statement, ast.Import | ast.ImportFrom):
-                found.append(statement)
-            elif number or not _is_text(statement):
-                break
-        return found
+        """The imports that the file begins with."""
+        return leading_imports(self.syntax.tree)
 
     def _section_of(self, statement: ast.Import | ast.ImportFrom) -> Section:
         return self._section(_module(statement))
@@ -175,26 +190,46 @@ class Imports:
         for statement in leading:
             if self._section_of(statement) > section:
                 return self._before(statement)
-        body = self.syntax.tree.body
+        body, head = self.syntax.tree.body, header(self.syntax.tree)
         if leading:
             return self._after(leading[-1])
-        if body and _is_text(body[0]):
-            return self._after(body[0])
+        if head:
+            return self._after(head[-1])
         return self._before(body[0]) if body else 0
 
     def _before(self, statement: ast.stmt) -> int:
-        return self.syntax.line_start(statement.lineno)
+        """The start of the statement's line; of that below where a docstring stands on it too."""
+        line = self.syntax.first_line(statement)
+        first = self.syntax.tree.body[0]
+        if statement is not first and is_text(first) and (first.end_lineno or 0) >= line:
+            line = (statement.end_lineno or line) + 1
+        return self.syntax.line_start(line)
 
     def _after(self, statement: ast.stmt) -> int:
         return self.syntax.line_start((statement.end_lineno or statement.lineno) + 1)
 
-    def _free(self, name: str, function: Function | None) -> str:
-        """The name, if nothing in the file binds it to something else."""
+    def _free(self, wanted: Wanted, function: Function | None) -> None:
+        """Raise `NameTakenError` if something in the file binds the name of the import to something else."""
+        name = wanted.name or wanted.module.partition(".")[0]
         own = set(ast.walk(function)) if function is not None else set()
         for node in self.syntax.nodes:
-            same_import = isinstance(node, ast.alias) and node.asname is None and node not in own
-            if name in _bound(node) and not same_import:
+            if name in _bound(node) and (node in own or not self._is_same(node, wanted)):
                 raise NameTakenError(name)
+
+    def _is_same(self, node: ast.AST, wanted: Wanted) -> bool:
+        """Whether the node is a part of an import that binds the name to what is wanted."""
+        statement = self.syntax.parent(node)
+        if isinstance(statement, ast.ImportFrom):
+            return bool(wanted.name) and _module(statement) == wanted.module
+        return isinstance(node, ast.alias) and node.asname is None and not wanted.name
+
+    def _visible(self, name: str, imported: ast.stmt, function: Function | None) -> str:
+        """The name, if neither the function nor, later on, the file binds it to something else."""
+        top = name.partition(".")[0]
+        allowed = set(ast.walk(imported))
+        own = () if function is None else (node for node in ast.walk(function) if node is not function)
+        if any(top in _bound(node) and node not in allowed for node in own):
+            raise NameTakenError(name)
         return name
 
 
@@ -202,16 +237,6 @@ def _earlier(function: Function | None, line: int) -> list[ast.Import | ast.Impo
     """The imports that the function itself has made when it comes to the line."""
     body = function.body if function is not None else ()
     return [s for s in body if isinstance(s, ast.Import | ast.ImportFrom) and s.lineno < line]
-
-
-def _visible(name: str, imported: ast.stmt, function: Function | None) -> str:
-    """The name, if the function does not bind it to something else."""
-    top = name.partition(".")[0]
-    allowed = set(ast.walk(imported))
-    own = () if function is None else (node for node in ast.walk(function) if node is not function)
-    if any(top in _bound(node) and node not in allowed for node in own):
-        raise NameTakenError(name)
-    return name
 
 
 def _bound(node: ast.AST) -> tuple[str, ...]:
@@ -237,7 +262,3 @@ def _module(statement: ast.Import | ast.ImportFrom) -> str:
     if isinstance(statement, ast.ImportFrom):
         return "." * statement.level + (statement.module or "")
     return statement.names[0].name
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)

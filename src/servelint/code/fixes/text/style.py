@@ -12,6 +12,7 @@ from servelint.code.fixes.text.arguments import Argument, arguments, opening
 from servelint.code.fixes.text.brackets import Replacement, assignment, replaced
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.finding import Edit
+from servelint.project.source import split_lines
 
 # What formatters take where nothing is configured, and what a file may show instead.
 DEFAULT_LENGTH = 88
@@ -91,8 +92,8 @@ def laid_out(syntax: Syntax, prefix: str, wrapping: Wrapping, indent: str) -> st
     if not prefix.endswith(" = "):
         return f"{indent}{prefix}{layout.write(wrapping, (), indent)}"
     targets = tuple(prefix.removesuffix(" = ").split(", "))
-    lines = Replacement(value, lambda deeper: layout.write(wrapping, (), deeper))
-    return indent + assignment(targets, lines, indent, limit)
+    over_lines = Replacement(value, lambda deeper: layout.write(wrapping, (), deeper))
+    return indent + assignment(targets, over_lines, indent, limit)
 
 
 def fitted(line: str, limit: int) -> str:
@@ -148,13 +149,13 @@ class _Layout:
             items[-1] = Argument(self.write(wrapping.inner, given, deeper))
         elif wrapping.inner is None:
             items = [item._replace(text=_indented(item.text, deeper)) for item in items]
-        lines = "".join(line for item in items for line in item.lines(deeper))
-        return f"{wrapping.head}(\n{lines}{indent})"
+        listed = "".join(line for item in items for line in item.on_lines(deeper))
+        return f"{wrapping.head}(\n{listed}{indent})"
 
 
 def _indented(text: str, indent: str) -> str:
     """Text of several lines, its last line as far to the right as its first will be."""
-    first, *rest = text.splitlines() or [""]
+    first, *rest = split_lines(text)
     if not rest:
         return text
     surplus = len(rest[-1]) - len(rest[-1].lstrip())

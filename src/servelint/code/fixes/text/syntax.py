@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 from servelint.code.facts.facts import Position
-from servelint.finding import Edit
+from servelint.finding import Edit, Span
 from servelint.project.source import Source
 
 Node = TypeVar("Node", bound=ast.AST)
@@ -53,7 +53,7 @@ class Syntax:
                     self._placed.setdefault(place, []).append(node)
         return next((node for node in self._placed.get(position, ()) if isinstance(node, kind)), None)
 
-    def start(self, node: Placed) -> int:
+    def start(self, node: Placed | ast.arg) -> int:
         """Where the node starts."""
         return self._offset(node.lineno, node.col_offset)
 
@@ -94,6 +94,10 @@ class Syntax:
         if isinstance(node, ast.stmt):
             return node
         return next((outer for outer, _ in self.ancestors(node) if isinstance(outer, ast.stmt)), None)
+
+    def span(self, node: Placed) -> Span:
+        """Where the node stands, as edits have it."""
+        return self.source.span(self.start(node), self.end(node))
 
     def _offset(self, line: int, column: int) -> int:
         text = self.source.line(line)

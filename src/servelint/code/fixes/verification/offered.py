@@ -1,0 +1,81 @@
+"""Which fixes are offered: those that hold up. All of a file are looked at as one where that is enough."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from servelint.code.fixes.verification.check import fault
+from servelint.finding import Edit, Finding, Fix, Span
+from servelint.project.splice import Together
+
+Read: TypeAlias = Callable[[Path], bytes | None]
+
+# Fixes that are in the way of each other are looked at one after the other; further ones are planned anew,
+# and offered, when those have been applied.
+MOST = 16
+_WAITS = "it is in the way of other fixes: apply those first"
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Findings whose fixes can be applied together, by their numbers."""
+
+    taken: Together = field(default_factory=Together)
+    found: dict[int, Fix] = field(default_factory=dict)
+
+
+def offered(findings: Sequence[Finding], read: Read) -> tuple[Finding, ...]:
+    """The findings, without the fixes that do not hold up.
+
+    `read` gives the bytes of a file, None where there is none yet.
+    """
+    batches: list[_Batch] = []
+    faults: dict[int, str] = {}
+    for number, finding in enumerate(findings):
+        if finding.fix is None:
+            continue
+        batch = next((b for b in batches if b.taken.take(finding.fix.edits)), None)
+        if batch is None and len(batches) == MOST:
+            faults[number] = _WAITS
+            continue
+        if batch is None:
+            batch = _Batch()
+            batch.taken.take(finding.fix.edits)
+            batches.append(batch)
+        batch.found[number] = finding.fix
+    for batch in batches:
+        faults |= _faults(batch.found, read)
+    return tuple(
+        replace(finding, fix=None, unfixable=faults[number]) if number in faults else finding
+        for number, finding in enumerate(findings)
+    )
+
+
+def _faults(found: dict[int, Fix], read: Read) -> dict[int, str]:
+    """What is wrong with those of the fixes that do not hold up."""
+    reason = fault_of(found.values(), read)
+    if not reason:
+        return {}
+    if len(found) == 1:
+        return dict.fromkeys(found, reason)
+    numbers = sorted(found)
+    halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+    return {n: text for half in halves for n, text in _faults({n: found[n] for n in half}, read).items()}
+
+
+def fault_of(fixes: Iterable[Fix], read: Read) -> str:
+    """Why the fixes may not be applied together; empty if they may."""
+    edits: dict[Path, set[Edit]] = defaultdict(set)
+    replaces: set[Span] = set()
+    for fix in fixes:
+        replaces.update(fix.replaces)
+        for edit in fix.edits:
+            edits[edit.span.path].add(edit)
+    reasons = (
+        fault(path, read(path), found, replaces) for path, found in edits.items() if path.suffix == ".py"
+    )
+    return next((reason for reason in reasons if reason), "")
