@@ -94,6 +94,7 @@ class Analysis:
         self._sources: dict[str, Source] = {}
         self._loop_bound: dict[str, tuple[LoopBound, ...]] = {}
         self._blocking: dict[str, tuple[BlockingCall, ...]] = {}
+        self._blocking_of: dict[str, dict[int, list[BlockingCall]]] = {}
 
     # -- what rules go through -------------------------------------------------------------------
 
@@ -166,7 +167,12 @@ class Analysis:
 
     def blocking_calls_of(self, caller: LoopBound) -> list[BlockingCall]:
         """The blocking calls in one function."""
-        return [call for call in self.blocking_calls_in(caller.module.path) if call.caller == caller]
+        path = caller.module.path
+        if path not in self._blocking_of:
+            found = self._blocking_of[path] = {}
+            for call in self.blocking_calls_in(path):
+                found.setdefault(call.caller.index, []).append(call)
+        return self._blocking_of[path].get(caller.index, [])
 
     def _blocking_calls(self, path: str) -> Iterator[BlockingCall]:
         for caller in self.loop_bound(path):

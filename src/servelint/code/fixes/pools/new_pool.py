@@ -106,7 +106,7 @@ class NewPools:
         """A global of the call's file."""
         module = call.caller.module
         syntax = self.files.syntax(module)
-        if any(isinstance(node, ast.Name) and node.id == PRIVATE_NAME for node in syntax.nodes):
+        if PRIVATE_NAME in syntax.names:
             raise NameTakenError(PRIVATE_NAME)
         size = self.sizes.of([module])
         made = f"{PRIVATE_NAME} = {_construction(size, imports(module), None)}"

@@ -66,13 +66,13 @@ class Imports:
 
         Raises `NameTakenError` where the file or the function uses the name for something else.
         """
-        for statement in (*_earlier(function, line), *self._leading()):
+        for statement in (*self._earlier(function, line), *self._leading()):
             for alias in statement.names:
                 if isinstance(statement, ast.ImportFrom):
                     if _module(statement) == module and alias.name == name:
-                        return _visible(alias.asname or name, statement, function)
+                        return self._visible(alias.asname or name, statement, function)
                 elif alias.name == module:
-                    return f"{_visible(alias.asname or module, statement, function)}.{name}"
+                    return f"{self._visible(alias.asname or module, statement, function)}.{name}"
         if prefer_from:
             self._wanted.add(Wanted(module, name))
             return self._free(name, function)
@@ -190,46 +190,28 @@ class Imports:
 
     def _free(self, name: str, function: Function | None) -> str:
         """The name, if nothing in the file binds it to something else."""
-        own = set(ast.walk(function)) if function is not None else set()
-        for node in self.syntax.nodes:
-            same_import = isinstance(node, ast.alias) and node.asname is None and node not in own
-            if name in _bound(node) and not same_import:
+        syntax = self.syntax
+        for node in syntax.binders.get(name, ()):
+            ours = function is not None and syntax.is_below(node, function)
+            if ours or not isinstance(node, ast.alias) or node.asname is not None:
                 raise NameTakenError(name)
         return name
 
+    def _earlier(self, function: Function | None, line: int) -> list[ast.Import | ast.ImportFrom]:
+        """The imports that the function itself has made when it comes to the line."""
+        made = self.syntax.imports_of(function) if function is not None else ()
+        return [statement for statement in made if statement.lineno < line]
 
-def _earlier(function: Function | None, line: int) -> list[ast.Import | ast.ImportFrom]:
-    """The imports that the function itself has made when it comes to the line."""
-    body = function.body if function is not None else ()
-    return [s for s in body if isinstance(s, ast.Import | ast.ImportFrom) and s.lineno < line]
-
-
-def _visible(name: str, imported: ast.stmt, function: Function | None) -> str:
-    """The name, if the function does not bind it to something else."""
-    top = name.partition(".")[0]
-    allowed = set(ast.walk(imported))
-    own = () if function is None else (node for node in ast.walk(function) if node is not function)
-    if any(top in _bound(node) and node not in allowed for node in own):
-        raise NameTakenError(name)
-    return name
-
-
-def _bound(node: ast.AST) -> tuple[str, ...]:
-    """The names that a node binds."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-            return (name,)
-        case ast.arg(arg=name):
-            return (name,)
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return (name,)
-        case ast.alias(name=name, asname=None):
-            return (name.partition(".")[0],)
-        case ast.alias(asname=str(name)):
-            return (name,)
-        case ast.ExceptHandler(name=str(name)):
-            return (name,)
-    return ()
+    def _visible(self, name: str, imported: ast.stmt, function: Function | None) -> str:
+        """The name, if the function does not bind it to something else."""
+        syntax, top = self.syntax, name.partition(".")[0]
+        if function is None:
+            return name
+        for node in syntax.binders.get(top, ()):
+            inside = node is not function and syntax.is_below(node, function)
+            if inside and not syntax.is_below(node, imported):
+                raise NameTakenError(name)
+        return name
 
 
 def _module(statement: ast.Import | ast.ImportFrom) -> str:
