@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from servelint.finding import Confidence, Severity
 
 FILE_NAMES = ("servelint.toml", "pyproject.toml")
-_LONGEST_MESSAGE = 1_000  PLAIN_DEF = "def"
+_LONGEST_MESSAGE = 1_000
+PLAIN_DEF = "def"
 OFFLOAD_FORMS = ("auto", "run-in-executor", "to-thread", "run-in-threadpool", "anyio", PLAIN_DEF)
 PROJECT_OFFLOAD = "project:"
 OUTPUT_FOLDERS = ("build", "dist")
