@@ -54,18 +54,27 @@ class NewPools:
         self.lifespans = lifespans
         self.services = services
         self.sizes = Sizes(analysis)
+        self._services: dict[str, tuple[bool, frozenset[str]]] = {}
 
     def make(
         self, call: BlockingCall, function: Function, companions: Sequence[BlockingCall], imports: ImportsOf
     ) -> Pool:
         """The pool for the call and its companions in the service. Raises `NameTakenError`."""
-        if all(self.lifespans.state(other) for other in (call, *companions)):
+        reached, others = self._of_service(call.caller.module.path, companions)
+        if reached and self.lifespans.state(call):
             pool = self._in_lifespan(call, imports)
             if pool is not None:
                 return pool
-        users = sorted({call.caller.module.path, *(other.caller.module.path for other in companions)})
+        users = sorted({call.caller.module.path, *others})
         pool = self._in_module_of_its_own(call, function, users, imports) if len(users) > 1 else None
         return pool or self._in_file(call, imports)
+
+    def _of_service(self, path: str, companions: Sequence[BlockingCall]) -> tuple[bool, frozenset[str]]:
+        """Whether all companions of a file's calls reach the application's state; the files they are in."""
+        if path not in self._services:
+            reached = all(self.lifespans.state(other) for other in companions)
+            self._services[path] = reached, frozenset(other.caller.module.path for other in companions)
+        return self._services[path]
 
     def _in_lifespan(self, call: BlockingCall, imports: ImportsOf) -> Pool | None:
         lifespan = self.lifespans.reaching(call.caller.module)
