@@ -20,7 +20,7 @@ class Traits:
     """One statement of a block.
 
     `leaves` says what ties it to the function around it, `stopping` is a call from which StopIteration may
-    leave it. `written` are the names that it binds, `sure` those that it binds on every way through it, `read`
+    leave it. `written` are the names that it binds, `sure` those that it binds on every way, `read`
     those that it reads, `early` those that it may read before it has bound them; `names` are all, in order.
     """
 
