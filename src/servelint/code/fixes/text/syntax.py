@@ -65,7 +65,8 @@ class Syntax:
             self._numbers[node] = number
             if outer is not None:
                 self._parents[node] = outer
-            self._note_suites(node)
+            if not isinstance(node, ast.expr):
+                self._note_suites(node)
             children = [child for child in ast.iter_child_nodes(node) if not isinstance(child, _SHARED)]
             waiting += ((child, node) for child in reversed(children))
         for number in open_:
