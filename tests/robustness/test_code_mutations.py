@@ -36,6 +36,8 @@ class Listing:
         self.wanted = None
 
     def read(self, path: Path) -> bytes:
+        if path not in self.contents:
+            raise FileNotFoundError(path)
         return self.contents[path]
 
 
