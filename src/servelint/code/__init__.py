@@ -39,13 +39,20 @@ def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeRe
 
     `served` is what the manifests know of who serves the code, and within which limits.
     """
+    from servelint.boundary import Boundary
     from servelint.code import rules
     from servelint.code.judge.analysis import Analysis, deep_recursion
     from servelint.code.judge.applications import CodeApplications
 
     analysis = Analysis(tree, config, served, wanted=tree.wanted)
-    with deep_recursion():
-        findings = tuple(rules.findings(analysis))
+    found: list[Finding] = []
+    with (
+        deep_recursion(),
+        Boundary(tree.root, "looking for the files that matter", analysis.project.note),
+    ):
+        for finding in rules.findings(analysis):
+            found.append(finding)  # noqa: PERF402 - what was found before something went wrong is kept
+    findings = tuple(found)
     return CodeResult(
         findings, tuple(analysis.project.problems.values()), CodeApplications(analysis, findings), analysis
     )

@@ -126,6 +126,10 @@ def load(path: Path) -> tuple[Entry, ...]:
     except _VersionError as error:
         advice = "upgrade servelint, or write the baseline anew with `servelint baseline`"
         raise BaselineError(f"{path}: {error}; {advice}") from error
+    except (RecursionError, MemoryError) as error:
+        raise BaselineError(
+            f"{path}: is no baseline: it is nested too deeply or too large to be read"
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         advice = "restore it, or write it anew with `servelint baseline`"
         raise BaselineError(f"{path}: is damaged ({type(error).__name__}: {error}); {advice}") from error

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from servelint.boundary import LimitError
 from servelint.code.facts.facts import (
     OPAQUE,
     Attribute,
@@ -44,7 +45,11 @@ from servelint.code.facts.facts import (
 )
 from servelint.code.facts.nodes import (
     FunctionNode,
+    Link,
     annotation,
+    branches,
+    chain,
+    choice,
     class_statements,
     instance_tests,
     is_accessor,
@@ -54,10 +59,17 @@ from servelint.code.facts.nodes import (
     is_main,
     is_plain,
     is_stub,
+    operands,
     part,
     position_of,
 )
 from servelint.project.source import decode
+
+# What people write is nested some twenty deep. Long chains (`a + b`, `x.f().g()`, `elif`) nest nothing.
+MAXIMUM_NESTING = 500
+NESTED_LINKS = 50
+# So many links of a chain know the one before; what is further away is not known to them.
+MAXIMUM_CHAIN = 100
 
 
 def parse(data: bytes) -> ast.Module:
@@ -68,10 +80,11 @@ def parse(data: bytes) -> ast.Module:
 
 
 def extract(data: bytes) -> ModuleFacts:
-    """The facts of a file's bytes. Raises SyntaxError, ValueError (null bytes) or RecursionError.
+    """The facts of a file's bytes.
 
     The parser does not look at what comments are made of, but who shows the file or edits it does: what is
-    no text raises `SourceError`.
+    no text raises `SourceError`. Raises SyntaxError, ValueError (null bytes), `LimitError`, and what the
+    parser does where it gives up: RecursionError or MemoryError.
     """
     if not data.isascii():
         decode(Path("module.py"), data)
@@ -86,6 +99,7 @@ class _Module:
         self.classes: list[ClassFacts | None] = []
         self.stars: list[tuple[str, int]] = []
         self.demo = False
+        self.nesting = 0
 
     def read(self, tree: ast.Module) -> ModuleFacts:
         self.functions.append(None)
@@ -258,13 +272,16 @@ class _Body:
         self.statements(node.body)
 
     def on_If(self, node: ast.If) -> None:
-        self.guarded |= is_guard(node.test)
-        self.look(node.test)
-        self.narrow(node.test)
-        outer, self.module.demo = self.module.demo, self.module.demo or is_main(node.test)
-        self.statements(node.body)
-        self.module.demo = outer
-        self.statements(node.orelse)
+        for branch in branches(node):
+            if isinstance(branch, ast.If):
+                self.guarded |= is_guard(branch.test)
+                self.look(branch.test)
+                self.narrow(branch.test)
+                outer, self.module.demo = self.module.demo, self.module.demo or is_main(branch.test)
+                self.statements(branch.body)
+                self.module.demo = outer
+            else:
+                self.statements(branch)
 
     def on_Assert(self, node: ast.Assert) -> None:
         self.look(node.test)
@@ -425,12 +442,18 @@ class _Body:
 
     def expression(self, node: ast.expr, use: str = "other", name: str = "") -> Expression:
         """Turn an expression; record the calls in it. `use` and `name` say what becomes of its value."""
+        module = self.module
+        module.nesting += 1
+        if module.nesting > MAXIMUM_NESTING:
+            raise LimitError(f"expressions are nested more than {MAXIMUM_NESTING} levels deep", node.lineno)
         turn = _EXPRESSIONS.get(type(node))
         if turn is not None:
             made: Expression = turn(self, node, use, name)
-            return made
-        self.children(node)
-        return OPAQUE
+        else:
+            self.children(node)
+            made = OPAQUE
+        module.nesting -= 1
+        return made
 
     def look(self, node: ast.expr) -> None:
         """Record the calls in an expression whose value goes nowhere."""
@@ -450,7 +473,9 @@ class _Body:
             self.used.add(node.id)
         return Name(node.id)
 
-    def of_Attribute(self, node: ast.Attribute, *_: str) -> Attribute:
+    def of_Attribute(self, node: ast.Attribute, *_: str) -> Expression:
+        if self.module.nesting > NESTED_LINKS:
+            return self.chained(node, "other", "")
         read = self.attribute(node)
         if isinstance(node.ctx, ast.Load):
             self.reads.append(Read(read, position_of(node), self.endless))
@@ -458,6 +483,45 @@ class _Body:
 
     def attribute(self, node: ast.Attribute) -> Attribute:
         return Attribute(self.expression(node.value), node.attr)
+
+    def of_Subscript(self, node: ast.Subscript, *_: str) -> Expression:
+        if self.module.nesting > NESTED_LINKS:
+            return self.chained(node, "other", "")
+        return Subscript(self.expression(node.value), self.expression(node.slice))
+
+    def of_Call(self, node: ast.Call, use: str, name: str) -> Expression:
+        if self.module.nesting > NESTED_LINKS:
+            return self.chained(node, use, name)
+        outer, self.aside = self.aside, False
+        called = node.func
+        function = self.attribute(called) if isinstance(called, ast.Attribute) else self.expression(called)
+        self.aside = outer
+        return self.call(node, function, use, name)
+
+    def chained(self, node: Link, use: str, name: str) -> Expression:
+        """The rest of a long chain of attributes, items and calls, from its innermost value outward."""
+        links, root = chain(node)
+        # The value of the chain may go nowhere; that of what a call is made on does.
+        outer, calls = self.aside, [n for n, link in enumerate(links) if isinstance(link, ast.Call)]
+        called = calls[0] if calls else len(links)
+        self.aside = outer and not calls
+        made = self.expression(root)
+        for number in range(len(links) - 1, -1, -1):
+            link = links[number]
+            if (len(links) - number) % MAXIMUM_CHAIN == 0:
+                made = OPAQUE
+            self.aside = outer and number <= called
+            if isinstance(link, ast.Attribute):
+                made = Attribute(made, link.attr)
+                is_called = number and isinstance(links[number - 1], ast.Call)
+                if isinstance(link.ctx, ast.Load) and not is_called:
+                    self.reads.append(Read(made, position_of(link), self.endless))
+            elif isinstance(link, ast.Subscript):
+                made = Subscript(made, self.expression(link.slice))
+            else:
+                made = self.call(link, made, *((use, name) if not number else ("other", "")))
+        self.aside = outer
+        return made
 
     def of_Constant(self, node: ast.Constant, *_: str) -> Expression:
         return Constant(node.value) if isinstance(node.value, str | int | float | None) else OPAQUE
@@ -467,9 +531,6 @@ class _Body:
         if isinstance(node.value, ast.Name):
             self.awaited.add(node.value.id)
         return Awaited(self.expression(node.value, use="await"))
-
-    def of_Subscript(self, node: ast.Subscript, *_: str) -> Subscript:
-        return Subscript(self.expression(node.value), self.expression(node.slice))
 
     def of_Lambda(self, node: ast.Lambda, *_: str) -> Closure:
         parameters = self.parameters(node.args)
@@ -498,16 +559,24 @@ class _Body:
         return Choice(tuple(self.expression(value, use, name) for value in node.values))
 
     def of_BinOp(self, node: ast.BinOp, *_: str) -> Expression:
+        first, others = operands(node)
         if isinstance(node.op, ast.BitOr):  # of dicts, types and LangChain's chains
-            return Choice((self.expression(node.left), self.expression(node.right)))
-        self.look(node.left)
-        self.look(node.right)
+            return choice([self.expression(first), *map(self.expression, others)])
+        self.look(first)
+        for operand in others:
+            self.look(operand)
         return OPAQUE
 
     def of_IfExp(self, node: ast.IfExp, use: str, name: str) -> Choice:
-        self.look(node.test)
-        self.narrow(node.test)
-        return Choice((self.expression(node.body, use, name), self.expression(node.orelse, use, name)))
+        options: list[Expression] = []
+        other: ast.expr = node
+        while isinstance(other, ast.IfExp):
+            self.look(other.test)
+            self.narrow(other.test)
+            options.append(self.expression(other.body, use, name))
+            other = other.orelse
+        options.append(self.expression(other, use, name))
+        return choice(options, to_the_right=True)
 
     def of_NamedExpr(self, node: ast.NamedExpr, *_: str) -> Expression:
         bound = self.value(node.value, "assign", node.target.id)
@@ -557,10 +626,9 @@ class _Body:
                 self.look(condition)
                 self.narrow(condition)
 
-    def of_Call(self, node: ast.Call, use: str, name: str) -> Call:
+    def call(self, node: ast.Call, function: Expression, use: str, name: str) -> Call:
+        """Record a call of what has been turned already."""
         outer, self.aside = self.aside, False
-        called = node.func
-        function = self.attribute(called) if isinstance(called, ast.Attribute) else self.expression(called)
         first = len(self.sites)
         arguments = tuple(self.expression(a, use="argument") for a in node.args)
         keywords = tuple((k.arg, self.expression(k.value, use="argument")) for k in node.keywords)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -22,35 +24,49 @@ from servelint.code.facts.facts import (
 )
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+# What a chain is made of.
+Link: TypeAlias = ast.Attribute | ast.Subscript | ast.Call
+MAXIMUM_NESTED_OPTIONS = 50
+MAXIMUM_ANNOTATION = 100
 
 
-def annotation(node: ast.expr | None) -> Expression | None:
-    """Turn an annotation, quoted or not; what is no name, subscript or union becomes opaque."""
+def annotation(node: ast.expr | None, nesting: int = 0) -> Expression | None:
+    """Turn an annotation, quoted or not; what is no name, subscript or union becomes opaque.
+
+    So does what is nested too deeply, and a text that the parser does not take.
+    """
+    if nesting > MAXIMUM_ANNOTATION:
+        return OPAQUE
+
+    def inner(part: ast.expr) -> Expression:
+        return annotation(part, nesting + 1) or OPAQUE
+
     match node:
         case None:
             return None
         case ast.Constant(value=str(text)):
             try:
-                return annotation(ast.parse(text.strip(), mode="eval").body)
-            except (SyntaxError, ValueError):
+                return annotation(ast.parse(text.strip(), mode="eval").body, nesting + 1)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
                 return OPAQUE
         case ast.Constant(value=None):
             return Constant(None)
         case ast.Name(id=id_):
             return Name(id_)
         case ast.Attribute(value=value, attr=attr):
-            return Attribute(annotation(value) or OPAQUE, attr)
+            return Attribute(inner(value), attr)
         case ast.Subscript(value=value, slice=key):
-            return Subscript(annotation(value) or OPAQUE, annotation(key) or OPAQUE)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return Choice((annotation(left) or OPAQUE, annotation(right) or OPAQUE))
+            return Subscript(inner(value), inner(key))
+        case ast.BinOp(op=ast.BitOr()):
+            first, others = operands(node)
+            return choice([inner(first), *map(inner, others)])
         case ast.Tuple(elts=items) | ast.List(elts=items):
-            return Sequence(tuple(annotation(i) or OPAQUE for i in items))
+            return Sequence(tuple(map(inner, items)))
         case ast.Call(func=func, args=args, keywords=keywords):
             return Call(
-                annotation(func) or OPAQUE,
-                tuple(annotation(a) or OPAQUE for a in args),
-                tuple((k.arg, annotation(k.value) or OPAQUE) for k in keywords),
+                inner(func),
+                tuple(map(inner, args)),
+                tuple((k.arg, inner(k.value)) for k in keywords),
                 position_of(node),
             )
     return OPAQUE
@@ -75,6 +91,48 @@ def is_plain(note: Expression | None) -> bool:
     return False
 
 
+def branches(node: ast.If) -> Iterator[ast.If | list[ast.stmt]]:
+    """The branches of an `if`: one `ast.If` for each `elif`, and what stands after `else`."""
+    yield node
+    while len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
+        node = node.orelse[0]
+        yield node
+    yield node.orelse
+
+
+def chain(node: Link) -> tuple[list[Link], ast.expr]:
+    """The attributes, items and calls made of a value one after the other, the last first; and the value."""
+    links: list[Link] = [node]
+    while True:
+        link = links[-1]
+        inner = link.func if isinstance(link, ast.Call) else link.value
+        if not isinstance(inner, Link):
+            return links, inner
+        links.append(inner)
+
+
+def operands(node: ast.BinOp) -> tuple[ast.expr, list[ast.expr]]:
+    """The first operand of `a + b - c`, and the others; those of `|` apart from those of other operators."""
+    kind, others = isinstance(node.op, ast.BitOr), [node.right]
+    first = node.left
+    while isinstance(first, ast.BinOp) and isinstance(first.op, ast.BitOr) is kind:
+        others.append(first.right)
+        first = first.left
+    return first, others[::-1]
+
+
+def choice(options: list[Expression], *, to_the_right: bool = False) -> Choice:
+    """One of several, nested as they are written; many are not nested."""
+    if len(options) > MAXIMUM_NESTED_OPTIONS:
+        return Choice(tuple(options))
+    first, *others = reversed(options) if to_the_right else options
+    made = first
+    for option in others:
+        made = Choice((option, made) if to_the_right else (made, option))
+    assert isinstance(made, Choice)
+    return made
+
+
 def part(value: Expression | None, number: int) -> Expression | None:
     """What unpacking the value gives to the target at a 0-based place."""
     if value is None or isinstance(value, Opaque):
@@ -94,9 +152,11 @@ def position_of(node: ast.expr | ast.stmt) -> Position:
 def class_statements(body: list[ast.stmt]) -> list[ast.stmt]:
     """The statements of a class, those under `if` and `try` included."""
     out: list[ast.stmt] = []
-    for statement in body:
+    waiting = body[::-1]
+    while waiting:
+        statement = waiting.pop()
         if isinstance(statement, ast.If | ast.Try):
-            out += class_statements([*statement.body, *statement.orelse])
+            waiting += [*statement.orelse[::-1], *statement.body[::-1]]
         else:
             out.append(statement)
     return out
@@ -196,3 +256,32 @@ def _is_left(body: list[ast.stmt]) -> bool:
             case ast.With(body=inner) | ast.AsyncWith(body=inner) if _is_left(inner):
                 return True
     return False
+
+
+def longest_statement(data: bytes) -> int:
+    """The line of the statement with the most operators and names, or of the `if` with the most `elif`.
+
+    For files that the parser gives up on; 0 where not even words can be told apart.
+    """
+    counts: dict[int, int] = {}
+    branches: dict[int, tuple[int, int]] = {}  # by column: the line of the `if`, how many `elif` it has
+    start = column = 0
+    try:
+        for token in tokenize.tokenize(io.BytesIO(data).readline):
+            if token.type in (tokenize.NEWLINE, tokenize.NL, tokenize.COMMENT, tokenize.INDENT):
+                start = start if token.type != tokenize.NEWLINE else 0
+                continue
+            if token.type in (tokenize.ENCODING, tokenize.DEDENT):
+                continue
+            if not start:
+                start, column = token.start
+                if token.string == "if":
+                    branches[column] = (start, 0)
+                elif token.string == "elif" and column in branches:
+                    line, number = branches[column]
+                    branches[column] = (line, number + 1)
+                    counts[line] = max(counts.get(line, 0), 2 * number)
+            counts[start] = counts.get(start, 0) + 1
+    except (SyntaxError, ValueError, tokenize.TokenError):
+        return max(counts, key=counts.__getitem__, default=0)
+    return max(counts, key=counts.__getitem__, default=0)

@@ -10,7 +10,7 @@ from servelint.code.facts.facts import Call, Expression
 from servelint.code.fixes.blocks.safety import Safety
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.syntax import Function, Syntax, own_nodes
+from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.values import External, Frame, plain
@@ -34,7 +34,7 @@ class DropAsync:
         """The fix that makes the function around the call a plain `def`; None where that would not do."""
         syntax = self.files.syntax(call.caller.module)
         written = _ASYNC.match(syntax.source.text, syntax.start(function))
-        if written is None or _waits(function) or not self._in_thread(call) or self._loads(call):
+        if written is None or _waits(syntax, function) or not self._in_thread(call) or self._loads(call):
             return None
         if any(self._mentions(module, call, function) for module in self._mentioning(function)):
             return None
@@ -79,8 +79,7 @@ class DropAsync:
         """Whether the file, a test too, has a name for the function besides its definition."""
         home = call.caller.module
         if module is home:
-            tree = self.files.syntax(module).tree
-            return any(isinstance(n, ast.Name) and n.id == function.name for n in ast.walk(tree))
+            return function.name in self.files.syntax(module).names
         for name in self._names_of(module, home, function.name):
             if not name:
                 return True
@@ -111,9 +110,9 @@ def _is_member(node: ast.AST, syntax: Syntax, module: str, name: str) -> bool:
     return syntax.text(node.value).partition(".")[0] == module.partition(".")[0]
 
 
-def _waits(function: Function) -> bool:
+def _waits(syntax: Syntax, function: Function) -> bool:
     """Whether the body awaits, iterates asynchronously or yields."""
     return any(
         isinstance(node, _WAITS) or (isinstance(node, ast.comprehension) and node.is_async)
-        for node in own_nodes(function)
+        for node in syntax.own_nodes(function)
     )

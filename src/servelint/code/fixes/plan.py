@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from servelint.boundary import Boundary
 from servelint.code.facts.facts import dotted
 from servelint.code.fixes.handoffs import LeftAloneError
 from servelint.code.fixes.offload import OffloadPlanner
@@ -19,7 +20,7 @@ from servelint.code.judge.subjects import (
     Rebuilt,
     RequestPool,
 )
-from servelint.finding import Finding, Fix
+from servelint.finding import Finding, Fix, Problem
 
 SUBJECTS = (BlockingCall, EagerOffload, RequestPool, LostOffload, Rebuilt, LostContext, OnDefaultExecutor)
 
@@ -41,10 +42,16 @@ def planned(analysis: Analysis, findings: Iterable[Finding]) -> tuple[Finding, .
 def _with_fix(planner: OffloadPlanner, finding: Finding) -> Finding:
     if not isinstance(finding.subject, SUBJECTS):
         return finding
-    try:
-        fix, reason = _plan(planner, finding.subject)
-    except LeftAloneError as error:
-        fix, reason = None, str(error)
+    fix: Fix | None = None
+    faults: list[Problem] = []
+    # The finding is right, whatever becomes of its fix.
+    with Boundary(finding.span.path, "planning the fix", faults.append):
+        try:
+            fix, reason = _plan(planner, finding.subject)
+        except LeftAloneError as error:
+            reason = str(error)
+    if faults:
+        reason = faults[0].message
     return replace(finding, fix=fix, unfixable="" if fix is not None else reason or finding.unfixable)
 
 

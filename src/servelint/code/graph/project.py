@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from servelint import boundary
 from servelint.code.facts import facts, scan
 from servelint.code.facts.contents import Contents
 from servelint.code.facts.facts import (
@@ -388,6 +389,7 @@ class Project:
 
     def _read(self, path: str) -> Module | None:
         from servelint.code.facts.extract import extract
+        from servelint.code.facts.nodes import longest_statement
 
         try:
             return Module(path, self._facts.of(self._read_bytes(path), extract))
@@ -399,7 +401,17 @@ class Project:
             problem = Problem(Path(path), str(error), error.line)
         except ValueError as error:
             problem = Problem(Path(path), f"is not valid {PYTHON}: {error}")
-        except RecursionError:
-            problem = Problem(Path(path), "is nested too deeply to be read")
-        self.problems[path] = problem
+        except (RecursionError, MemoryError):
+            # The parser counts how deep it is, but does not tell where that was too deep.
+            line = longest_statement(self._read_bytes(path))
+            told = f"is nested deeper, or has a longer chain of operators, than the parser of {PYTHON} reads"
+            problem = Problem(Path(path), told, line)
+        except Exception as error:
+            # One file must not take the report of the others with it.
+            problem = boundary.problem(error, Path(path), "reading Python")
+        self.note(problem)
         return None
+
+    def note(self, problem: Problem) -> None:
+        """Remember what is wrong with a file; the first that is found is told."""
+        self.problems.setdefault(str(problem.path), problem)

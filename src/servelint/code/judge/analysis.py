@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 RECURSION_LIMIT = 10_000
 # Lines between making a lazy result and going through it that are still read, and repaired, as one.
 NEAR = 3
+# What a call may take of the stack where Python's own C code stands between two functions, twice over.
+BYTES_A_CALL = 800
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,34 +94,44 @@ class Analysis:
         self.handoffs = Handoffs(self.evaluator)
         self._wanted = None if wanted is None else frozenset(map(str, wanted))
         self._sources: dict[str, Source] = {}
+        self._focus: str | None = None
+        self._places: dict[str, tuple[Place, ...]] = {}
+        self._offloads: dict[str, tuple[tuple[Place, Handoff], ...]] = {}
+        self._eager: dict[str, dict[tuple[str, Position], tuple[Place, Blocking]]] = {}
         self._loop_bound: dict[str, tuple[LoopBound, ...]] = {}
         self._blocking: dict[str, tuple[BlockingCall, ...]] = {}
+        self._blocking_of: dict[str, dict[int, list[BlockingCall]]] = {}
 
     # -- what rules go through -------------------------------------------------------------------
 
-    @cached_property
+    @property
     def paths(self) -> tuple[str, ...]:
         """The files in which findings are looked for: sorted, those that nobody asked about left out."""
+        return self._all_paths if self._focus is None else (self._focus,)
+
+    @cached_property
+    def _all_paths(self) -> tuple[str, ...]:
         wanted = self._wanted
         return tuple(path for path in self.loop.paths if wanted is None or path in wanted)
 
-    @cached_property
-    def places(self) -> tuple[Place, ...]:
-        """Every call in a function that may be loop-bound."""
-        return tuple(
-            Place(caller, self.evaluator.frame(caller.module, caller.index), site)
-            for path in self.paths
-            for caller in self.loop_bound(path)
-            for site in caller.facts.sites
-        )
+    def file_by_file(self) -> Iterator[str]:
+        """The `paths`, one after the other; while it is one's turn it is all that rules look at."""
+        for path in self._all_paths:
+            self._focus = path
+            yield path
+        self._focus = None
 
-    @cached_property
-    def offloads(self) -> tuple[tuple[Place, Handoff], ...]:
+    @property
+    def places(self) -> Iterator[Place]:
+        """Every call in a function that may be loop-bound."""
+        for path in self.paths:
+            yield from self._places_in(path)
+
+    @property
+    def offloads(self) -> Iterator[tuple[Place, Handoff]]:
         """The calls in loop-bound functions that run something on another thread, and what they run."""
-        found = ((place, self.handoffs.of(place.frame, place.site.call)) for place in self.places)
-        return tuple(
-            (place, offload) for place, offload in found if offload is not None and place.caller.serves
-        )
+        for path in self.paths:
+            yield from self._offloads_in(path)
 
     @property
     def blocking_calls(self) -> Iterator[BlockingCall]:
@@ -127,11 +139,19 @@ class Analysis:
         for path in self.paths:
             yield from _once(self.blocking_calls_in(path))
 
-    @cached_property
+    @property
     def eager_offloads(self) -> Mapping[tuple[str, Position], tuple[Place, Blocking]]:
         """The blocking calls whose results are offloaded as if they were functions, by file and position."""
         found: dict[tuple[str, Position], tuple[Place, Blocking]] = {}
-        for place, offload in self.offloads:
+        for path in self.paths:
+            if path not in self._eager:
+                self._eager[path] = self._eager_in(path)
+            found |= self._eager[path]
+        return found
+
+    def _eager_in(self, path: str) -> dict[tuple[str, Position], tuple[Place, Blocking]]:
+        found: dict[tuple[str, Position], tuple[Place, Blocking]] = {}
+        for place, offload in self._offloads_in(path):
             if isinstance(offload.callable, Call):
                 blocking = self.judge.call(place.frame, offload.callable)
                 if blocking is not None:
@@ -158,6 +178,24 @@ class Analysis:
             self._loop_bound[path] = tuple(self.loop.candidates(path))
         return self._loop_bound[path]
 
+    def _places_in(self, path: str) -> tuple[Place, ...]:
+        if path not in self._places:
+            self._places[path] = tuple(
+                Place(caller, self.evaluator.frame(caller.module, caller.index), site)
+                for caller in self.loop_bound(path)
+                for site in caller.facts.sites
+            )
+        return self._places[path]
+
+    def _offloads_in(self, path: str) -> tuple[tuple[Place, Handoff], ...]:
+        if path not in self._offloads:
+            places = self._places_in(path)
+            found = ((place, self.handoffs.of(place.frame, place.site.call)) for place in places)
+            self._offloads[path] = tuple(
+                (place, offload) for place, offload in found if offload is not None and place.caller.serves
+            )
+        return self._offloads[path]
+
     def blocking_calls_in(self, path: str) -> tuple[BlockingCall, ...]:
         """The blocking calls in the loop-bound functions of a file."""
         if path not in self._blocking:
@@ -166,7 +204,12 @@ class Analysis:
 
     def blocking_calls_of(self, caller: LoopBound) -> list[BlockingCall]:
         """The blocking calls in one function."""
-        return [call for call in self.blocking_calls_in(caller.module.path) if call.caller == caller]
+        path = caller.module.path
+        if path not in self._blocking_of:
+            found = self._blocking_of[path] = {}
+            for call in self.blocking_calls_in(path):
+                found.setdefault(call.caller.index, []).append(call)
+        return self._blocking_of[path].get(caller.index, [])
 
     def _blocking_calls(self, path: str) -> Iterator[BlockingCall]:
         for caller in self.loop_bound(path):
@@ -255,7 +298,7 @@ def deep_recursion() -> Iterator[None]:
     freed finds nothing.
     """
     limit, collecting = sys.getrecursionlimit(), gc.isenabled()
-    sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
+    sys.setrecursionlimit(max(limit, min(RECURSION_LIMIT, _stack_size() // BYTES_A_CALL)))
     gc.disable()
     try:
         yield
@@ -263,3 +306,13 @@ def deep_recursion() -> Iterator[None]:
         sys.setrecursionlimit(limit)
         if collecting:
             gc.enable()
+
+
+def _stack_size() -> int:
+    """How large the stack may grow, in bytes: to run out of it is no exception but the end of the process."""
+    try:
+        import resource
+    except ImportError:  # Windows, where the interpreter is linked with a stack of its own size
+        return RECURSION_LIMIT * BYTES_A_CALL
+    soft, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    return RECURSION_LIMIT * BYTES_A_CALL if soft == resource.RLIM_INFINITY else soft

@@ -34,6 +34,8 @@ class Classes:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self._lineages: dict[ClassReference, tuple[ClassReference | External, ...]] = {}
+        self._unfinished: set[ClassReference] = set()
+        self._circular = False
 
     def facts(self, cls: ClassReference) -> ClassFacts:
         """The facts of a class."""
@@ -41,18 +43,46 @@ class Classes:
 
     def lineage(self, cls: ClassReference) -> tuple[ClassReference | External, ...]:
         """The class and its bases, depth first, each once; outside the project by name."""
-        if cls not in self._lineages:
-            self._lineages[cls] = (cls,)  # a class that inherits from itself ends here
-            found: dict[ClassReference | External, None] = {cls: None}
-            frame = self.evaluator.frames(cls.module, self.facts(cls).parent)
-            for base in self.facts(cls).bases:
-                for value, _ in plain(self.evaluator.evaluate(frame, base)):
-                    if isinstance(value, ClassReference):
-                        found.update(dict.fromkeys(self.lineage(value)))
-                    elif isinstance(value, External):
-                        found[value] = None
-            self._lineages[cls] = tuple(found)
-        return self._lineages[cls]
+        if cls in self._unfinished:
+            self._circular = True
+            return (cls,)  # a class that inherits from itself ends here
+        known, waiting = self._lineages, [cls]
+        try:
+            while cls not in known:
+                top = waiting[-1]
+                self._unfinished.add(top)
+                bases = self._bases(top)
+                above = next((b for b in bases if b not in known and b not in self._unfinished), None)
+                if above is not None:
+                    waiting.append(above)
+                    continue
+                known[top] = self._joined(top)
+                self._unfinished.discard(waiting.pop())
+        finally:
+            self._unfinished.difference_update(waiting)
+        return known[cls]
+
+    def _bases(self, cls: ClassReference) -> Iterator[ClassReference]:
+        """The project's classes among the bases of the class."""
+        return (base for base in self._all_bases(cls) if isinstance(base, ClassReference))
+
+    def _all_bases(self, cls: ClassReference) -> Iterator[ClassReference | External]:
+        frame = self.evaluator.frames(cls.module, self.facts(cls).parent)
+        for base in self.facts(cls).bases:
+            for value, _ in plain(self.evaluator.evaluate(frame, base)):
+                if isinstance(value, ClassReference | External):
+                    yield value
+
+    def _joined(self, cls: ClassReference) -> tuple[ClassReference | External, ...]:
+        """The lineage of a class whose bases' lineages are known, or under way where it is a circle."""
+        lineages = [
+            self._lineages.get(base, (base,)) if isinstance(base, ClassReference) else (base,)
+            for base in self._all_bases(cls)
+        ]
+        self._circular |= any(base in self._unfinished for base in self._bases(cls))
+        if len(lineages) == 1 and not self._circular:
+            return (cls, *lineages[0])
+        return tuple(dict.fromkeys((cls, *(above for lineage in lineages for above in lineage))))
 
     def subclasses(self, cls: ClassReference) -> Iterator[ClassReference]:
         """The project's classes that inherit from `cls`, directly or not, each once."""

@@ -113,9 +113,10 @@ class Evaluator:
         if self._nesting >= MAXIMUM_NESTING:
             return ()
         self._nesting += 1
-        found = self._evaluate(frame, expression)
-        self._nesting -= 1
-        return found
+        try:
+            return self._evaluate(frame, expression)
+        finally:
+            self._nesting -= 1
 
     def _evaluate(self, frame: Frame, expression: Expression | None) -> Values:
         match expression:

@@ -45,16 +45,26 @@ class Memory(Generic[T]):
         outer, self._lowest = self._lowest, self._maximum_depth
         depth, first = len(self._active), len(self._provisional_keys)
         self._active[key] = depth
-        found = compute()
-        del self._active[key]
+        try:
+            found = compute()
+        except BaseException:
+            self._forget(first)
+            self._lowest = outer
+            raise
+        finally:
+            del self._active[key]
         if self._lowest >= depth:
             self._known[key] = found
-            for cut_short in self._provisional_keys[first:]:
-                del self._provisional[cut_short]
-            del self._provisional_keys[first:]
+            self._forget(first)
             self._lowest = self._maximum_depth
         else:
             self._provisional[key] = (found, self._lowest)
             self._provisional_keys.append(key)
         self._lowest = min(self._lowest, outer)
         return found
+
+    def _forget(self, first: int) -> None:
+        """Forget the answers that were cut short since there were `first` of them."""
+        for cut_short in self._provisional_keys[first:]:
+            del self._provisional[cut_short]
+        del self._provisional_keys[first:]

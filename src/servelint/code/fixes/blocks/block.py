@@ -17,15 +17,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Position
+from servelint.code.fixes.blocks.traits import LOOPS, Traits, leaving
 from servelint.code.fixes.text import variables
 from servelint.code.fixes.text.quotes import inside_quotes
-from servelint.code.fixes.text.stopping import stopping_call
-from servelint.code.fixes.text.syntax import Function, Syntax, own_nodes
-
-_LOOPS = (ast.For, ast.AsyncFor, ast.While)
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-# Functions that look at the variables of the function they are called in.
-_LOOKING = frozenset({"locals", "vars", "eval", "exec", "dir"})
+from servelint.code.fixes.text.syntax import Function, Syntax, nodes_of
+from servelint.code.fixes.text.uses import Range, Uses
 
 
 class Variables(NamedTuple):
@@ -77,7 +73,7 @@ class Block:
     @property
     def returns(self) -> bool:
         """Whether the block ends with the function's `return`, on every way through it."""
-        return any(isinstance(node, ast.Return) for node in self.nodes())
+        return any(known.returns for known in self.traits)
 
     def holds(self, position: Position) -> bool:
         """Whether what stands there comes into the thread with the block; what `direct` runs was there."""
@@ -88,18 +84,24 @@ class Block:
                 return False
         return self.first_line <= position.line and position.end_line <= self.last_line
 
+    @property
+    def range(self) -> Range:
+        """The block's nodes, by number."""
+        return Range.of(self.syntax, self.statements)
+
+    @property
+    def traits(self) -> list[Traits]:
+        """What each of the statements does."""
+        return [self.syntax.worked_out(Traits.of, statement) for statement in self.statements]
+
+    @property
+    def uses(self) -> Uses:
+        """The variables of the function."""
+        return self.syntax.worked_out(Uses, self.function)
+
     def nodes(self) -> Iterator[ast.AST]:
         """What the block holds, nested functions and classes left out."""
-        mine = set(self.statements)
-        return (node for node in own_nodes(self.function) if self._in(node, mine))
-
-    def _in(self, node: ast.AST, mine: set[ast.stmt]) -> bool:
-        return node in mine or any(outer in mine for outer, _ in self.syntax.ancestors(node))
-
-    def outside(self) -> list[ast.AST]:
-        """The expressions and statements of the function that are not in the block, each by itself."""
-        mine = set(self.statements)
-        return [node for node in ast.walk(self.function) if not self._in(node, mine)]
+        return nodes_of(self.statements)
 
     # -- whether it can be moved -----------------------------------------------------------------
 
@@ -130,54 +132,22 @@ class Block:
         for node in self.nodes():
             if isinstance(node, ast.stmt) and not self.syntax.source.line(node.lineno).startswith(indent):
                 raise UnmovableError("its lines are indented in different ways")
-        try:
-            inside_quotes(self._written())
-        except (SyntaxError, tokenize.TokenError) as error:
-            raise UnmovableError(f"its lines cannot be told apart ({error.args[0]})") from error
-
-    def _written(self) -> list[str]:
-        """The block's lines as they are."""
-        return [self.syntax.source.line(number) for number in range(self.first_line, self.last_line + 1)]
+        if self.syntax.worked_out(_inside_quotes, self.syntax.tree) is None:
+            raise UnmovableError("the lines of the file cannot be told apart")
 
     def _check_control(self) -> None:
         offloads = [awaited for awaited, _ in self.direct]
-        for node in self.nodes():
-            reason = self._leaves(node) if node not in offloads else ""
+        for statement, known in zip(self.statements, self.traits, strict=True):
+            reason = leaving(self.syntax, statement, offloads) if offloads else known.leaves
             if reason:
                 raise UnmovableError(reason)
-        stopping = stopping_call(self.syntax, self.statements)
+        stopping = next((known.stopping for known in self.traits if known.stopping), "")
         if stopping:
             raise UnmovableError(f"`{stopping}` may raise StopIteration, which cannot leave a thread")
-        if variables.deletes(self.statements):
+        if any(known.deletes for known in self.traits):
             raise UnmovableError("it deletes a variable")
         if self.returns and variables.falls_through(self.statements):
             raise UnmovableError("it returns on one way and goes on on another")
-
-    def _leaves(self, node: ast.AST) -> str:
-        """Why the node ties the block to the function around it; empty if it does not."""
-        match node:
-            case ast.Await() | ast.AsyncFor() | ast.AsyncWith() | ast.comprehension(is_async=1):
-                return "it awaits"
-            case ast.Yield() | ast.YieldFrom():
-                return "it yields"
-            case ast.Break() | ast.Continue() if not self._within(node, _LOOPS):
-                return f"it has a `{type(node).__name__.lower()}` for a loop around it"
-            case ast.Raise(exc=None) if not self._within(node, (ast.ExceptHandler,)):
-                return "it raises the exception that is being handled around it"
-            case ast.Call(func=ast.Name(id="super"), args=[]):
-                return "it uses `super()`"
-            case ast.Call(func=ast.Name(id=name)) if name in _LOOKING:
-                return f"it uses `{name}()`"
-        return ""
-
-    def _within(self, node: ast.AST, kinds: tuple[type[ast.AST], ...]) -> bool:
-        """Whether a node of these kinds stands around `node` inside the block."""
-        for outer, child in self.syntax.ancestors(node):
-            if child in self.statements:
-                return False
-            if isinstance(outer, kinds):
-                return True
-        return False
 
     # -- how it is written -----------------------------------------------------------------------
 
@@ -199,9 +169,9 @@ class Block:
     def lines(self, indent: str, replaced: Sequence[tuple[ast.expr, str]] = ()) -> list[str]:
         """The block's lines, indented anew, with other text in the place of some expressions."""
         syntax, first, old = self.syntax, self.first_line, self.syntax.indent(self.first_line)
-        written = self._written()
-        fixed = inside_quotes(written)
-        found = [(line, number in fixed) for number, line in enumerate(written)]
+        fixed = syntax.worked_out(_inside_quotes, syntax.tree) or frozenset()
+        numbers = range(first, self.last_line + 1)
+        found = [(syntax.source.line(number), number in fixed) for number in numbers]
         for node, text in sorted((*replaced, *self.direct), key=lambda pair: -syntax.start(pair[0])):
             begin, end = node.lineno - first, (node.end_lineno or node.lineno) - first
             before = found[begin][0][: syntax.start(node) - syntax.line_start(node.lineno)]
@@ -213,27 +183,39 @@ class Block:
         ]
 
 
+def _inside_quotes(syntax: Syntax, _: ast.Module) -> frozenset[int] | None:
+    """The lines of the file, counted from 1, that begin inside a string; None where it cannot be told."""
+    lines = map(syntax.source.line, range(1, syntax.source.line_count + 1))
+    try:
+        return frozenset(number + 1 for number in inside_quotes(lines))
+    except (SyntaxError, tokenize.TokenError):
+        return None
+
+
 class _Division:
     """Divides the variables of a block by the way they take into and out of the nested function."""
 
     def __init__(self, block: Block) -> None:
         self.block = block
-        self.outside = block.outside()
+        self.uses = block.uses
+        self.range = block.range
         self.around = list(self._inside_function(block.statements[0]))
-        self.loop = next((o for o, _ in reversed(self.around) if isinstance(o, _LOOPS)), None)
-        self.written = variables.writes(block.statements)
-        self.sure = variables.surely_written(block.statements)
-        self.early = variables.read_before_written(block.statements)
-        self.elsewhere = variables.writes(block.function.body, block.statements) | _parameters(block.function)
-        self.live = self._live()
-        self.handled = self._read_in_handlers()
+        self.loop = next((o for o, _ in reversed(self.around) if isinstance(o, LOOPS)), None)
+        self.traits = block.traits
+        self.written: set[str] = set()
+        self.sure: set[str] = set()
+        self.early: set[str] = set()
+        for known in self.traits:
+            self.early |= known.early - self.sure
+            self.sure |= known.sure
+            self.written |= known.written
+        self.goes_on = variables.falls_through(block.statements)
+        self.handlers, self.goes_on_after_handlers = self._handling()
 
     def variables(self) -> Variables:
-        declared = [n for n in own_nodes(self.block.function) if isinstance(n, ast.Global | ast.Nonlocal)]
-        of_module = {name for n in declared if isinstance(n, ast.Global) for name in n.names}
-        of_outer = {name for n in declared if isinstance(n, ast.Nonlocal) for name in n.names}
+        of_module, of_outer = self.uses.globals, self.uses.nonlocals
         plain = self.written - of_module - of_outer
-        shared = plain & self._set_in_nested_functions()
+        shared = plain & self.uses.set_in_nested_functions(self.range)
         if shared:
             raise UnmovableError(f"`{min(shared)}` is set in a nested function too")
         returned = {name for name in plain if self._is_returned(name)}
@@ -242,7 +224,8 @@ class _Division:
         if self.loop is not None:
             # A function made in a loop must not read the loop's variables later than it was made.
             returned |= changed
-            parameters = changed | (variables.reads(self.block.statements) & self._of_loop() - plain)
+            read = set().union(*(known.read for known in self.traits))
+            parameters = changed | {name for name in read - plain if self._is_of_loop(name)}
             changed = set()
             self._check_bound(parameters)
         return Variables(
@@ -252,25 +235,15 @@ class _Division:
             self._in_order(self.written & of_module),
         )
 
-    def _set_in_nested_functions(self) -> set[str]:
-        return {
-            name
-            for node in self.outside
-            if isinstance(node, ast.Nonlocal) and any(self._definitions_around(node))
-            for name in node.names
-        }
-
-    def _definitions_around(self, node: ast.AST) -> Iterator[ast.AST]:
-        return (o for o, _ in self._inside_function(node) if isinstance(o, _DEFINITIONS))
-
     def _is_returned(self, name: str) -> bool:
         """Whether the block makes the variable anew, and the function reads it afterwards."""
-        if name not in self.live and name not in self.handled:
+        handled = self._is_handled(name)
+        if not handled and not self._is_live(name):
             return False
-        fresh = name in self.sure and name not in self.early and name not in self.handled
-        if name in self.elsewhere:
+        fresh = name in self.sure and name not in self.early and not handled
+        if self.uses.is_written_outside(name, self.range):
             return fresh
-        if name in self.handled:
+        if handled:
             raise UnmovableError(f"`{name}` is used where an exception in it is handled")
         if name not in self.sure:
             raise UnmovableError(f"`{name}` is not set on every way through it, and used after it")
@@ -278,67 +251,61 @@ class _Division:
 
     def _is_changed(self, name: str) -> bool:
         """Whether the block goes on with a value that the variable has from outside."""
-        if name not in self.elsewhere:
+        if not self.uses.is_written_outside(name, self.range):
             return False
-        return name in self.early or name in self.live or name in self.handled
+        return name in self.early or self._is_live(name) or self._is_handled(name)
 
     def _check_bound(self, parameters: Iterable[str]) -> None:
-        if self.handled & self.written:
-            raise UnmovableError(
-                f"`{min(self.handled & self.written)}` is used where an exception is handled"
-            )
-        missing = set(parameters) - self._surely_bound_before()
+        handled = {name for name in self.written if self._is_handled(name)}
+        if handled:
+            raise UnmovableError(f"`{min(handled)}` is used where an exception is handled")
+        missing = {name for name in parameters if not self._is_bound_before(name)}
         if missing:
             raise UnmovableError(f"`{min(missing)}` may not be set yet when it begins")
 
-    def _surely_bound_before(self) -> set[str]:
-        function = self.block.function
-        found = _parameters(function)
-        way = {self.block.statements[0], *(outer for outer, _ in self.around)}
-        for outer in (function, *(outer for outer, _ in self.around)):
-            for suite in _suites(outer):
-                number = next((n for n, statement in enumerate(suite) if statement in way), 0)
-                found |= variables.surely_written(suite[:number])
-            if isinstance(outer, ast.For | ast.AsyncFor):
-                found |= variables.writes([outer.target])
-            if isinstance(outer, ast.With | ast.AsyncWith):
-                found |= variables.writes(outer.items)
-        return found
+    def _is_bound_before(self, name: str) -> bool:
+        """Whether the variable is bound whenever control comes to the block."""
+        if name in self.uses.parameters:
+            return True
+        for outer, _ in self.around:
+            if isinstance(outer, ast.For | ast.AsyncFor) and name in variables.writes([outer.target]):
+                return True
+            if isinstance(outer, ast.With | ast.AsyncWith) and name in variables.writes(outer.items):
+                return True
+        way = (self.block.statements[0], *(outer for outer, _ in self.around if isinstance(outer, ast.stmt)))
+        return any(self.uses.is_surely_bound_before(name, statement) for statement in way)
 
-    def _of_loop(self) -> set[str]:
-        """The variables that change from one round of the outermost loop around the block to the next."""
+    def _is_of_loop(self, name: str) -> bool:
+        """Whether the variable changes from one round of the outermost loop around the block to the next."""
         assert self.loop is not None
-        return variables.writes([self.loop], self.block.statements) | self.written
+        loop = Range.of(self.block.syntax, [self.loop])
+        return name in self.written or self.uses.is_written_in(name, loop, self.range)
 
-    def _live(self) -> set[str]:
-        """The names that are read after the block, or before it in the next round of a loop."""
-        return self._read_later() if variables.falls_through(self.block.statements) else set()
+    def _is_live(self, name: str) -> bool:
+        """Whether the name is read after the block, or before it in the next round of a loop."""
+        return self.goes_on and self._is_read_later(name)
 
-    def _read_later(self) -> set[str]:
-        end, syntax = self.block.end, self.block.syntax
-        again = set(ast.walk(self.loop)) if self.loop is not None else set()
-        found: set[str] = set()
-        for node in self.outside:
-            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
-                nested = any(self._definitions_around(node))
-                if syntax.start(node) > end or node in again or nested:
-                    found.add(node.id)
-            elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-                later = syntax.start(node) > end or node in again
-                found |= {node.target.id} if later else set()
-        return found
+    def _is_read_later(self, name: str) -> bool:
+        return self.uses.is_read_later(name, self.range, self.block.end, self.loop)
 
-    def _read_in_handlers(self) -> set[str]:
-        """The names that are read where an exception in the block would be handled, and after that."""
-        found: set[str] = set()
+    def _is_handled(self, name: str) -> bool:
+        """Whether the name is read where an exception in the block would be handled, and after that."""
+        if any(self.uses.is_read_in(name, handler, self.range) for handler in self.handlers):
+            return True
+        return self.goes_on_after_handlers and self._is_read_later(name)
+
+    def _handling(self) -> tuple[list[Range], bool]:
+        """What handles an exception in the block, and whether the function may go on after that."""
+        handlers: list[Range] = []
+        goes_on = False
         for outer, child in self.around:
             if isinstance(outer, ast.Try) and child in outer.body:
-                found |= variables.reads([*outer.handlers, *outer.finalbody])
-                if any(variables.falls_through(handler.body) for handler in outer.handlers):
-                    found |= self._read_later()
-            elif isinstance(outer, ast.With | ast.AsyncWith) and variables.suppresses(outer.items):
-                found |= self._read_later()
-        return found
+                parts = (outer.handlers, outer.finalbody)
+                handlers += (Range.of(self.block.syntax, part) for part in parts if part)
+                goes_on |= any(variables.falls_through(handler.body) for handler in outer.handlers)
+            elif isinstance(outer, ast.With | ast.AsyncWith):
+                goes_on |= variables.suppresses(outer.items)
+        return handlers, goes_on
 
     def _inside_function(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
         """The nodes between `node` and the function, each with its child on the way."""
@@ -347,19 +314,10 @@ class _Division:
                 return
             yield outer, child
 
-    def _in_order(self, names: set[str]) -> tuple[str, ...]:
+    def _in_order(self, names: set[str] | frozenset[str]) -> tuple[str, ...]:
         """The names in the order in which the block has them."""
-        seen = [n.id for s in self.block.statements for n in ast.walk(s) if isinstance(n, ast.Name)]
-        first = {name: seen.index(name) if name in seen else len(seen) for name in names}
-        return tuple(sorted(names, key=lambda name: (first[name], name)))
-
-
-def _parameters(function: Function) -> set[str]:
-    return {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
-
-
-def _suites(node: ast.AST) -> Iterator[list[ast.stmt]]:
-    for name in ("body", "orelse", "finalbody"):
-        suite = getattr(node, name, None)
-        if isinstance(suite, list):
-            yield suite
+        if len(names) < 2:
+            return tuple(names)
+        seen = dict.fromkeys(name for known in self.traits for name in known.names)
+        first = {name: number for number, name in enumerate(seen)}
+        return tuple(sorted(names, key=lambda name: (first.get(name, len(first)), name)))

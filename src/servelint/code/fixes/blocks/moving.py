@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from itertools import count
 
 from servelint.code.fixes.blocks.block import Block, Variables
 from servelint.code.fixes.blocks.wrappings import Offloading
 from servelint.code.fixes.text import style, variables
 from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.judge.analysis import BlockingCall
 from servelint.finding import Edit
 from servelint.knowledge.types import Role
@@ -22,24 +25,37 @@ class Names:
     def __init__(self, files: Files) -> None:
         self.files = files
         self._given: dict[tuple[str, int, int], str] = {}
+        self._in_file: dict[str, set[str]] = {}
+        self._in_function: dict[tuple[str, int], set[str]] = {}
+        self._tried: dict[tuple[str, int, str], Iterator[str]] = {}
 
     def of(self, call: BlockingCall, block: Block) -> str:
         """A name that nothing in the file has, no other block of the function either."""
-        key = (call.caller.module.path, block.function.lineno, block.first_line)
+        path, line = call.caller.module.path, block.function.lineno
+        key = (path, line, block.first_line)
         if key not in self._given:
-            taken = {name for (*function, _), name in self._given.items() if tuple(function) == key[:2]}
-            taken |= _all_names(self.files.syntax(call.caller.module).tree)
+            if path not in self._in_file:
+                self._in_file[path] = _all_names(self.files.syntax(call.caller.module))
+            mine = self._in_function.setdefault((path, line), set())
             wanted = _NAMES.get(call.blocking.role, _USUAL_NAME)
-            candidates = (wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3)))
-            self._given[key] = next(name for name in candidates if name not in taken)
+            # What has been tried for the function is taken: no later block need try it again.
+            tried = self._tried.setdefault((path, line, wanted), _candidates(wanted))
+            name = next(name for name in tried if name not in self._in_file[path] and name not in mine)
+            mine.add(name)
+            self._given[key] = name
         return self._given[key]
 
 
-def _all_names(tree: ast.Module) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(tree):
+def _candidates(wanted: str) -> Iterator[str]:
+    yield wanted
+    yield from (f"{wanted}_{number}" for number in count(2))
+
+
+def _all_names(syntax: Syntax) -> set[str]:
+    found = set(syntax.names)
+    for node in syntax.nodes:
         match node:
-            case ast.Name(id=name) | ast.arg(arg=name) | ast.FunctionDef(name=name):
+            case ast.arg(arg=name) | ast.FunctionDef(name=name):
                 found.add(name)
             case ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 found.add(name)

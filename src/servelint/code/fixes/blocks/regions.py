@@ -16,6 +16,8 @@ from servelint.code.loop.bound import LoopBound
 
 # So many other statements may stand between two blocking calls that are moved together, simple ones.
 MAXIMUM_BETWEEN = 2
+# So many are moved together that could as well be awaited one by one: each carries the text of the block.
+MAXIMUM_TOGETHER = 30
 _SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return)
 
 
@@ -44,13 +46,14 @@ class Regions:
     def __init__(self, analysis: Analysis, files: Files) -> None:
         self.analysis = analysis
         self.files = files
-        self._found: dict[LoopBound, list[tuple[BlockingCall, Region]]] = {}
+        self._found: dict[LoopBound, dict[int, Region]] = {}
+        self._readers: dict[LoopBound, dict[str, list[ast.expr]]] = {}
 
     def of(self, call: BlockingCall) -> Region | None:
         """The block that the call moves with; None where the call is best awaited by itself."""
         if call.caller not in self._found:
-            self._found[call.caller] = list(self._work_out(call.caller))
-        return next((region for other, region in self._found[call.caller] if other is call), None)
+            self._found[call.caller] = {id(seed): region for seed, region in self._work_out(call.caller)}
+        return self._found[call.caller].get(id(call))
 
     def _work_out(self, caller: LoopBound) -> Iterator[tuple[BlockingCall, Region]]:
         syntax = self.files.syntax(caller.module)
@@ -71,10 +74,10 @@ class Regions:
             return None
         held = self.held(call, syntax, node, function)
         statement = held or syntax.statement(node)
-        suite = _suite_of(syntax, statement) if statement is not None else None
-        if statement is None or suite is None or not _is_in(syntax, statement, function):
+        place = syntax.place(statement) if statement is not None else None
+        if statement is None or place is None or not _is_in(syntax, statement, function):
             return None
-        number = suite.index(statement)
+        suite, number = place
         if held is not None:
             return _Seed(call, suite, number, number, single=False)
         reason = placement.obstacle(self.analysis, call)
@@ -105,16 +108,23 @@ class Regions:
         self, call: BlockingCall, syntax: Syntax, suite: Sequence[ast.stmt], number: int
     ) -> int:
         """The last statement that runs inference by reading what the statement assigns."""
-        names = variables.writes([suite[number]])
-        last = number
-        for other in self.analysis.blocking_calls_of(call.caller):
-            node = syntax.at(other.position, ast.expr)
-            if node is None or not variables.reads([node]) & names:
-                continue
-            for later in range(number + 1, len(suite)):
-                if any(inner is node for inner in ast.walk(suite[later])):
-                    last = max(last, later)
-        return last
+        if call.caller not in self._readers:
+            self._readers[call.caller] = self._reading(call.caller, syntax)
+        readers = self._readers[call.caller]
+        nodes = [node for name in variables.writes([suite[number]]) for node in readers.get(name, ())]
+        around = (outer for node in nodes for outer in (node, *(o for o, _ in syntax.ancestors(node))))
+        places = (syntax.place(outer) for outer in around if isinstance(outer, ast.stmt))
+        return max((number, *(p.number for p in places if p is not None and p.suite is suite)))
+
+    def _reading(self, caller: LoopBound, syntax: Syntax) -> dict[str, list[ast.expr]]:
+        """The blocking calls of the function by the variables that they read."""
+        found: dict[str, list[ast.expr]] = {}
+        for call in self.analysis.blocking_calls_of(caller):
+            node = syntax.at(call.position, ast.expr)
+            if node is not None:
+                for name in variables.reads([node]):
+                    found.setdefault(name, []).append(node)
+        return found
 
 
 def _is_in(syntax: Syntax, statement: ast.stmt, function: Function) -> bool:
@@ -123,16 +133,6 @@ def _is_in(syntax: Syntax, statement: ast.stmt, function: Function) -> bool:
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             return outer is function
     return False
-
-
-def _suite_of(syntax: Syntax, statement: ast.stmt) -> list[ast.stmt] | None:
-    """The list of statements that the statement stands in."""
-    parent = syntax.parent(statement)
-    for name in ("body", "orelse", "finalbody"):
-        suite = getattr(parent, name, None)
-        if isinstance(suite, list) and statement in suite:
-            return suite
-    return None
 
 
 def _block(group: Sequence[_Seed], syntax: Syntax, function: Function) -> Block:
@@ -158,6 +158,8 @@ def _joins(group: Sequence[_Seed], seed: _Seed, syntax: Syntax, function: Functi
         return False
     if seed.first <= end:
         return True
+    if len(group) >= MAXIMUM_TOGETHER:
+        return False
     alone = [one.suite[one.first] for one in (*group, seed) if one.single]
     if not all(isinstance(statement, _SIMPLE) for statement in (*alone, *seed.suite[end + 1 : seed.first])):
         return False

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from servelint.code.facts.facts import Attribute, Call, Expression, FunctionFacts, Name, Site, Spread, dotted
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block
-from servelint.code.fixes.blocks.shared import shared_places, torn_place
+from servelint.code.fixes.blocks.shared import Shared
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import context_names, function_at
 from servelint.code.fixes.text.stopping import stopping_call
-from servelint.code.fixes.text.syntax import Function
+from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.uses import Range
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.values import (
     ClassReference,
@@ -41,6 +43,9 @@ class Safety:
         self.files = files
         self.policy = policy.load()
         self._frames: dict[Frame, str] = {}
+        self._shared_places: dict[Function, Shared] = {}
+        self._written: dict[tuple[Function, Range], str] = {}
+        self._by_line: dict[int, dict[int, list[tuple[int, Site]]]] = {}
 
     def doubt(self, call: BlockingCall, node: ast.Call, function: Function, workers: int | None) -> str:
         """The first reason why behaviour might change, in one line; empty where there is none."""
@@ -56,12 +61,12 @@ class Safety:
     def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> str:
         """The first reason why running the block in a thread might change behaviour; empty without one."""
         facts = call.caller.facts
-        sites = [site for site in facts.sites if block.holds(site.call.position)]
+        sites = self._sites(facts, block)
         return (
             self._contexts_around(call, block)
             or next((r for site in sites if (r := self._arguments(call, site.call))), "")
             or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
-            or self._writes_shared(block, self.files.global_names(block.syntax))
+            or self._writes_shared(block)
             or self._threads(call, workers)
             or self._below(frame for site in sites for frame in self._called(call.frame, site.call))
         )
@@ -78,16 +83,27 @@ class Safety:
                     return reason
         return ""
 
-    def _writes_shared(self, block: Block, names: frozenset[str]) -> str:
+    def _shared(self, syntax: Syntax, function: Function) -> Shared:
+        """What of the function's variables outlives it."""
+        if function not in self._shared_places:
+            self._shared_places[function] = Shared(syntax, function, self.files.global_names(syntax))
+        return self._shared_places[function]
+
+    def _writes_shared(self, block: Block) -> str:
+        key = (block.function, block.range)
+        if key not in self._written:
+            self._written[key] = self._find_shared(block)
+        return self._written[key]
+
+    def _find_shared(self, block: Block) -> str:
         """What requests share and the block writes, or reads while the function writes it."""
-        syntax, function = block.syntax, block.function
-        for place in shared_places(syntax, function, names, within=list(block.nodes())):
+        shared = self._shared(block.syntax, block.function)
+        for place in shared.changed(block.nodes()):
             return f"the block writes `{place}`, which requests share"
-        read = {ast.unparse(n) for n in block.nodes() if isinstance(n, ast.Name | ast.Attribute)}
-        for place in shared_places(syntax, function, names):
-            if place in read:
-                return f"`{place}` is used before and after the call: another request may come between"
-        return ""
+        place = shared.read_and_changed(*block.range)
+        return (
+            f"`{place}` is used before and after the call: another request may come between" if place else ""
+        )
 
     def doubt_of_body(self, call: BlockingCall) -> str:
         """Why running the whole function around the call in one of many threads might change behaviour."""
@@ -131,7 +147,7 @@ class Safety:
     def _around(self, call: BlockingCall, node: ast.Call, function: Function) -> str:
         """Shared state that the function looks at before the call and writes after it, or the reverse."""
         syntax = self.files.syntax(call.caller.module)
-        place = torn_place(syntax, function, self.files.global_names(syntax), node)
+        place = self._shared(syntax, function).torn(node)
         return (
             f"`{place}` is used before and after the call: another request may come between" if place else ""
         )
@@ -144,8 +160,18 @@ class Safety:
 
     def obstacle_of_block(self, call: BlockingCall, block: Block) -> str:
         """The same for all calls of the block."""
-        sites = [site for site in call.caller.facts.sites if block.holds(site.call.position)]
-        return self._obstacle(call.frame, sites)
+        return self._obstacle(call.frame, self._sites(call.caller.facts, block))
+
+    def _sites(self, facts: FunctionFacts, block: Block) -> list[Site]:
+        """The calls that come into the thread with the block, in the order in which they are made."""
+        by_line = self._by_line.get(id(facts))
+        if by_line is None:
+            by_line = self._by_line[id(facts)] = {}
+            for number, site in enumerate(facts.sites):
+                by_line.setdefault(site.call.position.line, []).append((number, site))
+        lines = range(block.first_line, block.last_line + 1)
+        found = sorted((pair for line in lines for pair in by_line.get(line, ())), key=itemgetter(0))
+        return [site for _, site in found if block.holds(site.call.position)]
 
     def _obstacle(self, frame: Frame, sites: Sequence[Site]) -> str:
         made = [v for site in sites for v, _ in plain(self.analysis.evaluator.evaluate(frame, site.call))]
@@ -234,7 +260,7 @@ class Safety:
             return ""
         constructs = facts.name in ("__init__", "__new__", "__post_init__")
         own = facts.parameters[0].name if constructs and facts.parameters else ""
-        for place in shared_places(syntax, function, self.files.global_names(syntax), own):
+        for place in self._shared(syntax, function).changed(syntax.own_nodes(function), own):
             return f"`{facts.qualname}` writes `{place}`, which requests share"
         return ""
 

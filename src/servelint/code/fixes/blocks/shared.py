@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
-from servelint.code.fixes.text.syntax import Function, Syntax, own_nodes
+from servelint.code.fixes.text.syntax import Function, Syntax
 
 # Methods of the language's containers that change the receiver.
 CHANGING_METHODS = frozenset(
@@ -14,32 +15,76 @@ CHANGING_METHODS = frozenset(
 )
 
 
-def shared_places(
-    syntax: Syntax,
-    function: Function,
-    names: frozenset[str],
-    own: str = "",
-    within: Iterable[ast.AST] | None = None,
-) -> Iterator[str]:
-    """The variables and attributes that the function changes and that outlive it.
+class Shared:
+    """The variables and attributes of one function that outlive it; `names` are the globals of the file."""
 
-    `names` are the globals of the file; attributes of `own` (the object that a constructor makes) are not
-    shared yet. With `within` only what these nodes of the function change.
-    """
-    receiver = _receiver(syntax, function)
-    declared = {
-        name for n in own_nodes(function) if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names
-    }
-    local = _local_names(function) - declared
-    for node in own_nodes(function) if within is None else within:
-        for place in _changed(node):
-            root = _root(place)
-            if isinstance(place, ast.Name) and not _is_container(node):
-                shared = place.id in declared
-            else:
-                shared = root == receiver or "app" in _names(place) or (root in names and root not in local)
-            if shared and not (own and root == own):
-                yield ast.unparse(place)
+    def __init__(self, syntax: Syntax, function: Function, names: frozenset[str]) -> None:
+        self.syntax = syntax
+        self.function = function
+        self._names = names
+        own = syntax.own_nodes(function)
+        self._receiver = _receiver(syntax, function)
+        self._declared = {name for n in own if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
+        self._local = _local_names(own, function) - self._declared
+
+    def changed(self, nodes: Iterable[ast.AST], own: str = "") -> Iterator[str]:
+        """Those of them that some nodes of the function change.
+
+        Attributes of `own` (the object that a constructor makes) are not shared yet.
+        """
+        for node in nodes:
+            for place in _changed(node):
+                root = _root(place)
+                if isinstance(place, ast.Name) and not _is_container(node):
+                    shared = place.id in self._declared
+                else:
+                    ours = root in self._names and root not in self._local
+                    shared = root == self._receiver or "app" in _names(place) or ours
+                if shared and not (own and root == own):
+                    yield ast.unparse(place)
+
+    @cached_property
+    def uses(self) -> dict[str, list[ast.expr]]:
+        """All that the function changes, in the order of the text, and where it uses that."""
+        own = self.syntax.own_nodes(self.function)
+        found: dict[str, list[ast.expr]] = {place: [] for place in self.changed(own)}
+        last_names = {place.rpartition(".")[2] for place in found}
+        for node in own if found else ():
+            if isinstance(node, ast.Name | ast.Attribute) and _last_name(node) in last_names:
+                text = ast.unparse(node)
+                if text in found:
+                    found[text].append(node)
+        return found
+
+    def read_and_changed(self, first: int, end: int) -> str:
+        """What the function changes and the nodes of these numbers use; empty if there is nothing."""
+        number = self.syntax.number
+        return next(
+            (place for place, uses in self.uses.items() if any(first <= number(use) < end for use in uses)),
+            "",
+        )
+
+    def torn(self, call: ast.Call) -> str:
+        """The place that the function uses before and after the call, changing it on one side.
+
+        While nothing was awaited no other request could come between; with an `await` it can. Empty if there
+        is none.
+        """
+        syntax = self.syntax
+        for place, uses in self.uses.items():
+            sides: set[str] = set()
+            count = 0
+            for use in uses:
+                for side in _sides(syntax, use, call):
+                    sides.add(side)
+                    count += 1
+            if {"before", "after"} <= sides or (count > 1 and _loop(syntax, call) is not None):
+                return place
+        return ""
+
+
+def _last_name(node: ast.Name | ast.Attribute) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr
 
 
 def _changed(node: ast.AST) -> Iterator[ast.expr]:
@@ -77,39 +122,23 @@ def _receiver(syntax: Syntax, function: Function) -> str:
     return ""
 
 
-def _local_names(function: Function) -> set[str]:
-    stored = {n.id for n in own_nodes(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+def _local_names(own: Iterable[ast.AST], function: Function) -> set[str]:
+    stored = {n.id for n in own if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     return stored | {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
 
 
-def torn_place(syntax: Syntax, function: Function, names: frozenset[str], call: ast.Call) -> str:
-    """The shared state that the function uses before and after the call, changing it on one side.
-
-    While nothing was awaited no other request could come between; with an `await` it can. Empty if there
-    is none.
-    """
-    for place in dict.fromkeys(shared_places(syntax, function, names)):
-        sides = [side for node in own_nodes(function) for side in _sides(syntax, node, place, call)]
-        looped = len(sides) > 1 and _loop(syntax, call) is not None
-        if {"before", "after"} <= set(sides) or looped:
-            return place
-    return ""
-
-
-def _sides(syntax: Syntax, node: ast.AST, place: str, call: ast.Call) -> Iterator[str]:
-    """On which sides of the call the node uses the place."""
-    if not isinstance(node, ast.Name | ast.Attribute) or ast.unparse(node) != place:
-        return
+def _sides(syntax: Syntax, use: ast.expr, call: ast.Call) -> Iterator[str]:
+    """On which sides of the call the use is."""
     statement = syntax.statement(call)
-    if statement is not None and syntax.statement(node) is statement:
-        if isinstance(statement, ast.AugAssign) and any(n is node for n in ast.walk(statement.target)):
+    if statement is not None and syntax.is_below(use, statement) and syntax.statement(use) is statement:
+        if isinstance(statement, ast.AugAssign) and syntax.is_below(use, statement.target):
             yield from ("before", "after")
             return
         targets = statement.targets if isinstance(statement, ast.Assign) else ()
-        if any(n is node for target in targets for n in ast.walk(target)):
+        if any(syntax.is_below(use, target) for target in targets):
             yield "after"
             return
-    yield "before" if syntax.start(node) < syntax.start(call) else "after"
+    yield "before" if syntax.start(use) < syntax.start(call) else "after"
 
 
 def _loop(syntax: Syntax, call: ast.Call) -> ast.AST | None:

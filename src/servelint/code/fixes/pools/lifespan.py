@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from servelint.code.facts.facts import Call, Constant, Name
+from servelint.code.facts.facts import Call, Constant
 from servelint.code.fixes.text import policy, variables
 from servelint.code.fixes.text.style import fitted, line_length
-from servelint.code.fixes.text.syntax import Function, Syntax, own_nodes
+from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.values import ExternalObject, plain
@@ -76,7 +77,7 @@ class Lifespans:
         name = lifespan.application
         if name and lifespan.module is call.caller.module and not is_local(call, name):
             return f"{name}.state"
-        for parameter in () if self._mounts() else call.caller.facts.parameters:
+        for parameter in () if self._mounts else call.caller.facts.parameters:
             values = self.analysis.evaluator.annotations.annotated(call.frame, parameter.annotation)
             for value, _ in plain(values):
                 known = self.policy.state_requests.find(getattr(value, "name", ""))
@@ -84,6 +85,7 @@ class Lifespans:
                     return f"{parameter.name}.app.state"
         return ""
 
+    @cached_property
     def _mounts(self) -> bool:
         """Whether an application may stand inside another: then a request's application is not the one."""
         return any(
@@ -130,7 +132,7 @@ class Lifespans:
         function = syntax.at(facts.position, ast.AsyncFunctionDef)
         if function is None or not facts.parameters:
             return None
-        yields = [n for n in own_nodes(function) if isinstance(n, ast.Yield)]
+        yields = [n for n in syntax.own_nodes(function) if isinstance(n, ast.Yield)]
         statement = syntax.statement(yields[0]) if len(yields) == 1 else None
         if not isinstance(statement, ast.Expr) or not _stands_alone(syntax, statement):
             return None
@@ -164,7 +166,7 @@ def is_local(call: BlockingCall, name: str) -> bool:
     function = call.caller.facts
     return name not in function.outer and (
         any(p.name == name for p in function.parameters)
-        or any(isinstance(b.target, Name) and b.target.id == name for b in function.bindings)
+        or bool(call.caller.module.bound(call.caller.index, name))
     )
 
 

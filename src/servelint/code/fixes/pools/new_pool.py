@@ -6,7 +6,6 @@ module of its own that several files import.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -55,18 +54,27 @@ class NewPools:
         self.lifespans = lifespans
         self.services = services
         self.sizes = Sizes(analysis)
+        self._services: dict[str, tuple[bool, frozenset[str]]] = {}
 
     def make(
         self, call: BlockingCall, function: Function, companions: Sequence[BlockingCall], imports: ImportsOf
     ) -> Pool:
         """The pool for the call and its companions in the service. Raises `NameTakenError`."""
-        if all(self.lifespans.state(other) for other in (call, *companions)):
+        reached, others = self._of_service(call.caller.module.path, companions)
+        if reached and self.lifespans.state(call):
             pool = self._in_lifespan(call, imports)
             if pool is not None:
                 return pool
-        users = sorted({call.caller.module.path, *(other.caller.module.path for other in companions)})
+        users = sorted({call.caller.module.path, *others})
         pool = self._in_module_of_its_own(call, function, users, imports) if len(users) > 1 else None
         return pool or self._in_file(call, imports)
+
+    def _of_service(self, path: str, companions: Sequence[BlockingCall]) -> tuple[bool, frozenset[str]]:
+        """Whether all companions of a file's calls reach the application's state; the files they are in."""
+        if path not in self._services:
+            reached = all(self.lifespans.state(other) for other in companions)
+            self._services[path] = reached, frozenset(other.caller.module.path for other in companions)
+        return self._services[path]
 
     def _in_lifespan(self, call: BlockingCall, imports: ImportsOf) -> Pool | None:
         lifespan = self.lifespans.reaching(call.caller.module)
@@ -107,7 +115,7 @@ class NewPools:
         """A global of the call's file."""
         module = call.caller.module
         syntax = self.files.syntax(module)
-        if any(isinstance(node, ast.Name) and node.id == PRIVATE_NAME for node in syntax.nodes):
+        if PRIVATE_NAME in syntax.names:
             raise NameTakenError(PRIVATE_NAME)
         size = self.sizes.of([module])
         made = f"{PRIVATE_NAME} = {_construction(size, imports(module), None)}"

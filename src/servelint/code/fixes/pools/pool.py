@@ -41,6 +41,7 @@ class Pools:
         self.new = NewPools(analysis, files, self.lifespans, self.services)
         self._takes_pool = takes_pool
         self._homeless: dict[str, list[BlockingCall]] = {}
+        self._beside: dict[str, list[BlockingCall]] = {}
         self._known: dict[tuple[Frame, Position], Pool | None] = {}
 
     def choose(self, call: BlockingCall, function: Function, imports: ImportsOf) -> Pool:
@@ -55,9 +56,11 @@ class Pools:
     def _companions(self, call: BlockingCall) -> list[BlockingCall]:
         """The calls of the same service, this one included, for which there is no pool yet."""
         here = call.caller.module.path
-        beside = self.analysis.reach.beside(here)
-        paths = (path for path in self.analysis.loop.paths if path in beside)
-        return [other for path in paths for other in self._homeless_in(path)]
+        if here not in self._beside:
+            beside = self.analysis.reach.beside(here)
+            paths = (path for path in self.analysis.loop.paths if path in beside)
+            self._beside[here] = [other for path in paths for other in self._homeless_in(path)]
+        return self._beside[here]
 
     def _homeless_in(self, path: str) -> list[BlockingCall]:
         if path not in self._homeless:

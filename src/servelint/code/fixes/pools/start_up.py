@@ -12,7 +12,7 @@ import builtins
 from servelint.code.fixes.pools.lifespan import Lifespans
 from servelint.code.fixes.text import placement, variables
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.syntax import Function, Syntax, own_nodes
+from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.finding import Applicability, Edit, Fix
 from servelint.knowledge.types import Role
@@ -65,7 +65,7 @@ class StartUp:
                 return False
         statement = syntax.statement(node)
         if isinstance(statement, ast.Assign) and statement.value is node:
-            declared = (n for n in own_nodes(function) if isinstance(n, ast.Global | ast.Nonlocal))
+            declared = (n for n in syntax.own_nodes(function) if isinstance(n, ast.Global | ast.Nonlocal))
             outside = {name for n in declared for name in n.names}
             return all(isinstance(t, ast.Name) and t.id not in outside for t in statement.targets)
         return isinstance(statement, ast.Assign | ast.Expr | ast.Return)
@@ -91,7 +91,7 @@ class StartUp:
                 wanted = name.lstrip("_")
             case _:
                 wanted = "loaded_model"
-        taken = {n.id for n in syntax.nodes if isinstance(n, ast.Name)}
+        taken = syntax.names
         candidates = (wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3)))
         return next(name for name in candidates if f"_{name}" not in taken)
 
@@ -100,7 +100,7 @@ class StartUp:
         lifespan, state = self.lifespans.reaching(call.caller.module), self.lifespans.state(call)
         if lifespan is None or not state or lifespan.module is not call.caller.module:
             return []
-        if any(isinstance(n, ast.Attribute) and n.attr == name for n in syntax.nodes):
+        if name in syntax.attributes:
             return []
         start = self.lifespans.start(lifespan)
         if start is None or variables.reads([node]) & start.local:

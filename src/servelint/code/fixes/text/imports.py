@@ -92,7 +92,7 @@ class Imports:
         """
         tree = self.syntax.tree
         above = leading_imports(tree) if function is None else imports_anywhere(tree)
-        for statement in (*_earlier(function, line), *above):
+        for statement in (*self._earlier(function, line), *above):
             for alias in statement.names:
                 if isinstance(statement, ast.ImportFrom):
                     if _module(statement) in modules and alias.name == name:
@@ -210,10 +210,10 @@ class Imports:
 
     def _free(self, wanted: Wanted, function: Function | None) -> None:
         """Raise `NameTakenError` if something in the file binds the name of the import to something else."""
-        name = wanted.name or wanted.module.partition(".")[0]
-        own = set(ast.walk(function)) if function is not None else set()
-        for node in self.syntax.nodes:
-            if name in _bound(node) and (node in own or not self._is_same(node, wanted)):
+        syntax, name = self.syntax, wanted.name or wanted.module.partition(".")[0]
+        for node in syntax.binders.get(name, ()):
+            ours = function is not None and syntax.is_below(node, function)
+            if ours or not self._is_same(node, wanted):
                 raise NameTakenError(name)
 
     def _is_same(self, node: ast.AST, wanted: Wanted) -> bool:
@@ -223,38 +223,21 @@ class Imports:
             return bool(wanted.name) and _module(statement) == wanted.module
         return isinstance(node, ast.alias) and node.asname is None and not wanted.name
 
+    def _earlier(self, function: Function | None, line: int) -> list[ast.Import | ast.ImportFrom]:
+        """The imports that the function itself has made when it comes to the line."""
+        made = self.syntax.imports_of(function) if function is not None else ()
+        return [statement for statement in made if statement.lineno < line]
+
     def _visible(self, name: str, imported: ast.stmt, function: Function | None) -> str:
         """The name, if neither the function nor, later on, the file binds it to something else."""
-        top = name.partition(".")[0]
-        allowed = set(ast.walk(imported))
-        own = () if function is None else (node for node in ast.walk(function) if node is not function)
-        if any(top in _bound(node) and node not in allowed for node in own):
-            raise NameTakenError(name)
+        syntax, top = self.syntax, name.partition(".")[0]
+        if function is None:
+            return name
+        for node in syntax.binders.get(top, ()):
+            inside = node is not function and syntax.is_below(node, function)
+            if inside and not syntax.is_below(node, imported):
+                raise NameTakenError(name)
         return name
-
-
-def _earlier(function: Function | None, line: int) -> list[ast.Import | ast.ImportFrom]:
-    """The imports that the function itself has made when it comes to the line."""
-    body = function.body if function is not None else ()
-    return [s for s in body if isinstance(s, ast.Import | ast.ImportFrom) and s.lineno < line]
-
-
-def _bound(node: ast.AST) -> tuple[str, ...]:
-    """The names that a node binds."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-            return (name,)
-        case ast.arg(arg=name):
-            return (name,)
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return (name,)
-        case ast.alias(name=name, asname=None):
-            return (name.partition(".")[0],)
-        case ast.alias(asname=str(name)):
-            return (name,)
-        case ast.ExceptHandler(name=str(name)):
-            return (name,)
-    return ()
 
 
 def _module(statement: ast.Import | ast.ImportFrom) -> str:

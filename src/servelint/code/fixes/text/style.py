@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -168,16 +168,7 @@ def line_length(syntax: Syntax) -> int:
     configured = _configured_for(syntax.source.path.parent)
     if configured:
         return configured
-    return min(max((DEFAULT_LENGTH, *map(len, _broken_lines(syntax)))), LONGEST)
-
-
-def _broken_lines(syntax: Syntax) -> Iterator[str]:
-    """Lines that a formatter would have broken, had they been too long: calls without text or comment."""
-    for node in syntax.nodes:
-        if isinstance(node, ast.Call):
-            line = syntax.source.line(node.lineno)
-            if not any(character in line for character in "\"'#"):
-                yield line
+    return min(max(DEFAULT_LENGTH, syntax.longest_call), LONGEST)
 
 
 @cache

@@ -3,55 +3,180 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from servelint.code.facts.facts import Position
+from servelint.code.fixes.text import variables
 from servelint.finding import Edit, Span
 from servelint.project.source import Source
 
 Node = TypeVar("Node", bound=ast.AST)
+T = TypeVar("T")
 Placed: TypeAlias = ast.expr | ast.stmt | ast.keyword | ast.alias
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+class Place(NamedTuple):
+    """Where a statement stands: the list of statements that it is in, and its number there."""
+
+    suite: list[ast.stmt]
+    number: int
+
+
+# Nodes without a place of their own; the parser uses one object for all of a kind.
+_SHARED = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+
+
 class Syntax:
-    """One parsed file. Offsets are into `source.text`."""
+    """One parsed file. Offsets are into `source.text`.
+
+    What fixes ask again and again is worked out once: nodes are numbered in the order of the text, so that
+    those below a node are a range of numbers.
+    """
 
     def __init__(self, source: Source, tree: ast.Module) -> None:
         self.source = source
         self.tree = tree
-        self._parents: dict[ast.AST, ast.AST] | None = None
-        self._placed: dict[tuple[int | None, ...], list[Placed]] | None = None
+        self.nodes: tuple[ast.AST, ...] = ()
+        self._parents: dict[ast.AST, ast.AST] = {}
+        self._numbers: dict[ast.AST, int] = {}
+        self._ends: list[int] = []
+        self._places: dict[ast.AST, Place] = {}
+        self._heads: dict[ast.AST, ast.AST] = {}
+        self._own: dict[Function, tuple[ast.AST, ...]] = {}
+        self._worked_out: dict[tuple[Callable[..., Any], ast.AST], Any] = {}
+        self._imports: dict[Function, list[ast.Import | ast.ImportFrom]] = {}
+        self._number_nodes()
 
-    @cached_property
-    def nodes(self) -> tuple[ast.AST, ...]:
-        """All nodes of the file."""
-        return tuple(ast.walk(self.tree))
+    def _number_nodes(self) -> None:
+        nodes: list[ast.AST] = []
+        waiting: list[tuple[ast.AST, ast.AST | None]] = [(self.tree, None)]
+        open_: list[int] = []  # the nodes around the one under way, by number
+        while waiting:
+            node, outer = waiting.pop()
+            number = len(nodes)
+            while open_ and nodes[open_[-1]] is not outer:
+                self._ends[open_.pop()] = number
+            open_.append(number)
+            nodes.append(node)
+            self._ends.append(number)
+            self._numbers[node] = number
+            if outer is not None:
+                self._parents[node] = outer
+            if not isinstance(node, ast.expr):
+                self._note_suites(node)
+            children = [child for child in ast.iter_child_nodes(node) if not isinstance(child, _SHARED)]
+            waiting += ((child, node) for child in reversed(children))
+        for number in open_:
+            self._ends[number] = len(nodes)
+        self.nodes = tuple(nodes)
+
+    def _note_suites(self, node: ast.AST) -> None:
+        """Keep where the statements in the node stand, and the `if` that an `elif` belongs to."""
+        for suite in suites(node):
+            for number, statement in enumerate(suite):
+                self._places[statement] = Place(suite, number)
+        if isinstance(node, ast.If) and len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
+            self._heads[node.orelse[0]] = self._heads.get(node, node)
+
+    def number(self, node: ast.AST) -> int:
+        """The number of the node in the order of the text; what is in a node comes after it."""
+        return self._numbers[node]
+
+    def end_number(self, node: ast.AST) -> int:
+        """The number after that of the last node below `node`."""
+        return self._ends[self._numbers[node]]
+
+    def below(self, node: ast.AST) -> tuple[ast.AST, ...]:
+        """The node and all that it holds, in the order of the text."""
+        return self.nodes[self.number(node) : self.end_number(node)]
+
+    def is_below(self, node: ast.AST, outer: ast.AST) -> bool:
+        """Whether `node` is `outer` or stands in it."""
+        return self.number(outer) <= self.number(node) < self.end_number(outer)
+
+    def own_nodes(self, function: Function) -> tuple[ast.AST, ...]:
+        """What the function's body holds, nested functions and classes left out, in the order of the text."""
+        found = self._own.get(function)
+        if found is None:
+            found = self._own[function] = tuple(nodes_of(function.body))
+        return found
+
+    def place(self, statement: ast.stmt) -> Place | None:
+        """Where the statement stands."""
+        return self._places.get(statement)
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node that holds `node`."""
-        if self._parents is None:
-            self._parents = {child: outer for outer in self.nodes for child in ast.iter_child_nodes(outer)}
         return self._parents.get(node)
 
     def ancestors(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
-        """The nodes around `node`, innermost first, each with its child on the way to `node`."""
+        """The nodes around `node`, innermost first, each with its child on the way to `node`.
+
+        The branches of an `if` are in the tree one in the other; only the one around the node is given: to
+        `elif` a thousand times is not to nest a thousand times.
+        """
         child, outer = node, self.parent(node)
         while outer is not None:
             yield outer, child
-            child, outer = outer, self.parent(outer)
+            child = self._heads.get(outer, outer)
+            outer = self.parent(child)
+
+    @cached_property
+    def placed(self) -> dict[tuple[int | None, ...], list[Placed]]:
+        """The nodes by their positions, outer ones first."""
+        found: dict[tuple[int | None, ...], list[Placed]] = {}
+        for node in self.nodes:
+            if isinstance(node, Placed):
+                place = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+                found.setdefault(place, []).append(node)
+        return found
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all variables that are read or bound."""
+        return frozenset(node.id for node in self.nodes if isinstance(node, ast.Name))
+
+    @cached_property
+    def attributes(self) -> frozenset[str]:
+        """The names of all attributes that are read or bound."""
+        return frozenset(node.attr for node in self.nodes if isinstance(node, ast.Attribute))
+
+    @cached_property
+    def binders(self) -> dict[str, list[ast.AST]]:
+        """The nodes that bind a name, in the order of the text."""
+        found: dict[str, list[ast.AST]] = {}
+        for node in self.nodes:
+            for name in variables.binds(node):
+                found.setdefault(name, []).append(node)
+        return found
+
+    @cached_property
+    def longest_call(self) -> int:
+        """The longest line that a formatter would have broken: it has a call, and no text or comment."""
+        numbers = {node.lineno for node in self.nodes if isinstance(node, ast.Call)}
+        lines = map(self.source.line, numbers)
+        return max((len(line) for line in lines if not any(mark in line for mark in "\"'#")), default=0)
+
+    def imports_of(self, function: Function) -> list[ast.Import | ast.ImportFrom]:
+        """The imports that the function's body makes first-hand."""
+        if function not in self._imports:
+            self._imports[function] = [s for s in function.body if isinstance(s, ast.Import | ast.ImportFrom)]
+        return self._imports[function]
+
+    def worked_out(self, make: Callable[[Syntax, Node], T], node: Node) -> T:
+        """What `make` makes of one node of the file, made once."""
+        key = (make, node)
+        if key not in self._worked_out:
+            self._worked_out[key] = make(self, node)
+        found: T = self._worked_out[key]
+        return found
 
     def at(self, position: Position, kind: type[Node]) -> Node | None:
         """The outermost node of this kind that stands exactly there."""
-        if self._placed is None:
-            self._placed = {}
-            for node in self.nodes:
-                if isinstance(node, Placed):
-                    place = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
-                    self._placed.setdefault(place, []).append(node)
-        return next((node for node in self._placed.get(position, ()) if isinstance(node, kind)), None)
+        return next((node for node in self.placed.get(position, ()) if isinstance(node, kind)), None)
 
     def start(self, node: Placed | ast.arg) -> int:
         """Where the node starts."""
@@ -105,9 +230,12 @@ class Syntax:
         return self.source.starts[line - 1] + characters
 
 
-def own_nodes(function: Function) -> Iterator[ast.AST]:
-    """What the function's body holds, nested functions and classes left out, in the order of the text."""
-    return nodes_of(function.body)
+def suites(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    """The lists of statements that the node holds."""
+    for name in ("body", "orelse", "finalbody"):
+        suite = getattr(node, name, None)
+        if isinstance(suite, list):
+            yield suite
 
 
 def nodes_of(statements: Sequence[ast.stmt]) -> Iterator[ast.AST]:

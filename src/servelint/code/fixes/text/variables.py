@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -22,36 +22,50 @@ def reads(nodes: Iterable[ast.AST]) -> set[str]:
     return found
 
 
-def writes(nodes: Iterable[ast.AST], without: Collection[ast.AST] = ()) -> set[str]:
-    """The names that are bound in the function's own scope: not in nested functions or comprehensions.
-
-    What is in `without` is left out.
-    """
-    return {name for node in nodes for name in _writes(node, without)}
+def writes(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names that are bound in the function's own scope: not in nested functions or comprehensions."""
+    return {name for name, _ in written(nodes)}
 
 
-def _writes(node: ast.AST, without: Collection[ast.AST]) -> Iterator[str]:
-    if node in without:
-        return
+def written(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+    """The same names, each with the node that binds it."""
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name, node
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                yield name, node
+            case ast.alias(name=name, asname=asname):
+                yield asname or name.partition(".")[0], node
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+                yield name, node
+            case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                yield name, node
+        if isinstance(node, _COMPREHENSIONS):
+            # Only `:=` gets out of a comprehension.
+            yield from ((n.target.id, n) for n in ast.walk(node) if isinstance(n, ast.NamedExpr))
+        elif not isinstance(node, _DEFINITIONS):
+            waiting += ast.iter_child_nodes(node)
+
+
+def binds(node: ast.AST) -> tuple[str, ...]:
+    """The names that a node binds, parameters too."""
     match node:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
         case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-            yield name
-        case ast.alias(name=name, asname=asname):
-            yield asname or name.partition(".")[0]
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-            yield name
-        case ast.MatchMapping(rest=str(name)):
-            yield name
-    if isinstance(node, _COMPREHENSIONS):
-        # Only `:=` gets out of a comprehension.
-        for named in ast.walk(node):
-            if isinstance(named, ast.NamedExpr):
-                yield named.target.id
-    elif not isinstance(node, _DEFINITIONS):
-        for child in ast.iter_child_nodes(node):
-            yield from _writes(child, without)
+            return (name,)
+        case ast.arg(arg=name):
+            return (name,)
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return (name,)
+        case ast.alias(name=name, asname=None):
+            return (name.partition(".")[0],)
+        case ast.alias(asname=str(name)):
+            return (name,)
+        case ast.ExceptHandler(name=str(name)):
+            return (name,)
+    return ()
 
 
 def deletes(nodes: Iterable[ast.AST]) -> bool:
@@ -68,8 +82,8 @@ def falls_through(statements: Sequence[ast.stmt]) -> bool:
     match statements[-1]:
         case ast.Return() | ast.Raise():
             return False
-        case ast.If(body=body, orelse=orelse):
-            return not orelse or falls_through(body) or falls_through(orelse)
+        case ast.If() as chosen:
+            return any(map(falls_through, _ways(chosen)))
         case ast.With(items=items, body=body):
             return suppresses(items) or falls_through(body)
         case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
@@ -113,12 +127,21 @@ def _surely_written(statement: ast.stmt) -> set[str]:
             return {name}
         case ast.With(items=items, body=body):
             return writes(items) | (set() if suppresses(items) else surely_written(body))
-        case ast.If(body=body, orelse=orelse):
-            return _in_all(way for way in (body, orelse) if falls_through(way))
+        case ast.If() as chosen:
+            return _in_all(way for way in _ways(chosen) if falls_through(way))
         case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
             ways = [[*body, *orelse], *(handler.body for handler in handlers)]
             return _in_all(way for way in ways if falls_through(way)) | surely_written(final)
     return set()
+
+
+def _ways(statement: ast.If) -> Iterator[list[ast.stmt]]:
+    """The ways through an `if`, each `elif` among them; the last is empty where there is no `else`."""
+    yield statement.body
+    while len(statement.orelse) == 1 and isinstance(statement.orelse[0], ast.If):
+        statement = statement.orelse[0]
+        yield statement.body
+    yield statement.orelse
 
 
 def _in_all(ways: Iterable[Sequence[ast.stmt]]) -> set[str]:
