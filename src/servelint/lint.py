@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from servelint.finding import Applicability, ExitStatus, Finding, Problem, Span
 from servelint.project import baseline, files, git, suppress
@@ -18,6 +19,9 @@ from servelint.project.files import Skipped, Tree
 from servelint.project.selection import Selection, narrowed, selected
 from servelint.project.suppress import Suppressed
 from servelint.project.writing import LEADS_OUT, leads_out
+
+if TYPE_CHECKING:
+    from servelint.code.judge.analysis import Analysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +149,15 @@ def _without_fix_elsewhere(finding: Finding, root: Path) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """Every finding of a project, every file that could not be read, and who plans fixes for them."""
+    """Every finding of a project, every file that could not be read, and who plans fixes for them.
+
+    `analysis` is that of the Python files, None where there are none.
+    """
 
     findings: tuple[Finding, ...]
     problems: tuple[Problem, ...]
     with_fixes: Callable[[Sequence[Finding]], tuple[Finding, ...]]
+    analysis: Analysis | None = None
 
 
 def analyse(tree: Tree, config: Config) -> Analysed:
@@ -159,7 +167,7 @@ def analyse(tree: Tree, config: Config) -> Analysed:
         from servelint import code
 
         alone = code.analyze(tree, config)
-        return Analysed(alone.findings, (*tree.problems, *alone.problems), alone.with_fixes)
+        return Analysed(alone.findings, (*tree.problems, *alone.problems), alone.with_fixes, alone.analysis)
     from servelint import manifests
 
     described = manifests.read(tree)
@@ -178,7 +186,10 @@ def analyse(tree: Tree, config: Config) -> Analysed:
         return deployment.with_fixes(planned, _repaired(planned))
 
     return Analysed(
-        (*told, *deployment.findings), (*tree.problems, *python.problems, *deployment.problems), with_fixes
+        (*told, *deployment.findings),
+        (*tree.problems, *python.problems, *deployment.problems),
+        with_fixes,
+        python.analysis,
     )
 
 

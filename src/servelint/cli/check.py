@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -88,7 +89,7 @@ Exit status: 0 nothing found, 1 findings, 2 the run itself failed.
     "explained",
     metavar="PATH:LINE",
     default="",
-    help="Say why the calls on a line are or are not findings.",
+    help="Say why what stands on a line is or is not a finding.",
 )
 @click.option("--statistics", is_flag=True, help="Counts by rule instead of findings.")
 @click.option("--quiet", "-q", is_flag=True, help="Findings only: no summary, no progress.")
@@ -118,14 +119,19 @@ def command(
     When PATHS are given, the whole project is still read, so that calls can be followed, but only they are
     reported on.
     """
-    if explained:
-        return _explain(explained, options.Target(paths, config_file, isolated, stdin_filename), settings)
     outputs = _outputs(formats, output)
     target = options.Target(paths, config_file, isolated, stdin_filename)
-    run = options.with_baseline(options.configured(target.run(), settings), baseline_file, no_baseline)
+    started = target.run()
+    place = _place(explained, started, target) if explained else None
+    if place is not None and not paths and not place.path.is_relative_to(started.config.root):
+        # The project in this folder does not have the file: then the file's own is meant.
+        started = target._replace(paths=(place.path.parent,)).run()
+    run = options.with_baseline(options.configured(started, settings), baseline_file, no_baseline)
     options.complain_about_missing(run)
     if run.missing and not run.paths:
         return ExitStatus.FAILED
+    if place is not None:
+        return _explain(place, run if no_cache else run.with_cache(), since)
     fixes = any(name in WITH_FIXES for name, _ in outputs)
     report = checked(run if no_cache else run.with_cache(), since, fixes=fixes, quiet=quiet)
     for name, file in outputs:
@@ -138,20 +144,35 @@ def command(
     return ExitStatus.CLEAN if exit_zero else report.exit_status
 
 
-def _explain(place: str, target: options.Target, settings: dict[str, Any]) -> int:
-    """Print how the calls on a line are judged; raises `click.UsageError` for no such place."""
-    from servelint.code.judge.explain import explain
-    from servelint.project import files
+class Place(NamedTuple):
+    """What `--explain` asks about; the path is absolute."""
 
-    name, colon, line = place.rpartition(":")
-    path = Path(name).absolute()
-    if not colon or not line.isdigit() or not path.is_file():
-        raise click.UsageError(f"--explain needs an existing file and a line, as in app.py:12, not {place!r}")
-    config = options.configured(target._replace(paths=(path,)).run(), settings).config
-    told = explain(files.collect((path,), config), config, path, int(line))
-    lines = told or (f"There is no call on line {line} of {name}.",)
-    write("".join(f"{output_line(visible(text))}\n" for text in lines))
-    return ExitStatus.CLEAN
+    path: Path
+    line: int
+
+
+def _place(text: str, run: Run, target: options.Target) -> Place:
+    """The file and line of `PATH:LINE`; raises `click.UsageError` if there is no such file."""
+    name, _, line = text.rpartition(":")
+    path = Path(os.path.normpath(Path.cwd() / name))
+    overlay = run.overlay or {}
+    if target.is_stdin and name == options.STDIN:
+        path = next(iter(overlay))
+    if not name or not line.isdecimal() or not int(line) or not (path in overlay or path.is_file()):
+        raise click.UsageError(f"--explain needs an existing file and a line, as in app.py:12, not {text!r}")
+    return Place(path, int(line))
+
+
+def _explain(place: Place, run: Run, since: str) -> int:
+    """Print how what stands on a line is judged in the run, and what becomes of it."""
+    from servelint.explanation import explained
+
+    try:
+        told = explained(run, place.path, place.line, since)
+    except GitError as error:
+        raise options.Failure(f"--since {since}: {error}") from error
+    write("".join(f"{output_line(visible(text))}\n" for text in told))
+    return ExitStatus.FAILED if run.missing else ExitStatus.CLEAN
 
 
 def checked(run: Run, since: str = "", *, fixes: bool = True, quiet: bool) -> Report:
@@ -193,8 +214,6 @@ def _deliver(name: str, file: Path | None, report: Report, *, quiet: bool, stati
 
 def _summarise_job(report: Report) -> None:
     """Append the table to the page of the workflow run: annotations are cut off after ten a step."""
-    import os
-
     place = os.environ.get("GITHUB_STEP_SUMMARY")
     if not place:
         return

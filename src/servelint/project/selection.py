@@ -78,6 +78,11 @@ def selected(
     )
 
 
+def objection(finding: Finding, config: Config) -> str:
+    """Why the configuration does not let the finding through; empty where it does."""
+    return _Wanted(config).objection(finding)
+
+
 def narrowed(
     findings: Sequence[Finding],
     tree: Tree,
@@ -129,6 +134,10 @@ class _Wanted:
         self.per_file = [(compile_patterns([glob]), off) for glob, off in config.per_file_ignores.items()]
 
     def keeps(self, finding: Finding) -> bool:
+        return not self.objection(finding)
+
+    def objection(self, finding: Finding) -> str:
+        """Why the configuration does not let the finding through; empty where it does."""
         # What could not be checked is reported whatever is selected: only naming it silences it.
         if finding.code == UNREADABLE:
             selected = not any(
@@ -136,8 +145,12 @@ class _Wanted:
             )
         else:
             selected = self.config.selects(finding.code)
-        sure = finding.confidence.rank >= self.config.min_confidence.rank
-        return selected and sure and not self._ignored_there(finding)
+        if not selected:
+            return "its rule is not selected"
+        if finding.confidence.rank < self.config.min_confidence.rank:
+            least = self.config.min_confidence.value
+            return f"its confidence, {finding.confidence.value}, is below `min-confidence`, {least}"
+        return "`per-file-ignores` leaves its rule out in this file" if self._ignored_there(finding) else ""
 
     def adjust(self, finding: Finding) -> Finding:
         severity = self.config.severity_of(finding.code, finding.severity)

@@ -1,90 +1,147 @@
-"""Why a call is or is not a finding: `servelint check --explain PATH:LINE`."""
+"""Why a call or an iteration is or is not a finding: `servelint check --explain PATH:LINE`.
+
+Nothing is judged here. What blocks is asked of the judge, where a function runs of the loop, what is a
+finding of the rules, and what becomes of a finding is told by who runs the check.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from servelint.code.facts.facts import Attribute, Call, Expression, Name, Site, Subscript, dotted
+from servelint.code.facts.facts import (
+    Attribute,
+    Call,
+    Constant,
+    Element,
+    Entered,
+    Expression,
+    Iteration,
+    Name,
+    Position,
+    Read,
+    Site,
+    Subscript,
+    dotted,
+)
 from servelint.code.graph.project import Bound, Module
 from servelint.code.judge.analysis import Analysis, deep_recursion
-from servelint.code.loop.bound import Where
-from servelint.code.values.values import (
-    ClassReference,
-    External,
-    ExternalObject,
-    Frame,
-    FunctionReference,
-    Generator,
-    Guess,
-    Instance,
-    LazyResult,
-    LibraryMethod,
-    LibraryObject,
-    Literal,
-    ModuleReference,
-    Offloaded,
-    Partial,
-    Pending,
-    State,
-    Super,
-    Value,
-    Values,
-)
-from servelint.project.config import Config
-from servelint.project.files import Tree
+from servelint.code.judge.blocking import Blocking
+from servelint.code.judge.unknown import Unknown, Unknowns
+from servelint.code.judge.words import Words
+from servelint.code.loop.bound import LoopBound
+from servelint.code.loop.offloads import Handoff
+from servelint.code.values.values import Frame, FunctionReference, LibraryMethod, Values, plain
+from servelint.finding import Finding, Span
+from servelint.knowledge.types import Role
 
-WHERE = {
-    Where.LOOP: "runs on the event loop while serving",
-    Where.STARTUP: "runs at start-up or shutdown, where blocking is not reported",
-    Where.ELSEWHERE: "is no coroutine and no loop-bound callback: it runs where its callers do",
-}
+# How many calls that nobody knows are named.
+MAXIMUM_UNKNOWN = 4
 
 
-def explain(tree: Tree, config: Config, path: Path, line: int) -> tuple[str, ...]:
-    """Lines that tell how each call on a 1-based line is judged; empty where there is no call."""
-    analysis = Analysis(tree, config)
-    module = analysis.project.module(str(path))
+class Told(NamedTuple):
+    """A finding, and the line that says whether it is reported."""
+
+    finding: Finding
+    outcome: str
+
+
+def explain(analysis: Analysis, path: str, line: int, told: Sequence[Told]) -> tuple[str, ...]:
+    """Lines that tell how each call and iteration on a 1-based line is judged; empty where there is none.
+
+    `told` are all findings of the project.
+    """
+    module = analysis.project.module(path)
     if module is None:
         return ()
     with deep_recursion():
-        return tuple(_Explanation(analysis, module).lines(line))
+        return tuple(_Explanation(analysis, module, told).lines(line))
+
+
+class _Subject(NamedTuple):
+    """A call, an iteration or the read of an attribute, which may be a property, in a function's body."""
+
+    function: int
+    position: Position
+    expression: Expression
+    about: Site | Iteration | Read
+
+    @property
+    def site(self) -> Site | None:
+        """The call, if it is one."""
+        return self.about if isinstance(self.about, Site) else None
+
+    @property
+    def endless(self) -> bool:
+        """Whether it is done for ever."""
+        return self.about.endless
+
+    @property
+    def text(self) -> str:
+        """What is called, gone through or read."""
+        told = dotted(self.expression)
+        match self.about:
+            case Site():
+                return f"{told}()"
+            case Iteration():
+                return f"going through {told}"
+        return f"reading {told}"
 
 
 class _Explanation:
-    def __init__(self, analysis: Analysis, module: Module) -> None:
+    def __init__(self, analysis: Analysis, module: Module, told: Sequence[Told]) -> None:
         self.analysis = analysis
         self.evaluator = analysis.evaluator
+        self.judge = analysis.judge
         self.module = module
+        self.told = told
+        self.words = Words(analysis)
+        self.unknowns = Unknowns(analysis, self.words)
 
     def lines(self, line: int) -> Iterator[str]:
+        """What is to say of each call and iteration on the line."""
+        for subject in self._subjects(line):
+            yield from self._subject(subject)
+
+    def _subjects(self, line: int) -> Iterator[_Subject]:
         for index, function in enumerate(self.module.facts.functions):
             for site in function.sites:
-                if site.call.position.line <= line <= site.call.position.end_line:
-                    yield from self._site(index, site)
+                yield from _on(line, _Subject(index, site.call.position, site.call.function, site))
+            for iteration in function.iterations:
+                # Going through what a call gives is a part of that call.
+                if not isinstance(iteration.iterable, Call):
+                    yield from _on(line, _Subject(index, iteration.position, iteration.iterable, iteration))
+            for read in function.reads:
+                subject = _Subject(index, read.position, read.attribute, read)
+                if any(True for _ in _on(line, subject)) and self._runs_code(subject):
+                    yield subject
 
-    def _site(self, index: int, site: Site) -> Iterator[str]:
-        function = self.module.function(index)
-        frame = self.evaluator.frame(self.module, index)
-        yield f"{dotted(site.call.function)}() in {function.qualname}, line {site.call.position.line}"
-        if index:
-            where = self.analysis.loop.where(self.module, index, function)
-            role, framework = self.analysis.loop.role(self.module, index, function)
-            told = f" ({role}{f' of {framework}' if framework else ''})"
-            yield f"  {function.qualname} {WHERE[where]}{told}"
-        else:
-            yield "  the module's own body runs when it is imported, where blocking is not reported"
-        for expression in _parts(site.call.function):
-            yield from self._expression(frame, expression)
-        yield f"  verdict: {self._verdict(frame, site)}"
+    def _runs_code(self, subject: _Subject) -> bool:
+        """Whether reading the attribute does more than to read it, as far as anybody says."""
+        frame = self.evaluator.frame(self.module, subject.function)
+        return self._blocking(frame, subject) is not None or bool(self._told_here(subject))
 
-    def _expression(self, frame: Frame, expression: Expression) -> Iterator[str]:
+    def _subject(self, subject: _Subject) -> Iterator[str]:
+        frame = self.evaluator.frame(self.module, subject.function)
+        function = self.module.function(subject.function)
+        within = function.qualname if subject.function else "the module"
+        yield f"{subject.text} in {within}, line {subject.position.line}"
+        yield f"  {self.words.where(self.module, subject.function, endless=subject.endless)}"
+        expression = subject.expression
+        for part in _parts(expression):
+            yield from self._value(frame, part)
+        yield from self._judged(frame, subject)
+
+    # -- values ----------------------------------------------------------------------------------
+
+    def _value(self, frame: Frame, expression: Expression) -> Iterator[str]:
         values = self.evaluator.evaluate(frame, expression)
-        yield f"  {dotted(expression)}: {self._told(values)}"
+        told = self.words.values(values)
+        if told != dotted(expression):
+            yield f"  {dotted(expression)}: {told}"
         for module, bound in self._bindings(frame, expression, values):
-            value = dotted(bound.binding.value) if bound.binding.value is not None else "declared"
-            yield f"    bound at {self._place(module.path, bound.binding.line)}: {value}"
+            bound_at = self.words.place(module.path, bound.binding.line)
+            yield f"    bound at {bound_at}: {_bound(bound.binding.value)}"
 
     def _bindings(
         self, frame: Frame, expression: Expression, values: Values
@@ -97,88 +154,177 @@ class _Explanation:
                     found = self.module.bound(scope, id)
                     yield from ((self.module, bound) for bound in found)
                     scope = None if found or not scope else self.module.function(scope).parent or 0
-            case Attribute(_, name) if any(not isinstance(v, LibraryMethod | External) for v in values):
+            case Attribute(_, name) if values and not _are_methods(values):
                 yield from ((m, b) for m, b in self.analysis.project.attributes(name) if b.binding.value)
 
-    def _verdict(self, frame: Frame, site: Site) -> str:
+    # -- verdicts --------------------------------------------------------------------------------
+
+    def _judged(self, frame: Frame, subject: _Subject) -> Iterator[str]:
+        blocking = self._blocking(frame, subject)
+        here = self._told_here(subject)
+        handoff = self.analysis.handoffs.of(frame, subject.site.call) if subject.site else None
+        if blocking is not None:
+            yield f"  verdict: {_blocks(blocking)}"
+        elif here:
+            yield from (f"  verdict: {item.finding.message}" for item in here)
+        elif subject.site is not None:
+            yield from self._why_not(frame, subject.site, handoff)
+        else:
+            yield f"  verdict: {self._why_not_iterating(frame, subject)}"
+        if handoff is not None:
+            yield f"  {self._handed(frame, handoff)}"
+        if here:
+            yield from (f"  {item.outcome}" for item in here)
+        elif blocking is not None:
+            yield f"  not reported: {self._excuse(subject, blocking)}"
+            yield from self._reported_at(subject)
+
+    def _blocking(self, frame: Frame, subject: _Subject) -> Blocking | None:
+        match subject.about:
+            case Site():
+                return self.judge.site(frame, subject.about)
+            case Iteration():
+                return self.judge.iteration(frame, subject.about)
+        return self.judge.read(frame, subject.about)
+
+    def _told_here(self, subject: _Subject) -> list[Told]:
+        """The findings that stand exactly there."""
+        span = self._span(subject)
+        return [item for item in self.told if item.finding.span == span]
+
+    def _span(self, subject: _Subject) -> Span:
+        return self.analysis.span(self.module.path, subject.position)
+
+    # -- why what blocks is no finding -----------------------------------------------------------
+
+    def _excuse(self, subject: _Subject, blocking: Blocking) -> str:
+        """Why a call that blocks is no finding, in the order in which the analysis asks."""
+        path, index = self.module.path, subject.function
+        caller = LoopBound(self.module, index, self.analysis.loop)
+        if path not in self.analysis.reach.sources:
+            return f"{self.words.place(path)} is a test"
+        if not index or not caller.serves_in(endless=subject.endless):
+            return self.words.unreported(self.module, index)
+        if caller not in self.analysis.loop_bound(path):
+            return f"no library that blocks is in reach of {self.words.place(path)}"
+        if blocking.role is Role.LOAD:
+            for kept_in, number in blocking.functions:
+                module = self.evaluator.module(kept_in)
+                if self.analysis.loop.is_preloaded(module, number):
+                    place = self.words.place(kept_in, module.function(number).position.line)
+                    name = module.function(number).qualname
+                    return f"{name} ({place}) loads once, and start-up has called it before the first request"
+        return self._told_elsewhere(caller, blocking)
+
+    def _told_elsewhere(self, caller: LoopBound, blocking: Blocking) -> str:
+        """Where the rest of the work is reported that the call only begins."""
+        for call in self.analysis.blocking_calls_of(caller):
+            if call.blocking.drawn and call.blocking.library == blocking.library:
+                return f"it only begins what going through {call.text} does, line {call.position.line}"
+        return "no rule is about it"
+
+    def _reported_at(self, subject: _Subject) -> Iterator[str]:
+        """The findings whose way to the library leads through the call."""
+        span = self._span(subject)
+        for item in self.told:
+            if any(step.span == span for step in item.finding.trace):
+                place = self.words.place(str(item.finding.span.path), item.finding.span.line)
+                yield f"    called on the event loop at {place} ({item.finding.function}); {item.outcome}"
+
+    # -- why it does not block -------------------------------------------------------------------
+
+    def _why_not(self, frame: Frame, site: Site, handoff: Handoff | None) -> Iterator[str]:
+        later = self._done_later(frame, site)
+        if later:
+            yield f"  verdict: {later}"
+            return
+        if handoff is not None:
+            yield "  verdict: does not block: what it is given runs in another thread or process"
+            return
+        role = self.judge.evidence.role_of(site.call)
+        unknown = self.unknowns.behind(frame, site.call)
+        if role is not None and not self.analysis.reach.has_models(self.module.path):
+            told = f"its name says {role.value}, but no library that runs models is in reach of this file"
+            yield f"  verdict: not known to block: {told}"
+        elif unknown:
+            yield "  verdict: not known to block, and not everything that it may call is known"
+            yield from self._named(unknown)
+        elif role is not None:
+            told = f"its name says {role.value}, but what is called is known, as said above, and is none"
+            yield f"  verdict: not known to block: {told}"
+        else:
+            yield f"  verdict: {self._harmless(frame, site)}"
+
+    def _done_later(self, frame: Frame, site: Site) -> str:
+        """Why the call itself is harmless, whatever it calls: it only makes what is run later."""
         if site.use in ("await", "async"):
-            return "awaited, so the call gives an awaitable and does not block by itself"
-        blocking = self.analysis.judge.site(frame, site)
-        if blocking is None:
-            return self._why_not(frame, site)
-        way = " -> ".join(hop.text for hop in blocking.hops)
-        return f"blocks ({blocking.role.value}, {blocking.confidence.value} confidence): {way}"
+            return "awaited: the call only gives an awaitable; what a coroutine's body calls is judged in it"
+        if self.judge.call(frame, site.call) is None:
+            return ""
+        if self.judge.call(frame, site.call, site) is None:
+            return "does not block: its result is awaited later, so it is the asynchronous one that is called"
+        return "does not block here: a response goes through the generator expression later, in a thread"
 
-    def _why_not(self, frame: Frame, site: Site) -> str:
-        judge = self.analysis.judge
-        values = self.evaluator.calls.callees(frame, site.call)
-        if values and all(judge.outcome(_plain(value), frame, site.call).harmless for value in values):
-            return "not blocking: everything that it may call is known not to block"
-        role = judge.evidence.role_of(site.call)
-        if role is None:
-            return "nothing is known of what it calls, and its name says nothing"
-        if not self.analysis.reach.has_models(self.module.path):
-            return f"its name says {role.value}, but no library that runs models is in reach of this file"
-        return f"its name says {role.value}, but its receiver is known or its result is awaited later"
+    def _named(self, unknown: Sequence[Unknown]) -> Iterator[str]:
+        for item in unknown[:MAXIMUM_UNKNOWN]:
+            place = self.words.place(item.path, item.position.line)
+            yield f"    not known: {item.callee}, called at {place}: {item.lesson}"
+        if len(unknown) > MAXIMUM_UNKNOWN:
+            yield f"    and {len(unknown) - MAXIMUM_UNKNOWN} more calls behind it"
 
-    # -- words -----------------------------------------------------------------------------------
+    def _harmless(self, frame: Frame, site: Site) -> str:
+        for value, _ in plain(self.evaluator.calls.callees(frame, site.call)):
+            facts = self.evaluator.facts(value) if isinstance(value, FunctionReference) else None
+            if facts is not None and facts.is_generator:
+                return "does not block: to call a generator function runs none of its body"
+            if facts is not None and facts.is_async:
+                return "does not block: to call a coroutine function runs none of its body"
+        return "not known to block: nothing that it may call is listed as blocking"
 
-    def _told(self, values: Values) -> str:
-        return " or ".join(dict.fromkeys(self._value(value) for value in values)) or "not known"
+    def _why_not_iterating(self, frame: Frame, subject: _Subject) -> str:
+        if not self.evaluator.evaluate(frame, subject.expression):
+            return "not known to block: nothing says what is gone through"
+        return "does not block: it holds no lazy result whose elements are worked out one by one"
 
-    def _value(self, value: Value) -> str:
-        match value:
-            case Guess(inner):
-                return f"perhaps {self._value(inner)}"
-            case External(name):
-                return f"{name}"
-            case ExternalObject(name):
-                return f"an object of {name}"
-            case LibraryObject(type_name):
-                return f"an object of {type_name} ({self.analysis.catalogue.types[type_name].library})"
-            case LibraryMethod(type_name, method):
-                return f"the method {type_name}.{method}"
-            case LazyResult(name, library, _):
-                return f"the lazy result of {name} ({library})"
-            case ModuleReference(path):
-                return f"the module {self._place(path)}"
-            case _:
-                return self._of_project(value)
+    # -- offloads --------------------------------------------------------------------------------
 
-    def _of_project(self, value: Value) -> str:
-        match value:
-            case FunctionReference(path, _, _, _):
-                facts = self.evaluator.facts(value)
-                kind = "coroutine function" if facts.is_async else "function"
-                return f"the {kind} {facts.qualname} ({self._place(path, facts.position.line)})"
-            case ClassReference(path, _):
-                facts_ = self.evaluator.classes.facts(value)
-                return f"the class {facts_.qualname} ({self._place(path, facts_.position.line)})"
-            case Instance(cls, exact):
-                return (
-                    f"an object of {self._value(cls).removeprefix('the ')}{'' if exact else ' or a subclass'}"
-                )
-            case Generator(function, _):
-                return f"a generator made by {self._value(function)}"
-            case Pending(function, offloaded):
-                return f"an awaitable of {self._value(function)}{', offloaded' if offloaded else ''}"
-            case Offloaded(function) | Partial(function, _, _):
-                return f"a wrapper of {self._value(function)}"
-            case Super(cls, _):
-                return f"super() of {self._value(cls)}"
-            case Literal(frame, _):
-                return f"a literal in {self._place(frame.module)}"
-            case State():
-                return "the application's shared state"
-        return "something else"
-
-    def _place(self, path: str, line: int = 0) -> str:
-        relative = os.path.relpath(path, self.analysis.project.root)
-        return f"{relative}:{line}" if line else relative
+    def _handed(self, frame: Frame, handoff: Handoff) -> str:
+        """What an offload runs elsewhere, and what that does there."""
+        given = dotted(handoff.callable)
+        inner = self.judge.call(frame, Call(handoff.callable, (), (), handoff.call.position))
+        if inner is None:
+            return f"hands over {given}, of which nothing that blocks is known"
+        told = f"{inner.library} {inner.role.value}".strip()
+        return f"hands over {given}, which runs {told}, to another thread or process"
 
 
-def _plain(value: Value) -> Value:
-    return value.value if isinstance(value, Guess) else value
+def _blocks(blocking: Blocking) -> str:
+    way = " -> ".join(hop.text for hop in blocking.hops)
+    return f"blocks ({blocking.role.value}, {blocking.confidence.value} confidence): {way}"
+
+
+def _bound(value: Expression | None) -> str:
+    match value:
+        case None:
+            return "declared"
+        case Constant(constant):
+            return repr(constant)
+        case Element(iterable):
+            return f"an element of {dotted(iterable)}"
+        case Entered(entered):
+            return f"with {dotted(entered)}"
+    told = dotted(value)
+    return "a value that is worked out" if told == "?" else told
+
+
+def _on(line: int, subject: _Subject) -> Iterator[_Subject]:
+    """The subject, if it stands on the line."""
+    if subject.position.line <= line <= subject.position.end_line:
+        yield subject
+
+
+def _are_methods(values: Values) -> bool:
+    return all(isinstance(value, LibraryMethod | FunctionReference) for value, _ in plain(values))
 
 
 def _parts(expression: Expression) -> Iterator[Expression]:

@@ -1,0 +1,154 @@
+"""What is judged at one line, and what becomes of it: the flow of a check, told instead of reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from servelint import lint
+from servelint.code.judge.explain import Told, explain
+from servelint.finding import Finding, Span
+from servelint.knowledge.pages import codes, page
+from servelint.lint import Analysed, Report
+from servelint.project import files, git
+from servelint.project.files import Tree, shown_path
+from servelint.project.selection import objection, selected
+from servelint.run import Run
+
+# What tells a finding from all others in whatever state it is.
+_Key = tuple[str, Span, str]
+
+
+def explained(run: Run, path: Path, line: int, since: str = "") -> tuple[str, ...]:
+    """Lines that tell why what stands on a 1-based line is or is not a finding of the run.
+
+    `path` is absolute and exists, or is in the overlay. Raises `git.GitError` for `since`.
+    """
+    tree = files.collect(run.paths, run.config, run.overlay)
+    if run.cache is not None:
+        tree = replace(tree, facts=run.cache.facts, scans=run.cache.scans)
+    path = _as_listed(tree, path)
+    if not _is_listed(tree, path):
+        return (_not_read(tree, path),)
+    count = len(tree.read(path).splitlines())
+    if line > max(count, 1):
+        return (f"{shown_path(path, tree.root)} has {count} lines",)
+    looked_at = tree if tree.reports(path) else replace(tree, reported=_with(tree, path))
+    project = lint.analyse(looked_at, run.config)
+    told = tuple(_outcomes(run, tree, project, _found(run, looked_at, project), since))
+    return tuple(_lines(project, path, line, told, tree))
+
+
+def _lines(project: Analysed, path: Path, line: int, told: Sequence[Told], tree: Tree) -> Iterator[str]:
+    name = shown_path(path, tree.root)
+    calls: tuple[str, ...] = ()
+    if project.analysis is not None and path in tree.python:
+        calls = explain(project.analysis, str(path), line, told)
+    here = [item for item in told if item.finding.span.path == path and _is_on(line, item.finding.span)]
+    others = [item for item in here if f"  {item.outcome}" not in calls]
+    problems = (*project.problems, *(project.analysis.project.problems.values() if project.analysis else ()))
+    unread = [problem for problem in dict.fromkeys(problems) if problem.path == path]
+    yield from calls
+    for item in others:
+        yield f"{name}, line {item.finding.span.line}"
+        yield f"  {item.finding.message}"
+        yield f"  {item.outcome}"
+    if not calls and not others:
+        if unread:
+            yield from (f"{name} is not judged: it {problem.message}" for problem in unread)
+        elif path in tree.python:
+            yield f"There is no call on line {line} of {name}."
+        else:
+            yield f"Nothing is found on line {line} of {name}; only what stands in Python files is explained."
+
+
+def _is_listed(tree: Tree, path: Path) -> bool:
+    return path in tree.python or path in tree.manifests
+
+
+def _as_listed(tree: Tree, path: Path) -> Path:
+    """The path under which the project has the file: a link into it is read where it leads to."""
+    target = path.resolve()
+    return target if not _is_listed(tree, path) and _is_listed(tree, target) else path
+
+
+def _is_on(line: int, span: Span) -> bool:
+    return span.line <= line <= span.end_line
+
+
+def _with(tree: Tree, path: Path) -> frozenset[Path]:
+    return (tree.reported or frozenset()) | {path}
+
+
+def _not_read(tree: Tree, path: Path) -> str:
+    """Why a file is no part of the check."""
+    name = shown_path(path, tree.root)
+    for item in tree.skipped:
+        if path == item.path or item.path in path.parents:
+            return f"{name} is not checked: {_left_out(item.path, path, tree.root)}{item.reason}"
+    return (
+        f"{name} is not checked: it is not among the files of the project at {tree.root.as_posix()};"
+        " name it or its folder, as in `servelint check --explain PATH:LINE PATH`"
+    )
+
+
+def _left_out(skipped: Path, path: Path, root: Path) -> str:
+    return "" if skipped == path else f"{shown_path(skipped, root)} is "
+
+
+# -- findings and what becomes of them ---------------------------------------------------------------
+
+
+def _found(run: Run, tree: Tree, project: Analysed) -> tuple[Finding, ...]:
+    """The findings of the run, and those of the rules that it does not select."""
+    everything = replace(run.config, select=("SRV",), ignore=(), extend_select=())
+    if all(map(run.config.selects, codes())):
+        return project.findings
+    known = set(map(_key, project.findings))
+    more = lint.analyse(tree, everything).findings
+    return (*project.findings, *(finding for finding in more if _key(finding) not in known))
+
+
+def _outcomes(
+    run: Run, tree: Tree, project: Analysed, found: Sequence[Finding], since: str
+) -> Iterator[Told]:
+    """Each finding with what becomes of it, in the words of the step of the check that decides."""
+    config = run.config
+    selection = selected(found, project.problems, tree, config)
+    commit = git.resolve(config.root, since) if since else ""
+    report = lint.left_out(Report(tree, config, selection.findings), commit, run.known)
+    kept = {_key(finding): finding for finding in report.findings}
+    reasons = dict.fromkeys(
+        map(_key, report.unchanged), f"the change since {since} neither touched nor caused it"
+    )
+    reasons |= dict.fromkeys(map(_key, report.baselined), "it is in the baseline")
+    for item in selection.suppressed:
+        comment, reason = item.suppression.comment, item.suppression.reason
+        place = f"{shown_path(comment.path, tree.root)}:{comment.line}"
+        reasons[_key(item.finding)] = f"suppressed by the comment at {place}{f': {reason}' if reason else ''}"
+    for finding in _each_once((*found, *selection.findings)):
+        key = _key(finding)
+        title = f"{finding.code} {page(finding.code).name}"
+        if key in kept:
+            sure = f"{kept[key].severity.value}, {finding.confidence.value} confidence"
+            yield Told(finding, f"reported: {title} ({sure})")
+        else:
+            yield Told(finding, f"not reported: {title}: {reasons.get(key) or _why(finding, run, tree)}")
+
+
+def _why(finding: Finding, run: Run, tree: Tree) -> str:
+    if not tree.reports(finding.span.path):
+        return f"{shown_path(finding.span.path, tree.root)} is not among the paths that are checked"
+    return objection(finding, run.config)
+
+
+def _each_once(findings: Iterable[Finding]) -> Iterable[Finding]:
+    found: dict[_Key, Finding] = {}
+    for finding in findings:
+        found.setdefault(_key(finding), finding)
+    return found.values()
+
+
+def _key(finding: Finding) -> _Key:
+    return finding.code, finding.span, finding.function
