@@ -20,47 +20,62 @@ from servelint.run import Run
 _Key = tuple[str, Span, str]
 
 
-def explained(run: Run, path: Path, line: int, since: str = "") -> tuple[str, ...]:
-    """Lines that tell why what stands on a 1-based line is or is not a finding of the run.
+class Explanation:
+    """A check that is asked about one file, line by line. Raises `git.GitError` for `since`.
 
-    `path` is absolute and exists, or is in the overlay. Raises `git.GitError` for `since`.
+    `path` is absolute and exists, or is in the overlay.
     """
-    tree = files.collect(run.paths, run.config, run.overlay)
-    if run.cache is not None:
-        tree = replace(tree, facts=run.cache.facts, scans=run.cache.scans)
-    path = _as_listed(tree, path)
-    if not _is_listed(tree, path):
-        return (_not_read(tree, path),)
-    count = len(tree.read(path).splitlines())
-    if line > max(count, 1):
-        return (f"{shown_path(path, tree.root)} has {count} lines",)
-    looked_at = tree if tree.reports(path) else replace(tree, reported=_with(tree, path))
-    project = lint.analyse(looked_at, run.config)
-    told = tuple(_outcomes(run, tree, project, _found(run, looked_at, project), since))
-    return tuple(_lines(project, path, line, told, tree))
 
+    def __init__(self, run: Run, path: Path, since: str = "") -> None:
+        tree = files.collect(run.paths, run.config, run.overlay)
+        if run.cache is not None:
+            tree = replace(tree, facts=run.cache.facts, scans=run.cache.scans)
+        self.tree = tree
+        self.path = _as_listed(tree, path)
+        self.name = shown_path(self.path, tree.root)
+        self.project: Analysed | None = None
+        self.told: tuple[Told, ...] = ()
+        if _is_listed(tree, self.path):
+            looked_at = tree if tree.reports(self.path) else replace(tree, reported=_with(tree, self.path))
+            self.project = lint.analyse(looked_at, run.config)
+            self.told = tuple(_outcomes(run, tree, self.project, _found(run, looked_at, self.project), since))
 
-def _lines(project: Analysed, path: Path, line: int, told: Sequence[Told], tree: Tree) -> Iterator[str]:
-    name = shown_path(path, tree.root)
-    calls: tuple[str, ...] = ()
-    if project.analysis is not None and path in tree.python:
-        calls = explain(project.analysis, str(path), line, told)
-    here = [item for item in told if item.finding.span.path == path and _is_on(line, item.finding.span)]
-    others = [item for item in here if f"  {item.outcome}" not in calls]
-    problems = (*project.problems, *(project.analysis.project.problems.values() if project.analysis else ()))
-    unread = [problem for problem in dict.fromkeys(problems) if problem.path == path]
-    yield from calls
-    for item in others:
-        yield f"{name}, line {item.finding.span.line}"
-        yield f"  {item.finding.message}"
-        yield f"  {item.outcome}"
-    if not calls and not others:
-        if unread:
-            yield from (f"{name} is not judged: it {problem.message}" for problem in unread)
-        elif path in tree.python:
-            yield f"There is no call on line {line} of {name}."
-        else:
-            yield f"Nothing is found on line {line} of {name}; only what stands in Python files is explained."
+    def lines(self, line: int) -> Iterator[str]:
+        """What is to say of what stands on a 1-based line."""
+        if self.project is None:
+            yield _not_read(self.tree, self.path)
+            return
+        calls = self._calls(self.project, line)
+        yield from calls
+        here = (item for item in self.told if _stands_at(item.finding.span, self.path, line))
+        others = [item for item in here if f"  {item.outcome}" not in calls]
+        for item in others:
+            yield f"{self.name}, line {item.finding.span.line}"
+            yield f"  {item.finding.message}"
+            yield f"  {item.outcome}"
+        if not calls and not others:
+            yield self._nothing(self.project, line)
+
+    def _calls(self, project: Analysed, line: int) -> tuple[str, ...]:
+        if project.analysis is None or self.path not in self.tree.python:
+            return ()
+        return explain(project.analysis, str(self.path), line, self.told)
+
+    def _nothing(self, project: Analysed, line: int) -> str:
+        """Why there is nothing to explain."""
+        known = project.analysis.project.problems.values() if project.analysis is not None else ()
+        for problem in (*project.problems, *known):
+            if problem.path == self.path:
+                return f"{self.name} is not judged: it {problem.message}"
+        try:
+            count = len(self.tree.read(self.path).splitlines())
+        except OSError as error:
+            return f"{self.name} is not judged: it cannot be read: {error.strerror}"
+        if line > count:
+            return f"{self.name} has {count} line{'' if count == 1 else 's'}."
+        if self.path in self.tree.python:
+            return f"There is no call on line {line} of {self.name}."
+        return f"Nothing is found on line {line} of {self.name}, and only Python is explained further."
 
 
 def _is_listed(tree: Tree, path: Path) -> bool:
@@ -73,8 +88,8 @@ def _as_listed(tree: Tree, path: Path) -> Path:
     return target if not _is_listed(tree, path) and _is_listed(tree, target) else path
 
 
-def _is_on(line: int, span: Span) -> bool:
-    return span.line <= line <= span.end_line
+def _stands_at(span: Span, path: Path, line: int) -> bool:
+    return span.path == path and span.line <= line <= span.end_line
 
 
 def _with(tree: Tree, path: Path) -> frozenset[Path]:

@@ -165,10 +165,10 @@ def _place(text: str, run: Run, target: options.Target) -> Place:
 
 def _explain(place: Place, run: Run, since: str) -> int:
     """Print how what stands on a line is judged in the run, and what becomes of it."""
-    from servelint.explanation import explained
+    from servelint.explanation import Explanation
 
     try:
-        told = explained(run, place.path, place.line, since)
+        told = Explanation(run, place.path, since).lines(place.line)
     except GitError as error:
         raise options.Failure(f"--since {since}: {error}") from error
     write("".join(f"{output_line(visible(text))}\n" for text in told))

@@ -25,9 +25,10 @@ from servelint.code.facts.facts import (
     dotted,
 )
 from servelint.code.graph.project import Bound, Module
-from servelint.code.judge.analysis import Analysis, deep_recursion
+from servelint.code.judge.analysis import Analysis, Place, deep_recursion
 from servelint.code.judge.blocking import Blocking
 from servelint.code.judge.unknown import Unknown, Unknowns
+from servelint.code.judge.waits import Wait, Waits
 from servelint.code.judge.words import Words
 from servelint.code.loop.bound import LoopBound
 from servelint.code.loop.offloads import Handoff
@@ -96,6 +97,7 @@ class _Explanation:
         self.module = module
         self.told = told
         self.words = Words(analysis)
+        self.waits = Waits(analysis)
         self.unknowns = Unknowns(analysis, self.words)
 
     def lines(self, line: int) -> Iterator[str]:
@@ -162,22 +164,31 @@ class _Explanation:
     def _judged(self, frame: Frame, subject: _Subject) -> Iterator[str]:
         blocking = self._blocking(frame, subject)
         here = self._told_here(subject)
+        wait = self._wait(frame, subject)
         handoff = self.analysis.handoffs.of(frame, subject.site.call) if subject.site else None
         if blocking is not None:
             yield f"  verdict: {_blocks(blocking)}"
+        elif wait is not None and not wait.excuse:
+            yield f"  verdict: blocks ({wait.confidence.value} confidence): it waits for another thread"
         elif here:
             yield from (f"  verdict: {item.finding.message}" for item in here)
-        elif subject.site is not None:
-            yield from self._why_not(frame, subject.site, handoff)
+        elif wait is not None:
+            yield f"  verdict: does not block: it waits for another thread, but {wait.excuse}"
         else:
-            yield f"  verdict: {self._why_not_iterating(frame, subject)}"
+            yield from self._why_not(frame, subject, handoff)
         if handoff is not None:
             yield f"  {self._handed(frame, handoff)}"
         if here:
             yield from (f"  {item.outcome}" for item in here)
-        elif blocking is not None:
+        elif blocking is not None or (wait is not None and not wait.excuse):
             yield f"  not reported: {self._excuse(subject, blocking)}"
             yield from self._reported_at(subject)
+
+    def _wait(self, frame: Frame, subject: _Subject) -> Wait | None:
+        if subject.site is None:
+            return None
+        caller = LoopBound(self.module, subject.function, self.analysis.loop)
+        return self.waits.of(Place(caller, frame, subject.site))
 
     def _blocking(self, frame: Frame, subject: _Subject) -> Blocking | None:
         match subject.about:
@@ -197,8 +208,8 @@ class _Explanation:
 
     # -- why what blocks is no finding -----------------------------------------------------------
 
-    def _excuse(self, subject: _Subject, blocking: Blocking) -> str:
-        """Why a call that blocks is no finding, in the order in which the analysis asks."""
+    def _excuse(self, subject: _Subject, blocking: Blocking | None) -> str:
+        """Why what blocks (by a wait, if `blocking` is None) is no finding, in the order of the analysis."""
         path, index = self.module.path, subject.function
         caller = LoopBound(self.module, index, self.analysis.loop)
         if path not in self.analysis.reach.sources:
@@ -207,6 +218,8 @@ class _Explanation:
             return self.words.unreported(self.module, index)
         if caller not in self.analysis.loop_bound(path):
             return f"no library that blocks is in reach of {self.words.place(path)}"
+        if blocking is None:
+            return "no rule is about it"
         if blocking.role is Role.LOAD:
             for kept_in, number in blocking.functions:
                 module = self.evaluator.module(kept_in)
@@ -233,14 +246,17 @@ class _Explanation:
 
     # -- why it does not block -------------------------------------------------------------------
 
-    def _why_not(self, frame: Frame, site: Site, handoff: Handoff | None) -> Iterator[str]:
-        later = self._done_later(frame, site)
-        if later:
+    def _why_not(self, frame: Frame, subject: _Subject, handoff: Handoff | None) -> Iterator[str]:
+        if subject.site is None:
+            yield f"  verdict: {self._why_not_iterating(frame, subject)}"
+        elif later := self._done_later(frame, subject.site):
             yield f"  verdict: {later}"
-            return
-        if handoff is not None:
+        elif handoff is not None:
             yield "  verdict: does not block: what it is given runs in another thread or process"
-            return
+        else:
+            yield from self._why_not_calling(frame, subject.site)
+
+    def _why_not_calling(self, frame: Frame, site: Site) -> Iterator[str]:
         role = self.judge.evidence.role_of(site.call)
         unknown = self.unknowns.behind(frame, site.call)
         if role is not None and not self.analysis.reach.has_models(self.module.path):
