@@ -251,11 +251,11 @@ def unfit(text: str) -> str:
     """
     count, wildcards = 1, [(0, 0)]  # in the alternative that is read, and the most in one before it
     choices: list[int] = []
+    nested = False
     for part in re.findall(r"\*+|[{},]", text):
         here, most = wildcards[-1]
-        if part == "{" and choices:
-            return "has braces inside braces"
         if part == "{":
+            nested = nested or bool(choices)
             choices.append(1)
             wildcards.append((0, 0))
         elif part == "}" and choices:
@@ -273,6 +273,8 @@ def unfit(text: str) -> str:
             return f"stands for more than {_MAX_ALTERNATIVES:,} names"
     if choices:
         return "has a `{` without its `}`"
+    if nested:
+        return "has braces inside braces"
     return f"has more than {_MAX_WILDCARDS} wildcards" if wildcards[0][0] > _MAX_WILDCARDS else ""
 
 
