@@ -7,7 +7,6 @@ recorded in the order in which Python makes them.
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +62,7 @@ from servelint.code.facts.nodes import (
     part,
     position_of,
 )
+from servelint.project.parsing import parse
 from servelint.project.source import decode
 
 # What people write is nested some twenty deep. Long chains (`a + b`, `x.f().g()`, `elif`) nest nothing.
@@ -70,13 +70,6 @@ MAXIMUM_NESTING = 500
 NESTED_LINKS = 50
 # So many links of a chain know the one before; what is further away is not known to them.
 MAXIMUM_CHAIN = 100
-
-
-def parse(data: bytes) -> ast.Module:
-    """The syntax tree of a file's bytes. Raises SyntaxError or ValueError (null bytes)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # invalid escapes of the code that is read are not ours to report
-        return ast.parse(data)
 
 
 def extract(data: bytes) -> ModuleFacts:
@@ -218,6 +211,10 @@ class _Body:
             self.iterations.append(Iteration(value, position_of(node.value), self.endless))
         for target in node.targets:
             self.bind(target, value)
+
+    def on_TypeAlias(self, node: Any) -> None:
+        """`type X = ...`: to values it is an assignment, and an older Python is told that it is one."""
+        self.bind(node.name, self.expression(node.value, use="assign", name=node.name.id))
 
     def on_AnnAssign(self, node: ast.AnnAssign) -> None:
         value = self.expression(node.value, use="assign") if node.value is not None else None
@@ -643,9 +640,10 @@ class _Body:
 
 
 def _by_type(prefix: str) -> dict[type[ast.AST], Callable[..., Any]]:
-    """The methods of `_Body` that are named after a type of node, by that type."""
-    methods = vars(_Body).items()
-    return {getattr(ast, n.removeprefix(prefix)): method for n, method in methods if n.startswith(prefix)}
+    """The methods of `_Body` that are named after a type of node, by that type, if this Python has it."""
+    methods = ((name, method) for name, method in vars(_Body).items() if name.startswith(prefix))
+    types = ((getattr(ast, name.removeprefix(prefix), None), method) for name, method in methods)
+    return {node: method for node, method in types if node is not None}
 
 
 _STATEMENTS = _by_type("on_")

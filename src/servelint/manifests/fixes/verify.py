@@ -25,6 +25,7 @@ from servelint.manifests.documents.yaml_document import (
 )
 from servelint.manifests.forms import dockerfile, masking
 from servelint.manifests.shell import syntax as shell_syntax
+from servelint.project.parsing import parse as parse_python
 from servelint.project.source import Source, SourceError, decode
 
 _YAML = (".yaml", ".yml", ".tpl")
@@ -150,7 +151,7 @@ def _removed(item: Node, ranges: _Ranges) -> bool:
 
 def _python(old: Source, new: Source, ranges: _Ranges) -> str:
     try:
-        before, after = ast.parse(old.text), ast.parse(new.text)
+        before, after = parse_python(old.text), parse_python(new.text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"the result would not parse: {error}"
     one, other = list(ast.walk(before)), list(ast.walk(after))

@@ -15,6 +15,7 @@ from servelint.knowledge.servers import Server, servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.shell.commandline import ASSUMED_CORES, WorkerCount
+from servelint.project.parsing import parse
 from servelint.project.source import Source
 
 _CORES = frozenset(("cpu_count", "process_cpu_count", "sched_getaffinity"))
@@ -107,15 +108,11 @@ def _application(call: ast.Call, position: int | None) -> str:
 
 
 def _parse(source: Source) -> ast.Module | None:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
-        try:
-            return ast.parse(source.text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            # A Python file that does not parse is reported by the Python side.
-            return None
+    try:
+        return parse(source.text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # A Python file that does not parse is reported by the Python side.
+        return None
 
 
 def _toml(source: Source, server: Server) -> ServerConfiguration:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from servelint.code.facts.extract import parse
 from servelint.code.fixes.text.imports import Imports
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
+from servelint.project.parsing import parse
 
 
 class Files:

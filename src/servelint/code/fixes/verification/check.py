@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from servelint.code.facts.extract import parse
+from servelint.project.parsing import parse
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.fixes.verification.embedding import Embedding
 from servelint.code.fixes.verification.names import Names
