@@ -35,12 +35,15 @@ if TYPE_CHECKING:
 # libcst's parser calls itself for whatever stands in something else, on the machine's own stack: what is
 # deeper than this is not given to it, and this deep it goes on a stack of this size on any machine.
 MAXIMUM_DEPTH = 1000
+# It tries the forms that a pattern may have one by one, again for each pattern inside.
+MAXIMUM_PATTERN = 6
 STACK = 64 * 1024 * 1024  # bytes
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _NESTING = frozenset({"lambda", "for"})  # these nest across commas
 _TEMPLATE = frozenset({"t", "rt", "tr"})
 _WITHOUT_DEPTH = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
 _BLANK = bytes(byte if byte in b"\r\n" else 0x20 for byte in range(256))
+_FORMATTED_LINE = re.compile(r"[^\r\n]*[fFtT][rR]?[\"'][^\r\n]*")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BETWEEN = re.compile(rb"[ \t\f\r\n\\]*+")
 _CONTINUED = re.compile(rb"[\r\n\\]*+[ \t\f]")
@@ -110,14 +113,15 @@ def _told(text: str, original: bytes) -> Older | None:
 def _depth(text: str) -> int:
     """How deep something in the file may stand in something else, by its tokens: never less than it does."""
     deepest = branches = nesting = 0
-    levels, before = [0], ""
+    levels, first, before = [0], "", ""
     try:
         for token in tokenize.generate_tokens(io.StringIO(text, newline=None).readline):
             if token.type in _WITHOUT_DEPTH:
                 continue
             if token.type == tokenize.NEWLINE:
-                levels, nesting = [0], 0
-            elif token.string == ",":
+                levels, first, nesting = [0], "", 0
+                continue
+            if token.string == ",":
                 levels[-1] = 0
             else:
                 levels[-1] += 1 + (_inside(before, token.string) if token.type == tokenize.STRING else 0)
@@ -128,11 +132,14 @@ def _depth(text: str) -> int:
                 elif token.string in _CLOSING and len(levels) > 1:
                     levels.pop()
             before = token.string
+            first = first or token.string
             deepest = max(deepest, sum(levels) + nesting)
-            if deepest > MAXIMUM_DEPTH:
-                break
+            if deepest > MAXIMUM_DEPTH or (first == "case" and len(levels) - 1 > MAXIMUM_PATTERN):
+                return MAXIMUM_DEPTH + 1
     except (tokenize.TokenError, SyntaxError):
-        return MAXIMUM_DEPTH + 1
+        # An older tokenizer takes `#` in a string in an f-string for a comment, and misses what that closes.
+        clear = _FORMATTED_LINE.sub(lambda line: line[0].replace("#", " "), text)
+        return _depth(clear) if clear != text else MAXIMUM_DEPTH + 1
     return max(deepest, branches)
 
 
@@ -240,7 +247,7 @@ class _Writer:
         self.told.handlers[self.start(types)] = len(types.elements)
         for number, element in enumerate(types.elements, 1):
             if isinstance(element.comma, cst.Comma):
-                place = self.start(element.comma) + self.length(element.comma.whitespace_before)
+                place = self.start(element.comma)
                 self.out[place : place + 1] = b"|" if number < len(types.elements) else b" "
 
     def star(self, element: libcst.StarredElement) -> None:
