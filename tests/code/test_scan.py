@@ -10,6 +10,7 @@ import pytest
 from servelint.code.facts import scan
 from servelint.code.facts.extract import extract
 from servelint.code.facts.facts import Attribute, Constant, ModuleFacts, Name, Subscript, last_name
+from servelint.code.facts.plain import plain
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
@@ -19,7 +20,7 @@ FILES = sorted(
 
 @pytest.fixture(scope="module")
 def read() -> list[tuple[bytes, ModuleFacts]]:
-    return [(data, extract(data)) for data in (path.read_bytes() for path in FILES)]
+    return [(plain(data), extract(data)) for data in (path.read_bytes() for path in FILES)]
 
 
 def test_imports(read: list[tuple[bytes, ModuleFacts]]) -> None:
@@ -114,7 +115,7 @@ def _is_narrowed(value: object) -> bool:
     ],
 )
 def test_forms_of_imports(text: str, expected: list[tuple[str, int, tuple[str, ...]]]) -> None:
-    assert [tuple(item) for item in scan.imports(text.encode())] == expected
+    assert [tuple(item) for item in scan.imports(plain(text.encode()))] == expected
 
 
 @pytest.mark.parametrize(

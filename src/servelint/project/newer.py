@@ -77,6 +77,8 @@ class Older:
 @lru_cache(maxsize=4)
 def older(data: bytes | str) -> Older | None:
     """A file that the interpreter cannot parse in words that it may; None where libcst cannot either."""
+    if (b"\0" if isinstance(data, bytes) else "\0") in data:  # type: ignore[operator]
+        return None  # no version of Python reads it, UTF-16 among that
     try:
         text = data if isinstance(data, str) else decode(Path("file.py"), data).text
         original = text.encode()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from servelint.code.facts.plain import plain
 from servelint.finding import Problem
 from servelint.project.cache import Facts, Scans
 from servelint.store import digest
@@ -45,6 +46,7 @@ class Contents:
         self.scans = tree.scans
         self.problems: dict[str, Problem] = {}
         self._known: dict[str, bytes] = {}
+        self._plain: dict[str, bytes] = {}
         self._digests: dict[str, bytes] = {}
         self._seen: dict[tuple[str, Callable[[bytes], Any]], Any] = {}
 
@@ -53,6 +55,13 @@ class Contents:
         found = self._known.get(path)
         if found is None:
             found = self._known[path] = self._read(path)
+        return found
+
+    def plain(self, path: str) -> bytes:
+        """The content of a file as `scan` reads it."""
+        found = self._plain.get(path)
+        if found is None:
+            found = self._plain[path] = plain(self.read(path))
         return found
 
     def scanned(self, path: str, look: Callable[[bytes], T]) -> T:
@@ -64,12 +73,11 @@ class Contents:
         return seen
 
     def _scanned(self, path: str, look: Callable[[bytes], T]) -> T:
-        data = self.read(path)
         if self.scans is None:
-            return look(data)
+            return look(self.plain(path))
         if path not in self._digests:
-            self._digests[path] = digest(data)
-        return self.scans.of(self._digests[path], data, look)
+            self._digests[path] = digest(self.read(path))
+        return self.scans.of(self._digests[path], self.plain(path), look)
 
     def _read(self, path: str) -> bytes:
         try:

@@ -8,32 +8,52 @@ never too little for code as people write it.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator
 from functools import cache
 from itertools import chain
 from sys import intern
 from typing import NamedTuple
 
-# Most begin with a literal, which `re` looks for at the speed of memchr.
-_IMPORT = re.compile(rb"import(?=[ \t(_\\])(?:[ \t]*(\([^)]*\)?)|((?:[^\n\\;]|\\\r?\n?)*))")
-_DYNAMIC = re.compile(rb"(?:_module|__)\(\s*(?:name\s*=\s*)?[\"']([\w.]+)[\"']")
-_CLASS = re.compile(rb"class[ \t]+([\w\x80-\xff]+)[ \t]*\(([^:]*)")
-_DECORATOR = re.compile(rb"@[ \t]*(?:\w+[ \t]*\.[ \t]*)*(\w+)")
-_DEFINED = re.compile(rb"def[ \t]+(\w+)")
-_DEFINITION_LINE = re.compile(rb"^([ \t]*+)(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
-_DEFINITION = re.compile(rb"(?:def|class)[ \t]+(\w+)")
+_NAME = rb"[\w\x80-\xff]"
+# What may stand between two tokens inside of brackets.
+_GAP = rb"\s*+(?:#[^\n]*+\s*+)*+"
+# Most begin with a literal, which `re` looks for at the speed of memchr. What an import names is only looked
+# at, for `import` may be the end of the name of a module from which something is imported.
+_IMPORT = re.compile(rb"import(?=[ \t(_*])(?=[ \t]*+(\((?:[^)#]|#[^\n]*+)*+|[^\n;]*+))")
+_FROM = re.compile(rb"(?:^|[\s;:])from(?!%(name)s)([^;:]*)$" % {b"name": _NAME})
+_COMMENT = re.compile(rb"#[^\n]*")
+_DOT = re.compile(r"\s*\.\s*")
+_DYNAMIC = re.compile(rb"(?:_module|__)\(\s*(?:name\s*=\s*)?[rRuU]?[\"']([\w.\x80-\xff]+)[\"']")
+_CLASS = re.compile(rb"class[ \t]+(%(name)s+)[ \t]*+(?=[(\[:])" % {b"name": _NAME})
+# What a list of bases is made of, and what begins a line that cannot be in one.
+_IN_BASES = re.compile(
+    rb"([(\[{])|([)\]}])|(%(name)s+)|#[^\n]*+|'(?:[^'\\\n]|\\.)*+'|\"(?:[^\"\\\n]|\\.)*+\""
+    rb"|(\n[ \t]*+(?:(?:class|def|return|import)(?!%(name)s)|@)|:)" % {b"name": _NAME}
+)
+# A decorator goes on to the line of the next, or of what it decorates.
+_DECORATOR = re.compile(
+    rb"^[ \t]*+@((?:[^\n]*+\n(?![ \t]*+(?:(?:def|class|async)(?!%(name)s)|@)))*+[^\n]*+)" % {b"name": _NAME},
+    re.MULTILINE,
+)
+_LAST_NAMES = re.compile(rb"(?:^(?:%(gap)s\(*+)*+|\.)%(gap)s(%(name)s++)" % {b"gap": _GAP, b"name": _NAME})
+_DEFINED = re.compile(rb"def[ \t]+(%(name)s+)" % {b"name": _NAME})
+_DEFINITION_LINE = re.compile(
+    rb"^([ \t]*+)(?:async[ \t]+)?def[ \t]+(%(name)s+)" % {b"name": _NAME}, re.MULTILINE
+)
+_DEFINITION = re.compile(rb"(?:def|class)[ \t]+(%(name)s+)" % {b"name": _NAME})
 # How far the body of a class is indented, what begins a line as the targets of an assignment or the name of a
 # field, and what puts a part of the body further in.
-_CLASS_BODY = re.compile(rb"class[ \t]+\w+[^:]*:[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*([ \t]+)")
-_TARGETS = re.compile(rb"\n([ \t]++)((?:[\w \t,*()\[\]]++=(?!=))++|\w++[ \t]*+:)")
-_ATTRIBUTE = re.compile(rb"\.(\w++)[ \t]*+(?=[,:=)\]\r\n]|in\b|\Z)")
+_BODY = re.compile(rb":[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\n)*([ \t]+)")
+_TARGETS = re.compile(rb"\n([ \t]++)((?:[\w\x80-\xff \t,*()\[\]]++=(?!=))++|[\w\x80-\xff]++[ \t]*+:)")
+_ATTRIBUTE = re.compile(
+    rb"\.%(gap)s(%(name)s++)[ \t]*+(?=[,:=)\]\n#]|in\b|\Z)" % {b"gap": _GAP, b"name": _NAME}
+)
 _BRANCH = re.compile(rb"\n([ \t]++)(?:if|try)\b")
 _COROUTINE = re.compile(rb"async[ \t]+def\b")
 # What has been matched is not given back: six times as fast, for words are long and most are not called.
-_CALLED = re.compile(rb"\b(\w++)[\s\\]*+\(")
-_WORD = re.compile(rb"\w+")
-_ANY_WORD = re.compile(rb"[\w\x80-\xff]+")
-_LOCAL_NAME = re.compile(r"(\w+)(?:\s+as\s+\w+)?")
+_CALLED = re.compile(rb"(?<!%(name)s)(%(name)s++)[\s)]*+(?:#[^\n]*+[\s)]*+)*+\(" % {b"name": _NAME})
+_WORD = re.compile(rb"%(name)s+" % {b"name": _NAME})
 
 
 class Statement(NamedTuple):
@@ -54,29 +74,24 @@ def imports(data: bytes) -> Iterator[Statement]:
     for match in _IMPORT.finditer(data):
         start = match.start()
         line = data[data.rfind(b"\n", 0, start) + 1 : start]
-        yield from _statements(line, match[1] or match[2])
+        yield from _statements(line, data[match.end() : match.end() + 1], match[1])
 
 
 @cache
-def _statements(before: bytes, after: bytes) -> tuple[Statement, ...]:
+def _statements(before: bytes, following: bytes, after: bytes) -> tuple[Statement, ...]:
     """What stands before and after the word `import`, as statements."""
-    dynamic = _DYNAMIC.match(after)
-    if dynamic is not None:
-        return (Statement(dynamic[1].decode(), 0, ()),)
-    if after[:1] not in b" \t(\\":
-        return ()
-    text = after.partition(b"#")[0] if after[:1] != b"(" else re.sub(rb"#[^\n]*", b"", after)
-    names = text.decode("utf-8", "replace").replace("\\", " ").strip("() \t\r\n").partition(";")[0]
-    head = before.decode("utf-8", "replace").rpartition(";")[2].split()
-    if len(head) >= 2 and head[-2].rpartition(":")[2] == "from":
-        module = head[-1].lstrip(".")
-        return (Statement(module, len(head[-1]) - len(module), tuple(_names(names))),)
-    if not head or head[-1].endswith(":"):
-        return tuple(Statement(part.split()[0], 0, ()) for part in names.split(",") if part.split())
-    if head[0] == "from":  # from . . import x
-        dots = "".join(head[1:])
-        return (Statement(dots.lstrip("."), len(dots) - len(dots.lstrip(".")), tuple(_names(names))),)
-    return ()
+    if following == b"_":
+        dynamic = _DYNAMIC.match(after)
+        return () if dynamic is None else (Statement(_text(dynamic[1]), 0, ()),)
+    text = _COMMENT.sub(b"", after).decode("utf-8", "replace").strip("() \t\n")
+    found = _FROM.search(before)
+    if found is not None:
+        module = "".join(found[1].decode("utf-8", "replace").split())
+        name = module.lstrip(".")
+        return (Statement(name, len(module) - len(name), tuple(_names(text))),) if module else ()
+    if before.strip() and before.rstrip()[-1:] not in b";:" and before.split()[-1] != b"lazy":
+        return ()  # a part of a name, or of a text
+    return tuple(Statement(part.split()[0], 0, ()) for part in _DOT.sub(".", text).split(",") if part.split())
 
 
 def _names(text: str) -> Iterator[str]:
@@ -84,9 +99,7 @@ def _names(text: str) -> Iterator[str]:
         yield "*"
         return
     for part in text.split(","):
-        found = _LOCAL_NAME.match(part.strip())
-        if found is not None:
-            yield found[1]
+        yield from part.split()[:1]
 
 
 def has_coroutines(data: bytes) -> bool:
@@ -100,16 +113,22 @@ def called(data: bytes) -> frozenset[str]:
 
 
 def functions_calling(data: bytes, names: Container[str]) -> Iterator[str]:
-    """The names of the functions in whose text one of the names is called."""
+    """The names of the functions in whose text one of the names is called.
+
+    Lines in brackets begin anywhere: a call belongs to the function above it, whatever its column, and to
+    those around that one.
+    """
     definitions = [(match.start(), len(match[1]), match[2]) for match in _DEFINITION_LINE.finditer(data)]
+    around: list[tuple[int, bytes]] = []
+    number = 0
     for match in _CALLED.finditer(data):
-        if match[1].decode("ascii") not in names:
-            continue
-        indent = match.start() - data.rfind(b"\n", 0, match.start()) - 1
-        for start, depth, name in reversed(definitions):
-            if start < match.start() and depth < indent:
-                yield name.decode("ascii")
-                indent = depth
+        while number < len(definitions) and definitions[number][0] < match.start():
+            _, depth, name = definitions[number]
+            around = [outer for outer in around if outer[0] < depth]
+            around.append((depth, name))
+            number += 1
+        if around and _text(match[1]) in names:
+            yield from (_text(name) for _, name in around)
 
 
 def defined(data: bytes) -> frozenset[str]:
@@ -119,18 +138,35 @@ def defined(data: bytes) -> frozenset[str]:
 
 def classes(data: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
     """The classes of the file that have bases: the name, and the words in the list of its bases."""
-    found = _CLASS.finditer(data)
-    return tuple((_text(match[1]), frozenset(map(_text, _ANY_WORD.findall(match[2])))) for match in found)
+    return tuple((_text(name), _texts(bases)) for name, bases, _ in _headers(data) if bases)
+
+
+def _headers(data: bytes) -> Iterator[tuple[bytes, list[bytes], int]]:
+    """The name of each class, the words in the brackets after it, and where the colon is."""
+    for match in _CLASS.finditer(data):
+        depth, end = 0, len(data)
+        words: list[bytes] = []
+        for token in _IN_BASES.finditer(data, match.end()):
+            opened, closed, word, last = token.groups()
+            depth += (opened is not None) - (closed is not None)
+            if word is not None:
+                words.append(word)
+            elif last is not None and (last != b":" or not depth):
+                end = token.start()
+                break
+        yield match[1], words, end
 
 
 def members(data: bytes) -> frozenset[str]:
     """The names that the file may bind in the body of a class."""
-    indents = frozenset(_CLASS_BODY.findall(data))
+    bodies = (_BODY.match(data, end) for _, _, end in _headers(data))
+    indents = frozenset(body[1] for body in bodies if body is not None)
     anywhere = any(indent in indents for indent in _BRANCH.findall(data))
     targets = b" ".join(
         targets for indent, targets in _TARGETS.findall(data) if anywhere or indent in indents
     )
-    return _texts(chain(_WORD.findall(targets), _DEFINITION.findall(data)))
+    rare = b" ".join(chain.from_iterable(pattern.findall(data) for pattern in _RARE_MEMBERS))
+    return _texts(chain(_WORD.findall(targets), _WORD.findall(rare), _DEFINITION.findall(data)))
 
 
 def attributes(data: bytes) -> frozenset[str]:
@@ -140,18 +176,25 @@ def attributes(data: bytes) -> frozenset[str]:
 
 def decorators(data: bytes) -> frozenset[str]:
     """The last names of the file's decorators."""
-    return _texts(_DECORATOR.findall(data))
+    written = _DECORATOR.findall(data) if b"@" in data else ()
+    return _texts(name for text in written for name in _LAST_NAMES.findall(text))
 
 
 def properties(data: bytes) -> frozenset[str]:
     """The names of the properties that the file defines, cached ones included."""
-    return _texts(_PROPERTY.findall(data))
+    if b"property" not in data:
+        return frozenset()
+    definitions = list(_DEFINED.finditer(data))
+    starts = [match.start() for match in definitions]
+    written = (match.end() for match in _DECORATOR.finditer(data) if b"property" in match[1])
+    following = {bisect_left(starts, end) for end in written}
+    return _texts(definitions[number][1] for number in following if number < len(definitions))
 
 
 def item_keys(data: bytes) -> frozenset[str]:
-    """The keys of what the file may bind as `<anything>["key"]`."""
-    found = {match[1] for match, before, after in _around(data, _ITEM) if _is_target(before, after)}
-    return frozenset(map(_text, found))
+    """The keys of what the file may bind as `<anything>["key"]`; `ANY_KEY` where it is not plain text."""
+    found = {match[2] for match, before, after in _around(data, _ITEM) if _is_target(before, after)}
+    return _texts(found) | ({ANY_KEY} if _WRITTEN_ITEM.search(data) else frozenset())
 
 
 def _texts(words: Iterable[bytes]) -> frozenset[str]:
@@ -165,14 +208,14 @@ def _text(word: bytes) -> str:
 
 def assigns_attribute(data: bytes, name: str) -> bool:
     """Whether the file may bind `<anything>.name`: by itself, in a tuple, as a loop or `with` variable."""
-    word = f".{name}".encode()
+    word = name.encode()
     found = _around(data, _whole(word)) if word in data else ()
     return any(_is_target(before, after) for _, before, after in found)
 
 
 @cache
 def _whole(word: bytes) -> re.Pattern[bytes]:
-    return re.compile(re.escape(word) + rb"\b")
+    return re.compile(rb"\." + _GAP + re.escape(word) + rb"(?!%(name)s)" % {b"name": _NAME})
 
 
 def mentions(data: bytes, words: Iterable[bytes]) -> bool:
@@ -191,15 +234,47 @@ def _is_target(before: bytes, after: bytes) -> bool:
     """Whether something is bound between what stands before and after it on the line."""
     if _BOUND.match(after) or _VARIABLE.search(before):
         return True
+    start = _BEGUN.match(before)
+    before = before[start.end() :] if start is not None else before
+    if not before.strip() and _CLOSED.match(after):
+        return True
     if b"=" in before or _IN_CALL.search(before):
         return False
     return _BOUND_TOGETHER.match(after) is not None
 
 
-_PROPERTY = re.compile(rb"@[\w.]*property\b[^\n]*\n(?:[ \t]*[@#][^\n]*\n)*[ \t]*def[ \t]+(\w+)")
-_ITEM = re.compile(rb"\[\s*[rbuRBU]?[\"']([^\"'\n]*)[\"']\s*\]")
-_BOUND = re.compile(rb"\s*(?::[^=\n]*)?=(?!=)")
-_VARIABLE = re.compile(rb"\b(?:for|as)\b[^=]*$")
-_IN_CALL = re.compile(rb"[\w\])]\s*\([^)]*$")
+# A key that is written with escapes or in several pieces may be any.
+ANY_KEY = "\\"
+_ITEM = re.compile(
+    rb"\[%(gap)s\(*+%(gap)s[rbuRBU]*+([\"'])((?:(?!\1)[^\\\n])*+)\1%(gap)s\)*+%(gap)s\]" % {b"gap": _GAP}
+)
+_WRITTEN_ITEM = re.compile(
+    rb"\[%(gap)s\(*+%(gap)s[rbuRBU]*+(?:\"\"\"|'''|([\"'])(?:(?!\1)[^\\\n]|\\.)*+\1%(gap)s[rbuRBU]*+[\"']"
+    rb"|([\"'])(?:(?!\2)[^\\\n])*+\\(?:(?!\2)[^\\\n]|\\.)*+\2%(gap)s\)*+%(gap)s\])" % {b"gap": _GAP},
+    re.DOTALL,
+)
+_BOUND = re.compile(rb"[\s)]*(?::[^=\n]*(?:=(?!=)|[\[(](?:[^\])#]|#.*)*$)|=(?!=))")
+_VARIABLE = re.compile(rb"\bfor\b(?:(?!\bin\b).)*$|\bas\b[^:]*$")
+# The beginning of the last statement on a line.
+_BEGUN = re.compile(rb".*;|\s*(?:if|elif|else|for|while|with|try|except|finally|class|case|async)\b.*:")
+_IN_CALL = re.compile(rb"[\w\])\x80-\xff]\s*\([^)]*$")
+_CLOSED = re.compile(rb"\s*(?:[,)\]]|in\b)")
 # `a.x, b.y = ...`, or one of several targets that stand on lines of their own.
-_BOUND_TOGETHER = re.compile(rb"\s*[,)\]]?[\w.\s,\[\]'\"*()]*(?:=(?!=)|(?:#.*)?$)")
+_BOUND_TOGETHER = re.compile(
+    rb"\s*(?:[,)\]][^\n]*=(?!=)|[,)\]]?[\w\x80-\xff.\s,\[\]'\"*()]*(?:=(?!=)|(?:#.*)?$))"
+)
+# Names that a class body binds in other ways: on the line of the class itself, in one of several statements
+# on a line, after a target that is no name, in targets of several lines, and as the variables of statements.
+_TARGET = rb"[\w\x80-\xff \t,*\[\]).'\"]"
+_RARE_MEMBERS = tuple(
+    re.compile(pattern % {b"name": _NAME, b"target": _TARGET}, re.MULTILINE)
+    for pattern in (
+        rb"\bclass\b[^\n]*:[ \t]*+[^\s#][^\n]*",
+        rb"[)\]][ \t]*+:[ \t]*+[^\s#][^\n]*|^[^\n#;]*;[^\n]*",
+        rb"^[^\n=(]*(?:\([^\n=]*\)[.\[][^\n=(]*)?=(?!=)(?:(?:%(target)s++|(?<!%(name)s)\()++=(?!=))++",
+        rb"(?:^|[:;])[\w\x80-\xff \t,*]*+(?<!%(name)s)[(\[](?:%(target)s|[\n(]|#[^\n]*+){0,500}+=(?!=)",
+        rb"[:;](?:[\w\x80-\xff \t,*()\[\]]++=(?!=))++",
+        rb"\bas\b[ \t]*+(?:[(\[](?:%(target)s|[\n(]|#[^\n]*+){0,500}+|[^:\n=]*)",
+        rb"\bfor\b(?:(?!\bin\b)[^:])*+|^[ \t]++case\b[^\n]*|%(name)s++[ \t]*+:=",
+    )
+)

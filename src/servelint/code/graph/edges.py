@@ -23,7 +23,7 @@ class ImportGraph:
     def __init__(self, resolver: Resolver, contents: Contents) -> None:
         self.resolver = resolver
         self.contents = contents
-        self.read = contents.read
+        self.read = contents.plain
         self._statements: dict[str, tuple[Statement, ...]] = {}
         self._targets: dict[str, tuple[str, ...]] = {}
 

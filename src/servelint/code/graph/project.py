@@ -23,6 +23,7 @@ from servelint.code.facts.facts import (
     Subscript,
     last_name,
 )
+from servelint.code.facts.plain import plain_text
 from servelint.code.graph.reach import Reach, WordsOf
 from servelint.finding import Problem
 from servelint.project.source import SourceError
@@ -196,6 +197,7 @@ class Project:
     def __init__(self, contents: Contents, reach: Reach) -> None:
         self.problems = contents.problems
         self._read_bytes = contents.read
+        self._plain = contents.plain
         self._scanned = contents.scanned
         self._facts = contents.facts
         self._reach = reach
@@ -228,13 +230,13 @@ class Project:
         """The modules in whose text one of the words stands; with `tests`, in any file of the project."""
         wanted = tuple(word.encode() for word in words)
         paths = sorted(self._resolver.files) if tests else self._reach.files
-        return self.modules(path for path in paths if scan.mentions(self._read_bytes(path), wanted))
+        return self.modules(path for path in paths if scan.mentions(self._plain(path), wanted))
 
     def functions_calling(self, names: frozenset[str]) -> Iterator[str]:
         """The names of the functions with a call in their text whose callee's last name is one of them."""
         for path in self._reach.files:
             if self._reach.calls(path) & names:
-                yield from scan.functions_calling(self._read_bytes(path), names)
+                yield from scan.functions_calling(self._plain(path), names)
 
     def calls(self, name: str, words: Collection[bytes] = ()) -> Iterator[tuple[Module, int, Site]]:
         """The calls whose callee's last name is `name`: the module, the function that makes it, the call.
@@ -261,7 +263,7 @@ class Project:
         self, name: str, paths: Iterable[str], words: Collection[bytes]
     ) -> Iterator[tuple[Module, int, Site]]:
         if words:
-            paths = (path for path in paths if scan.mentions(self._read_bytes(path), words))
+            paths = (path for path in paths if scan.mentions(self._plain(path), words))
         return self.calls_in(paths, name)
 
     def calls_in(self, paths: Iterable[str], name: str) -> Iterator[tuple[Module, int, Site]]:
@@ -271,13 +273,13 @@ class Project:
 
     def attributes(self, name: str) -> Iterator[tuple[Module, Bound]]:
         """All bindings `<anything>.name = value`."""
-        paths = (p for p in self._reach.files if scan.assigns_attribute(self._read_bytes(p), name))
+        paths = (p for p in self._reach.files if scan.assigns_attribute(self._plain(p), name))
         for module in self.modules(paths):
             yield from ((module, bound) for bound in module.attributes(name))
 
     def items(self, key: str) -> Iterator[tuple[Module, Bound]]:
         """All bindings `<anything>["key"] = value`."""
-        for module in self._having(key, scan.item_keys):
+        for module in self._having(plain_text(key), scan.item_keys):
             yield from ((module, bound) for bound in module.items(key))
 
     def decorated(self, name: str) -> Iterator[tuple[Module, Decorated]]:
@@ -300,7 +302,7 @@ class Project:
         binding.update(
             path
             for path in self._paths_having(name, scan.attributes)
-            if path in files and scan.assigns_attribute(self._read_bytes(path), name)
+            if path in files and scan.assigns_attribute(self._plain(path), name)
         )
         for module in self.modules(sorted(binding)):
             for number, cls in enumerate(module.facts.classes):
@@ -353,15 +355,17 @@ class Project:
 
     def _paths_having(self, word: str, words_of: WordsOf) -> list[str]:
         """The sources in whose bytes `words_of` finds the word, in their order."""
-        if words_of is not scan.item_keys and not word.isascii():  # `\w` of bytes knows ASCII only
-            return [path for path in self._reach.files if word.encode() in self._read_bytes(path)]
         index = self._indexes.get(words_of)
         if index is None:
             index = self._indexes[words_of] = {}
             for path in self._reach.files:
                 for found in self._reach.words(path, words_of):
                     index.setdefault(found, []).append(path)
-        return index.get(word, [])
+        paths = index.get(word, [])
+        if words_of is not scan.item_keys or scan.ANY_KEY not in index:
+            return paths
+        either = {*paths, *index[scan.ANY_KEY]}
+        return [path for path in self._reach.files if path in either]
 
     def name_of(self, module: Module) -> str:
         """The dotted name of a module, as seen from the project's folder or its `src`."""
