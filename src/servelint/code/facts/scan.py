@@ -49,10 +49,10 @@ _TARGETS = re.compile(rb"\n([ \t]++)((?:[\w\x80-\xff \t,*()\[\]]++=(?!=))++|[\w\
 _ATTRIBUTE = re.compile(
     rb"\.%(gap)s(%(name)s++)[ \t]*+(?=[,:=)\]\n#]|in\b|\Z)" % {b"gap": _GAP, b"name": _NAME}
 )
-_BRANCH = re.compile(rb"\n([ \t]++)(?:if|try)\b")
+_BRANCH = re.compile(rb"\n([ \t]++)(?:if|try|with|for|while|match|async)\b")
 _COROUTINE = re.compile(rb"async[ \t]+def\b")
 # What has been matched is not given back: six times as fast, for words are long and most are not called.
-_CALLED = re.compile(rb"(?<!%(name)s)(%(name)s++)[\s)]*+(?:#[^\n]*+[\s)]*+)*+\(" % {b"name": _NAME})
+_CALLED = re.compile(rb"(?<!%(name)s)(%(name)s++)[\s)]*+(?:\(|(?:#[^\n]*+[\s)]*+)++\()" % {b"name": _NAME})
 _WORD = re.compile(rb"%(name)s+" % {b"name": _NAME})
 
 
@@ -158,15 +158,19 @@ def _headers(data: bytes) -> Iterator[tuple[bytes, list[bytes], int]]:
 
 
 def members(data: bytes) -> frozenset[str]:
-    """The names that the file may bind in the body of a class."""
-    bodies = (_BODY.match(data, end) for _, _, end in _headers(data))
+    """The names that the file may bind in the body of a class that has bases."""
+    headers = list(_headers(data))
+    start = next((place for _, bases, place in headers if bases), -1)
+    if start < 0:
+        return frozenset()
+    bodies = (_BODY.match(data, place) for _, _, place in headers)
     indents = frozenset(body[1] for body in bodies if body is not None)
     anywhere = any(indent in indents for indent in _BRANCH.findall(data))
-    targets = b" ".join(
-        targets for indent, targets in _TARGETS.findall(data) if anywhere or indent in indents
-    )
-    rare = b" ".join(chain.from_iterable(pattern.findall(data) for pattern in _RARE_MEMBERS))
-    return _texts(chain(_WORD.findall(targets), _WORD.findall(rare), _DEFINITION.findall(data)))
+    targets = [targets for indent, targets in _TARGETS.findall(data) if anywhere or indent in indents]
+    start = data.rfind(b"\n", 0, start) + 1
+    for sign, pattern in _RARE_MEMBERS:
+        targets += pattern.findall(data, start) if sign in data else ()
+    return _texts(chain(_WORD.findall(b" ".join(targets)), _DEFINITION.findall(data)))
 
 
 def attributes(data: bytes) -> frozenset[str]:
@@ -254,7 +258,9 @@ _WRITTEN_ITEM = re.compile(
     re.DOTALL,
 )
 _BOUND = re.compile(rb"[\s)]*(?::[^=\n]*(?:=(?!=)|[\[(](?:[^\])#]|#.*)*$)|=(?!=))")
-_VARIABLE = re.compile(rb"\bfor\b(?:(?!\bin\b).)*$|\bas\b[^:]*$")
+_AS = rb"(?<!%(name)s)as(?!%(name)s)" % {b"name": _NAME}
+_IN = rb"(?<!%(name)s)in(?!%(name)s)" % {b"name": _NAME}
+_VARIABLE = re.compile(rb"\bfor\b(?:(?!%(in)s).)*$|\bas\b[^:]*$" % {b"in": _IN})
 # The beginning of the last statement on a line.
 _BEGUN = re.compile(rb".*;|\s*(?:if|elif|else|for|while|with|try|except|finally|class|case|async)\b.*:")
 _IN_CALL = re.compile(rb"[\w\])\x80-\xff]\s*\([^)]*$")
@@ -265,16 +271,29 @@ _BOUND_TOGETHER = re.compile(
 )
 # Names that a class body binds in other ways: on the line of the class itself, in one of several statements
 # on a line, after a target that is no name, in targets of several lines, and as the variables of statements.
+# Each is looked for where what stands before it is in the file at all.
 _TARGET = rb"[\w\x80-\xff \t,*\[\]).'\"]"
 _RARE_MEMBERS = tuple(
-    re.compile(pattern % {b"name": _NAME, b"target": _TARGET}, re.MULTILINE)
-    for pattern in (
-        rb"\bclass\b[^\n]*:[ \t]*+[^\s#][^\n]*",
-        rb"[)\]][ \t]*+:[ \t]*+[^\s#][^\n]*|^[^\n#;]*;[^\n]*",
-        rb"^[^\n=(]*(?:\([^\n=]*\)[.\[][^\n=(]*)?=(?!=)(?:(?:%(target)s++|(?<!%(name)s)\()++=(?!=))++",
-        rb"(?:^|[:;])[\w\x80-\xff \t,*]*+(?<!%(name)s)[(\[](?:%(target)s|[\n(]|#[^\n]*+){0,500}+=(?!=)",
-        rb"[:;](?:[\w\x80-\xff \t,*()\[\]]++=(?!=))++",
-        rb"\bas\b[ \t]*+(?:[(\[](?:%(target)s|[\n(]|#[^\n]*+){0,500}+|[^:\n=]*)",
-        rb"\bfor\b(?:(?!\bin\b)[^:])*+|^[ \t]++case\b[^\n]*|%(name)s++[ \t]*+:=",
+    (sign, re.compile(pattern % {b"name": _NAME, b"target": _TARGET, b"in": _IN, b"as": _AS}, re.MULTILINE))
+    for sign, pattern in (
+        (b"class", rb"class\b[^\n]*:[ \t]*+[^\s#][^\n]*"),
+        (b":", rb"[)\]][ \t]*+:[ \t]*+[^\s#][^\n]*"),
+        (b";", rb"^[^\n#;]*;[^\n]*"),
+        (
+            b"=",
+            rb"^[^\n=(]*(?:\([^\n=]*\)[.\[][^\n=(]*)?=(?!=)(?:(?:%(target)s++|(?<!%(name)s)\()++=(?!=))++",
+        ),
+        (
+            b"=",
+            rb"(?:^|[:;])[\w\x80-\xff \t,*]*+(?<!%(name)s)[(\[](?:%(target)s|[\n(]|#[^\n]*+){0,500}+=(?!=)",
+        ),
+        (b"=", rb"[:;](?:[\w\x80-\xff \t,*()\[\]]++=(?!=))++"),
+        (
+            b"as",
+            rb"as\b[ \t]*+(?:[(\[](?:%(target)s|[\n(]|#[^\n]*+){0,500}+|(?:(?!%(as)s)[^:\n=])*+)",
+        ),
+        (b"for", rb"for\b(?:(?!%(in)s)[^:])*+"),
+        (b"case", rb"^[ \t]++case\b[^\n]*"),
+        (b":=", rb"%(name)s++[ \t]*+(?::=)"),
     )
 )
