@@ -108,6 +108,8 @@ COMPOUND = (
     "@~$~.~$~(^$^=^1^)\n%class_$~(^$^)~:",
     "@~$\n%@~$~(^)~.~$\n%def_$~(^)~:",
     "@~(^$^.^$^)\n%async_def_$~(^)~:",
+    "@~property\n%def_$~(^)~:",
+    "@~(^$^.^property^)\n%@~$\n%async_def_$~(^)~:",
     "if_$~==~1~:",
     "for_$~.~$_in_$~:",
     "for_$~,~(^$^,^$^)_in_$~:",
@@ -207,6 +209,9 @@ def test_definitions_and_calls(program: tuple[bytes, ast.Module, ModuleFacts]) -
     assert scan.has_coroutines(data) or not any(function.is_async for function in facts.functions)
     decorators = {last_name(one) for thing in definitions for one in thing.decorators}
     assert decorators - {""} <= scan.decorators(data)
+    assert {
+        f.name for f in facts.functions if any(last_name(one) == "property" for one in f.decorators)
+    } <= scan.properties(data)
     inherited = {(child, base) for child, bases in scan.classes(data) for base in bases}
     assert {(c.name, last_name(b)) for c in facts.classes for b in c.bases if last_name(b)} <= inherited
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
@@ -253,6 +258,8 @@ class Listing:
         self.wanted = None
 
     def read(self, path: Path) -> bytes:
+        if path not in self.contents:
+            raise FileNotFoundError(path)
         return self.contents[path]
 
 
