@@ -8,7 +8,6 @@ for byte in the same place, so that all positions of the tree are those of the f
     f"{d["key"]!r} of {n}"  _[ d["key"]   , n ]    an index, made an f-string again: also t-strings
     except A, B:            except A| B:           made a tuple again
     lazy import torch       lazy;import torch
-    [*row for row in rows]  [ row for row in rows] the star is put back
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from servelint.project.source import SourceError, decode
 
@@ -50,19 +49,15 @@ _CONTINUED = re.compile(rb"[\r\n\\]*+[ \t\f]")
 _BODIES = ("body", "orelse", "finalbody")
 
 
-Comprehension = TypeVar("Comprehension", ast.ListComp, ast.SetComp, ast.GeneratorExp)
-
-
 @dataclass(slots=True)
 class Older:
     """A file told in older words, and what has to be made good in the tree; offsets are those of bytes."""
 
     original: bytes
     written: bytearray
-    strings: dict[int, int] = field(default_factory=dict)
+    strings: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     words: set[int] = field(default_factory=set)
     handlers: dict[int, int] = field(default_factory=dict)
-    stars: set[int] = field(default_factory=set)
 
     @property
     def text(self) -> str:
@@ -186,12 +181,6 @@ class _Writer:
                     self.handler(types)
                 case cst.ExceptStarHandler(type=cst.Tuple(lpar=[]) as types):
                     self.handler(types)
-                case cst.ListComp(elt=cst.StarredElement() as star):
-                    self.star(star)
-                case cst.SetComp(elt=cst.StarredElement() as star):
-                    self.star(star)
-                case cst.GeneratorExp(elt=cst.StarredElement() as star):
-                    self.star(star)
                 case cst.ConcatenatedString():
                     if node not in inner:
                         self.strings(node)
@@ -252,18 +241,13 @@ class _Writer:
                 place = self.start(element.comma)
                 self.out[place : place + 1] = b"|" if number < len(types.elements) else b" "
 
-    def star(self, element: libcst.StarredElement) -> None:
-        place = self.start(element)
-        self.out[place : place + 1] = b" "
-        self.told.stars.add(place)
-
     def strings(self, node: libcst.BaseString) -> None:
         """Make of an f-string, or of a row of strings with one in it, an index by its fields."""
         fields = list(self.fields(node))
         if not fields:
             return
         start, end = self.start(node), self.end(node)
-        self.told.strings[start] = end
+        self.told.strings[start] = fields
         place = start
         for first, last in (*fields, (end, end)):
             self.blank(place, first)
@@ -335,13 +319,33 @@ class _Mended(ast.NodeTransformer):
             yield statement
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        """An f-string again, where the index was written for one."""
+        """An f-string again, where the index was written for one.
+
+        What stands between its fields is in the tree as text, so that trees differ where it does.
+        """
         self.generic_visit(node)
-        if self.place(node) not in self.told.strings or not isinstance(node.value, ast.Name):
+        fields = self.told.strings.get(self.place(node))
+        if fields is None or not isinstance(node.value, ast.Name):
             return node
-        fields = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        values = [ast.copy_location(ast.FormattedValue(value, -1), value) for value in fields]
-        return ast.copy_location(ast.JoinedStr(list[ast.expr](values)), node)
+        left = list(reversed(node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]))
+        values: list[ast.expr] = []
+        place = self.place(node)
+        for first, last in fields:
+            values.append(ast.copy_location(ast.Constant(self.text(place, first)), node))
+            inside: list[ast.expr] = []
+            while left and self.place(left[-1]) < last:
+                inside.append(left.pop())
+            several = len(inside) > 1 or isinstance(inside[0], ast.Starred)
+            value = ast.copy_location(ast.Tuple(inside, ast.Load()), node) if several else inside[0]
+            values.append(ast.copy_location(ast.FormattedValue(value, -1), value))
+            place = last
+        end = self.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
+        values.append(ast.copy_location(ast.Constant(self.text(place, end)), node))
+        return ast.copy_location(ast.JoinedStr(values), node)
+
+    def text(self, start: int, end: int) -> str:
+        """What is written between two places of the file."""
+        return self.told.original[start:end].decode(errors="replace")
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
         """Several exceptions again, where their alternative was written for them."""
@@ -355,23 +359,4 @@ class _Mended(ast.NodeTransformer):
                 left = left.left
             exceptions = ast.Tuple([left, *reversed(found)], ast.Load())
             node.type = ast.copy_location(exceptions, node.type)
-        return node
-
-    def visit_ListComp(self, node: ast.ListComp) -> ast.ListComp:
-        """What is unpacked in a comprehension, unpacked again."""
-        return self.comprehension(node)
-
-    def visit_SetComp(self, node: ast.SetComp) -> ast.SetComp:
-        """The same in braces."""
-        return self.comprehension(node)
-
-    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.GeneratorExp:
-        """The same in parentheses."""
-        return self.comprehension(node)
-
-    def comprehension(self, node: Comprehension) -> Comprehension:
-        self.generic_visit(node)
-        before = range(self.place(node), self.place(node.elt)) if self.told.stars else ()
-        if any(place in self.told.stars for place in before):
-            node.elt = ast.copy_location(ast.Starred(node.elt, ast.Load()), node.elt)
         return node

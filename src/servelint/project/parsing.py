@@ -30,19 +30,3 @@ def parse(data: bytes | str) -> ast.Module:
                 return told.tree()
             except (SyntaxError, ValueError):
                 raise error from None
-
-
-def compiles(data: bytes | str) -> None:
-    """Compile and forget, for parsing alone does not look at `nonlocal` or `return`; raises as `parse`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(data, "<file>", "exec", dont_inherit=True)
-        except SyntaxError:
-            from servelint.project.newer import older
-
-            told = older(data)
-            if told is None:
-                raise
-            # What this Python cannot read is told otherwise; what it refuses in that is wrong in the file.
-            compile(told.text, "<file>", "exec", dont_inherit=True)

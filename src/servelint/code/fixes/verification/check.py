@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from servelint.project.parsing import parse
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.fixes.verification.embedding import Embedding
 from servelint.code.fixes.verification.names import Names
 from servelint.finding import Edit, Span
+from servelint.project.parsing import parse
 from servelint.project.source import SourceError, decode
 from servelint.project.splice import spliced
 
