@@ -276,13 +276,10 @@ def _once(calls: Sequence[BlockingCall]) -> Iterator[BlockingCall]:
     for call in calls:
         goes_on = drawn.get((call.caller, call.blocking.library))
         begins = call.blocking.makes and len(call.blocking.hops) == 1 and not call.blocking.drawn
-        if (
-            goes_on is None
-            or not begins
-            or call.blocking.role is Role.LOAD
-            or not 0 <= goes_on.position.line - call.position.end_line <= NEAR
-        ):
+        if goes_on is None or not begins or call.blocking.role is Role.LOAD:
             yield call
+        elif not 1 <= goes_on.position.line - call.position.end_line <= NEAR:
+            yield call  # in one expression, or far from each other, each has its own fix
 
 
 def _characters(line: str, column: int) -> int:
