@@ -7,48 +7,33 @@ recorded in the order in which Python makes them.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from servelint.boundary import LimitError
+from servelint.code.facts.expressions import Expressions, by_type
 from servelint.code.facts.facts import (
     OPAQUE,
-    Attribute,
-    Awaited,
     Binding,
     Call,
-    Choice,
     ClassFacts,
     ClassValue,
     Closure,
-    Constant,
     Element,
     Entered,
     Expression,
     FunctionFacts,
     Import,
     Iteration,
-    Listed,
-    Mapping,
     ModuleFacts,
     Name,
     Narrowed,
     Parameter,
     Position,
-    Read,
-    Sequence,
-    Site,
-    Spread,
-    Subscript,
 )
 from servelint.code.facts.nodes import (
     FunctionNode,
-    Link,
     annotation,
     branches,
-    chain,
-    choice,
     class_statements,
     instance_tests,
     is_accessor,
@@ -58,18 +43,11 @@ from servelint.code.facts.nodes import (
     is_main,
     is_plain,
     is_stub,
-    operands,
     part,
     position_of,
 )
 from servelint.project.parsing import parse
 from servelint.project.source import decode
-
-# What people write is nested some twenty deep. Long chains (`a + b`, `x.f().g()`, `elif`) nest nothing.
-MAXIMUM_NESTING = 500
-NESTED_LINKS = 50
-# So many links of a chain know the one before; what is further away is not known to them.
-MAXIMUM_CHAIN = 100
 
 
 def extract(data: bytes) -> ModuleFacts:
@@ -107,34 +85,26 @@ class _Module:
         )
 
 
-class _Body:
+class _Body(Expressions):
     """Reads the body of one function, lambda, class or module."""
+
+    module: _Module
 
     def __init__(
         self, module: _Module, index: int, parent: int | None, owner: int | None, prefix: str = ""
     ) -> None:
+        super().__init__()
         self.module = module
         self.index = index
         self.parent = parent
         self.owner = owner
         self.prefix = prefix
         self.bindings: list[Binding] = []
-        self.sites: list[Site] = []
-        self.iterations: list[Iteration] = []
         self.returns: list[Expression] = []
-        self.yields: list[Expression] = []
         self.imports: list[Import] = []
         self.names: dict[str, Expression] = {}
         self.outer: set[str] = set()
-        self.awaited: set[str] = set()
-        self.awaits = False
-        self.is_generator = False
         self.guarded = False
-        self.used: set[str] = set()
-        self.aside = False
-        self.contexts: tuple[Expression, ...] = ()
-        self.endless = False
-        self.reads: list[Read] = []
 
     def done(
         self,
@@ -348,6 +318,19 @@ class _Body:
         )
         return index
 
+    def closure(self, node: ast.Lambda) -> Closure:
+        parameters = self.parameters(node.args)
+        index = len(self.module.functions)
+        self.module.functions.append(None)
+        qualname = f"{self.prefix}<lambda>"
+        body = _Body(self.module, index, self.index, None, f"{qualname}.")
+        body.returns.append(body.expression(node.body, use="return"))
+        self.used |= body.used
+        self.module.functions[index] = body.done(
+            "<lambda>", qualname, position_of(node), node, parameters=parameters
+        )
+        return Closure(index)
+
     def generator(self, node: ast.GeneratorExp) -> Call:
         """A generator expression that outlives the body: a call of a generator function without a name."""
         index = len(self.module.functions)
@@ -435,216 +418,5 @@ class _Body:
         """Turn an expression that has been visited already, recording nothing."""
         return annotation(node) or OPAQUE
 
-    # -- expressions -----------------------------------------------------------------------------
 
-    def expression(self, node: ast.expr, use: str = "other", name: str = "") -> Expression:
-        """Turn an expression; record the calls in it. `use` and `name` say what becomes of its value."""
-        module = self.module
-        module.nesting += 1
-        if module.nesting > MAXIMUM_NESTING:
-            raise LimitError(f"expressions are nested more than {MAXIMUM_NESTING} levels deep", node.lineno)
-        turn = _EXPRESSIONS.get(type(node))
-        if turn is not None:
-            made: Expression = turn(self, node, use, name)
-        else:
-            self.children(node)
-            made = OPAQUE
-        module.nesting -= 1
-        return made
-
-    def look(self, node: ast.expr) -> None:
-        """Record the calls in an expression whose value goes nowhere."""
-        outer, self.aside = self.aside, True
-        self.expression(node)
-        self.aside = outer
-
-    def value(self, node: ast.expr, use: str = "other", name: str = "") -> Expression:
-        """Turn an expression whose value goes somewhere, even if that of what it is in does not."""
-        outer, self.aside = self.aside, False
-        made = self.expression(node, use, name)
-        self.aside = outer
-        return made
-
-    def of_Name(self, node: ast.Name, *_: str) -> Name:
-        if not self.aside:
-            self.used.add(node.id)
-        return Name(node.id)
-
-    def of_Attribute(self, node: ast.Attribute, *_: str) -> Expression:
-        if self.module.nesting > NESTED_LINKS:
-            return self.chained(node, "other", "")
-        read = self.attribute(node)
-        if isinstance(node.ctx, ast.Load):
-            self.reads.append(Read(read, position_of(node), self.endless))
-        return read
-
-    def attribute(self, node: ast.Attribute) -> Attribute:
-        return Attribute(self.expression(node.value), node.attr)
-
-    def of_Subscript(self, node: ast.Subscript, *_: str) -> Expression:
-        if self.module.nesting > NESTED_LINKS:
-            return self.chained(node, "other", "")
-        return Subscript(self.expression(node.value), self.expression(node.slice))
-
-    def of_Call(self, node: ast.Call, use: str, name: str) -> Expression:
-        if self.module.nesting > NESTED_LINKS:
-            return self.chained(node, use, name)
-        outer, self.aside = self.aside, False
-        called = node.func
-        function = self.attribute(called) if isinstance(called, ast.Attribute) else self.expression(called)
-        self.aside = outer
-        return self.call(node, function, use, name)
-
-    def chained(self, node: Link, use: str, name: str) -> Expression:
-        """The rest of a long chain of attributes, items and calls, from its innermost value outward."""
-        links, root = chain(node)
-        # The value of the chain may go nowhere; that of what a call is made on does.
-        outer, calls = self.aside, [n for n, link in enumerate(links) if isinstance(link, ast.Call)]
-        called = calls[0] if calls else len(links)
-        self.aside = outer and not calls
-        made = self.expression(root)
-        for number in range(len(links) - 1, -1, -1):
-            link = links[number]
-            if (len(links) - number) % MAXIMUM_CHAIN == 0:
-                made = OPAQUE
-            self.aside = outer and number <= called
-            if isinstance(link, ast.Attribute):
-                made = Attribute(made, link.attr)
-                is_called = number and isinstance(links[number - 1], ast.Call)
-                if isinstance(link.ctx, ast.Load) and not is_called:
-                    self.reads.append(Read(made, position_of(link), self.endless))
-            elif isinstance(link, ast.Subscript):
-                made = Subscript(made, self.expression(link.slice))
-            else:
-                made = self.call(link, made, *((use, name) if not number else ("other", "")))
-        self.aside = outer
-        return made
-
-    def of_Constant(self, node: ast.Constant, *_: str) -> Expression:
-        return Constant(node.value) if isinstance(node.value, str | int | float | None) else OPAQUE
-
-    def of_Await(self, node: ast.Await, *_: str) -> Awaited:
-        self.awaits = True
-        if isinstance(node.value, ast.Name):
-            self.awaited.add(node.value.id)
-        return Awaited(self.expression(node.value, use="await"))
-
-    def of_Lambda(self, node: ast.Lambda, *_: str) -> Closure:
-        parameters = self.parameters(node.args)
-        index = len(self.module.functions)
-        self.module.functions.append(None)
-        qualname = f"{self.prefix}<lambda>"
-        body = _Body(self.module, index, self.index, None, f"{qualname}.")
-        body.returns.append(body.expression(node.body, use="return"))
-        self.used |= body.used
-        self.module.functions[index] = body.done(
-            "<lambda>", qualname, position_of(node), node, parameters=parameters
-        )
-        return Closure(index)
-
-    def of_Tuple(self, node: ast.Tuple | ast.List | ast.Set, use: str, _: str) -> Sequence:
-        inner = "argument" if use == "argument" else "other"
-        return Sequence(tuple(self.expression(item, inner) for item in node.elts))
-
-    of_List = of_Set = of_Tuple
-
-    def of_Dict(self, node: ast.Dict, *_: str) -> Mapping:
-        keys = tuple(None if key is None else self.expression(key) for key in node.keys)
-        return Mapping(keys, tuple(self.expression(value) for value in node.values))
-
-    def of_BoolOp(self, node: ast.BoolOp, use: str, name: str) -> Choice:
-        return Choice(tuple(self.expression(value, use, name) for value in node.values))
-
-    def of_BinOp(self, node: ast.BinOp, *_: str) -> Expression:
-        first, others = operands(node)
-        if isinstance(node.op, ast.BitOr):  # of dicts, types and LangChain's chains
-            return choice([self.expression(first), *map(self.expression, others)])
-        self.look(first)
-        for operand in others:
-            self.look(operand)
-        return OPAQUE
-
-    def of_IfExp(self, node: ast.IfExp, use: str, name: str) -> Choice:
-        options: list[Expression] = []
-        other: ast.expr = node
-        while isinstance(other, ast.IfExp):
-            self.look(other.test)
-            self.narrow(other.test)
-            options.append(self.expression(other.body, use, name))
-            other = other.orelse
-        options.append(self.expression(other, use, name))
-        return choice(options, to_the_right=True)
-
-    def of_NamedExpr(self, node: ast.NamedExpr, *_: str) -> Expression:
-        bound = self.value(node.value, "assign", node.target.id)
-        self.bind(node.target, bound)
-        return bound
-
-    def of_Starred(self, node: ast.Starred, use: str, _: str) -> Spread:
-        drawn = self.expression(node.value, "argument" if use == "argument" else "iterate")
-        self.iterations.append(Iteration(drawn, position_of(node.value), self.endless))
-        return Spread(drawn)
-
-    def of_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, use: str, _: str) -> Listed:
-        self.comprehension(node.generators)
-        element = self.expression(node.elt, "argument" if use == "argument" else "other")
-        return Listed(element, isinstance(node, ast.GeneratorExp))
-
-    of_SetComp = of_GeneratorExp = of_ListComp
-
-    def of_DictComp(self, node: ast.DictComp, *_: str) -> Listed:
-        self.comprehension(node.generators)
-        self.expression(node.key)
-        return Listed(self.expression(node.value), lazy=False)
-
-    def of_Yield(self, node: ast.Yield, *_: str) -> Expression:
-        self.is_generator = True
-        if node.value is not None:
-            self.yields.append(self.value(node.value, "yield"))
-        return OPAQUE
-
-    def of_YieldFrom(self, node: ast.YieldFrom, *_: str) -> Expression:
-        self.is_generator = True
-        made = self.value(node.value, "iterate")
-        self.iterations.append(Iteration(made, position_of(node.value), self.endless))
-        self.yields.append(Element(made))
-        return OPAQUE
-
-    def comprehension(self, generators: list[ast.comprehension]) -> None:
-        for generator in generators:
-            use = "async" if generator.is_async else "iterate"
-            value = self.value(generator.iter, use)
-            if generator.is_async:
-                self.awaits = True
-            else:
-                self.iterations.append(Iteration(value, position_of(generator.iter), self.endless))
-            self.bind(generator.target, Element(value))
-            for condition in generator.ifs:
-                self.look(condition)
-                self.narrow(condition)
-
-    def call(self, node: ast.Call, function: Expression, use: str, name: str) -> Call:
-        """Record a call of what has been turned already."""
-        outer, self.aside = self.aside, False
-        first = len(self.sites)
-        arguments = tuple(self.expression(a, use="argument") for a in node.args)
-        keywords = tuple((k.arg, self.expression(k.value, use="argument")) for k in node.keywords)
-        for number in range(first, len(self.sites)):
-            site = self.sites[number]
-            if site.use == "argument" and site.receiver is None:
-                self.sites[number] = site._replace(receiver=function)
-        self.aside = outer
-        call = Call(function, arguments, keywords, position_of(node))
-        self.sites.append(Site(call, use, None, name, self.contexts, self.endless))
-        return call
-
-
-def _by_type(prefix: str) -> dict[type[ast.AST], Callable[..., Any]]:
-    """The methods of `_Body` that are named after a type of node, by that type, if this Python has it."""
-    methods = ((name, method) for name, method in vars(_Body).items() if name.startswith(prefix))
-    types = ((getattr(ast, name.removeprefix(prefix), None), method) for name, method in methods)
-    return {node: method for node, method in types if node is not None}
-
-
-_STATEMENTS = _by_type("on_")
-_EXPRESSIONS = _by_type("of_")
+_STATEMENTS = by_type(_Body, "on_")
