@@ -4,9 +4,9 @@
     python -m benchmarks.robustness kill [--times 1000]
 
 `fuzz` mutates the fixtures into small projects, a number each, and holds that a check never fails, that what
-it names lies inside the files, that a fix keeps every byte outside of it, breaks nothing and leaves nothing to
-fix. `kill` kills `servelint fix` at a random moment: every file is as before or as after, and the next run
-leaves nothing behind. Exit status 1 if anything went wrong.
+it names lies inside the files, that a fix keeps every byte outside of it, breaks nothing and leaves nothing
+to fix. `kill` kills `servelint fix` at a random moment: every file is as before or as after, and the next
+run leaves nothing behind. Exit status 1 if anything went wrong.
 """
 
 from __future__ import annotations
