@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from servelint.project.config import ConfigError, find
 from servelint.project.files import shown_path
 from servelint.project.repository import work_tree
 from servelint.project.source import split_lines
-from servelint.project.writing import replace_file
+from servelint.project.writing import LEADS_OUT, leads_out, replace_file
 from servelint.version import __version__
 
 EPILOG = """\b
@@ -96,6 +97,10 @@ def command(*, folder: Path, configuration: bool, hook: bool, workflow: bool, ye
         write("Everything is set up already.\n")
         return ExitStatus.CLEAN
     for item in planned:
+        if leads_out(item.path, root):
+            raise options.Failure(f"{item.path}: not written: {LEADS_OUT}")
+        if not item.before and os.path.lexists(item.path):
+            raise options.Failure(f"{item.path}: not written: something else is there")
         _show(item)
     if not yes and not sys.stdin.isatty():
         raise options.Failure("nothing was written: there is no terminal to ask on; `--yes` does not ask")
