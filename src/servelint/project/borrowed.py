@@ -27,7 +27,7 @@ _PLAIN = re.compile(r"[\w][\w./+-]*+")
 _PASSING = ("ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD")
 
 
-def fill(folder: Path, tree: WorkTree, revision: str = "") -> None:
+def fill(folder: Path, tree: WorkTree, revision: str) -> None:
     """Make `folder` a git directory with what it takes to find `revision` in the repository."""
     (folder / "refs").mkdir()
     (folder / "objects").mkdir()
@@ -35,16 +35,16 @@ def fill(folder: Path, tree: WorkTree, revision: str = "") -> None:
     if not (_VALUE.fullmatch(head.strip()) or _SYMBOLIC.fullmatch(head.strip())):
         head = b"ref: refs/heads/none\n"
     (folder / "HEAD").write_bytes(head)
-    names = dict(_names(tree)) if revision else {}
+    names = dict(_names(tree))
     packed = b"".join(b"%s %s\n" % (value, name) for name, value in sorted(names.items()))
     (folder / "packed-refs").write_bytes(packed)
-    some = next((value for value in (head.strip(), *names.values()) if _VALUE.fullmatch(value)), b"")
+    known = (os.fsencode(revision), head.strip(), *names.values())
+    some = next((value for value in known if _VALUE.fullmatch(value)), b"")
     (folder / "config").write_text(_configuration(tree, long_names=len(some) == 64))
-    if revision:
-        for name in _PASSING:
-            _copy(f"{tree.git_folder}/{name}", folder / name, _TEXT)
-        _copy(f"{tree.common}/shallow", folder / "shallow", _LARGE)
-        _copy_log(folder, tree, head, revision)
+    for name in _PASSING:
+        _copy(f"{tree.git_folder}/{name}", folder / name, _TEXT)
+    _copy(f"{tree.common}/shallow", folder / "shallow", _LARGE)
+    _copy_log(folder, tree, head, revision)
 
 
 def _content(path: str, limit: int) -> bytes:
@@ -121,5 +121,6 @@ def _copy_log(folder: Path, tree: WorkTree, head: bytes, revision: str) -> None:
         name = os.fsdecode(current[1])
     _copy(f"{tree.git_folder}/logs/HEAD", folder / "logs" / "HEAD", _LARGE)
     if _are_plain(name):
-        for prefix in ("", "refs/", "refs/heads/", "refs/remotes/", "refs/tags/"):
+        whole = name.startswith("refs/")
+        for prefix in ("",) if whole else ("refs/", "refs/heads/", "refs/remotes/", "refs/tags/"):
             _copy(f"{tree.common}/logs/{prefix}{name}", folder / "logs" / f"{prefix}{name}", _LARGE)

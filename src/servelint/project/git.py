@@ -172,17 +172,14 @@ def files_at(folder: Path, commit: str, wanted: Callable[[str], bool], limit: in
     """
     tree = _work_tree(folder)
     inside = folder.relative_to(tree.root).as_posix()
-    with _git(tree) as git:
-        try:
-            listing = os.fsdecode(git.ask("ls-tree", "-rz", f"{commit}:{'' if inside == '.' else inside}"))
-        except _FailedError as error:
-            if "does not exist in" in str(error) or "Not a valid object name" in str(error):
-                return {}  # the folder is new
-            raise
+    prefix = "" if inside == "." else f"{inside}/"
+    with _git(tree, commit) as git:
+        listing = os.fsdecode(git.ask("ls-tree", "-rz", commit, *([prefix] if prefix else [])))
         blobs: dict[Path, bytes] = {}
         for entry in filter(None, listing.split("\0")):
             mode, kind, rest = entry.split(" ", 2)
-            identity, _, name = rest.partition("\t")
+            identity, _, path = rest.partition("\t")
+            name = path.removeprefix(prefix)
             if kind == "blob" and mode != "120000" and wanted(name) and ".." not in name.split("/"):
                 blobs[folder / name] = identity.encode()
         contents = _contents(git, dict.fromkeys(blobs.values()), limit)
