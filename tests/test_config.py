@@ -30,6 +30,7 @@ offloads = ["acme.threads.run"]
 loop-bound = ["acme.hooks.*"]
 startup = ["acme.boot"]
 report-unused = true
+max-file-size = 100_000
 baseline = "ci/baseline.json"
 
 [per-file-ignores]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import Project
 
-from servelint.project import git
 from servelint.project.config import Config
-from servelint.project.files import Kind, collect, kind_of
+from servelint.project.files import collect
+from servelint.project.kinds import Kind, kind_of
 
 KINDS = {
     "main.py": Kind.PYTHON,
@@ -174,24 +173,20 @@ def test_an_unreadable_folder_is_a_problem(project: Project, monkeypatch: pytest
     ]
 
 
-def test_what_git_cannot_look_into_is_a_problem(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def completed(*_: object) -> subprocess.CompletedProcess[bytes]:
-        warning = b"warning: could not open directory 'new/': Permission denied\n"
-        return subprocess.CompletedProcess([], 0, b"H a.py\0H locked/b.py\0", warning)
-
+def test_a_file_that_cannot_be_looked_at_is_a_problem(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def lstat(path: str) -> os.stat_result:
         if "locked" in path:
             raise PermissionError(13, "Permission denied")
         return Path(path).stat()
 
-    project.write({"a.py": "", ".git/HEAD": ""})
-    monkeypatch.setattr(git, "_completed", completed)
+    project.write({"a.py": "", "locked.py": ""})
     monkeypatch.setattr(os, "lstat", lstat)
     tree = collect([], Config(project.root))
     assert names(project, tree.python) == ["a.py"]
     assert [(problem.path.name, problem.message) for problem in tree.problems] == [
-        ("b.py", "the file cannot be read: Permission denied"),
-        ("new", "the folder cannot be read: Permission denied"),
+        ("locked.py", "the file cannot be read: Permission denied"),
     ]
 
 

@@ -30,6 +30,19 @@ PIECES = st.sampled_from(
         "[a-c].py",
         "a**b",
         "[x",
+        "***",
+        "*a*b*",
+        "[]a]",
+        "[!]a]",
+        "[^/]",
+        "[a-",
+        "[b-a]",
+        "[\\]a]",
+        "[[:alpha:]]*",
+        "[[:alpha:]-b]",
+        "[[:none:]]",
+        "[a[:]b]",
+        "a\\/b",
     ]
 )
 SENSIBLE = st.builds(
@@ -53,7 +66,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(PATTERN, min_size=1, max_size=4), paths=st.lists(PATH, min_size=1, max_size=6, unique=True)
 )

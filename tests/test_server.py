@@ -26,9 +26,10 @@ HANDLER = "async def a(m):\n    x = '🐍'; return m.predict(1)\n"
 class Client:
     """A JSON-RPC client: requests are answered in order, notifications are kept by method."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *command: str) -> None:
+        toy = (sys.executable, str(Path(__file__).parent / "toy_server.py"))
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).parent / "toy_server.py"), "server", "--stdio"],
+            [*(command or toy), "server", "--stdio"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=folder,

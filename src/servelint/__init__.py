@@ -6,11 +6,11 @@ def test_nothing_stalls_the_event_loop():
     assert not check(["src", "deploy"]).findings
 """
 
-from __future__ import annotations
-
 from servelint.version import __version__
 
-TYPE_CHECKING = False  # as in `typing`, whose import takes longer than all else that is done here
+# As in `typing`, whose import takes longer than all else that is done here. Nothing is imported: under
+# `python -m` modules are looked for in the working directory first while this runs.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "check"]
 
 
-def check(paths: Sequence[str | os.PathLike[str]] = (".",), config: Config | None = None) -> Report:
+def check(paths: "Sequence[str | os.PathLike[str]]" = (".",), config: "Config | None" = None) -> "Report":
     """Check files and folders as `servelint check` does, its baseline included, and return what was found.
 
     `config` is used instead of the configuration files of the project. Raises `config.ConfigError`,

@@ -17,7 +17,7 @@ from pathlib import Path
 from servelint.finding import Applicability, Edit, Finding, Severity
 from servelint.lint import Report, check_tree, left_out
 from servelint.project import baseline
-from servelint.project.files import Kind, kind_of
+from servelint.project.kinds import Kind, kind_of
 from servelint.project.selection import UNREADABLE
 from servelint.project.source import SourceError, decode
 from servelint.project.splice import Together, splice

@@ -15,7 +15,8 @@ from servelint.finding import Applicability, ExitStatus, Finding, Problem, Span
 from servelint.project import baseline, files, git, suppress
 from servelint.project.cache import Cache
 from servelint.project.config import Config
-from servelint.project.files import Skipped, Tree
+from servelint.project.files import Tree
+from servelint.project.listing import Skipped
 from servelint.project.selection import Selection, narrowed, selected
 from servelint.project.suppress import Suppressed
 from servelint.project.writing import LEADS_OUT, leads_out

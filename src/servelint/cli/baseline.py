@@ -76,9 +76,12 @@ def command(
 
 def _place(run: Run) -> Path:
     try:
-        return run.baseline_path
+        place = run.baseline_path
     except baseline.BaselineError as error:
         raise options.Failure(str(error)) from error
+    if place.exists() and not place.is_file():
+        raise options.Failure(f"{place}: is not a file")
+    return place
 
 
 def _put(place: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from servelint.cli import options
 from servelint.cli.terminal import complain, style_for, write
 from servelint.escape import visible
 from servelint.finding import ExitStatus
-from servelint.project import git
+from servelint.project import disk
 from servelint.project.config import ConfigError, find
 from servelint.project.files import shown_path
+from servelint.project.repository import work_tree
 from servelint.project.source import split_lines
-from servelint.project.writing import replace_file
+from servelint.project.writing import LEADS_OUT, leads_out, replace_file
 from servelint.version import __version__
 
 EPILOG = """\b
@@ -95,6 +97,10 @@ def command(*, folder: Path, configuration: bool, hook: bool, workflow: bool, ye
         write("Everything is set up already.\n")
         return ExitStatus.CLEAN
     for item in planned:
+        if leads_out(item.path, root):
+            raise options.Failure(f"{item.path}: not written: {LEADS_OUT}")
+        if not item.before and os.path.lexists(item.path):
+            raise options.Failure(f"{item.path}: not written: something else is there")
         _show(item)
     if not yes and not sys.stdin.isatty():
         raise options.Failure("nothing was written: there is no terminal to ask on; `--yes` does not ask")
@@ -113,10 +119,8 @@ def command(*, folder: Path, configuration: bool, hook: bool, workflow: bool, ye
 
 
 def _root(folder: Path) -> Path:
-    try:
-        return git.top(folder)
-    except git.GitError:
-        return folder
+    tree = work_tree(folder)
+    return Path(tree.root) if tree is not None else folder
 
 
 def _show(item: Planned) -> None:
@@ -158,10 +162,8 @@ def _hook(root: Path) -> Iterator[Planned]:
 
 def _content(path: Path) -> bytes:
     """The content of a file that is there; raises `Failure`."""
-    if not path.is_file():
-        raise options.Failure(f"{path}: is not a file")
     try:
-        return path.read_bytes()
+        return disk.read(path)
     except OSError as error:
         raise options.Failure(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from servelint.escape import json_text, unicode_text
 from servelint.finding import Finding
+from servelint.project import disk
 from servelint.project.source import decode_leniently
 
 VERSION = 1
@@ -120,7 +121,7 @@ def load(path: Path) -> tuple[Entry, ...]:
     import json
 
     try:
-        return _parse(json.loads(path.read_bytes()))
+        return _parse(json.loads(disk.read(path, disk.LARGE)))
     except OSError as error:
         raise BaselineError(f"{path}: cannot be read: {error.strerror}") from error
     except _VersionError as error:

@@ -49,7 +49,7 @@ class Cache:
         start = time.time()
         stamps = tree.stamps if tree.stamps is not None else _stamps((*tree.python, *tree.manifests))
         formatting = store.signatures(config.root / name for name in FORMATTER_FILES)
-        state = repr(stamps).encode("utf-8", "surrogateescape")
+        state = repr((stamps, tree.problems)).encode("utf-8", "surrogateescape")
         base = store.digest(repr(config).encode(), state, *formatting)
         wanted = () if tree.wanted is None else tuple(map(os.fsencode, sorted(tree.wanted)))
         # The most that may be known comes first: of all files, with fixes.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from servelint.finding import Confidence, Severity
+from servelint.project import disk
 from servelint.project.source import split_lines
 
 FILE_NAMES = ("servelint.toml", "pyproject.toml")
@@ -21,6 +22,7 @@ _LONGEST_MESSAGE = 1_000  # characters
 PLAIN_DEF = "def"
 OFFLOAD_FORMS = ("auto", "run-in-executor", "to-thread", "run-in-threadpool", "anyio", PLAIN_DEF)
 PROJECT_OFFLOAD = "project:"
+MAX_FILE_SIZE = 2 * 1024 * 1024  # bytes: the syntax tree of a larger one takes more than a gigabyte
 OUTPUT_FOLDERS = ("build", "dist")
 DEFAULT_EXCLUDE = (
     ".git",
@@ -42,6 +44,10 @@ DEFAULT_EXCLUDE = (
     "node_modules",
     *OUTPUT_FOLDERS,
 )
+
+
+_TABLE = re.compile(r"\s*+\[([^\[\]]++)\]\s*+(#.*)?$")
+_ASSIGNMENT = re.compile(r"\s*+([\w\"'.*/-]++(?:\s*+\.\s*+[\w\"'*/-]++)*+)\s*+=")
 
 
 class ConfigError(ValueError):
@@ -99,6 +105,7 @@ class Config:
     loop_bound: tuple[str, ...] = ()
     startup: tuple[str, ...] = ()
     report_unused: bool = False
+    max_file_size: int = MAX_FILE_SIZE
     baseline: str = ".servelint-baseline.json"
     fix: FixConfig = field(default_factory=FixConfig)
     source: Path | None = None
@@ -152,12 +159,16 @@ def load(path: Path) -> Config:
     return _Reader(path).config(table)
 
 
-def _table(path: Path) -> Mapping[str, Any] | None:
-    """The settings in `path`: the whole of `servelint.toml`, one table of `pyproject.toml`."""
+def _content(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return disk.read(path)
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", path) from error
+
+
+def _table(path: Path) -> Mapping[str, Any] | None:
+    """The settings in `path`: the whole of `servelint.toml`, one table of `pyproject.toml`."""
+    data = _content(path)
     whole = path.name != "pyproject.toml"
     if not whole and b"servelint" not in data:
         return None
@@ -190,7 +201,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lines = split_lines(path.read_text("utf-8-sig"))
+        self.lines = split_lines(_content(path).decode("utf-8-sig"))
         self.header = ("tool", "servelint") if path.name == "pyproject.toml" else ()
 
     def config(self, table: Mapping[str, Any]) -> Config:
@@ -235,9 +246,9 @@ class _Reader:
         wanted = ".".join((*self.header, *keys))
         table = ""
         for number, text in enumerate(self.lines, start=1):
-            if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$", text):
+            if header := _TABLE.match(text):
                 table = _dotted(header[1])
-            elif assignment := re.match(r"\s*([\w\"'.*/-]+(?:\s*\.\s*[\w\"'-]+)*)\s*=", text):
+            elif assignment := _ASSIGNMENT.match(text):
                 name = ".".join(filter(None, (table, _dotted(assignment[1]))))
                 if name == wanted or name.startswith(f"{wanted}."):
                     return number
@@ -283,6 +294,17 @@ def _names(value: object) -> tuple[str, ...]:
     return found
 
 
+def _globs(value: object) -> tuple[str, ...]:
+    from servelint.project.globs import PatternLimitError, compile_patterns
+
+    patterns = _strings(value)
+    try:
+        compile_patterns(patterns)
+    except PatternLimitError as error:
+        raise _UnfitError(f"cannot be used: {error}") from error
+    return patterns
+
+
 def codes(value: object) -> tuple[str, ...]:
     """Rule codes or prefixes from a list of strings; raises `ValueError` for one that fits no rule."""
     from servelint.knowledge.pages import check_prefix
@@ -297,7 +319,9 @@ def _table_of(value: object, read: Callable[[object], Any]) -> dict[str, Any]:
 
 
 def _per_file_ignores(value: object) -> dict[str, tuple[str, ...]]:
-    return _table_of(value, codes)
+    table = _table_of(value, codes)
+    _globs(list(table))
+    return table
 
 
 def _severities(value: object) -> dict[str, Severity]:
@@ -328,7 +352,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _worker_count(value: object) -> int:
+def _positive(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise _UnfitError("must be a whole number of at least 1")
     return value
@@ -345,8 +369,8 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "select": codes,
     "ignore": codes,
     "extend-select": codes,
-    "exclude": _strings,
-    "extend-exclude": _strings,
+    "exclude": _globs,
+    "extend-exclude": _globs,
     "per-file-ignores": _per_file_ignores,
     "severity": _severities,
     "fail-on": _severity,
@@ -356,11 +380,12 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "loop-bound": _names,
     "startup": _names,
     "report-unused": _flag,
+    "max-file-size": _positive,
     "baseline": _text,
     "fix": lambda value: value,  # read by _FIX_READERS
 }
 _FIX_READERS: Mapping[str, Callable[[Any], object]] = {
-    "max-workers": _worker_count,
+    "max-workers": _positive,
     "offload": _offload_form,
 }
 

@@ -12,6 +12,7 @@ from servelint.code.fixes.text.arguments import Argument, arguments, opening
 from servelint.code.fixes.text.brackets import Replacement, assignment, replaced
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.finding import Edit
+from servelint.project import disk
 from servelint.project.source import split_lines
 
 # What formatters take where nothing is configured, and what a file may show instead.
@@ -185,12 +186,10 @@ def _configured_for(folder: Path) -> int:
 
 
 def _configured(path: Path) -> int:
-    if not path.is_file():
-        return 0
     import tomllib
 
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(disk.read(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError):  # the formatter could not read it either
         return 0
     tools = table.get("tool") if path.name == "pyproject.toml" else {"ruff": table}

@@ -1,0 +1,67 @@
+"""What kind of file a name stands for."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import cache
+
+from servelint.project import disk
+
+
+class Kind(Enum):
+    """What a file is read as."""
+
+    PYTHON = "python"
+    MANIFEST = "manifest"
+
+
+_TEMPLATE_SUFFIXES = (".j2", ".jinja", ".jinja2", ".gotmpl", ".tmpl", ".template")
+_MANIFEST_SUFFIXES = (
+    ".yaml",
+    ".yml",
+    ".tpl",
+    ".sh",
+    ".bash",
+    ".service",
+    ".env",
+    ".dockerfile",
+    ".containerfile",
+)
+_MANIFEST_NAMES = re.compile(
+    r"""
+    (?: dockerfile | containerfile | procfile | \.env | hypercorn ) (?: [._-].* )?
+    | pyproject\.toml | kustomization | [^/]*supervisor[^/]*\.(?:conf|ini)
+    """,
+    re.VERBOSE,
+)
+_PROSE_SUFFIXES = (".md", ".rst", ".txt", ".html", ".json", ".js", ".ts", ".png", ".svg", ".lock")
+
+
+@cache
+def kind_of(name: str) -> Kind | None:
+    """The kind that a file's name tells; None for files that are not read, or only if they are scripts."""
+    if name.endswith((".py", ".pyi")):
+        return Kind.PYTHON if name.endswith(".py") else None
+    lower = name.lower()
+    if lower.endswith(_TEMPLATE_SUFFIXES):
+        lower = lower.rsplit(".", 1)[0]
+    if lower.endswith(_MANIFEST_SUFFIXES):
+        return Kind.MANIFEST
+    if _MANIFEST_NAMES.fullmatch(lower) and not lower.endswith(_PROSE_SUFFIXES):
+        return Kind.MANIFEST
+    return None
+
+
+def may_be_read(name: str) -> bool:
+    """Whether the name of a file is of a kind that is read, or may be that of a script or a folder."""
+    return "." not in name or kind_of(name) is not None
+
+
+def is_shell_script(path: str) -> bool:
+    """Whether a file begins as a shell script does."""
+    try:
+        start = disk.beginning(path, 64)
+    except OSError:
+        return False
+    return re.match(rb"#!\s*\S*/(?:env\s+(?:-\S+\s+)*+)?(?:ba|da|a|k|z)?sh\b", start) is not None
