@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from servelint.finding import Confidence, Finding, Severity, Span
-from servelint.project import baseline
+from servelint.project.reported import baseline
 
 ROOT = Path("/project")
 TEXT = b"async def a():\n    model.predict(x)\n"

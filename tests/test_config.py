@@ -13,7 +13,7 @@ import pytest
 import servelint
 from servelint.finding import Confidence, Severity
 from servelint.project.config import Config, ConfigError, find, load, option_names
-from servelint.project.files import project_root
+from servelint.project.listing.files import project_root
 
 SCHEMA = json.loads((Path(servelint.__file__).parent / "schemas" / "config.schema.json").read_text())
 

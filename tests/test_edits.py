@@ -16,7 +16,7 @@ from servelint.edits import Outcome, WriteError
 from servelint.finding import Applicability, Confidence, Edit, Finding, Fix, Severity, Span
 from servelint.lint import Analysed
 from servelint.project.config import Config
-from servelint.project.splice import Together
+from servelint.project.text.splice import Together
 
 pytestmark = pytest.mark.usefixtures("toy_engine")
 

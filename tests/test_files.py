@@ -10,8 +10,8 @@ import pytest
 from conftest import Project
 
 from servelint.project.config import Config
-from servelint.project.files import collect
-from servelint.project.kinds import Kind, kind_of
+from servelint.project.listing.files import collect
+from servelint.project.listing.kinds import Kind, kind_of
 
 KINDS = {
     "main.py": Kind.PYTHON,

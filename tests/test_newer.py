@@ -16,9 +16,9 @@ from servelint import edits, lint
 from servelint.code.facts.extract import extract
 from servelint.code.fixes.verification.check import fault
 from servelint.finding import Edit, Span
-from servelint.project import newer
 from servelint.project.config import Config
-from servelint.project.parsing import parse
+from servelint.project.text import newer
+from servelint.project.text.parsing import parse
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path for folder in ("src", "tests", "examples") for path in (ROOT / folder).rglob("*.py"))

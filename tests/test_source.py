@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servelint.finding import Edit, Span
-from servelint.project.source import SourceError, decode, decode_leniently, encode_buffer
-from servelint.project.splice import splice
+from servelint.project.text.source import SourceError, decode, decode_leniently, encode_buffer
+from servelint.project.text.splice import splice
 
 PATH = Path("/x/a.py")
 TEXT = st.text(st.sampled_from("ab \t\n\r\x0c\u2028é日🐍"), max_size=40)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from servelint.finding import Confidence, Finding, Severity, Span, Step
-from servelint.project.files import Tree
-from servelint.project.source import decode
-from servelint.project.suppress import sort_out, unused
+from servelint.project.listing.files import Tree
+from servelint.project.reported.suppress import sort_out, unused
+from servelint.project.text.source import decode
 
 PYTHON = [
     """\
@@ -220,7 +220,7 @@ UNUSED = [
 
 @pytest.mark.parametrize(("before", "after"), UNUSED)
 def test_an_unused_suppression_is_found_and_can_be_removed(before: str, after: str) -> None:
-    from servelint.project.splice import splice
+    from servelint.project.text.splice import splice
 
     tree = tree_of("case.py", before)
     outcome = sort_out(findings_in("case.py", before), tree)

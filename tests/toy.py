@@ -26,7 +26,7 @@ from servelint.finding import (
 )
 from servelint.lint import Analysed
 from servelint.project.config import Config
-from servelint.project.files import Tree
+from servelint.project.listing.files import Tree
 
 _BLOCKING = ("predict", "predict_raw", "predict_odd", "predict_maybe")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from servelint import edits, lint
 from servelint.finding import Finding
 from servelint.project.config import Config
-from servelint.project.source import SourceError, decode_leniently
-from servelint.project.splice import splice
+from servelint.project.text.source import SourceError, decode_leniently
+from servelint.project.text.splice import splice
 
 DEFECT = "please report"
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from servelint import manifests
 from servelint.code import rules
 from servelint.code.judge.analysis import Analysis, deep_recursion
-from servelint.project import files
 from servelint.project.config import Config
+from servelint.project.listing import files
 
 
 class Found(NamedTuple):

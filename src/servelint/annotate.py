@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from servelint.finding import Applicability, Edit, Finding, Fix, Span
 from servelint.lint import Report
-from servelint.project.selection import UNREADABLE
-from servelint.project.source import Source, SourceError, decode
-from servelint.project.suppress import UNUSED, statement_start
+from servelint.project.reported.selection import UNREADABLE
+from servelint.project.reported.suppress import UNUSED, statement_start
+from servelint.project.text.source import Source, SourceError, decode
 
 
 def with_suppressions(report: Report, reason: str) -> Report:

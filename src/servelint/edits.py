@@ -16,12 +16,12 @@ from pathlib import Path
 
 from servelint.finding import Applicability, Edit, Finding, Severity
 from servelint.lint import Report, check_tree, left_out
-from servelint.project import baseline
-from servelint.project.kinds import Kind, kind_of
-from servelint.project.selection import UNREADABLE
-from servelint.project.source import SourceError, decode
-from servelint.project.splice import Together, splice
-from servelint.project.writing import LEADS_OUT, leads_out, remove_leftovers, replace_file
+from servelint.project.listing.kinds import Kind, kind_of
+from servelint.project.reported import baseline
+from servelint.project.reported.selection import UNREADABLE
+from servelint.project.text.source import SourceError, decode
+from servelint.project.text.splice import Together, splice
+from servelint.project.text.writing import LEADS_OUT, leads_out, remove_leftovers, replace_file
 
 
 class WriteError(OSError):

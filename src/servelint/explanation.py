@@ -11,9 +11,9 @@ from servelint.code.judge.explain import Told, explain
 from servelint.finding import Finding, Span
 from servelint.knowledge.pages import codes, page
 from servelint.lint import Analysed, Report
-from servelint.project import files, git
-from servelint.project.files import Tree, shown_path
-from servelint.project.selection import objection, selected
+from servelint.project.listing import files, git
+from servelint.project.listing.files import Tree, shown_path
+from servelint.project.reported.selection import objection, selected
 from servelint.run import Run
 
 # What tells a finding from all others in whatever state it is.

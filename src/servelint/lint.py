@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from servelint.finding import Applicability, ExitStatus, Finding, Problem, Span
-from servelint.project import baseline, files, git, suppress
 from servelint.project.cache import Cache
 from servelint.project.config import Config
-from servelint.project.files import Tree
-from servelint.project.listing import Skipped
-from servelint.project.selection import Selection, narrowed, selected
-from servelint.project.suppress import Suppressed
-from servelint.project.writing import LEADS_OUT, leads_out
+from servelint.project.listing import files, git
+from servelint.project.listing.files import Tree
+from servelint.project.listing.listing import Skipped
+from servelint.project.reported import baseline, suppress
+from servelint.project.reported.selection import Selection, narrowed, selected
+from servelint.project.reported.suppress import Suppressed
+from servelint.project.text.writing import LEADS_OUT, leads_out
 
 if TYPE_CHECKING:
     from servelint.code.judge.analysis import Analysis
@@ -210,7 +211,7 @@ def left_out(report: Report, commit: str, known: Sequence[baseline.Entry]) -> Re
     """
 
     def changed(findings: Sequence[Finding]) -> Sequence[Finding]:
-        from servelint.project.since import select
+        from servelint.project.reported.since import select
 
         def old(tree: Tree) -> Sequence[Finding]:
             return check_tree(tree, report.config, fixes=False).findings

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from servelint import lint
-from servelint.project import baseline, config, files
+from servelint.project import config
 from servelint.project.cache import Cache
 from servelint.project.config import Config
+from servelint.project.listing import files
+from servelint.project.reported import baseline
 
 
 class Run(NamedTuple):

@@ -30,13 +30,13 @@ from servelint.finding import Applicability, Edit, Finding, Severity, Span
 from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
 from servelint.messages import Inbox, Outbox, file_of
-from servelint.project import files
-from servelint.project.baseline import BaselineError
 from servelint.project.cache import Cache
 from servelint.project.config import ConfigError
-from servelint.project.selection import UNREADABLE
-from servelint.project.source import Source, SourceError, decode, decode_leniently, encode_buffer
-from servelint.project.suppress import UNUSED, statement_start
+from servelint.project.listing import files
+from servelint.project.reported.baseline import BaselineError
+from servelint.project.reported.selection import UNREADABLE
+from servelint.project.reported.suppress import UNUSED, statement_start
+from servelint.project.text.source import Source, SourceError, decode, decode_leniently, encode_buffer
 from servelint.run import prepare
 from servelint.version import __version__
 

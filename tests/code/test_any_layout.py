@@ -24,7 +24,7 @@ from servelint.code.facts.plain import plain, plain_text
 from servelint.code.judge.analysis import Analysis
 from servelint.project.cache import Facts
 from servelint.project.config import Config
-from servelint.project.files import Tree
+from servelint.project.listing.files import Tree
 
 ROOT = Path("/project")
 WORDS = (

@@ -14,7 +14,7 @@ from servelint.code.facts.extract import extract
 from servelint.code.judge.analysis import Analysis
 from servelint.project.cache import Facts
 from servelint.project.config import Config
-from servelint.project.files import Tree
+from servelint.project.listing.files import Tree
 
 ROOT = Path("/project")
 NAMES = ("model", "predict", "load", "x", "self", "A", "B", "pool")

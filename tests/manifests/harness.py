@@ -16,10 +16,10 @@ from pathlib import Path
 
 from servelint.finding import Applicability, Edit, Finding
 from servelint.manifests import ManifestResult, judge, read
-from servelint.project import files
 from servelint.project.config import Config
-from servelint.project.source import decode
-from servelint.project.splice import splice
+from servelint.project.listing import files
+from servelint.project.text.source import decode
+from servelint.project.text.splice import splice
 from servelint.serving import Applications
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "manifests"

@@ -9,8 +9,8 @@ import pytest
 
 from servelint.finding import Applicability, Edit, Span
 from servelint.manifests import verify
-from servelint.project.source import decode
-from servelint.project.splice import splice
+from servelint.project.text.source import decode
+from servelint.project.text.splice import splice
 
 from .harness import FIXTURES, check, fixed, written
 from .harness import edits as edits_of

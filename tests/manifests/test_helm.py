@@ -12,7 +12,7 @@ from servelint.manifests.helm import syntax
 from servelint.manifests.helm.render import Engine
 from servelint.manifests.helm.values import from_node
 from servelint.manifests.helm.versions import satisfies
-from servelint.project.source import decode
+from servelint.project.text.source import decode
 
 from .harness import check, written
 

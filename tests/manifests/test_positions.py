@@ -15,7 +15,7 @@ from servelint.manifests.documents.yaml_document import Scalar, YamlMapping, par
 from servelint.manifests.forms import masking
 from servelint.manifests.helm import syntax
 from servelint.manifests.shell import script as shell
-from servelint.project.source import Source, decode
+from servelint.project.text.source import Source, decode
 
 _WORD = st.text(
     st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=("Cc", "Cf", "Zs")),

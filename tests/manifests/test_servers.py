@@ -12,7 +12,7 @@ from servelint.knowledge.tables import KnowledgeError, read
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.shell.commandline import ServerStart, started
-from servelint.project.source import decode
+from servelint.project.text.source import decode
 from servelint.store import rules_dir
 
 from .harness import check, written

@@ -9,7 +9,7 @@ import pytest
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.shell import script as shell
-from servelint.project.source import decode
+from servelint.project.text.source import decode
 
 
 def _commands(script: str, **environment: str) -> list[str]:

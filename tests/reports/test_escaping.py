@@ -17,7 +17,7 @@ from test_formats import GITLAB_SCHEMA, REPORT_SCHEMA, ROOT, SARIF_SCHEMA, repor
 
 from servelint import escape
 from servelint.finding import Applicability, Confidence, Edit, Finding, Fix, Severity, Span, Step
-from servelint.project import baseline
+from servelint.project.reported import baseline
 from servelint.reports import FORMATS, render
 from servelint.reports.style import Style
 

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from servelint import lint
 from servelint.finding import Applicability, Confidence, Edit, Finding, Fix, Severity, Span, Step
 from servelint.lint import Report
-from servelint.project import baseline
 from servelint.project.config import Config
-from servelint.project.files import Tree
-from servelint.project.source import decode
-from servelint.project.suppress import sort_out
+from servelint.project.listing.files import Tree
+from servelint.project.reported import baseline
+from servelint.project.reported.suppress import sort_out
+from servelint.project.text.source import decode
 from servelint.reports import FORMATS, render
 from servelint.reports.frames import Frame, draw
 from servelint.reports.style import Style

@@ -11,8 +11,8 @@ from servelint.code.fixes import offload
 from servelint.code.judge.analysis import Analysis
 from servelint.code.rules import srv101
 from servelint.finding import Finding
-from servelint.project.baseline import BaselineError, load
 from servelint.project.config import Config
+from servelint.project.reported.baseline import BaselineError, load
 
 HEAD = "import torch\nfrom fastapi import FastAPI\n\napp = FastAPI()\nmodel = torch.nn.Linear(1, 1)\n"
 ENDPOINT = "\n@app.post('/predict')\nasync def predict(x):\n    return model(x)\n"

@@ -12,8 +12,8 @@ from servelint.code import analyze
 from servelint.finding import Span
 from servelint.project.cache import Facts
 from servelint.project.config import Config
-from servelint.project.files import Tree
-from servelint.project.source import decode
+from servelint.project.listing.files import Tree
+from servelint.project.text.source import decode
 
 ROOT = Path("/project")
 FIXTURES = sorted((Path(__file__).parents[1] / "fixtures" / "code").rglob("*.py"))

@@ -14,7 +14,7 @@ from servelint import edits
 from servelint.finding import ExitStatus
 from servelint.lint import Report, check
 from servelint.project.config import Config
-from servelint.project.source import SourceError, decode, split_lines
+from servelint.project.text.source import SourceError, decode, split_lines
 
 SOURCES = Path(servelint.__file__).parent
 # They end a line for `str.splitlines`.
@@ -61,7 +61,7 @@ def test_no_text_is_cut_where_only_str_sees_a_line() -> None:
     # Of bytes, which end lines as Python does; and words of git, that are no file's.
     assert {place.partition(":")[0] for place in found} <= {
         "project/config.py",
-        "project/git.py",
+        "project/listing/git.py",
         "manifests/deployed/collect.py",
     }
 

@@ -17,7 +17,7 @@ from servelint import edits
 from servelint.edits import WriteError
 from servelint.lint import check
 from servelint.project.config import Config
-from servelint.project.writing import remove_leftovers, replace_file
+from servelint.project.text.writing import remove_leftovers, replace_file
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes, links and locks of POSIX")
 

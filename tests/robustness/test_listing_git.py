@@ -12,9 +12,9 @@ from conftest import Project
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from servelint.project import index, repository
 from servelint.project.config import Config
-from servelint.project.files import collect
+from servelint.project.listing import index, repository
+from servelint.project.listing.files import collect
 
 FILES = {
     "a.py": "",

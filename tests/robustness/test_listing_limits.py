@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trapped import ENDPOINT
 
-from servelint.project import disk, listing
+from servelint.project import disk
 from servelint.project.config import MAX_FILE_SIZE, Config, ConfigError, find, load
-from servelint.project.files import collect
 from servelint.project.globs import LONGEST, MOST, PatternLimitError, compile_patterns
+from servelint.project.listing import listing
+from servelint.project.listing.files import collect
 
 posix = pytest.mark.skipif(os.name != "posix", reason="named pipes are POSIX")
 SPECIAL_NAMES = [

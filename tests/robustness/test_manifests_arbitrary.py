@@ -20,7 +20,7 @@ from servelint.finding import Applicability, Finding
 from servelint.lint import Report, check
 from servelint.manifests import verify
 from servelint.project.config import Config
-from servelint.project.source import decode, decode_leniently
+from servelint.project.text.source import decode, decode_leniently
 
 # One reader each; a file is changed only if its name ends like this.
 _READERS = {

@@ -17,8 +17,8 @@ from servelint.manifests.documents.yaml_document import parse
 from servelint.manifests.forms import masking
 from servelint.manifests.helm import syntax
 from servelint.manifests.shell import arithmetic
-from servelint.project import suppress
-from servelint.project.source import decode
+from servelint.project.reported import suppress
+from servelint.project.text.source import decode
 
 _SECONDS = 10  # of work: each of these takes about one, and took minutes or did not end
 

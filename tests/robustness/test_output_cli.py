@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from servelint import run
 from servelint.project import config
-from servelint.project.baseline import BaselineError
+from servelint.project.reported.baseline import BaselineError
 
 ENDPOINT = (
     "import joblib\n\nmodel = joblib.load('m')\n\n\nasync def predict(row):\n    return model.predict(row)\n"

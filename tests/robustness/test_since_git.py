@@ -11,7 +11,7 @@ import pytest
 from conftest import Project, Servelint
 from trapped import ENDPOINT
 
-from servelint.project import git
+from servelint.project.listing import git
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-in for git is a shell script")
 NEW = ENDPOINT + "\n\nasync def again(row):\n    return model.predict(row)\n"

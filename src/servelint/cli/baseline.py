@@ -13,9 +13,9 @@ from servelint.cli.check import checked
 from servelint.cli.terminal import complain, write
 from servelint.escape import visible
 from servelint.finding import ExitStatus
-from servelint.project import baseline
-from servelint.project.files import shown_path
-from servelint.project.writing import replace_file
+from servelint.project.listing.files import shown_path
+from servelint.project.reported import baseline
+from servelint.project.text.writing import replace_file
 from servelint.run import Run
 
 EPILOG = """\b

@@ -15,8 +15,8 @@ from servelint.cli.terminal import Progress, complain, style_for, write
 from servelint.escape import output_line, visible
 from servelint.finding import ExitStatus
 from servelint.lint import Report
-from servelint.project.files import shown_path
-from servelint.project.git import GitError
+from servelint.project.listing.files import shown_path
+from servelint.project.listing.git import GitError
 from servelint.reports import FORMATS, WITH_FIXES, render
 from servelint.reports.style import Style
 from servelint.run import Run

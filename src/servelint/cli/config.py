@@ -12,7 +12,7 @@ from servelint.cli import options
 from servelint.cli.terminal import write
 from servelint.escape import json_text, visible
 from servelint.project.config import Config, option_names
-from servelint.project.files import shown_path
+from servelint.project.listing.files import shown_path
 
 EPILOG = """\b
 Examples:

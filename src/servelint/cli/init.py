@@ -16,10 +16,10 @@ from servelint.escape import visible
 from servelint.finding import ExitStatus
 from servelint.project import disk
 from servelint.project.config import ConfigError, find
-from servelint.project.files import shown_path
-from servelint.project.repository import work_tree
-from servelint.project.source import split_lines
-from servelint.project.writing import LEADS_OUT, leads_out, replace_file
+from servelint.project.listing.files import shown_path
+from servelint.project.listing.repository import work_tree
+from servelint.project.text.source import split_lines
+from servelint.project.text.writing import LEADS_OUT, leads_out, replace_file
 from servelint.version import __version__
 
 EPILOG = """\b

@@ -11,9 +11,9 @@ import click
 
 from servelint.cli.terminal import complain
 from servelint.finding import Confidence, Severity
-from servelint.project import baseline
 from servelint.project.config import ConfigError, codes
-from servelint.project.files import shown_path
+from servelint.project.listing.files import shown_path
+from servelint.project.reported import baseline
 from servelint.run import Run, prepare
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -14,7 +14,7 @@ from servelint.cli.check import checked
 from servelint.cli.terminal import complain, write, write_bytes
 from servelint.escape import visible
 from servelint.finding import ExitStatus
-from servelint.project.files import shown_path
+from servelint.project.listing.files import shown_path
 
 EPILOG = """\b
 Examples:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from servelint.code.judge.analysis import Analysis
     from servelint.code.judge.applications import CodeApplications
     from servelint.project.config import Config
-    from servelint.project.files import Tree
+    from servelint.project.listing.files import Tree
     from servelint.serving import Served
 
 

@@ -1,1 +1,1 @@
-"""What is on disk, how it is configured, and what is remembered of it."""
+"""What a project is: how it is configured, what is remembered of it, and how its files are opened."""

@@ -11,15 +11,17 @@ import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from servelint import store
 
 if TYPE_CHECKING:
+    from servelint.finding import Problem
     from servelint.project.config import Config
-    from servelint.project.files import Stamp, Tree
 
 T = TypeVar("T")
+# A file's path and size, and when it was written and changed, in nanoseconds.
+Stamp: TypeAlias = tuple[str, int, int, int]
 
 # A fix is written as the project's formatter has it.
 FORMATTER_FILES = ("ruff.toml", ".ruff.toml")
@@ -32,6 +34,33 @@ WORTH = 50
 UNSURE = 2.0  # seconds
 
 
+class Listed(Protocol):
+    """The files of a project, by whose state its results are kept: `listing.files.Tree` is one."""
+
+    @property
+    def python(self) -> tuple[Path, ...]:
+        """Its Python files."""
+
+    @property
+    def manifests(self) -> tuple[Path, ...]:
+        """Every other file that may say how it is deployed."""
+
+    @property
+    def stamps(self) -> tuple[Stamp, ...] | None:
+        """The state of those files, if the listing knows it."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What could not be listed."""
+
+    @property
+    def wanted(self) -> frozenset[Path] | None:
+        """The files that were asked about, None for all."""
+
+    def have_been_read(self) -> tuple[Path, ...]:
+        """The files whose content has been asked for."""
+
+
 class Cache:
     """The cache of the project at `root`."""
 
@@ -41,7 +70,7 @@ class Cache:
         self.scans = Scans(store.folder() / f"{name}.scans")
         self._results = store.folder() / f"{name}.results"
 
-    def result(self, tree: Tree, config: Config, work: Callable[[], T], *, fixes: bool) -> T:
+    def result(self, tree: Listed, config: Config, work: Callable[[], T], *, fixes: bool) -> T:
         """What a run before came to if no file has changed since, else what `work()` comes to.
 
         A run with `fixes` knows more than one without: it will do for that, too.

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from servelint.finding import Confidence, Severity
 from servelint.project import disk
-from servelint.project.source import split_lines
+from servelint.project.text.source import split_lines
 
 FILE_NAMES = ("servelint.toml", "pyproject.toml")
 _LONGEST_MESSAGE = 1_000  # characters

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from servelint.escape import in_columns, visible
 from servelint.finding import Span
-from servelint.project.source import Source
+from servelint.project.text.source import Source
 from servelint.reports.style import Style
 
 _TAB = "    "

@@ -9,7 +9,7 @@ from servelint.escape import json_text, sarif_message, uri
 from servelint.finding import Confidence, Finding, Fix, Severity, Span
 from servelint.knowledge.pages import Page, about, codes
 from servelint.lint import Report
-from servelint.project.baseline import fingerprints
+from servelint.project.reported.baseline import fingerprints
 from servelint.reports.style import Style, repository_path
 from servelint.version import __version__
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from servelint.escape import visible
 from servelint.finding import Span
-from servelint.project.files import shown_path
+from servelint.project.listing.files import shown_path
 
 _CODES = {
     "bold": "1",

@@ -10,7 +10,7 @@ from servelint.escape import output_line, visible
 from servelint.finding import Applicability, Finding, Span
 from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
-from servelint.project.source import Source, decode_leniently
+from servelint.project.text.source import Source, decode_leniently
 from servelint.reports.frames import Frame, draw, enclosing_definition, gutter_width
 from servelint.reports.style import SEVERITY_COLOURS, Style
 

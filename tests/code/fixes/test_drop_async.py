@@ -9,8 +9,8 @@ import pytest
 from servelint.finding import Applicability, Finding
 from servelint.lint import check
 from servelint.project.config import Config, FixConfig
-from servelint.project.source import decode
-from servelint.project.splice import splice
+from servelint.project.text.source import decode
+from servelint.project.text.splice import splice
 
 HEAD = """\
 import asyncio

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from servelint import edits
 from servelint.lint import check
 from servelint.project.config import Config
-from servelint.project.source import decode
-from servelint.project.splice import splice
+from servelint.project.text.source import decode
+from servelint.project.text.splice import splice
 
 # What may stand above the service; each may come by itself.
 ABOVE = (

@@ -12,8 +12,8 @@ from servelint import edits
 from servelint.finding import Applicability, Finding
 from servelint.lint import check
 from servelint.project.config import Config, FixConfig
-from servelint.project.source import decode
-from servelint.project.splice import splice
+from servelint.project.text.source import decode
+from servelint.project.text.splice import splice
 
 HEAD = """\
 import joblib

@@ -10,7 +10,7 @@ import pytest
 
 from servelint.code.fixes.verification.check import fault
 from servelint.finding import Edit, Span
-from servelint.project.source import decode
+from servelint.project.text.source import decode
 
 PATH = Path("/x/app.py")
 FILE = '''"""About."""

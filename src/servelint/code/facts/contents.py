@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Files(Protocol):
-    """What the analysis needs of `servelint.project.files.Tree`."""
+    """What the analysis needs of `servelint.project.listing.files.Tree`."""
 
     @property
     def root(self) -> Path:

@@ -46,8 +46,8 @@ from servelint.code.facts.nodes import (
     part,
     position_of,
 )
-from servelint.project.parsing import parse
-from servelint.project.source import decode
+from servelint.project.text.parsing import parse
+from servelint.project.text.source import decode
 
 
 def extract(data: bytes) -> ModuleFacts:

@@ -26,7 +26,7 @@ from servelint.code.facts.facts import (
 from servelint.code.facts.plain import plain_text
 from servelint.code.graph.reach import Reach, WordsOf
 from servelint.finding import Problem
-from servelint.project.source import SourceError
+from servelint.project.text.source import SourceError
 
 # Files are parsed by the Python that runs servelint: newer syntax is an error to it.
 PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"

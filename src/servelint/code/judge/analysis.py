@@ -28,7 +28,7 @@ from servelint.finding import Span, Step
 from servelint.knowledge import compiled
 from servelint.knowledge.types import NameIndex, Role
 from servelint.project.config import Config
-from servelint.project.source import Source, decode
+from servelint.project.text.source import Source, decode
 
 if TYPE_CHECKING:
     from servelint.serving import Served

@@ -16,21 +16,19 @@ from servelint.code.facts.facts import (
     FunctionFacts,
     Iteration,
     Listed,
-    Name,
     Position,
     Read,
     Site,
     dotted,
 )
 from servelint.code.graph.reach import Reach
-from servelint.code.names import evidence
+from servelint.code.judge.names import Names
 from servelint.code.values.calls import argument, role_in_call
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.memory import Memory
 from servelint.code.values.values import (
     ClassReference,
     External,
-    ExternalObject,
     Frame,
     FunctionReference,
     Generator,
@@ -106,7 +104,7 @@ class Judge:
         self.catalogue = evaluator.catalogue
         self.frameworks = evaluator.frameworks
         self.reach = reach
-        self.evidence = evidence.load()
+        self.names = Names(evaluator, reach)
         self.own_calls = name_index(own_calls)
         self._streaming: dict[tuple[str, int], tuple[Position, ...]] = {}
         self._summaries: Memory[Blocking | None] = Memory(None, MAXIMUM_HOPS)
@@ -410,35 +408,12 @@ class Judge:
     # -- evidence by name ------------------------------------------------------------------------
 
     def _by_name(self, frame: Frame, call: Call, values: Values) -> Blocking | None:
-        if not all(self._is_nameless(value) for value, _ in plain(values)) or self._is_elsewhere(frame, call):
-            return None
-        role = self.evidence.role_of(call)
+        role = self.names.role(frame, call, values)
         if role is None:
-            role = self._of_unlisted(call, values)
-        if role is None or not self.reach.has_models(frame.module):
             return None
         text = f"{dotted(call.function)} looks like {role.value} by its name"
         hop = Hop(frame.module, call.position, text)
         return Blocking(role, "", dotted(call.function), Confidence.MEDIUM, (hop,))
-
-    def _is_nameless(self, value: Value) -> bool:
-        """Whether nothing but names is known of what is called."""
-        match value:
-            case LibraryMethod(type_name, method):
-                return self.catalogue.is_open(type_name) and self.catalogue.method(type_name, method) is None
-            case External() | ExternalObject():
-                return True
-        return False
-
-    def _of_unlisted(self, call: Call, values: Values) -> Role | None:
-        """What a method that nobody lists does, of a model or of a class that nobody has catalogued."""
-        for value, _ in plain(values):
-            match value:
-                case LibraryMethod():
-                    return self.evidence.role_of_unlisted(call, of_model=True)
-                case External(name) if _is_method(name) and not self.reach.is_ordinary(name):
-                    return self.evidence.role_of_unlisted(call, of_model=False)
-        return None
 
     def _is_known(self, value: Value) -> bool:
         """Whether something that was found harmless is known to be: nothing in it calls what nobody knows."""
@@ -463,22 +438,6 @@ class Judge:
         values = self.evaluator.evaluate(frame, site.receiver)
         return any(isinstance(v, External) and self.frameworks.awaits.find(v.name) for v, _ in plain(values))
 
-    def _is_elsewhere(self, frame: Frame, call: Call) -> bool:
-        """Whether the receiver is known, and known to be no model: text, a number, a framework's object."""
-        if not isinstance(call.function, Attribute | Name):
-            return False
-        base = call.function.value if isinstance(call.function, Attribute) else call.function
-        for value, _ in plain(self.evaluator.evaluate(frame, base)):
-            match value:
-                case External(name) | ExternalObject(name):
-                    if self.reach.is_ordinary(name):
-                        return True
-                case LibraryObject(type_name) if self.catalogue.is_open(type_name):
-                    pass
-                case _:
-                    return True
-        return False
-
     # -- making --------------------------------------------------------------------------------
 
     def _sink(self, role: Role, library: str, name: str, frame: Frame, call: Call) -> Blocking:
@@ -502,11 +461,6 @@ class Judge:
 
 def _is_builtin(value: Value) -> bool:
     return isinstance(value, External) and value.name.startswith("builtins.")
-
-
-def _is_method(name: str) -> bool:
-    """Whether a qualified name is that of a method of a class, by the way in which classes are spelled."""
-    return name.rpartition(".")[0].rpartition(".")[2][:1].isupper()
 
 
 def _less_sure(blocking: Blocking | None, among: float = 0) -> Blocking | None:

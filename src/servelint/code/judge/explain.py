@@ -257,7 +257,7 @@ class _Explanation:
             yield from self._why_not_calling(frame, subject.site)
 
     def _why_not_calling(self, frame: Frame, site: Site) -> Iterator[str]:
-        role = self.judge.evidence.role_of(site.call)
+        role = self.judge.names.evidence.role_of(site.call)
         unknown = self.unknowns.behind(frame, site.call)
         if role is not None and not self.analysis.reach.has_models(self.module.path):
             told = f"its name says {role.value}, but no library that runs models is in reach of this file"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from servelint.boundary import LimitError
 from servelint.finding import Edit, Span
-from servelint.project.source import Source
+from servelint.project.text.source import Source
 
 # What the Linux kernel takes for one argument or variable: no command is ever given more.
 MAX_WORD = 131_072

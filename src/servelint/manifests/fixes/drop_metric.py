@@ -16,7 +16,7 @@ from servelint.manifests.documents.yaml_document import (
     walk,
 )
 from servelint.manifests.forms.resources import Autoscaler, Metric
-from servelint.project.source import Source
+from servelint.project.text.source import Source
 
 _TITLE = "Remove the memory metric"
 _GUARD_REACH = 500  # characters before a metric in which the condition that guards it stands

@@ -25,8 +25,8 @@ from servelint.manifests.documents.yaml_document import (
 )
 from servelint.manifests.forms import dockerfile, masking
 from servelint.manifests.shell import syntax as shell_syntax
-from servelint.project.parsing import parse as parse_python
-from servelint.project.source import Source, SourceError, decode
+from servelint.project.text.parsing import parse as parse_python
+from servelint.project.text.source import Source, SourceError, decode
 
 _YAML = (".yaml", ".yml", ".tpl")
 _SHELL = (".sh", ".bash", "")

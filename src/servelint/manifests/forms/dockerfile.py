@@ -10,7 +10,7 @@ from pathlib import Path
 
 from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Located
-from servelint.project.source import split_lines
+from servelint.project.text.source import split_lines
 
 _DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])", re.IGNORECASE)
 _INSTRUCTION = re.compile(r"\s*+([A-Za-z]++)(?:\s++|$)")

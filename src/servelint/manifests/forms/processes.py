@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from servelint.manifests.documents.text import Located
-from servelint.project.source import Source
+from servelint.project.text.source import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from servelint.knowledge.servers import Server, servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.shell.commandline import ASSUMED_CORES, WorkerCount
-from servelint.project.parsing import parse
-from servelint.project.source import Source
+from servelint.project.text.parsing import parse
+from servelint.project.text.source import Source
 
 _CORES = frozenset(("cpu_count", "process_cpu_count", "sched_getaffinity"))
 _GETTERS = frozenset(("os.getenv", "os.environ.get", "getenv", "environ.get", "config", "env", "env.int"))

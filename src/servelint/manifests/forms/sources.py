@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
-from servelint.project.source import Source, SourceError, decode
+from servelint.project.text.source import Source, SourceError, decode
 
 if TYPE_CHECKING:
     from servelint.manifests.forms.dockerfile import Image
@@ -23,7 +23,7 @@ _TOP_KEY = re.compile(rb"\n([\w\"'-]+):(?=\s|\Z)")
 
 
 class Tree(Protocol):
-    """The listing that is read from: `servelint.project.files.Tree` is one."""
+    """The listing that is read from: `servelint.project.listing.files.Tree` is one."""
 
     @property
     def root(self) -> Path:

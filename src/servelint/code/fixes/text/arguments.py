@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from servelint.code.fixes.text.quotes import breaks_quotes
 from servelint.code.fixes.text.syntax import Placed, Syntax
-from servelint.project.source import split_lines
+from servelint.project.text.source import split_lines
 
 
 class Argument(NamedTuple):

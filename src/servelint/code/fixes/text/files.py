@@ -9,7 +9,7 @@ from servelint.code.fixes.text.imports import Imports
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
-from servelint.project.parsing import parse
+from servelint.project.text.parsing import parse
 
 
 class Files:

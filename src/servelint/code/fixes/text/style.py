@@ -13,7 +13,7 @@ from servelint.code.fixes.text.brackets import Replacement, assignment, replaced
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.finding import Edit
 from servelint.project import disk
-from servelint.project.source import split_lines
+from servelint.project.text.source import split_lines
 
 # What formatters take where nothing is configured, and what a file may show instead.
 DEFAULT_LENGTH = 88

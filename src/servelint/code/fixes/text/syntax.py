@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from servelint.code.facts.facts import Position
 from servelint.code.fixes.text import variables
 from servelint.finding import Edit, Span
-from servelint.project.source import Source
+from servelint.project.text.source import Source
 
 Node = TypeVar("Node", bound=ast.AST)
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.fixes.verification.embedding import Embedding
 from servelint.code.fixes.verification.names import Names
 from servelint.finding import Edit, Span
-from servelint.project.parsing import parse
-from servelint.project.source import SourceError, decode
-from servelint.project.splice import spliced
+from servelint.project.text.parsing import parse
+from servelint.project.text.source import SourceError, decode
+from servelint.project.text.splice import spliced
 
 
 def fault(path: Path, before: bytes | None, edits: Iterable[Edit], replaces: Iterable[Span]) -> str:

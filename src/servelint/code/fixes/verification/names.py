@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from servelint.code.fixes.text import variables
 from servelint.code.fixes.text.syntax import Placed, Syntax
-from servelint.project.splice import Written
+from servelint.project.text.splice import Written
 
 _WORD = re.compile(r"\w+")
 _BUILTINS = frozenset(dir(builtins))

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from servelint.code.fixes.verification.check import fault
 from servelint.finding import Edit, Finding, Fix, Span
-from servelint.project.splice import Together
+from servelint.project.text.splice import Together
 
 Read: TypeAlias = Callable[[Path], bytes | None]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from servelint.finding import Edit
-from servelint.project.source import Source, SourceError
+from servelint.project.text.source import Source, SourceError
 
 
 class Written(NamedTuple):

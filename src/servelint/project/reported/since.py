@@ -11,11 +11,12 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from servelint.finding import Finding, Span
-from servelint.project import baseline, git
 from servelint.project.config import Config
-from servelint.project.files import Tree
 from servelint.project.globs import compile_patterns
-from servelint.project.kinds import Kind, kind_of, may_be_read
+from servelint.project.listing import git
+from servelint.project.listing.files import Tree
+from servelint.project.listing.kinds import Kind, kind_of, may_be_read
+from servelint.project.reported import baseline
 
 
 def select(

@@ -2,7 +2,7 @@
 
 Files are parsed by the Python that runs servelint, which may be older than the code. What it refuses is read
 by libcst, whose parser knows later versions, and told in words that this Python understands
-(`servelint.project.newer`); everything stands where it stood. libcst is imported for such a file only.
+(`servelint.project.text.newer`); everything stands where it stood. libcst is imported for such a file only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def parse(data: bytes | str) -> ast.Module:
         try:
             return ast.parse(data)
         except SyntaxError as error:
-            from servelint.project.newer import older
+            from servelint.project.text.newer import older
 
             told = older(data)
             if told is None:

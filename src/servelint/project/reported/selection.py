@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from servelint.finding import Confidence, Finding, Problem, Severity, Span
 from servelint.knowledge.pages import codes
-from servelint.project import baseline, suppress
 from servelint.project.config import Config
-from servelint.project.files import Tree, shown_path
 from servelint.project.globs import compile_patterns
-from servelint.project.suppress import Suppressed
+from servelint.project.listing.files import Tree, shown_path
+from servelint.project.reported import baseline, suppress
+from servelint.project.reported.suppress import Suppressed
 
 UNREADABLE = "SRV000"
 

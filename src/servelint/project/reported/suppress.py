@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from servelint.finding import Applicability, Confidence, Edit, Finding, Fix, Problem, Severity, Span
 from servelint.knowledge.pages import resolve
-from servelint.project.files import Tree
-from servelint.project.source import Source, decode_leniently
+from servelint.project.listing.files import Tree
+from servelint.project.text.source import Source, decode_leniently
 
 UNUSED = "SRV001"
 _DIRECTIVE = re.compile(

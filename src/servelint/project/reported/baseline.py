@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from servelint.escape import json_text, unicode_text
 from servelint.finding import Finding
 from servelint.project import disk
-from servelint.project.source import decode_leniently
+from servelint.project.text.source import decode_leniently
 
 VERSION = 1
 

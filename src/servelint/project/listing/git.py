@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from servelint.project import borrowed, disk, repository
+from servelint.project import disk
+from servelint.project.listing import borrowed, repository
 
 TIME_LIMIT = 60.0  # seconds for one question
 OUTPUT_LIMIT = 512 * 1024 * 1024  # bytes of an answer

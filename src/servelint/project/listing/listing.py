@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from servelint.finding import Problem
-from servelint.project import disk, index, repository
+from servelint.project import disk
 from servelint.project.config import DEFAULT_EXCLUDE, OUTPUT_FOLDERS, Config
 from servelint.project.globs import PatternLimitError, Patterns, compile_patterns
-from servelint.project.kinds import Kind, is_shell_script, kind_of, may_be_read
+from servelint.project.listing import index, repository
+from servelint.project.listing.kinds import Kind, is_shell_script, kind_of, may_be_read
 
 # Patterns with the folder, ending in `/`, that they are relative to; the last that fits decides.
 _Ignores: TypeAlias = tuple[tuple[str, Patterns], ...]

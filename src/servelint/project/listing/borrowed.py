@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from servelint.project import disk, repository
-from servelint.project.repository import WorkTree
+from servelint.project import disk
+from servelint.project.listing import repository
+from servelint.project.listing.repository import WorkTree
 
 MOST_NAMES = 200_000
 _MOST_LINKS = 5

@@ -9,17 +9,13 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 from servelint.finding import Problem
 from servelint.project import disk
-from servelint.project.cache import Facts, Scans
+from servelint.project.cache import Facts, Scans, Stamp
 from servelint.project.config import FILE_NAMES, MAX_FILE_SIZE, Config, find
-from servelint.project.kinds import Kind, kind_of
-from servelint.project.listing import Listing, Skipped
-
-# A file's path and size, and when it was written and changed, in nanoseconds.
-Stamp: TypeAlias = tuple[str, int, int, int]
+from servelint.project.listing.kinds import Kind, kind_of
+from servelint.project.listing.listing import Listing, Skipped
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from servelint.project.source import SourceError, decode
+from servelint.project.text.source import SourceError, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,78 @@
+"""What the names in a call say where nothing else is known of what it calls."""
+
+from __future__ import annotations
+
+from servelint.code.facts.facts import Attribute, Call, Name
+from servelint.code.graph.reach import Reach
+from servelint.code.names import evidence
+from servelint.code.values.evaluate import Evaluator
+from servelint.code.values.values import (
+    External,
+    ExternalObject,
+    Frame,
+    LibraryMethod,
+    LibraryObject,
+    Value,
+    Values,
+    plain,
+)
+from servelint.knowledge.types import Role
+
+
+class Names:
+    """Judges calls by the names in them."""
+
+    def __init__(self, evaluator: Evaluator, reach: Reach) -> None:
+        self.evaluator = evaluator
+        self.catalogue = evaluator.catalogue
+        self.reach = reach
+        self.evidence = evidence.load()
+
+    def role(self, frame: Frame, call: Call, values: Values) -> Role | None:
+        """What the call does by its name, `values` being what it may call; None where names do not count."""
+        if not all(self._is_nameless(value) for value, _ in plain(values)) or self._is_elsewhere(frame, call):
+            return None
+        role = self.evidence.role_of(call)
+        if role is None:
+            role = self._of_unlisted(call, values)
+        return role if role is not None and self.reach.has_models(frame.module) else None
+
+    def _is_nameless(self, value: Value) -> bool:
+        """Whether nothing but names is known of what is called."""
+        match value:
+            case LibraryMethod(type_name, method):
+                return self.catalogue.is_open(type_name) and self.catalogue.method(type_name, method) is None
+            case External() | ExternalObject():
+                return True
+        return False
+
+    def _of_unlisted(self, call: Call, values: Values) -> Role | None:
+        """What a method that nobody lists does, of a model or of a class that nobody has catalogued."""
+        for value, _ in plain(values):
+            match value:
+                case LibraryMethod():
+                    return self.evidence.role_of_unlisted(call, of_model=True)
+                case External(name) if _is_method(name) and not self.reach.is_ordinary(name):
+                    return self.evidence.role_of_unlisted(call, of_model=False)
+        return None
+
+    def _is_elsewhere(self, frame: Frame, call: Call) -> bool:
+        """Whether the receiver is known, and known to be no model: text, a number, a framework's object."""
+        if not isinstance(call.function, Attribute | Name):
+            return False
+        base = call.function.value if isinstance(call.function, Attribute) else call.function
+        for value, _ in plain(self.evaluator.evaluate(frame, base)):
+            match value:
+                case External(name) | ExternalObject(name):
+                    if self.reach.is_ordinary(name):
+                        return True
+                case LibraryObject(type_name) if self.catalogue.is_open(type_name):
+                    pass
+                case _:
+                    return True
+        return False
+
+
+def _is_method(name: str) -> bool:
+    """Whether a qualified name is that of a method of a class, by the way in which classes are spelled."""
+    return name.rpartition(".")[0].rpartition(".")[2][:1].isupper()
