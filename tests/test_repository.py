@@ -25,6 +25,7 @@ KNOWN = {
     "CONTRIBUTING.md",
     "LICENSE",
     "README.md",
+    "SECURITY.md",
     "action.yml",
     "benchmarks",
     "docs",
