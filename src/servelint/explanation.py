@@ -14,6 +14,7 @@ from servelint.lint import Analysed, Report
 from servelint.project.listing import files, git
 from servelint.project.listing.files import Tree, shown_path
 from servelint.project.reported.selection import objection, selected
+from servelint.project.text.source import decode_leniently
 from servelint.run import Run
 
 # What tells a finding from all others in whatever state it is.
@@ -68,11 +69,11 @@ class Explanation:
             if problem.path == self.path:
                 return f"{self.name} is not judged: it {problem.message}"
         try:
-            count = len(self.tree.read(self.path).splitlines())
+            count = decode_leniently(self.path, self.tree.read(self.path)).line_count
         except OSError as error:
             return f"{self.name} is not judged: it cannot be read: {error.strerror}"
         if line > count:
-            return f"{self.name} has {count} line{'' if count == 1 else 's'}."
+            return f"There is no line {line} in {self.name}."
         if self.path in self.tree.python:
             return f"There is no call on line {line} of {self.name}."
         return f"Nothing is found on line {line} of {self.name}, and only Python is explained further."

@@ -512,7 +512,7 @@ def test_a_line_without_a_call(service: Path, capfd: pytest.CaptureFixture[str])
 
 
 def test_a_line_that_is_not_there(service: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert explained(capfd, f"{service}:300") == (0, "service.py has 15 lines.\n")
+    assert explained(capfd, f"{service}:300") == (0, "There is no line 300 in service.py.\n")
 
 
 def test_a_file_that_cannot_be_parsed(service: Path, capfd: pytest.CaptureFixture[str]) -> None:
