@@ -90,7 +90,7 @@ ALLOWED = {
         "finding project/text project/listing project/reported code/fixes/verification manifests lint unified"
     ),
     "__init__": "version project lint run",
-    "explanation": "finding knowledge project/listing project/reported code/judge lint run",
+    "explanation": "finding knowledge project/listing project/reported project/text code/judge lint run",
     "reports": "version finding escape knowledge project/text project/listing project/reported lint",
     "messages": "",
     "server": (

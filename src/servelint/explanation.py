@@ -73,7 +73,7 @@ class Explanation:
         except OSError as error:
             return f"{self.name} is not judged: it cannot be read: {error.strerror}"
         if line > count:
-            return f"{self.name} has {count} line{'' if count == 1 else 's'}."
+            return f"There is no line {line} in {self.name}."
         if self.path in self.tree.python:
             return f"There is no call on line {line} of {self.name}."
         return f"Nothing is found on line {line} of {self.name}, and only Python is explained further."

@@ -273,6 +273,28 @@ CASES = {
         """,
         ["verdict: does not block: its result is awaited later"],
     ),
+    "an attribute and who binds it": (
+        """\
+        class Other:
+            def __init__(self):
+                self.held = None
+
+        class Engine:
+            held = None
+
+            def load(self):
+                self.held = joblib.load("m.joblib")
+
+        engine = Engine()
+
+        @app.post("/all")
+        async def all_of(rows: list):
+            return engine.held.predict(rows)  # here
+        """,
+        [
+            "\n    bound at app.py:12: None\n    bound at app.py:15: joblib.load()\n  engine.held.predict: ",
+        ],
+    ),
     "what runs elsewhere": (
         """\
         import asyncio
@@ -282,7 +304,7 @@ CASES = {
             return await asyncio.to_thread(model.predict, rows)  # here
         """,
         [
-            "hands over model.predict, which runs joblib inference",
+            "hands over model.predict, which does joblib inference there",
             "  reported: SRV109 default-executor (info",
         ],
     ),
@@ -371,6 +393,19 @@ def test_rules_left_out_for_a_file(service: Path, capfd: pytest.CaptureFixture[s
         "not reported: SRV101 blocking-inference: `per-file-ignores` leaves its rule out in this file" in text
     )
     assert REPORTED in explained(capfd, "service.py:10", "--isolated")[1]
+
+
+def test_the_configuration_is_the_one_that_is_named(service: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (service.parent / "other.toml").write_text('ignore = ["SRV101"]\n')
+    text = explained(capfd, "service.py:10", "--config", "other.toml")[1]
+    assert "not reported: SRV101 blocking-inference: its rule is not selected" in text
+
+
+def test_a_suppression_without_effect(service: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    service.write_text(SERVICE + "# servelint: ignore[SRV101] nothing is here\nlast = 1\n")
+    line = len(SERVICE.splitlines()) + 1
+    text = explained(capfd, f"service.py:{line}", "--report-unused")[1]
+    assert "  reported: SRV001 unused-suppression" in text
 
 
 def test_a_finding_that_a_change_did_not_cause(service: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -477,7 +512,7 @@ def test_a_line_without_a_call(service: Path, capfd: pytest.CaptureFixture[str])
 
 
 def test_a_line_that_is_not_there(service: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert explained(capfd, f"{service}:300") == (0, "service.py has 15 lines.\n")
+    assert explained(capfd, f"{service}:300") == (0, "There is no line 300 in service.py.\n")
 
 
 def test_a_file_that_cannot_be_parsed(service: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,8 @@ finding of the rules, and what becomes of a finding is told by who runs the chec
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from collections.abc import Sequence as SequenceOf
 from typing import NamedTuple
 
 from servelint.code.facts.facts import (
@@ -17,27 +18,29 @@ from servelint.code.facts.facts import (
     Entered,
     Expression,
     Iteration,
-    Name,
+    Mapping,
     Position,
     Read,
+    Sequence,
     Site,
     Subscript,
     dotted,
 )
-from servelint.code.graph.project import Bound, Module
+from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis, Place, deep_recursion
+from servelint.code.judge.bindings import Bindings
 from servelint.code.judge.blocking import Blocking
 from servelint.code.judge.unknown import Unknown, Unknowns
 from servelint.code.judge.waits import Wait, Waits
 from servelint.code.judge.words import Words
 from servelint.code.loop.bound import LoopBound
 from servelint.code.loop.offloads import Handoff
-from servelint.code.values.values import Frame, FunctionReference, LibraryMethod, Values, plain
+from servelint.code.values.values import Frame, FunctionReference, plain
 from servelint.finding import Finding, Span
 from servelint.knowledge.types import Role
 
-# How many calls that nobody knows are named.
-MAXIMUM_UNKNOWN = 4
+# How many calls that nobody knows, and how many callers, are named.
+MAXIMUM_NAMED = 5
 
 
 class Told(NamedTuple):
@@ -47,7 +50,7 @@ class Told(NamedTuple):
     outcome: str
 
 
-def explain(analysis: Analysis, path: str, line: int, told: Sequence[Told]) -> tuple[str, ...]:
+def explain(analysis: Analysis, path: str, line: int, told: SequenceOf[Told]) -> tuple[str, ...]:
     """Lines that tell how each call and iteration on a 1-based line is judged; empty where there is none.
 
     `told` are all findings of the project.
@@ -90,13 +93,14 @@ class _Subject(NamedTuple):
 
 
 class _Explanation:
-    def __init__(self, analysis: Analysis, module: Module, told: Sequence[Told]) -> None:
+    def __init__(self, analysis: Analysis, module: Module, told: SequenceOf[Told]) -> None:
         self.analysis = analysis
         self.evaluator = analysis.evaluator
         self.judge = analysis.judge
         self.module = module
         self.told = told
         self.words = Words(analysis)
+        self.bindings = Bindings(analysis)
         self.waits = Waits(analysis)
         self.unknowns = Unknowns(analysis, self.words)
 
@@ -141,23 +145,9 @@ class _Explanation:
         told = self.words.values(values)
         if told != dotted(expression):
             yield f"  {dotted(expression)}: {told}"
-        for module, bound in self._bindings(frame, expression, values):
-            bound_at = self.words.place(module.path, bound.binding.line)
-            yield f"    bound at {bound_at}: {_bound(bound.binding.value)}"
-
-    def _bindings(
-        self, frame: Frame, expression: Expression, values: Values
-    ) -> Iterator[tuple[Module, Bound]]:
-        """The assignments through which an expression got its values."""
-        match expression:
-            case Name(id):
-                scope: int | None = frame.function
-                while scope is not None:
-                    found = self.module.bound(scope, id)
-                    yield from ((self.module, bound) for bound in found)
-                    scope = None if found or not scope else self.module.function(scope).parent or 0
-            case Attribute(_, name) if values and not _are_methods(values):
-                yield from ((m, b) for m, b in self.analysis.project.attributes(name) if b.binding.value)
+        for assigned in self.bindings.of(frame, expression):
+            place = self.words.place(assigned.path, assigned.line)
+            yield f"    bound at {place}: {_bound(assigned.value)}"
 
     # -- verdicts --------------------------------------------------------------------------------
 
@@ -239,20 +229,28 @@ class _Explanation:
     def _reported_at(self, subject: _Subject) -> Iterator[str]:
         """The findings whose way to the library leads through the call."""
         span = self._span(subject)
-        for item in self.told:
-            if any(step.span == span for step in item.finding.trace):
-                place = self.words.place(str(item.finding.span.path), item.finding.span.line)
-                yield f"    called on the event loop at {place} ({item.finding.function}); {item.outcome}"
+        found = [item for item in self.told if any(step.span == span for step in item.finding.trace)]
+        for item in found[:MAXIMUM_NAMED]:
+            place = self.words.place(str(item.finding.span.path), item.finding.span.line)
+            yield f"    called on the event loop at {place} ({item.finding.function}); {item.outcome}"
+        if len(found) > MAXIMUM_NAMED:
+            yield f"    and at {len(found) - MAXIMUM_NAMED} more places"
+        if not found and not self._is_placed(subject):
+            yield "    no finding leads through this call"
+
+    def _is_placed(self, subject: _Subject) -> bool:
+        """Whether it is known where the function runs, whoever calls it."""
+        return not subject.function or self.words.is_placed(self.module, subject.function)
 
     # -- why it does not block -------------------------------------------------------------------
 
     def _why_not(self, frame: Frame, subject: _Subject, handoff: Handoff | None) -> Iterator[str]:
         if subject.site is None:
             yield f"  verdict: {self._why_not_iterating(frame, subject)}"
-        elif later := self._done_later(frame, subject.site):
-            yield f"  verdict: {later}"
         elif handoff is not None:
             yield "  verdict: does not block: what it is given runs in another thread or process"
+        elif later := self._done_later(frame, subject.site):
+            yield f"  verdict: {later}"
         else:
             yield from self._why_not_calling(frame, subject.site)
 
@@ -281,12 +279,12 @@ class _Explanation:
             return "does not block: its result is awaited later, so it is the asynchronous one that is called"
         return "does not block here: a response goes through the generator expression later, in a thread"
 
-    def _named(self, unknown: Sequence[Unknown]) -> Iterator[str]:
-        for item in unknown[:MAXIMUM_UNKNOWN]:
+    def _named(self, unknown: SequenceOf[Unknown]) -> Iterator[str]:
+        for item in unknown[:MAXIMUM_NAMED]:
             place = self.words.place(item.path, item.position.line)
             yield f"    not known: {item.callee}, called at {place}: {item.lesson}"
-        if len(unknown) > MAXIMUM_UNKNOWN:
-            yield f"    and {len(unknown) - MAXIMUM_UNKNOWN} more calls behind it"
+        if len(unknown) > MAXIMUM_NAMED:
+            yield f"    and {len(unknown) - MAXIMUM_NAMED} more calls behind it"
 
     def _harmless(self, frame: Frame, site: Site) -> str:
         for value, _ in plain(self.evaluator.calls.callees(frame, site.call)):
@@ -309,9 +307,9 @@ class _Explanation:
         given = dotted(handoff.callable)
         inner = self.judge.call(frame, Call(handoff.callable, (), (), handoff.call.position))
         if inner is None:
-            return f"hands over {given}, of which nothing that blocks is known"
+            return f"hands over {given}, which is not known to block"
         told = f"{inner.library} {inner.role.value}".strip()
-        return f"hands over {given}, which runs {told}, to another thread or process"
+        return f"hands over {given}, which does {told} there"
 
 
 def _blocks(blocking: Blocking) -> str:
@@ -329,6 +327,8 @@ def _bound(value: Expression | None) -> str:
             return f"an element of {dotted(iterable)}"
         case Entered(entered):
             return f"with {dotted(entered)}"
+        case Mapping() | Sequence():
+            return "a literal"
     told = dotted(value)
     return "a value that is worked out" if told == "?" else told
 
@@ -337,10 +337,6 @@ def _on(line: int, subject: _Subject) -> Iterator[_Subject]:
     """The subject, if it stands on the line."""
     if subject.position.line <= line <= subject.position.end_line:
         yield subject
-
-
-def _are_methods(values: Values) -> bool:
-    return all(isinstance(value, LibraryMethod | FunctionReference) for value, _ in plain(values))
 
 
 def _parts(expression: Expression) -> Iterator[Expression]:

@@ -97,7 +97,8 @@ class Unknowns:
 
     def _around(self, frame: Frame) -> str:
         """How the configuration tells of a call without a name of its own: by the function that makes it."""
-        if not frame.function or self.evaluator.facts(frame).is_async:
+        facts = self.evaluator.facts(frame)
+        if not frame.function or facts.is_async or facts.is_lambda:
             return ""
         name = self.evaluator.qualified(FunctionReference(frame.module, frame.function))
         return f"; if it blocks, name the function that it is called in: {_setting(name)}"

@@ -74,6 +74,11 @@ class Words:
             return f"{function.qualname}{what or ':'} {runs}"
         return f"{function.qualname}{what or ' is no part of what serves:'} it runs where its callers do"
 
+    def is_placed(self, module: Module, index: int) -> bool:
+        """Whether it is known where the function runs, whoever calls it."""
+        where = self.analysis.loop.where(module, index, module.function(index))
+        return where is not Where.ELSEWHERE or self._threaded(module, index) is not None
+
     def unreported(self, module: Module, index: int) -> str:
         """Why what blocks in a function that is not on the loop while serving is no finding there."""
         if not index:
