@@ -42,6 +42,8 @@ class Names:
         match value:
             case LibraryMethod(type_name, method):
                 return self.catalogue.is_open(type_name) and self.catalogue.method(type_name, method) is None
+            case LibraryObject(type_name):  # whatever an artefact holds under that name
+                return self.catalogue.is_open(type_name) and not self.catalogue.method(type_name, "__call__")
             case External() | ExternalObject():
                 return True
         return False
@@ -50,7 +52,7 @@ class Names:
         """What a method that nobody lists does, of a model or of a class that nobody has catalogued."""
         for value, _ in plain(values):
             match value:
-                case LibraryMethod():
+                case LibraryMethod() | LibraryObject():
                     return self.evidence.role_of_unlisted(call, of_model=True)
                 case External(name) if _is_method(name) and not self.reach.is_ordinary(name):
                     return self.evidence.role_of_unlisted(call, of_model=False)

@@ -38,7 +38,9 @@ class Evidence:
 
         Its receiver is a model (`of_model`), or an object of a library that nobody has catalogued.
         """
-        if not isinstance(call.function, Attribute) or words_of(call.function.value) & self.never:
+        if not isinstance(call.function, Attribute):
+            return None
+        if not of_model and words_of(call.function.value) & self.never:
             return None
         parts = split(call.function.name)
         if not parts or parts[0] in self.makes:
