@@ -107,7 +107,7 @@ def test_two_names_of_one_file_are_written_once(project: Project) -> None:
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path
-from servelint.project import writing
+from servelint.project.text import writing
 
 def last(descriptor):
     print("writing", flush=True)

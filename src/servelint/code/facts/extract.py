@@ -35,11 +35,11 @@ from servelint.code.facts.nodes import (
     annotation,
     branches,
     class_statements,
+    guards,
     instance_tests,
     is_accessor,
     is_drawn,
     is_endless,
-    is_guard,
     is_main,
     is_plain,
     is_stub,
@@ -104,7 +104,7 @@ class _Body(Expressions):
         self.imports: list[Import] = []
         self.names: dict[str, Expression] = {}
         self.outer: set[str] = set()
-        self.guarded = False
+        self.guards: list[str] = []
 
     def done(
         self,
@@ -140,10 +140,16 @@ class _Body(Expressions):
             awaited=frozenset(self.awaited),
             awaits=self.awaits,
             stub=definition is not None and is_stub(definition.body),
-            guarded=self.guarded,
+            guarded=self._is_guarded(parameters),
             demo=self.module.demo,
             used=frozenset(self.used.difference(p.name for p in parameters if is_plain(p.annotation))),
         )
+
+    def _is_guarded(self, parameters: tuple[Parameter, ...]) -> bool:
+        """Whether the body asks for what outlives it: an attribute, or a name that is not its own."""
+        own = {p.name for p in parameters}
+        own.update(b.target.id for b in self.bindings if isinstance(b.target, Name))
+        return any(not name or name in self.outer or name not in own for name in self.guards)
 
     # -- statements ------------------------------------------------------------------------------
 
@@ -241,7 +247,7 @@ class _Body(Expressions):
     def on_If(self, node: ast.If) -> None:
         for branch in branches(node):
             if isinstance(branch, ast.If):
-                self.guarded |= is_guard(branch.test)
+                self.guards += guards(branch.test)
                 self.look(branch.test)
                 self.narrow(branch.test)
                 outer, self.module.demo = self.module.demo, self.module.demo or is_main(branch.test)

@@ -190,16 +190,22 @@ def instance_tests(test: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield from instance_tests(part)
 
 
-def is_guard(test: ast.expr) -> bool:
-    """Whether a condition asks if a name or attribute has been set: `x is None`, `not self.x`."""
+def guards(test: ast.expr) -> list[str]:
+    """What a condition asks of whether it is set (`x is None`, `not self.x`): attributes as empty names."""
     match test:
-        case ast.Compare(left=ast.Name() | ast.Attribute(), ops=[ast.Is() | ast.IsNot()]):
-            return isinstance(test.comparators[0], ast.Constant)
-        case ast.UnaryOp(op=ast.Not(), operand=ast.Name() | ast.Attribute()):
-            return True
+        case ast.Compare(
+            left=ast.Name() | ast.Attribute() as asked, ops=[ast.Is() | ast.IsNot()], comparators=[to]
+        ):
+            return [_name_of(asked)] if isinstance(to, ast.Constant) else []
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Name() | ast.Attribute() as asked):
+            return [_name_of(asked)]
         case ast.BoolOp(values=values):
-            return any(is_guard(value) for value in values)
-    return False
+            return [name for value in values for name in guards(value)]
+    return []
+
+
+def _name_of(asked: ast.expr) -> str:
+    return asked.id if isinstance(asked, ast.Name) else ""
 
 
 def is_stub(body: list[ast.stmt]) -> bool:

@@ -13,7 +13,7 @@ from servelint.code.graph.reach import Reach
 from servelint.code.loop.entrypoints import EntryPoints
 from servelint.code.names import evidence
 from servelint.code.values.evaluate import Evaluator
-from servelint.code.values.values import External, Frame, plain
+from servelint.code.values.values import ClassReference, External, Frame, plain
 from servelint.knowledge.types import Phase, SyncRuns, name_index
 
 
@@ -155,7 +155,7 @@ class Loop:
             if where is Where.LOOP:
                 return Where.LOOP
             called = True
-        by_name = function.name.lstrip("_") in self.startup_words
+        by_name = function.name.lstrip("_") in self.startup_words and not _is_asked(function)
         return Where.STARTUP if called or by_name else Where.LOOP
 
     def _callers(self, module: Module, index: int) -> Iterator[Where]:
@@ -194,7 +194,24 @@ class Loop:
     def is_preloaded(self, module: Module, index: int) -> bool:
         """Whether the function loads once (it asks first, or is cached) and start-up has called it."""
         function = module.function(index)
-        return self.keeps(function) and self.runs_at_startup(module, index)
+        return (
+            self.keeps(function)
+            and self.runs_at_startup(module, index)
+            and not self._is_made_anew(module, function)
+        )
+
+    def _is_made_anew(self, module: Module, function: FunctionFacts) -> bool:
+        """Whether the method's object may be another one than that which start-up has warmed."""
+        if function.owner is None or any(last_name(d) in self.frameworks.caches for d in function.decorators):
+            return False
+        makers = self.evaluator.callers.constructing(ClassReference(module.path, function.owner))
+        return any(self._is_made_by(frame) for frame, _ in makers)
+
+    def _is_made_by(self, maker: Frame) -> bool:
+        """Whether the body that makes an object runs for requests, and makes another one each time."""
+        module = self.evaluator.module(maker.module)
+        function = module.function(maker.function)
+        return not self.keeps(function) and not self._is_startup(maker)
 
     def keeps(self, function: FunctionFacts) -> bool:
         """Whether the function makes its result once: it asks first whether it has one, or is cached."""
@@ -216,3 +233,10 @@ class Loop:
         if where is Where.ELSEWHERE:
             return self.runs_at_startup(module, caller.function)
         return where is Where.STARTUP
+
+
+def _is_asked(function: FunctionFacts) -> bool:
+    """Whether a function that loads is told what to load: that is an operation, not start-up."""
+    own = function.parameters[1:] if function.owner is not None else function.parameters
+    needed = [p for p in own if p.default is None and p.kind in ("positional", "keyword")]
+    return bool(needed) and "load" in evidence.split(function.name)

@@ -91,6 +91,11 @@ class Annotations:
         lineage = self.evaluator.classes.lineage(cls)
         return any(isinstance(base, External) and base.name in INTERFACES for base in lineage)
 
+    def declared(self, frame: Frame, annotation: Expression | None) -> Values:
+        """Objects of the type that an annotation names, if that says more than an unknown class."""
+        found = self.annotated(frame, annotation)
+        return () if all(isinstance(value, ExternalObject) for value in found) else found
+
     def is_foreign(self, value: Value) -> bool:
         """Whether nothing is known of the value but a name outside the project."""
         catalogue = self.evaluator.catalogue
@@ -99,6 +104,8 @@ class Annotations:
                 return catalogue.functions.find(name) is None and catalogue.classes.find(name) is None
             case ExternalObject():
                 return True
+            case LibraryObject(type_name):  # an artefact: of whatever class was stored
+                return catalogue.attribute(type_name, "*") == type_name and catalogue.is_open(type_name)
         return False
 
     def aliased(

@@ -170,9 +170,13 @@ class Calls:
     def _returns(self, frame: Frame) -> Values:
         function = self.evaluator.facts(frame)
         found = union(self.evaluator.evaluate(frame, value) for value in function.returns)
-        if found or function.annotation is None:
+        annotations = self.evaluator.annotations
+        if function.annotation is None or not all(annotations.is_foreign(value) for value, _ in plain(found)):
             return found
-        return self.evaluator.annotations.annotated(self._outside(frame), function.annotation)
+        outside = self._outside(frame)
+        if not found:
+            return annotations.annotated(outside, function.annotation)
+        return annotations.declared(outside, function.annotation) or found
 
     def _outside(self, frame: Frame) -> Frame:
         """The frame in which a function's own annotations mean something."""

@@ -196,7 +196,8 @@ class Evaluator:
         annotation = bound.binding.annotation
         if annotation is None or not all(self.annotations.is_foreign(value) for value, _ in plain(found)):
             return found
-        return self.annotations.annotated(here, annotation) or found
+        declared = self.annotations.declared if found else self.annotations.annotated
+        return declared(here, annotation) or found
 
     def member(self, module: Module, name: str) -> Values:
         """What a module's global name may be; empty where the module does not define it."""
@@ -209,6 +210,8 @@ class Evaluator:
             found.append(self.evaluate(frame, body.names[name]))
         found += [self.imported(module, item) for item in body.imports if item.local == name]
         found += [self.bound(module, bound) for bound in module.bound(0, name)]
+        if not any(found) and module.bound(0, name):
+            found += self._set_elsewhere(module, name)
         if not found:
             for star, level in module.facts.stars:
                 path = self.project.resolve(module, star, level)
@@ -216,6 +219,16 @@ class Evaluator:
                 if other is not None and other is not module:
                     found.append(self.member(other, name))
         return union(found)
+
+    def _set_elsewhere(self, module: Module, name: str) -> Iterator[Values]:
+        """What other files put into a global that its own module leaves empty: `worker.model = load()`."""
+        for other, bound in self.project.attributes(name):
+            target = bound.binding.target
+            if other is not module and isinstance(target, Attribute):
+                if ModuleReference(module.path) in self.evaluate(
+                    self.frame(other, bound.function), target.value
+                ):
+                    yield self.bound(other, bound)
 
     def imported(self, module: Module, item: Import) -> Values:
         """What an import binds."""
