@@ -68,8 +68,8 @@ def _elsewhere(report: lint.Report) -> str:
                 source = decode_leniently(edit.span.path, edit.span.path.read_bytes())
                 made = splice(source, [edit])
                 start = source.offset(edit.span.line, edit.span.column)
-                kept = source.bom + source.text[:start].encode(source.encoding)
-                if not made.startswith(kept):
+                # As text: what a byte stands for may depend on those before it.
+                if not decode_leniently(edit.span.path, made).text.startswith(source.text[:start]):
                     return (
                         f"the fix of {finding.code} changes bytes before {edit.span.line}:{edit.span.column}"
                     )
