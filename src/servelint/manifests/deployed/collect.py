@@ -27,6 +27,7 @@ from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Resources, Setting, Workload
 from servelint.manifests.forms.sources import Sources, Tree
 from servelint.manifests.helm import charts as helm
+from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
@@ -224,7 +225,13 @@ class _Collector:
         context = Context(Setting.PROCESS, source.path.parent)
         for command in processes.commands(source, kind):
             self.follower.spent = 0
-            self.deployment.starts.extend(self.follower.code(command, Environment(), (), context, 0))
+            for start in self.follower.code(command.code, Environment(), (), context, 0):
+                copies = count(command.copies) if command.copies is not None else None
+                if copies is None or start.workers is not None:
+                    self.deployment.starts.append(start)
+                if copies is not None:
+                    workers = replace(copies, variable="numprocs")
+                    self.deployment.starts.append(replace(start, workers=workers))
 
     def add_lone_images(self) -> None:
         for starts in self.images.starts.values():
