@@ -31,6 +31,7 @@ from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
+_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", ".tf")
 _DOCKERFILE = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", re.IGNORECASE)
 _AUTOSCALED = (b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling")
 _DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
@@ -65,7 +66,7 @@ class _Collector:
         with self.boundary(self.sources.tree.root, "finding charts"):
             charts = helm.charts(self.sources)
         templates = {path for chart in charts for path in chart.templates}
-        documents = [path for path in paths if masking.suffix(path) in _YAML and path not in templates]
+        documents = [path for path in paths if path not in templates and self.is_yaml(path)]
         self.add_compose(path for path in documents if compose.is_compose(path, self.sources.data(path)))
         self.add_kubernetes(documents)
         self.add_kustomizations(paths)
@@ -73,6 +74,11 @@ class _Collector:
         self.add_processes(paths)
         self.add_lone_images()
         self.add_lone_files()
+
+    def is_yaml(self, path: Path) -> bool:
+        """Whether a file is YAML, or a template for it by its name or by how its lines begin."""
+        suffix = masking.suffix(path)
+        return suffix in _YAML or (suffix == ".tftpl" and b"apiVersion" in self.sources.top_keys(path))
 
     def boundary(self, path: Path, stage: str) -> Boundary:
         """Keeps what goes wrong with one file from the others."""
@@ -240,11 +246,7 @@ class _Collector:
     def add_lone_files(self) -> None:
         """Scripts that an image or a manifest names without our seeing how it runs them; calls in Python."""
         for path in self.sources.tree.manifests:
-            if (
-                path.suffix in (*_YAML, ".tpl")
-                or is_dockerfile(path.name)
-                or processes.kind_of(path) is not None
-            ):
+            if path.suffix in _NO_SCRIPTS or is_dockerfile(path.name) or processes.kind_of(path) is not None:
                 continue
             if (
                 path not in self.follower.scripts_read
@@ -352,6 +354,8 @@ class _Collector:
             return parse(text, beyond)
         except YamlError:
             masked = masking.masked(text)
+            if masked is None and masking.is_template(text.place.source.path):
+                return []  # made for an engine whose tags are not known
             if masked is None:
                 raise
         try:

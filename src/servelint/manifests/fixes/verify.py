@@ -28,7 +28,7 @@ from servelint.manifests.shell import syntax as shell_syntax
 from servelint.project.text.parsing import parse as parse_python
 from servelint.project.text.source import Source, SourceError, decode
 
-_YAML = (".yaml", ".yml", ".tpl")
+_YAML = (".yaml", ".yml", ".tpl", ".tftpl")
 _SHELL = (".sh", ".bash", "")
 
 

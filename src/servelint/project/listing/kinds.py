@@ -21,6 +21,7 @@ _MANIFEST_SUFFIXES = (
     ".yaml",
     ".yml",
     ".tpl",
+    ".tftpl",
     ".sh",
     ".bash",
     ".service",
