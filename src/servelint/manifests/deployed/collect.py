@@ -22,7 +22,15 @@ from servelint.manifests.deployed.starts import Context, Follower, Start
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
-from servelint.manifests.forms import compose, dockerfile, kubernetes, kustomize, masking, processes
+from servelint.manifests.forms import (
+    compose,
+    dockerfile,
+    kubernetes,
+    kustomize,
+    masking,
+    processes,
+    terraform,
+)
 from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Resources, Setting, Workload
 from servelint.manifests.forms.sources import Sources, Tree
@@ -31,7 +39,7 @@ from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
-_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", ".tf")
+_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", *terraform.SUFFIXES)
 _DOCKERFILE = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", re.IGNORECASE)
 _AUTOSCALED = (b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling")
 _DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
@@ -71,6 +79,7 @@ class _Collector:
         self.add_kubernetes(documents)
         self.add_kustomizations(paths)
         self.add_charts(charts, documents)
+        self.add_terraform(path for path in paths if path.suffix in terraform.SUFFIXES)
         self.add_processes(paths)
         self.add_lone_images()
         self.add_lone_files()
@@ -134,6 +143,28 @@ class _Collector:
             ):
                 self.add_resources(found, path)
         self.add_scope(found)
+
+    def add_terraform(self, paths: Iterable[Path]) -> None:
+        found = Resources()
+        for path in paths:
+            data = self.sources.data(path)
+            if (
+                self.matters(path)
+                or any(word in data for word in terraform.SCALING)
+                or (self.images.starts and b"container" in data)
+            ):
+                source = self.sources.source(path)
+                if source is not None:
+                    with self.boundary(path, "reading Terraform"):
+                        found.extend(terraform.resources(Located.of(source), path, self.written))
+        self.add_scope(found)
+
+    def written(self, text: Located) -> list[Node]:
+        """The documents of a text that stands in a file of another kind; none where it is no YAML."""
+        try:
+            return self.part(text)
+        except YamlError:
+            return []
 
     def add_resources(self, found: Resources, path: Path) -> None:
         for document in self.documents(path):

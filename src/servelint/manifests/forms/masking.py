@@ -19,6 +19,7 @@ _CLOSE = {"{{": "}}", "{%": "%}", "{#": "#}", "<%": "%>"}
 _TERRAFORM = re.compile(r"(?<![$%])[$%]\{|\{[{%#]|<%")
 _WITHIN = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}]')
 _TERRAFORM_TEMPLATES = (".tftpl", ".tpl", ".tmpl")
+_TERRAFORM_FILES = (*_TERRAFORM_TEMPLATES, ".tf", ".tofu")
 _TEMPLATES = (*_TERRAFORM_TEMPLATES, ".j2", ".jinja", ".jinja2", ".gotmpl", ".template")
 
 
@@ -38,7 +39,7 @@ def masked(text: Located) -> Located | None:
     A tag alone on its line vanishes; any other becomes a run of a character that no manifest means.
     """
     content = text.text
-    terraform = bool(text.runs) and text.place.source.path.suffix in _TERRAFORM_TEMPLATES
+    terraform = bool(text.runs) and text.place.source.path.suffix in _TERRAFORM_FILES
     tags = list(_tags(content, _TERRAFORM if terraform else _OPEN))
     if not tags:
         return None

@@ -22,6 +22,8 @@ _MANIFEST_SUFFIXES = (
     ".yml",
     ".tpl",
     ".tftpl",
+    ".tf",
+    ".tofu",
     ".sh",
     ".bash",
     ".service",
