@@ -16,6 +16,7 @@ from pathlib import Path
 from servelint.boundary import Boundary, LimitError, problem
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
+from servelint.manifests.deployed import scripts
 from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.images import ImageIndex
 from servelint.manifests.deployed.starts import Context, Follower, Start
@@ -44,6 +45,8 @@ _DOCKERFILE = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", r
 _AUTOSCALED = (b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling")
 _DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_FROM = re.compile(r"\s*+(?:#.*\n\s*+)*+FROM\s")
+_API_VERSION = re.compile(r"^apiVersion:", re.MULTILINE)
 _WORD = re.compile(rb"[\w.-]+")
 _TEST_FOLDER = re.compile(r"(^|/)(tests?|testing|testdata|test_data|fixtures)(/|$)")
 
@@ -281,8 +284,8 @@ class _Collector:
                 continue
             if (
                 path not in self.follower.scripts_read
-                and self.names_server(path)
-                and path.name != "pyproject.toml"
+                and self.matters(path)
+                and path.name not in ("pyproject.toml", scripts.IGNORING)
             ):
                 with self.boundary(path, "reading the script"):
                     self.add_script(path)
@@ -300,18 +303,36 @@ class _Collector:
         if source is None or path.suffix == ".toml" or path.name.startswith(".env"):
             return
         script = shell.read(Located.of(source), Environment())
-        context = Context(Setting.PROCESS, path.parent)
-        for heredoc in script.heredocs:
-            if re.match(r"\s*+(?:#.*\n\s*+)*+FROM\s", heredoc.text):
+        self.add_heredocs(script.heredocs, path)
+        context, commands = Context(Setting.IMAGE, path.parent), script.commands
+        writes = any(_FROM.match(heredoc.text) for heredoc in script.heredocs)
+        if not self.in_image(path):
+            image = self.copied.supervised(path)
+            if image is None and not writes and (image := self.copied.script(path)) is not None:
+                commands = scripts.lasting(commands)
+            if image is None:
+                return
+            context = replace(context, image=image, folder=image.stage.folder)
+        for command in commands:
+            self.follower.spent = 0
+            self.deployment.starts.extend(self.follower.words(command.words, command.environment, context))
+
+    def add_heredocs(self, heredocs: Iterable[Located], path: Path) -> None:
+        """What a script writes out: Dockerfiles, and manifests for `kubectl apply -f -`."""
+        found = Resources()
+        for heredoc in heredocs:
+            if _FROM.match(heredoc.text):
                 for starts in self.starts_of(self.add_stages(path, heredoc)).values():
                     self.deployment.starts.extend(starts)
-        if self.in_image(path):
-            context = replace(context, setting=Setting.IMAGE)
-            for command in script.commands:
-                self.follower.spent = 0
-                self.deployment.starts.extend(
-                    self.follower.words(command.words, command.environment, context)
-                )
+            elif _API_VERSION.search(heredoc.text):
+                found.extend(kubernetes.resources(self.written(heredoc), path))
+        if found.workloads or found.autoscalers:
+            self.add_scope(found)
+
+    @functools.cached_property
+    def copied(self) -> scripts.Copied:
+        """The folders that images copy; asked when all images are known."""
+        return scripts.Copied(self.sources, self.images.images)
 
     def add_python(self, path: Path) -> None:
         context = Context(Setting.PROCESS, path.parent)
@@ -335,8 +356,12 @@ class _Collector:
 
     def in_image(self, path: Path) -> bool:
         """Whether a Dockerfile, a compose file or a workload names a file."""
-        name = path.name.encode()
-        return self.images.names(path.name) or any(name in self.sources.data(other) for other in self.runners)
+        name = re.escape(path.name.encode())
+        if not path.suffix:  # `run` and `start` are words of many other things too
+            name = rb"(?<![\w.-])" + name + rb"(?![\w.-])"
+        return self.images.names(path.name) or any(
+            re.search(name, self.sources.data(other)) for other in self.runners
+        )
 
     @functools.cached_property
     def runners(self) -> list[Path]:
