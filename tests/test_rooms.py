@@ -65,7 +65,7 @@ ALLOWED = {
     "manifests/forms": "finding knowledge boundary project/text manifests/documents manifests/shell",
     "manifests/helm": "boundary manifests/documents manifests/shell manifests/forms",
     "manifests/deployed": (
-        "finding serving knowledge boundary project/text manifests/documents manifests/shell "
+        "finding serving knowledge boundary project project/text manifests/documents manifests/shell "
         "manifests/forms manifests/helm"
     ),
     "manifests/rules": (

@@ -16,24 +16,37 @@ from pathlib import Path
 from servelint.boundary import Boundary, LimitError, problem
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
+from servelint.manifests.deployed import scripts
 from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.images import ImageIndex
 from servelint.manifests.deployed.starts import Context, Follower, Start
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
-from servelint.manifests.forms import compose, dockerfile, kubernetes, kustomize, masking, processes
+from servelint.manifests.forms import (
+    compose,
+    dockerfile,
+    kubernetes,
+    kustomize,
+    masking,
+    processes,
+    terraform,
+)
 from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Resources, Setting, Workload
 from servelint.manifests.forms.sources import Sources, Tree
 from servelint.manifests.helm import charts as helm
+from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
+_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", *terraform.SUFFIXES)
 _DOCKERFILE = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", re.IGNORECASE)
 _AUTOSCALED = (b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling")
 _DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_FROM = re.compile(r"\s*+(?:#.*\n\s*+)*+FROM\s")
+_API_VERSION = re.compile(r"^apiVersion:", re.MULTILINE)
 _WORD = re.compile(rb"[\w.-]+")
 _TEST_FOLDER = re.compile(r"(^|/)(tests?|testing|testdata|test_data|fixtures)(/|$)")
 
@@ -64,14 +77,20 @@ class _Collector:
         with self.boundary(self.sources.tree.root, "finding charts"):
             charts = helm.charts(self.sources)
         templates = {path for chart in charts for path in chart.templates}
-        documents = [path for path in paths if masking.suffix(path) in _YAML and path not in templates]
+        documents = [path for path in paths if path not in templates and self.is_yaml(path)]
         self.add_compose(path for path in documents if compose.is_compose(path, self.sources.data(path)))
         self.add_kubernetes(documents)
         self.add_kustomizations(paths)
         self.add_charts(charts, documents)
+        self.add_terraform(path for path in paths if path.suffix in terraform.SUFFIXES)
         self.add_processes(paths)
         self.add_lone_images()
         self.add_lone_files()
+
+    def is_yaml(self, path: Path) -> bool:
+        """Whether a file is YAML, or a template for it by its name or by how its lines begin."""
+        suffix = masking.suffix(path)
+        return suffix in _YAML or (suffix == ".tftpl" and b"apiVersion" in self.sources.top_keys(path))
 
     def boundary(self, path: Path, stage: str) -> Boundary:
         """Keeps what goes wrong with one file from the others."""
@@ -127,6 +146,28 @@ class _Collector:
             ):
                 self.add_resources(found, path)
         self.add_scope(found)
+
+    def add_terraform(self, paths: Iterable[Path]) -> None:
+        found = Resources()
+        for path in paths:
+            data = self.sources.data(path)
+            if (
+                self.matters(path)
+                or any(word in data for word in terraform.SCALING)
+                or (self.images.starts and b"container" in data)
+            ):
+                source = self.sources.source(path)
+                if source is not None:
+                    with self.boundary(path, "reading Terraform"):
+                        found.extend(terraform.resources(Located.of(source), path, self.written))
+        self.add_scope(found)
+
+    def written(self, text: Located) -> list[Node]:
+        """The documents of a text that stands in a file of another kind; none where it is no YAML."""
+        try:
+            return self.part(text)
+        except YamlError:
+            return []
 
     def add_resources(self, found: Resources, path: Path) -> None:
         for document in self.documents(path):
@@ -224,7 +265,13 @@ class _Collector:
         context = Context(Setting.PROCESS, source.path.parent)
         for command in processes.commands(source, kind):
             self.follower.spent = 0
-            self.deployment.starts.extend(self.follower.code(command, Environment(), (), context, 0))
+            for start in self.follower.code(command.code, Environment(), (), context, 0):
+                copies = count(command.copies) if command.copies is not None else None
+                if copies is None or start.workers is not None:
+                    self.deployment.starts.append(start)
+                if copies is not None:
+                    workers = replace(copies, variable="numprocs")
+                    self.deployment.starts.append(replace(start, workers=workers))
 
     def add_lone_images(self) -> None:
         for starts in self.images.starts.values():
@@ -233,16 +280,12 @@ class _Collector:
     def add_lone_files(self) -> None:
         """Scripts that an image or a manifest names without our seeing how it runs them; calls in Python."""
         for path in self.sources.tree.manifests:
-            if (
-                path.suffix in (*_YAML, ".tpl")
-                or is_dockerfile(path.name)
-                or processes.kind_of(path) is not None
-            ):
+            if path.suffix in _NO_SCRIPTS or is_dockerfile(path.name) or processes.kind_of(path) is not None:
                 continue
             if (
                 path not in self.follower.scripts_read
-                and self.names_server(path)
-                and path.name != "pyproject.toml"
+                and self.matters(path)
+                and path.name not in ("pyproject.toml", scripts.IGNORING)
             ):
                 with self.boundary(path, "reading the script"):
                     self.add_script(path)
@@ -260,18 +303,36 @@ class _Collector:
         if source is None or path.suffix == ".toml" or path.name.startswith(".env"):
             return
         script = shell.read(Located.of(source), Environment())
-        context = Context(Setting.PROCESS, path.parent)
-        for heredoc in script.heredocs:
-            if re.match(r"\s*+(?:#.*\n\s*+)*+FROM\s", heredoc.text):
+        self.add_heredocs(script.heredocs, path)
+        context, commands = Context(Setting.IMAGE, path.parent), script.commands
+        writes = any(_FROM.match(heredoc.text) for heredoc in script.heredocs)
+        if not self.in_image(path):
+            image = self.copied.supervised(path)
+            if image is None and not writes and (image := self.copied.script(path)) is not None:
+                commands = scripts.lasting(commands)
+            if image is None:
+                return
+            context = replace(context, image=image, folder=image.stage.folder)
+        for command in commands:
+            self.follower.spent = 0
+            self.deployment.starts.extend(self.follower.words(command.words, command.environment, context))
+
+    def add_heredocs(self, heredocs: Iterable[Located], path: Path) -> None:
+        """What a script writes out: Dockerfiles, and manifests for `kubectl apply -f -`."""
+        found = Resources()
+        for heredoc in heredocs:
+            if _FROM.match(heredoc.text):
                 for starts in self.starts_of(self.add_stages(path, heredoc)).values():
                     self.deployment.starts.extend(starts)
-        if self.in_image(path):
-            context = replace(context, setting=Setting.IMAGE)
-            for command in script.commands:
-                self.follower.spent = 0
-                self.deployment.starts.extend(
-                    self.follower.words(command.words, command.environment, context)
-                )
+            elif _API_VERSION.search(heredoc.text):
+                found.extend(kubernetes.resources(self.written(heredoc), path))
+        if found.workloads or found.autoscalers:
+            self.add_scope(found)
+
+    @functools.cached_property
+    def copied(self) -> scripts.Copied:
+        """The folders that images copy; asked when all images are known."""
+        return scripts.Copied(self.sources, self.images.images)
 
     def add_python(self, path: Path) -> None:
         context = Context(Setting.PROCESS, path.parent)
@@ -295,8 +356,12 @@ class _Collector:
 
     def in_image(self, path: Path) -> bool:
         """Whether a Dockerfile, a compose file or a workload names a file."""
-        name = path.name.encode()
-        return self.images.names(path.name) or any(name in self.sources.data(other) for other in self.runners)
+        name = re.escape(path.name.encode())
+        if not path.suffix:  # `run` and `start` are words of many other things too
+            name = rb"(?<![\w.-])" + name + rb"(?![\w.-])"
+        return self.images.names(path.name) or any(
+            re.search(name, self.sources.data(other)) for other in self.runners
+        )
 
     @functools.cached_property
     def runners(self) -> list[Path]:
@@ -345,6 +410,8 @@ class _Collector:
             return parse(text, beyond)
         except YamlError:
             masked = masking.masked(text)
+            if masked is None and masking.is_template(text.place.source.path):
+                return []  # made for an engine whose tags are not known
             if masked is None:
                 raise
         try:

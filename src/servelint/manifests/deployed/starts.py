@@ -15,6 +15,7 @@ from servelint.manifests.forms import python_files
 from servelint.manifests.forms.dockerfile import Command, Image, Stage
 from servelint.manifests.forms.resources import Container, Setting, Workload
 from servelint.manifests.forms.sources import Sources, normal
+from servelint.manifests.forms.written import path_in
 from servelint.manifests.shell import script as shell
 from servelint.manifests.shell.commandline import (
     ScriptStart,
@@ -178,6 +179,10 @@ class Follower:
         if mounted is not None and not script.python:
             yield from self.code(mounted, environment, script.parameters, context, depth)
             return
+        inside = _written(script.path.text, context)
+        if inside is not None and not script.python:
+            yield from self.code(inside, environment, script.parameters, context, depth)
+            return
         path = self.sources.resolve(script.path.text, context.base, context.image, python=script.python)
         if path is None or path in self._active or path in self._given_up:
             return
@@ -247,6 +252,17 @@ class Follower:
                 self.scripts_read.add(source.path)
                 return python_files.configuration(source, server.server, environment)
         return None
+
+
+def _written(path: str, context: Context) -> Located | None:
+    """A script that the image's own Dockerfile writes."""
+    stage = context.image.stage if context.image is not None else None
+    if stage is None or not stage.written:
+        return None
+    found = stage.written.get(path_in(stage.folder, path))
+    if found is None and "/" not in path:  # found through PATH
+        found = next((text for name, text in stage.written.items() if name.endswith(f"bin/{path}")), None)
+    return found if found is not None and found.runs else None
 
 
 def _mounted(path: str, config_maps: Mapping[str, YamlMapping]) -> Located | None:

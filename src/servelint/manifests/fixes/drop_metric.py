@@ -15,6 +15,7 @@ from servelint.manifests.documents.yaml_document import (
     parse,
     walk,
 )
+from servelint.manifests.forms import terraform
 from servelint.manifests.forms.resources import Autoscaler, Metric
 from servelint.project.text.source import Source
 
@@ -69,6 +70,8 @@ def remove_item(items: YamlSequence, item: Node) -> Edit | None:
     if not inside or not place.verbatim or any(node.anchored for node in (items, *walk(item))):
         return None
     source, shift = place.source, place.start - items.start
+    if source.path.suffix in terraform.SUFFIXES and not items.flow and items.within.text == source.text:
+        return _block(item.place)
     position = next(index for index, other in enumerate(items.items) if other is item)
     if items.flow:
         return _flow(items, position, source, shift)
@@ -104,6 +107,15 @@ def _flow(items: YamlSequence, position: int, source: Source, shift: int) -> Edi
         return Place(source, item.start + shift, items.items[position + 1].start + shift, True).edit("")
     previous = items.items[position - 1]
     return Place(source, previous.end + shift, item.end + shift, True).edit("")
+
+
+def _block(place: Place) -> Edit | None:
+    """The edit that takes out a block of Terraform, where it has its lines to itself."""
+    text = place.source.text
+    start, end = text.rfind("\n", 0, place.start) + 1, text.find("\n", place.end) + 1 or len(text)
+    if text[start : place.start].strip() or text[place.end : end].strip():
+        return None
+    return Place(place.source, start, end, True).edit("")
 
 
 def _dash(text: str, position: int) -> int:

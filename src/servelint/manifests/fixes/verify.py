@@ -23,12 +23,12 @@ from servelint.manifests.documents.yaml_document import (
     YamlSequence,
     parse,
 )
-from servelint.manifests.forms import dockerfile, masking
+from servelint.manifests.forms import dockerfile, hcl, masking, terraform
 from servelint.manifests.shell import syntax as shell_syntax
 from servelint.project.text.parsing import parse as parse_python
 from servelint.project.text.source import Source, SourceError, decode
 
-_YAML = (".yaml", ".yml", ".tpl")
+_YAML = (".yaml", ".yml", ".tpl", ".tftpl")
 _SHELL = (".sh", ".bash", "")
 
 
@@ -81,6 +81,9 @@ def _verified(before: bytes, after: bytes, path: Path, edits: Sequence[Edit]) ->
         return _python(old, new, ranges)
     if masking.suffix(path) in _YAML:
         return _yaml(old, new, ranges)
+    if path.suffix in terraform.SUFFIXES:
+        read = hcl.well_formed(Located.of(new)) or not hcl.well_formed(Located.of(old))
+        return "" if read else "the result would not be valid HCL"
     if path.suffix in _SHELL or "ockerfile" in path.name:
         return _tokens(old, new, ranges)
     return ""

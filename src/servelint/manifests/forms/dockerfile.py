@@ -10,6 +10,7 @@ from pathlib import Path
 
 from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Located
+from servelint.manifests.forms import written
 from servelint.project.text.source import split_lines
 
 _DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])", re.IGNORECASE)
@@ -67,6 +68,8 @@ class Stage:
     command: Command | None = None
     folder: str = "/"
     ports: tuple[str, ...] = ()
+    # Files that instructions write, by their path in the image.
+    written: dict[str, Located] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +139,7 @@ def _start(text: str, named: Mapping[str, Stage]) -> Stage:
         stage.entrypoint,
         stage.command,
         stage.folder,
+        written=dict(stage.written),
     )
 
 
@@ -151,6 +155,10 @@ def _apply(stage: Stage, instruction: Instruction) -> None:
             copy = _copy(text, stage.folder)
             if copy:
                 stage.copies.append(copy)
+            if instruction.heredocs:
+                stage.written.update(written.copied(instruction.text, instruction.heredocs, stage.folder))
+        case "RUN":
+            stage.written.update(written.by_commands(instruction.text, instruction.heredocs, stage.folder))
         case "EXPOSE":
             stage.ports += tuple(text.text.split())
         case "ENTRYPOINT":

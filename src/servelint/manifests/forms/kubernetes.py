@@ -16,7 +16,7 @@ from servelint.knowledge.servers import servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, word
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence, scalars
-from servelint.manifests.forms import autoscalers
+from servelint.manifests.forms import autoscalers, openshift
 from servelint.manifests.forms.resources import Container, Probe, Resources, Workload
 
 _NOT_WORKLOADS = frozenset(
@@ -54,6 +54,10 @@ def _add(found: Resources, document: YamlMapping, path: Path) -> None:
     kind = document.text("kind")
     if kind.endswith("List") and document.items("items"):
         for item in document.mappings("items"):
+            _add(found, item, path)
+        return
+    if kind == "Template" and document.items("objects"):
+        for item in openshift.objects(document):
             _add(found, item, path)
         return
     if not kind or document.text("$patch") == "delete":

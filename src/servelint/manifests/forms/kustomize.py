@@ -29,6 +29,7 @@ NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _NAMED = frozenset(("containers", "initContainers", "env", "volumes", "volumeMounts", "imagePullSecrets"))
 _DEPTH = 12
 _MAX_RESOURCES = 10_000
+_MAX_COMPONENTS = 1_000
 _INDEX = re.compile(r"[0-9]{1,6}")
 _LITERAL = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 
@@ -40,6 +41,8 @@ class Builder:
     files: frozenset[Path]
     documents: Callable[[Path], list[Node]]
     _built: dict[Path, list[YamlMapping]] = field(default_factory=dict)
+    _applying: list[Path] = field(default_factory=list)
+    _applied: int = 0
 
     def involved(self, path: Path) -> Iterator[Path]:
         """A kustomization and every file that it reads, each once."""
@@ -59,10 +62,18 @@ class Builder:
                     waiting.append(nested or target)
 
     def patches(self, path: Path) -> bool:
-        """Whether a kustomization changes what it reads."""
+        """Whether a kustomization changes what it reads, by itself or by a component.
+
+        A component by itself changes nothing: it is for the kustomizations that name it.
+        """
         kustomization = self._load(path)
-        keys = ("patches", "patchesStrategicMerge", "patchesJson6902", "configMapGenerator")
-        return kustomization is not None and any(kustomization.items(key) for key in keys)
+        if kustomization is None or _is_component(kustomization):
+            return False
+        return _changes(kustomization) or any(
+            _changes(other)
+            for here in self.involved(path)
+            if here.name in NAMES and (other := self._load(here)) is not None and _is_component(other)
+        )
 
     def build(self, path: Path, depth: int = 0) -> list[YamlMapping]:
         """The resources of a kustomization, its patches applied."""
@@ -72,30 +83,51 @@ class Builder:
         kustomization = self._load(path)
         if kustomization is None:
             return []
-        found: list[YamlMapping] = []
-        seen: set[Path] = set()
-        for item in scalars(
-            [
-                *kustomization.items("resources"),
-                *kustomization.items("bases"),
-                *kustomization.items("components"),
-            ]
-        ):
-            target = normal(path.parent / item.value)
-            if target in seen:
+        if not depth:
+            self._applied = 0
+        self._built[path] = self._accumulated(kustomization, path, [], depth)
+        return self._built[path]
+
+    def _accumulated(
+        self, kustomization: YamlMapping, path: Path, found: list[YamlMapping], depth: int
+    ) -> list[YamlMapping]:
+        """What was found before and what a kustomization adds, its components and patches applied to all."""
+        found = [*found, *self._resources(kustomization, path, depth)]
+        for target in self._targets(kustomization, path, "components"):
+            nested = self._nested(target)
+            component = self._load(nested) if nested is not None else None
+            if nested is None or component is None or nested in self._applying or depth > _DEPTH:
                 continue
-            seen.add(target)
+            self._applied += 1
+            if self._applied > _MAX_COMPONENTS:
+                raise LimitError(f"more than {_MAX_COMPONENTS:,} components", 0, path)
+            self._applying.append(nested)
+            try:
+                found = self._accumulated(component, nested, found, depth + 1)
+            finally:
+                self._applying.pop()
+        found.extend(_generated(kustomization))
+        for patch, target_of in self._patches(kustomization, path.parent):
+            found = [result for node in found if (result := _patched(node, patch, target_of)) is not None]
+        return found
+
+    def _resources(self, kustomization: YamlMapping, path: Path, depth: int) -> list[YamlMapping]:
+        found: list[YamlMapping] = []
+        for target, line in self._targets(kustomization, path, "resources", "bases").items():
             nested = self._nested(target)
             if len(found) > _MAX_RESOURCES:
-                raise LimitError(f"more than {_MAX_RESOURCES:,} resources", item.place.span.line, path)
+                raise LimitError(f"more than {_MAX_RESOURCES:,} resources", line, path)
             if nested is not None:
                 found.extend(self.build(nested, depth + 1))
             elif target in self.files:
                 found.extend(node for node in self.documents(target) if isinstance(node, YamlMapping))
-        found.extend(_generated(kustomization))
-        for patch, target_of in self._patches(kustomization, path.parent):
-            found = [result for node in found if (result := _patched(node, patch, target_of)) is not None]
-        self._built[path] = found
+        return found
+
+    def _targets(self, kustomization: YamlMapping, path: Path, *keys: str) -> dict[Path, int]:
+        """What a kustomization names under some keys, each with its line."""
+        found: dict[Path, int] = {}
+        for item in scalars([node for key in keys for node in kustomization.items(key)]):
+            found.setdefault(normal(path.parent / item.value), item.place.span.line)
         return found
 
     def _load(self, path: Path) -> YamlMapping | None:
@@ -130,6 +162,15 @@ class Builder:
             return parse(written.text) if ":" in written.value else []
         except YamlError:  # a patch that cannot be read patches nothing
             return []
+
+
+def _is_component(kustomization: YamlMapping) -> bool:
+    return kustomization.text("kind") == "Component"
+
+
+def _changes(kustomization: YamlMapping) -> bool:
+    keys = ("patches", "patchesStrategicMerge", "patchesJson6902", "configMapGenerator")
+    return any(kustomization.items(key) for key in keys)
 
 
 def _generated(kustomization: YamlMapping) -> Iterator[YamlMapping]:

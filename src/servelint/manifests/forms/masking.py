@@ -14,13 +14,23 @@ from servelint.manifests.documents.text import Located, Run
 from servelint.manifests.shell.commandline import UNKNOWN
 
 _OPEN = re.compile(r"\{[{%#]|<%|%\{")
-_CLOSE = {"{{": "}}", "{%": "%}", "{#": "#}", "<%": "%>", "%{": "}"}
-_TEMPLATES = (".j2", ".jinja", ".jinja2", ".gotmpl", ".tmpl", ".template")
+_CLOSE = {"{{": "}}", "{%": "%}", "{#": "#}", "<%": "%>"}
+# Terraform: what is doubled is meant as it stands, and what is between may hold braces and strings.
+_TERRAFORM = re.compile(r"(?<![$%])[$%]\{|\{[{%#]|<%")
+_WITHIN = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}]')
+_TERRAFORM_TEMPLATES = (".tftpl", ".tpl", ".tmpl")
+_TERRAFORM_FILES = (*_TERRAFORM_TEMPLATES, ".tf", ".tofu")
+_TEMPLATES = (*_TERRAFORM_TEMPLATES, ".j2", ".jinja", ".jinja2", ".gotmpl", ".template")
 
 
 def suffix(path: Path) -> str:
-    """The suffix of what a file is, or of what it is a template for."""
-    return path.with_suffix("").suffix if path.suffix in _TEMPLATES else path.suffix
+    """The suffix of what a file is, or of what it is a template for; its own where its name does not say."""
+    return path.with_suffix("").suffix or path.suffix if is_template(path) else path.suffix
+
+
+def is_template(path: Path) -> bool:
+    """Whether a file's name says that something is made of it."""
+    return path.suffix in _TEMPLATES
 
 
 def masked(text: Located) -> Located | None:
@@ -29,7 +39,8 @@ def masked(text: Located) -> Located | None:
     A tag alone on its line vanishes; any other becomes a run of a character that no manifest means.
     """
     content = text.text
-    tags = list(_tags(content))
+    terraform = bool(text.runs) and text.place.source.path.suffix in _TERRAFORM_FILES
+    tags = list(_tags(content, _TERRAFORM if terraform else _OPEN))
     if not tags:
         return None
     out: list[str] = []
@@ -44,23 +55,37 @@ def masked(text: Located) -> Located | None:
     return Located(result, tuple(Run(r.start, r.end, r.source, r.offset, r.stop, True) for r in text.runs))
 
 
-def _tags(content: str) -> Iterator[tuple[int, int]]:
+def _tags(content: str, opening: re.Pattern[str]) -> Iterator[tuple[int, int]]:
     """Where tags begin and end. One that is never closed is none, and its kind is not looked for again."""
     unclosed: set[str] = set()
     position = 0
-    while found := _OPEN.search(content, position):
-        close = content.find(_CLOSE[found[0]], found.end()) if found[0] not in unclosed else -1
+    while found := opening.search(content, position):
+        close = _closed(content, found) if found[0] not in unclosed else -1
         if close < 0:
             unclosed.add(found[0])
             position = found.start() + 1
         else:
-            position = close + len(_CLOSE[found[0]])
+            position = close
             yield found.start(), position
+
+
+def _closed(content: str, found: re.Match[str]) -> int:
+    """Where a tag ends that begins here; -1 where it does not."""
+    close = _CLOSE.get(found[0])
+    if close is not None:
+        end = content.find(close, found.end())
+        return end + len(close) if end >= 0 else -1
+    depth = 1
+    for part in _WITHIN.finditer(content, found.end()):
+        depth += (part[0] == "{") - (part[0] == "}")
+        if not depth:
+            return part.end()
+    return -1
 
 
 def _mask(content: str, start: int, end: int) -> str:
     tag = content[start:end]
-    if not tag.startswith("{{") or (_blank(content, start, -1) and _blank(content, end, 1)):
+    if not tag.startswith(("{{", "${")) or (_blank(content, start, -1) and _blank(content, end, 1)):
         return re.sub(r"[^\r\n]", " ", tag)
     return re.sub(r"[\s\S]", UNKNOWN, tag)
 

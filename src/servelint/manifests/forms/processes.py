@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +14,30 @@ from servelint.project.text.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a file spells its commands; the first group is the command."""
+    """How a file spells its commands; the first group is the command.
+
+    Where there are sections, `copies` is how one says that its command is started several times.
+    """
 
     command: re.Pattern[str]
+    copies: re.Pattern[str] | None = None
     in_image_only: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as shell code, and how many times it is started where that is said."""
+
+    code: Located
+    copies: Located | None = None
+
+
 _PROCFILE = Kind(re.compile(r"^[\w-]++:[ \t]*+(.+)$", re.MULTILINE))
-_SUPERVISOR = Kind(re.compile(r"^command[ \t]*+=[ \t]*+(.+(?:\r?\n[ \t]++\S.*)*+)$", re.MULTILINE))
+_SUPERVISOR = Kind(
+    re.compile(r"^command[ \t]*+=[ \t]*+(.+(?:\r?\n[ \t]++\S.*)*+)$", re.MULTILINE),
+    re.compile(r"^numprocs[ \t]*+[=:][ \t]*+(\d++)(?:[ \t]++;.*|[ \t]*+)\r?$", re.MULTILINE),
+)
+_SECTION = re.compile(r"^\[", re.MULTILINE)
 # A unit on a host is a server run by hand: several workers are what its cores are for.
 _SYSTEMD = Kind(
     re.compile(r"^ExecStart[ \t]*+=[ \t]*+[-@:+!]*+(.+(?:\\\r?\n.*)*)$", re.MULTILINE), in_image_only=True
@@ -37,7 +54,11 @@ def kind_of(path: Path) -> Kind | None:
     return _SYSTEMD if name.endswith(".service") else None
 
 
-def commands(source: Source, kind: Kind) -> Iterator[Located]:
-    """The commands of a file, as shell code."""
-    for found in kind.command.finditer(source.text):
-        yield Located.of(source, *found.span(1))
+def commands(source: Source, kind: Kind) -> Iterator[Command]:
+    """The commands of a file."""
+    edges = [0, *(found.start() for found in _SECTION.finditer(source.text) if kind.copies), len(source.text)]
+    for start, end in itertools.pairwise(edges):
+        copies = kind.copies.search(source.text, start, end) if kind.copies is not None else None
+        number = Located.of(source, *copies.span(1)) if copies is not None else None
+        for found in kind.command.finditer(source.text, start, end):
+            yield Command(Located.of(source, *found.span(1)), number)

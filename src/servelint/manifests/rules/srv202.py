@@ -14,6 +14,7 @@ from servelint.finding import Confidence, Finding, Severity, Step
 from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.subjects import MemoryMetric, MemoryValue
 from servelint.manifests.forms.resources import Autoscaler, Metric
+from servelint.manifests.shell.commandline import UNKNOWN
 
 CODE = "SRV202"
 
@@ -63,7 +64,7 @@ def _switched_on(deployment: Deployment, autoscaler: Autoscaler, metric: Metric)
 
 def _message(autoscaler: Autoscaler, metric: Metric) -> str:
     target = ""
-    if metric.target is not None:
+    if metric.target is not None and UNKNOWN not in metric.target.value:
         target = f" at {metric.target.value}{' %' if metric.utilization else ''}"
     return (
         f"{autoscaler.title} scales on memory{target}: "

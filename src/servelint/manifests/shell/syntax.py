@@ -56,9 +56,14 @@ class Syntax:
 
 def parse(code: Located) -> Syntax:
     """The syntax tree of a script; never fails, what is no shell becomes error nodes."""
+    return syntax(code, _parser())
+
+
+def syntax(code: Located, parser: Parser) -> Syntax:
+    """What a grammar makes of a text."""
     data = code.text.encode("utf-8", "surrogatepass")
     within = [] if code.text.isascii() else [at for at, byte in enumerate(data) if byte & 0xC0 == 0x80]
-    return Syntax(_parser().parse(data).root_node, code, within)
+    return Syntax(parser.parse(data).root_node, code, within)
 
 
 def descendants(node: Node) -> Iterator[Node]:

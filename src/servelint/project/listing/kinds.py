@@ -21,6 +21,9 @@ _MANIFEST_SUFFIXES = (
     ".yaml",
     ".yml",
     ".tpl",
+    ".tftpl",
+    ".tf",
+    ".tofu",
     ".sh",
     ".bash",
     ".service",
@@ -31,7 +34,7 @@ _MANIFEST_SUFFIXES = (
 _MANIFEST_NAMES = re.compile(
     r"""
     (?: dockerfile | containerfile | procfile | \.env | hypercorn ) (?: [._-].* )?
-    | pyproject\.toml | kustomization | [^/]*supervisor[^/]*\.(?:conf|ini)
+    | pyproject\.toml | \.dockerignore | kustomization | [^/]*supervisor[^/]*\.(?:conf|ini)
     """,
     re.VERBOSE,
 )
@@ -64,4 +67,7 @@ def is_shell_script(path: str) -> bool:
         start = disk.beginning(path, 64)
     except OSError:
         return False
-    return re.match(rb"#!\s*\S*/(?:env\s+(?:-\S+\s+)*+)?(?:ba|da|a|k|z)?sh\b", start) is not None
+    return (
+        re.match(rb"#!\s*\S*/(?:(?:env|with-contenv)\s+(?:-\S+\s+)*+)?(?:ba|da|a|k|z)?sh\b", start)
+        is not None
+    )

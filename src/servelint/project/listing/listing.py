@@ -255,7 +255,7 @@ class Listing:
             self.skipped.append(Skipped(Path(path), "not a regular file"))
             return
         kind = kind_of(path.rpartition("/")[2])
-        if kind is None and not (status.st_mode & stat.S_IXUSR and is_shell_script(path)):
+        if kind is None and not is_shell_script(path):
             return
         if status.st_size > self.limit:
             self.too_large[path] = Problem(Path(path), _too_large(status.st_size, self.limit))

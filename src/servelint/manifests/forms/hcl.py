@@ -1,0 +1,242 @@
+"""Terraform's language as bodies of attributes and blocks, by the tree-sitter grammar for HCL.
+
+Only what is written out is known: a reference, a condition or a loop is a value that holds `UNKNOWN`. Values
+are the nodes of YAML documents, so that what reads a manifest reads them too. The grammar is loaded on first
+use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from servelint.boundary import LimitError
+from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
+from servelint.manifests.shell.commandline import UNKNOWN
+from servelint.manifests.shell.syntax import Syntax, syntax
+
+if TYPE_CHECKING:
+    from tree_sitter import Node as TreeNode
+    from tree_sitter import Parser
+
+_STRING = "tag:yaml.org,2002:str"
+_MAX_NESTING = 100
+_ESCAPE = re.compile(r'\\([nrt"\\])|([$%])\2\{')
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
+# What these functions make of a value means the same as the value.
+_TRANSPARENT = frozenset(("jsonencode", "yamlencode", "tolist", "toset", "nonsensitive", "sensitive"))
+
+
+@dataclass(slots=True)
+class Body:
+    """What stands between the braces of a block; `place` is the file's text, of which the block is a part."""
+
+    place: Located
+    start: int
+    end: int
+    attributes: list[tuple[Scalar, Node]] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+
+    def get(self, name: str) -> Node | None:
+        """The value of an attribute."""
+        return next((value for key, value in self.attributes if key.value == name), None)
+
+    def text(self, name: str) -> str:
+        """The value of an attribute that is a text; empty where there is none."""
+        value = self.get(name)
+        return value.value if isinstance(value, Scalar) else ""
+
+    def below(self, *names: str) -> Iterator[Body]:
+        """The bodies of the blocks under a path of names."""
+        if not names:
+            yield self
+            return
+        for block in self.blocks:
+            if block.name.value == names[0]:
+                yield from block.body.below(*names[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block; one that `dynamic` repeats stands for what it repeats."""
+
+    name: Scalar
+    labels: tuple[str, ...]
+    body: Body
+    repeated: bool = False
+
+
+@cache
+def _parser() -> Parser:
+    import tree_sitter_hcl
+    from tree_sitter import Language, Parser
+
+    return Parser(Language(tree_sitter_hcl.language()))
+
+
+def parse(code: Located, documents: Callable[[Located], list[Node]]) -> Body:
+    """The blocks of a file; `documents` reads YAML or JSON that stands in it as a text."""
+    return _Reader(syntax(code, _parser()), documents).file()
+
+
+def well_formed(code: Located) -> bool:
+    """Whether the grammar can read a text whole."""
+    return not syntax(code, _parser()).root.has_error
+
+
+@dataclass(slots=True)
+class _Reader:
+    syntax: Syntax
+    documents: Callable[[Located], list[Node]]
+    depth: int = 0
+
+    def file(self) -> Body:
+        root = self.syntax.root
+        found = Body(self.syntax.code, 0, len(self.syntax.code))
+        for child in root.named_children:
+            if child.type == "body":
+                self.fill(found, child)
+        return found
+
+    def fill(self, found: Body, node: TreeNode) -> None:
+        self.depth += 1
+        if self.depth > _MAX_NESTING:
+            raise LimitError(
+                f"blocks and values nested more than {_MAX_NESTING} levels deep",
+                self.syntax.text(node).place.span.line,
+            )
+        for child in node.named_children:
+            if child.type == "attribute" and child.named_child_count == 2:
+                name, value = child.named_children
+                found.attributes.append((self.plain(name), self.value(value)))
+            elif child.type == "block":
+                found.blocks.append(self.block(child))
+        self.depth -= 1
+
+    def block(self, node: TreeNode) -> Block:
+        name, *rest = node.named_children
+        labels = tuple(
+            self.string(child).value if child.type == "string_lit" else self.syntax.raw(child)
+            for child in rest
+            if child.type in ("string_lit", "identifier")
+        )
+        body = Body(self.syntax.code, self.syntax.start(node), self.syntax.end(node))
+        for child in rest:
+            if child.type == "body":
+                self.fill(body, child)
+        if self.syntax.raw(name) == "dynamic" and labels:
+            label = next(child for child in rest if child.type in ("string_lit", "identifier"))
+            content = next(body.below("content"), body)
+            return Block(self.string(label), (), content, repeated=True)
+        return Block(self.plain(name), labels, body)
+
+    def value(self, node: TreeNode) -> Node:
+        self.depth += 1
+        if self.depth > _MAX_NESTING:
+            raise LimitError(
+                f"blocks and values nested more than {_MAX_NESTING} levels deep",
+                self.syntax.text(node).place.span.line,
+            )
+        found = self.known(node)
+        self.depth -= 1
+        return found if found is not None else self.unknown(node)
+
+    def known(self, node: TreeNode) -> Node | None:
+        children = node.named_children
+        match node.type:
+            case "expression" | "literal_value" | "template_expr" | "collection_value" if len(children) == 1:
+                return self.known(children[0]) if node.type != "expression" else self.value(children[0])
+            case "string_lit" | "quoted_template":
+                return self.string(node)
+            case "numeric_lit" | "bool_lit" | "null_lit":
+                return self.plain(node)
+            case "heredoc_template":
+                return self.heredoc(node)
+            case "tuple":
+                items = [self.value(child) for child in children if child.type == "expression"]
+                return self.sequence(node, items)
+            case "object":
+                return self.object(node)
+            case "function_call":
+                return self.call(node)
+        return None
+
+    def unknown(self, node: TreeNode) -> Scalar:
+        text = Located.computed(UNKNOWN, self.syntax.text(node).place)
+        return Scalar(UNKNOWN, _STRING, False, 0, len(text), text)
+
+    def plain(self, node: TreeNode) -> Scalar:
+        start, end = self.syntax.start(node), self.syntax.end(node)
+        return Scalar(self.syntax.raw(node), _STRING, True, start, end, self.syntax.code)
+
+    def string(self, node: TreeNode) -> Scalar:
+        """A text in quotes; what stands for something else in it is kept as it is written."""
+        if node.type == "identifier":
+            return self.plain(node)
+        raw = self.syntax.raw(node)[1:-1]
+        value = _ESCAPE.sub(_unescaped, raw)
+        start, end = self.syntax.start(node), self.syntax.end(node)
+        return Scalar(value, _STRING, False, start, end, self.syntax.code, '"')
+
+    def heredoc(self, node: TreeNode) -> Scalar | None:
+        raw, start = self.syntax.raw(node), self.syntax.start(node)
+        first = raw.find("\n") + 1
+        text = self.syntax.code.slice(start + first, start + max(first, raw.rfind("\n") + 1))
+        return Scalar(text.text, _STRING, False, 0, len(text), text)
+
+    def sequence(self, node: TreeNode, items: list[Node]) -> YamlSequence:
+        start, end = self.syntax.start(node), self.syntax.end(node)
+        return YamlSequence(items, start, end, self.syntax.code, flow=True)
+
+    def object(self, node: TreeNode) -> YamlMapping:
+        entries: list[tuple[Scalar, Node]] = []
+        for child in node.named_children:
+            if child.type != "object_elem" or child.named_child_count != 2:
+                continue
+            key, value = child.named_children
+            name = self.key(key)
+            if name is not None:
+                entries.append((name, self.value(value)))
+        start, end = self.syntax.start(node), self.syntax.end(node)
+        return YamlMapping(entries, start, end, self.syntax.code, flow=True)
+
+    def key(self, node: TreeNode) -> Scalar | None:
+        """A key that is a word or a text; None for one that is worked out."""
+        while node.named_child_count == 1 and node.type in ("expression", "literal_value", "variable_expr"):
+            if self.syntax.raw(node).startswith("("):
+                return None
+            node = node.named_children[0]
+        return self.string(node) if node.type in ("identifier", "string_lit") else None
+
+    def call(self, node: TreeNode) -> Node | None:
+        name, *rest = node.named_children
+        arguments = [
+            child
+            for part in rest
+            if part.type == "function_arguments"
+            for child in part.named_children
+            if child.type == "expression"
+        ]
+        function = self.syntax.raw(name)
+        if function in _TRANSPARENT and len(arguments) == 1:
+            return self.value(arguments[0])
+        if function in ("yamldecode", "jsondecode") and len(arguments) == 1:
+            written = self.value(arguments[0])
+            found = self.documents(written.text) if isinstance(written, Scalar) else []
+            return found[0] if found else None
+        if function == "concat":
+            parts = [self.value(argument) for argument in arguments]
+            lists = [
+                part.items if isinstance(part, YamlSequence) else [self.unknown(argument)]
+                for part, argument in zip(parts, arguments, strict=True)
+            ]
+            return YamlSequence([item for items in lists for item in items], 0, 0, self.syntax.code)
+        return None
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return _ESCAPED.get(found[1], found[1]) if found[1] else found[2] + "{"

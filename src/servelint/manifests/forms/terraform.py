@@ -1,0 +1,181 @@
+"""Terraform: resources that run containers or scale them, as the Kubernetes documents that they mean.
+
+The provider for Kubernetes writes `initContainers` as blocks `init_container`; other providers have forms of
+their own for the same things. What comes of them keeps its place in the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
+from servelint.manifests.forms import hcl, kubernetes
+from servelint.manifests.forms.hcl import Block, Body
+from servelint.manifests.forms.resources import Autoscaler, Metric, Resources
+
+SUFFIXES = (".tf", ".tofu")
+# What a file with an autoscaler holds.
+SCALING = (b"horizontal_pod_autoscaler", b"AverageMemoryUtilization", b"custom_scale_rule")
+
+_STRING = "tag:yaml.org,2002:str"
+_KUBERNETES = re.compile(r"kubernetes_(\w+?)(?:_v\d+(?:(?:alpha|beta)\d+)?)?")
+_KINDS = {"daemonset": "DaemonSet", "stateful_set": "StatefulSet", "statefulset": "StatefulSet"}
+# Other providers' resources that run containers, by what messages call them.
+_SERVICES = {
+    "google_cloud_run_service": "Service",
+    "google_cloud_run_v2_service": "Service",
+    "azurerm_container_app": "App",
+}
+_TASK = "aws_ecs_task_definition"
+_TASK_KEYS = {"entryPoint": "command", "command": "args", "environment": "env"}
+# Blocks of which there may be several, by the key of the list that they are in a document.
+_LISTS = {
+    "container": "containers",
+    "containers": "containers",
+    "init_container": "initContainers",
+    "env": "env",
+    "env_from": "envFrom",
+    "port": "ports",
+    "ports": "ports",
+    "metric": "metrics",
+}
+_KEYS = {"target_cpu_utilization_percentage": "targetCPUUtilizationPercentage"}
+_MEMORY = "ECSServiceAverageMemoryUtilization"
+
+
+def resources(code: Located, path: Path, documents: Callable[[Located], list[Node]]) -> Resources:
+    """What the resources of a file describe; `documents` reads YAML that stands in it as a text."""
+    found = Resources()
+    for block in hcl.parse(code, documents).blocks:
+        if block.name.value == "resource" and len(block.labels) == 2:
+            found.extend(kubernetes.resources(list(_documents(block, documents)), path))
+            found.autoscalers.extend(_autoscalers(block, path))
+    return found
+
+
+def _documents(block: Block, documents: Callable[[Located], list[Node]]) -> Iterator[Node]:
+    """The Kubernetes documents that a resource means."""
+    kind, body = block.labels[0], block.body
+    if kind == "kubernetes_manifest":
+        manifest = body.get("manifest")
+        if manifest is not None:
+            yield manifest
+    elif kind == "kubectl_manifest":
+        written = body.get("yaml_body")
+        yield from documents(written.text) if isinstance(written, Scalar) else (written,) if written else ()
+    elif found := _KUBERNETES.fullmatch(kind):
+        yield _document(block, _KINDS.get(found[1]) or _title(found[1]), body)
+    elif kind in _SERVICES:
+        yield _named(block, _SERVICES[kind], body.below("template"))
+    elif kind == _TASK:
+        yield _task(block, documents)
+
+
+def _title(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _document(block: Block, kind: str, body: Body) -> YamlMapping:
+    document = _mapping(body)
+    return YamlMapping([(_word("kind", block), _word(kind, block)), *document.entries], 0, 0, document.within)
+
+
+def _named(block: Block, kind: str, templates: Iterator[Body]) -> YamlMapping:
+    """A document of a kind with what a template says as its specification."""
+    spec: list[Node] = [_mapping(template) for template in templates]
+    return _with_spec(block, kind, YamlSequence(spec, 0, 0, block.body.place))
+
+
+def _with_spec(block: Block, kind: str, spec: Node) -> YamlMapping:
+    name = block.body.get("name") or block.body.get("family")
+    known = isinstance(name, Scalar) and name.style == '"'
+    metadata = [(_word("name", block), name if known and name is not None else _word(block.labels[1], block))]
+    within = block.body.place
+    return YamlMapping(
+        [
+            (_word("kind", block), _word(kind, block)),
+            (_word("metadata", block), YamlMapping(metadata, 0, 0, within)),
+            (_word("spec", block), spec),
+        ],
+        0,
+        0,
+        within,
+    )
+
+
+def _task(block: Block, documents: Callable[[Located], list[Node]]) -> YamlMapping:
+    """An ECS task, whose containers are JSON or what makes JSON."""
+    written = block.body.get("container_definitions")
+    if isinstance(written, Scalar):
+        read = documents(written.text) if written.text.runs else []
+        written = read[0] if read else None
+    items = written.items if isinstance(written, YamlSequence) else []
+    containers = [_renamed(item) for item in items if isinstance(item, YamlMapping)]
+    place = block.body.place
+    found = YamlSequence(list(containers), 0, 0, place)
+    spec = YamlMapping([(_word("containers", block), found)], 0, 0, place)
+    return _with_spec(block, "Task", spec)
+
+
+def _renamed(container: YamlMapping) -> YamlMapping:
+    entries = [
+        (Scalar(_TASK_KEYS.get(key.value, key.value), key.tag, True, key.start, key.end, key.within), value)
+        for key, value in container.entries
+    ]
+    return YamlMapping(entries, container.start, container.end, container.within)
+
+
+def _mapping(body: Body) -> YamlMapping:
+    """A body as the mapping that it is in a document."""
+    entries: list[tuple[Scalar, Node]] = [(_renamed_key(key), value) for key, value in body.attributes]
+    lists: dict[str, YamlSequence] = {}
+    for block in body.blocks:
+        key = _LISTS.get(block.name.value)
+        if key is None:
+            entries.append((_renamed_key(block.name), _mapping(block.body)))
+            continue
+        if key not in lists:
+            # The list is as long as the body: its items are blocks in it.
+            lists[key] = YamlSequence([], body.start, body.end, body.place)
+            entries.append((_renamed_key(block.name, key), lists[key]))
+        if block.repeated:
+            lists[key].start = lists[key].end = 0
+        lists[key].items.append(_mapping(block.body))
+    return YamlMapping(entries, body.start, body.end, body.place)
+
+
+def _renamed_key(key: Scalar, name: str = "") -> Scalar:
+    name = name or _KEYS.get(key.value) or re.sub(r"_([a-z])", lambda found: found[1].upper(), key.value)
+    return Scalar(name, key.tag, True, key.start, key.end, key.within)
+
+
+def _word(text: str, block: Block) -> Scalar:
+    """A word that the kind of the resource means."""
+    located = Located.computed(text, block.name.place)
+    return Scalar(text, _STRING, False, 0, len(text), located)
+
+
+def _autoscalers(block: Block, path: Path) -> Iterator[Autoscaler]:
+    """What scales on memory and is no document: a policy for ECS, a rule of a container app."""
+    body, name = block.body, block.labels[1]
+    if block.labels[0] == "aws_appautoscaling_policy":
+        for policy in body.below("target_tracking_scaling_policy_configuration"):
+            for metric in policy.below("predefined_metric_specification"):
+                kind, target = metric.get("predefined_metric_type"), policy.get("target_value")
+                if isinstance(kind, Scalar) and kind.value == _MEMORY:
+                    yield _own("scaling policy", name, path, kind, target)
+    elif block.labels[0] == "azurerm_container_app":
+        for rule in body.below("template", "custom_scale_rule"):
+            kind, metadata = rule.get("custom_rule_type"), rule.get("metadata")
+            if isinstance(kind, Scalar) and kind.value == "memory":
+                target = metadata.get("value") if isinstance(metadata, YamlMapping) else None
+                yield _own("container app", name, path, kind, target)
+
+
+def _own(kind: str, name: str, path: Path, metric: Scalar, target: Node | None) -> Autoscaler:
+    known = target if isinstance(target, Scalar) and re.fullmatch(r"[0-9.]{1,9}", target.value) else None
+    found = Metric("memory", metric.text.place, None, target=known, utilization=known is not None)
+    return Autoscaler(kind, name, path, "", "", (found,))
