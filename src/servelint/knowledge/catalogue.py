@@ -146,6 +146,7 @@ def _framework(file: Table) -> Framework:
         limits_threads=file.names("limits-threads"),
         executors=file.names("executors"),
         waits=file.names("waits"),
+        waits_iterated=file.names("waits-when-iterated"),
         sets_default_executor=file.names("sets-default-executor"),
     )
     file.done()

@@ -187,6 +187,7 @@ class Framework(NamedTuple):
     iterate their argument at once, `streams` those that iterate it later and in a thread. `state` are
     attributes that hold what a service shares, `limits_threads` names of functions that bound native thread
     pools, `executors` classes of pools, `waits` calls that hold their thread until work elsewhere is done,
+    `waits_iterated` those whose result does when it is gone through,
     `background` are methods that start a coroutine beside the caller, `runs_coroutine_methods` those that run
     one to its end, `caches` decorators that keep what a function gave.
     `sets_default_executor` methods that replace the loop's own executor. `types` maps other spellings of a
@@ -215,6 +216,7 @@ class Framework(NamedTuple):
     limits_threads: tuple[str, ...]
     executors: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()
+    waits_iterated: tuple[str, ...] = ()
     sets_default_executor: tuple[str, ...] = ()
 
 

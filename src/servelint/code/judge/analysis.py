@@ -19,8 +19,9 @@ from servelint.code.graph.imports import Resolver
 from servelint.code.graph.project import Project
 from servelint.code.graph.reach import Reach
 from servelint.code.judge.blocking import Blocking, Judge
+from servelint.code.judge.hops import Hop
 from servelint.code.loop.bound import Loop, LoopBound
-from servelint.code.loop.offloads import Handoff, Handoffs
+from servelint.code.loop.offloads import Handoff
 from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import Frame
@@ -91,7 +92,8 @@ class Analysis:
         self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)
         self.judge = Judge(self.evaluator, self.reach, config.blocking_calls)
         self.loop = Loop(self.evaluator, self.reach, config.loop_bound, config.startup)
-        self.handoffs = Handoffs(self.evaluator)
+        self.handoffs = self.judge.handoffs
+        self.waits = self.judge.waits
         self._wanted = None if wanted is None else frozenset(map(str, wanted))
         self._sources: dict[str, Source] = {}
         self._focus: str | None = None
@@ -261,9 +263,13 @@ class Analysis:
 
     def trace(self, blocking: Blocking) -> tuple[Step, ...]:
         """The way from a blocking call to the library; empty where the call is the library's."""
-        if len(blocking.hops) == 1:
+        return self.steps(blocking.hops)
+
+    def steps(self, hops: tuple[Hop, ...]) -> tuple[Step, ...]:
+        """The hops as the contract has them; empty where there is one only, which the finding tells."""
+        if len(hops) == 1:
             return ()
-        return tuple(Step(self.span(hop.path, hop.position), hop.text) for hop in blocking.hops)
+        return tuple(Step(self.span(hop.path, hop.position), hop.text) for hop in hops)
 
 
 def _once(calls: Sequence[BlockingCall]) -> Iterator[BlockingCall]:

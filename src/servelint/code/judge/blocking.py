@@ -22,7 +22,10 @@ from servelint.code.facts.facts import (
     dotted,
 )
 from servelint.code.graph.reach import Reach
+from servelint.code.judge.hops import Hop
 from servelint.code.judge.names import Names
+from servelint.code.judge.waits import Waits
+from servelint.code.loop.offloads import Handoffs
 from servelint.code.values.calls import argument, role_in_call
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.memory import Memory
@@ -48,15 +51,6 @@ from servelint.knowledge.types import Entry, Role, Verdict, name_index
 MAXIMUM_HOPS = 40
 # How many harmless targets there may be for one that blocks before nothing is said of the call.
 MAXIMUM_HARMLESS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One call on the way: the file and position of the call, and what it calls."""
-
-    path: str
-    position: Position
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +100,8 @@ class Judge:
         self.reach = reach
         self.names = Names(evaluator, reach)
         self.own_calls = name_index(own_calls)
+        self.handoffs = Handoffs(evaluator)
+        self.waits = Waits(evaluator, self.handoffs)
         self._streaming: dict[tuple[str, int], tuple[Position, ...]] = {}
         self._summaries: Memory[Blocking | None] = Memory(None, MAXIMUM_HOPS)
 
@@ -404,6 +400,21 @@ class Judge:
             found = self.read(frame, read)
             if found is not None:
                 yield found
+        yield from self._waited_for(frame, facts)
+
+    def _waited_for(self, frame: Frame, facts: FunctionFacts) -> Iterator[Blocking]:
+        """What the body runs on other threads while it waits: that takes its caller as long."""
+        wait = self.waits.body(frame)
+        if wait is None:
+            return
+        for site in facts.sites:
+            handed = self.handoffs.of(frame, site.call)
+            if handed is None or handed.offload.awaitable or handed.offload.wraps:
+                continue
+            found = self.call(frame, Call(handed.callable, (), (), site.call.position))
+            if found is not None:
+                hop = replace(wait.hops[0], text=f"waits for {dotted(handed.callable)}")
+                yield replace(found, hops=(hop, *found.hops))
 
     # -- evidence by name ------------------------------------------------------------------------
 

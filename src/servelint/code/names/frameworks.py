@@ -43,6 +43,7 @@ class Frameworks:
         self.caches = frozenset(name for f in all_ for name in f.caches)
         self.executors = name_index(name for f in all_ for name in f.executors)
         self.waits = name_index(name for f in all_ for name in f.waits)
+        self.waits_iterated = name_index(name for f in all_ for name in f.waits_iterated)
         self.sets_default_executor = frozenset(name for f in all_ for name in f.sets_default_executor)
         self.state = frozenset(name for f in all_ for name in f.state)
         self.limits_threads = frozenset(name for f in all_ for name in f.limits_threads)
