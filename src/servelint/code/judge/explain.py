@@ -27,7 +27,7 @@ from servelint.code.facts.facts import (
     dotted,
 )
 from servelint.code.graph.project import Module
-from servelint.code.judge.analysis import Analysis, Place, deep_recursion
+from servelint.code.judge.analysis import Analysis, deep_recursion
 from servelint.code.judge.bindings import Bindings
 from servelint.code.judge.blocking import Blocking
 from servelint.code.judge.unknown import Unknown, Unknowns

@@ -66,7 +66,7 @@ class Waits:
         return self._direct(frame, site) or self._through(frame, site)
 
     def iteration(self, frame: Frame, iteration: Iteration) -> Wait | None:
-        """The wait that going through a variable is: it holds the results of a pool, which come one by one."""
+        """The wait that going through a variable is: it holds results of a pool, which come one by one."""
         if not isinstance(iteration.iterable, Name) or not self._holds_results(frame, iteration.iterable):
             return None
         text = f"going through {dotted(iteration.iterable)} waits for another thread"
@@ -90,13 +90,12 @@ class Waits:
                 )
                 if waits:
                     return self._wait(frame, site, certain=certain)
-        if may_call(function, self._consuming) and self._consumes(frame, function):
-            if any(isinstance(a, Name) and self._holds_results(frame, a) for a in site.call.arguments):
-                return self._wait(frame, site, certain=True)
+        if may_call(function, self._consuming) and self._consumes_results(frame, site.call):
+            return self._wait(frame, site, certain=True)
         return None
 
     def _names(self, frame: Frame, call: Call) -> Iterator[tuple[str, bool]]:
-        """The usual qualified names of what may be called outside the project, and whether each is certain."""
+        """The usual names of what may be called outside the project, and whether each is certain."""
         if self._is_done(frame, call.function):
             return
         for name, certain in (*self._names_called(frame, call), *self._method_names(frame, call)):
@@ -126,7 +125,7 @@ class Waits:
                 yield f"{FUTURE}.{function.name}", found.certain
 
     def _is_done(self, frame: Frame, function: Expression) -> bool:
-        """Whether the function asks or waits for the future elsewhere: by `done()`, or as an asyncio future."""
+        """Whether the function asks or waits for the future elsewhere: by `done()`, or as one of asyncio."""
         if not isinstance(function, Attribute):
             return False
         receiver = function.value
@@ -160,6 +159,11 @@ class Waits:
         if site.use == "iterate":
             return True
         return site.receiver is not None and self._consumes(frame, site.receiver)
+
+    def _consumes_results(self, frame: Frame, call: Call) -> bool:
+        """Whether the call goes through a variable that holds results: `list(results)`."""
+        given = [a for a in call.arguments if isinstance(a, Name) and self._holds_results(frame, a)]
+        return bool(given) and self._consumes(frame, call.function)
 
     def _consumes(self, frame: Frame, function: Expression) -> bool:
         if isinstance(function, Attribute) and function.name in self.frameworks.consuming_methods:

@@ -90,7 +90,7 @@ def _put_into(facts: FunctionFacts, container: Name) -> Iterator[Expression]:
 
 
 def _pairs(call: Call) -> bool:
-    """Whether the call gives the elements of a container in pairs: `enumerate(futures)`, `by_name.items()`."""
+    """Whether the call gives the elements of a container in pairs: `enumerate(futures)`, `d.items()`."""
     match call.function:
         case Attribute(_, "items") | Name("enumerate" | "zip"):
             return True
