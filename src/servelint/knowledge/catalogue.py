@@ -138,6 +138,7 @@ def _framework(file: Table) -> Framework:
         caches=file.names("caches"),
         types=file.table("types").strings(),
         passes=tuple(map(_offload, file.tables("passes"))),
+        gathers=tuple(map(_offload, file.tables("gathers"))),
         awaits=file.names("awaits"),
         consumes=file.names("consumes"),
         consuming_methods=file.names("consuming-methods"),

@@ -114,7 +114,14 @@ class Analysis:
     @cached_property
     def _all_paths(self) -> tuple[str, ...]:
         wanted = self._wanted
-        return tuple(path for path in self.loop.paths if wanted is None or path in wanted)
+        paths = sorted({*self.loop.paths, *self._with_pools})
+        return tuple(path for path in paths if wanted is None or path in wanted)
+
+    @cached_property
+    def _with_pools(self) -> frozenset[str]:
+        """The files that build pools: plain functions in them may do so for each request."""
+        names = self.frameworks.executors.last_names()
+        return frozenset(path for name in names for path in self.project.paths_calling(name))
 
     def file_by_file(self) -> Iterator[str]:
         """The `paths`, one after the other; while it is one's turn it is all that rules look at."""

@@ -41,6 +41,7 @@ from servelint.code.values.values import (
     LibraryObject,
     Offloaded,
     Partial,
+    Pending,
     Value,
     Values,
     plain,
@@ -223,6 +224,8 @@ class Judge:
                 return self._of_method(value, frame, call)
             case External(name):
                 return self._of_external(name, frame, call)
+            case ExternalObject(name):
+                return self._of_external(f"{name}.__call__", frame, call)
             case Partial(FunctionReference() as function, arguments, keywords):
                 entered = self.evaluator.calls.enter(function, frame, call, arguments, keywords)
                 return self._of_frame(function, entered, frame, call)
@@ -332,12 +335,17 @@ class Judge:
         return Outcome(replace(self._sink(role, library, name, frame, call), makes=made))
 
     def _running(self, function: Expression | None, frame: Frame, call: Call) -> Outcome:
-        """A call that calls its argument at once: `list(map(model.predict, batches))`."""
+        """A call that calls its argument at once, or makes the calls in it: `map(model.predict, batches)`."""
         if function is None:
             return HARMLESS
         inner = Call(function, (), (), call.position)
         found = [
             self.outcome(value, frame, inner) for value, _ in plain(self.evaluator.evaluate(frame, function))
+        ]
+        found += [
+            self.outcome(value.function, frame, inner)
+            for value, _ in plain(self.evaluator.elements(frame, function))
+            if isinstance(value, Pending) and value.offloaded
         ]
         return next((outcome for outcome in found if outcome.blocking is not None), HARMLESS)
 
