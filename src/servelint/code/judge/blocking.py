@@ -32,6 +32,7 @@ from servelint.code.values.memory import Memory
 from servelint.code.values.values import (
     ClassReference,
     External,
+    ExternalObject,
     Frame,
     FunctionReference,
     Generator,
@@ -339,14 +340,10 @@ class Judge:
         if function is None:
             return HARMLESS
         inner = Call(function, (), (), call.position)
-        found = [
-            self.outcome(value, frame, inner) for value, _ in plain(self.evaluator.evaluate(frame, function))
-        ]
-        found += [
-            self.outcome(value.function, frame, inner)
-            for value, _ in plain(self.evaluator.elements(frame, function))
-            if isinstance(value, Pending) and value.offloaded
-        ]
+        called = [value for value, _ in plain(self.evaluator.evaluate(frame, function))]
+        calls = [value for value, _ in plain(self.evaluator.elements(frame, function))]
+        called += [value.function for value in calls if isinstance(value, Pending) and value.offloaded]
+        found = [self.outcome(value, frame, inner) for value in called]
         return next((outcome for outcome in found if outcome.blocking is not None), HARMLESS)
 
     def _consuming(self, frame: Frame, call: Call) -> Outcome:
