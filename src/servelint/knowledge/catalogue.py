@@ -138,6 +138,7 @@ def _framework(file: Table) -> Framework:
         caches=file.names("caches"),
         types=file.table("types").strings(),
         passes=tuple(map(_offload, file.tables("passes"))),
+        gathers=tuple(map(_offload, file.tables("gathers"))),
         awaits=file.names("awaits"),
         consumes=file.names("consumes"),
         consuming_methods=file.names("consuming-methods"),
@@ -146,6 +147,7 @@ def _framework(file: Table) -> Framework:
         limits_threads=file.names("limits-threads"),
         executors=file.names("executors"),
         waits=file.names("waits"),
+        waits_iterated=file.names("waits-when-iterated"),
         sets_default_executor=file.names("sets-default-executor"),
     )
     file.done()

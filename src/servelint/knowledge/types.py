@@ -183,14 +183,15 @@ class Framework(NamedTuple):
     `runs` are calls that call one of their arguments at once on the calling thread (`map`, `sorted`),
     `on_loop` those that make the event loop call it later (`call_soon`), `injects` those whose result at
     run time is what their argument returns (`Depends`), `passes` those whose result is their argument,
-    `awaits` those that take awaitables, `consumes` and `consuming_methods` (on any receiver) those that
-    iterate their argument at once, `streams` those that iterate it later and in a thread. `state` are
-    attributes that hold what a service shares, `limits_threads` names of functions that bound native thread
-    pools, `executors` classes of pools, `waits` calls that hold their thread until work elsewhere is done,
-    `background` are methods that start a coroutine beside the caller, `runs_coroutine_methods` those that run
-    one to its end, `caches` decorators that keep what a function gave.
-    `sets_default_executor` methods that replace the loop's own executor. `types` maps other spellings of a
-    class to the usual one.
+    `awaits` those that take awaitables, `gathers` those of them whose own result has to be awaited,
+    `consumes` and `consuming_methods` (on any receiver) those that iterate their argument at once,
+    `streams` those that iterate it later and in a thread. `state` are attributes that hold what a service
+    shares, `limits_threads` names of functions that bound native thread pools, `executors` classes of pools,
+    `waits` calls that hold their thread until work elsewhere is done, `waits_iterated` those whose result
+    does when it is gone through, `background` are methods that start a coroutine beside the caller,
+    `runs_coroutine_methods` those that run one to its end, `caches` decorators that keep what a function
+    gave. `sets_default_executor` methods that replace the loop's own executor. `types` maps other spellings
+    of a class to the usual one.
     """
 
     name: str
@@ -207,6 +208,7 @@ class Framework(NamedTuple):
     caches: tuple[str, ...]
     types: Mapping[str, str]
     passes: tuple[Offload, ...]
+    gathers: tuple[Offload, ...]
     awaits: tuple[str, ...]
     consumes: tuple[str, ...]
     consuming_methods: tuple[str, ...]
@@ -215,6 +217,7 @@ class Framework(NamedTuple):
     limits_threads: tuple[str, ...]
     executors: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()
+    waits_iterated: tuple[str, ...] = ()
     sets_default_executor: tuple[str, ...] = ()
 
 

@@ -245,6 +245,10 @@ class Project:
         """
         return self._calls(name, self._paths_having(name, scan.called), words)
 
+    def paths_calling(self, name: str) -> Iterator[str]:
+        """The files that call something whose last name is `name`, by their text alone."""
+        return iter(self._paths_having(name, scan.called))
+
     def calls_beside(
         self, name: str, path: str, words: Collection[bytes] = ()
     ) -> Iterator[tuple[Module, int, Site]]:

@@ -19,8 +19,9 @@ from servelint.code.graph.imports import Resolver
 from servelint.code.graph.project import Project
 from servelint.code.graph.reach import Reach
 from servelint.code.judge.blocking import Blocking, Judge
+from servelint.code.judge.hops import Hop
 from servelint.code.loop.bound import Loop, LoopBound
-from servelint.code.loop.offloads import Handoff, Handoffs
+from servelint.code.loop.offloads import Handoff
 from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import Frame
@@ -91,7 +92,8 @@ class Analysis:
         self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)
         self.judge = Judge(self.evaluator, self.reach, config.blocking_calls)
         self.loop = Loop(self.evaluator, self.reach, config.loop_bound, config.startup)
-        self.handoffs = Handoffs(self.evaluator)
+        self.handoffs = self.judge.handoffs
+        self.waits = self.judge.waits
         self._wanted = None if wanted is None else frozenset(map(str, wanted))
         self._sources: dict[str, Source] = {}
         self._focus: str | None = None
@@ -112,7 +114,14 @@ class Analysis:
     @cached_property
     def _all_paths(self) -> tuple[str, ...]:
         wanted = self._wanted
-        return tuple(path for path in self.loop.paths if wanted is None or path in wanted)
+        paths = sorted({*self.loop.paths, *self._with_pools})
+        return tuple(path for path in paths if wanted is None or path in wanted)
+
+    @cached_property
+    def _with_pools(self) -> frozenset[str]:
+        """The files that build pools: plain functions in them may do so for each request."""
+        names = self.frameworks.executors.last_names()
+        return frozenset(path for name in names for path in self.project.paths_calling(name))
 
     def file_by_file(self) -> Iterator[str]:
         """The `paths`, one after the other; while it is one's turn it is all that rules look at."""
@@ -261,9 +270,13 @@ class Analysis:
 
     def trace(self, blocking: Blocking) -> tuple[Step, ...]:
         """The way from a blocking call to the library; empty where the call is the library's."""
-        if len(blocking.hops) == 1:
+        return self.steps(blocking.hops)
+
+    def steps(self, hops: tuple[Hop, ...]) -> tuple[Step, ...]:
+        """The hops as the contract has them; empty where there is one only, which the finding tells."""
+        if len(hops) == 1:
             return ()
-        return tuple(Step(self.span(hop.path, hop.position), hop.text) for hop in blocking.hops)
+        return tuple(Step(self.span(hop.path, hop.position), hop.text) for hop in hops)
 
 
 def _once(calls: Sequence[BlockingCall]) -> Iterator[BlockingCall]:

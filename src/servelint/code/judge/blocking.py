@@ -22,13 +22,17 @@ from servelint.code.facts.facts import (
     dotted,
 )
 from servelint.code.graph.reach import Reach
+from servelint.code.judge.hops import Hop
 from servelint.code.judge.names import Names
+from servelint.code.judge.waits import Waits
+from servelint.code.loop.offloads import Handoffs
 from servelint.code.values.calls import argument, role_in_call
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.memory import Memory
 from servelint.code.values.values import (
     ClassReference,
     External,
+    ExternalObject,
     Frame,
     FunctionReference,
     Generator,
@@ -38,6 +42,7 @@ from servelint.code.values.values import (
     LibraryObject,
     Offloaded,
     Partial,
+    Pending,
     Value,
     Values,
     plain,
@@ -48,15 +53,6 @@ from servelint.knowledge.types import Entry, Role, Verdict, name_index
 MAXIMUM_HOPS = 40
 # How many harmless targets there may be for one that blocks before nothing is said of the call.
 MAXIMUM_HARMLESS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One call on the way: the file and position of the call, and what it calls."""
-
-    path: str
-    position: Position
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +102,8 @@ class Judge:
         self.reach = reach
         self.names = Names(evaluator, reach)
         self.own_calls = name_index(own_calls)
+        self.handoffs = Handoffs(evaluator)
+        self.waits = Waits(evaluator, self.handoffs)
         self._streaming: dict[tuple[str, int], tuple[Position, ...]] = {}
         self._summaries: Memory[Blocking | None] = Memory(None, MAXIMUM_HOPS)
 
@@ -227,6 +225,8 @@ class Judge:
                 return self._of_method(value, frame, call)
             case External(name):
                 return self._of_external(name, frame, call)
+            case ExternalObject(name):
+                return self._of_external(f"{name}.__call__", frame, call)
             case Partial(FunctionReference() as function, arguments, keywords):
                 entered = self.evaluator.calls.enter(function, frame, call, arguments, keywords)
                 return self._of_frame(function, entered, frame, call)
@@ -336,13 +336,14 @@ class Judge:
         return Outcome(replace(self._sink(role, library, name, frame, call), makes=made))
 
     def _running(self, function: Expression | None, frame: Frame, call: Call) -> Outcome:
-        """A call that calls its argument at once: `list(map(model.predict, batches))`."""
+        """A call that calls its argument at once, or makes the calls in it: `map(model.predict, batches)`."""
         if function is None:
             return HARMLESS
         inner = Call(function, (), (), call.position)
-        found = [
-            self.outcome(value, frame, inner) for value, _ in plain(self.evaluator.evaluate(frame, function))
-        ]
+        called = [value for value, _ in plain(self.evaluator.evaluate(frame, function))]
+        calls = [value for value, _ in plain(self.evaluator.elements(frame, function))]
+        called += [value.function for value in calls if isinstance(value, Pending) and value.offloaded]
+        found = [self.outcome(value, frame, inner) for value in called]
         return next((outcome for outcome in found if outcome.blocking is not None), HARMLESS)
 
     def _consuming(self, frame: Frame, call: Call) -> Outcome:
@@ -404,6 +405,21 @@ class Judge:
             found = self.read(frame, read)
             if found is not None:
                 yield found
+        yield from self._waited_for(frame, facts)
+
+    def _waited_for(self, frame: Frame, facts: FunctionFacts) -> Iterator[Blocking]:
+        """What the body runs on other threads while it waits: that takes its caller as long."""
+        wait = self.waits.body(frame)
+        if wait is None:
+            return
+        for site in facts.sites:
+            handed = self.handoffs.of(frame, site.call)
+            if handed is None or handed.offload.awaitable or handed.offload.wraps:
+                continue
+            found = self.call(frame, Call(handed.callable, (), (), site.call.position))
+            if found is not None:
+                hop = replace(wait.hops[0], text=f"waits for {dotted(handed.callable)}")
+                yield replace(found, hops=(hop, *found.hops))
 
     # -- evidence by name ------------------------------------------------------------------------
 

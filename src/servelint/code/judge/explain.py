@@ -27,11 +27,11 @@ from servelint.code.facts.facts import (
     dotted,
 )
 from servelint.code.graph.project import Module
-from servelint.code.judge.analysis import Analysis, Place, deep_recursion
+from servelint.code.judge.analysis import Analysis, deep_recursion
 from servelint.code.judge.bindings import Bindings
 from servelint.code.judge.blocking import Blocking
 from servelint.code.judge.unknown import Unknown, Unknowns
-from servelint.code.judge.waits import Wait, Waits
+from servelint.code.judge.waits import Wait
 from servelint.code.judge.words import Words
 from servelint.code.loop.bound import LoopBound
 from servelint.code.loop.offloads import Handoff
@@ -101,7 +101,6 @@ class _Explanation:
         self.told = told
         self.words = Words(analysis)
         self.bindings = Bindings(analysis)
-        self.waits = Waits(analysis)
         self.unknowns = Unknowns(analysis, self.words)
 
     def lines(self, line: int) -> Iterator[str]:
@@ -175,10 +174,12 @@ class _Explanation:
             yield from self._reported_at(subject)
 
     def _wait(self, frame: Frame, subject: _Subject) -> Wait | None:
-        if subject.site is None:
-            return None
-        caller = LoopBound(self.module, subject.function, self.analysis.loop)
-        return self.waits.of(Place(caller, frame, subject.site))
+        match subject.about:
+            case Site():
+                return self.analysis.waits.of(frame, subject.about)
+            case Iteration():
+                return self.analysis.waits.iteration(frame, subject.about)
+        return None
 
     def _blocking(self, frame: Frame, subject: _Subject) -> Blocking | None:
         match subject.about:

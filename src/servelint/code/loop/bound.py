@@ -79,6 +79,7 @@ class Loop:
         self._own_startup = name_index(startup)
         self._phases: dict[tuple[str, int], Where | None] = {}
         self._at_startup: dict[tuple[str, int], bool] = {}
+        self._below: dict[tuple[str, int], bool] = {}
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
@@ -188,6 +189,25 @@ class Loop:
         if function.is_async:
             return self.where(module, caller.function, function)
         return Where.LOOP
+
+    def is_called_on_loop(self, module: Module, index: int) -> bool:
+        """Whether a function that serves on the loop calls the plain function, directly or through others."""
+        key = (module.path, index)
+        if key not in self._below:
+            self._below[key] = False  # a function that only calls itself is not called at all
+            sites = self.evaluator.callers.call_sites(self.evaluator.frame(module, index))
+            self._below[key] = any(self._is_on_loop(caller) for caller, _ in sites)
+        return self._below[key]
+
+    def _is_on_loop(self, caller: Frame) -> bool:
+        module = self.evaluator.module(caller.module)
+        function = module.function(caller.function)
+        if not caller.function or function.demo or function.is_generator:
+            return False
+        where = self.where(module, caller.function, function)
+        if where is Where.ELSEWHERE and not function.is_async:
+            return self.is_called_on_loop(module, caller.function)
+        return where is Where.LOOP and module.path in self.paths
 
     # -- preloading ------------------------------------------------------------------------------
 

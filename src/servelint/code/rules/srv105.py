@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servelint.code.facts.facts import dotted
+from servelint.code.facts.facts import Position, dotted
 from servelint.code.judge.analysis import Analysis
-from servelint.code.judge.waits import Waits
-from servelint.code.rules.places import finding
+from servelint.code.judge.waits import Wait
+from servelint.code.loop.bound import LoopBound
 from servelint.finding import Finding, Severity
 
 CODE = "SRV105"
@@ -15,15 +15,33 @@ CODE = "SRV105"
 
 def check(analysis: Analysis) -> Iterator[Finding]:
     """Waits for other threads that hold the event loop."""
-    waits = Waits(analysis)
     for place in analysis.places:
-        found = waits.of(place)
-        if found is not None and not found.excuse and place.caller.serves:
-            yield finding(
-                analysis,
-                CODE,
-                place,
-                f"`{dotted(place.site.call.function)}()` holds the event loop until another thread is done",
-                severity=Severity.ERROR,
-                confidence=found.confidence,
-            )
+        wait = analysis.waits.of(place.frame, place.site)
+        if wait is not None and not wait.excuse and place.caller.serves:
+            call = place.site.call
+            yield _finding(analysis, place.caller, call.position, wait, f"{dotted(call.function)}()")
+    for path in analysis.paths:
+        for caller in analysis.loop_bound(path):
+            frame = analysis.evaluator.frame(caller.module, caller.index)
+            for iteration in caller.facts.iterations:
+                wait = analysis.waits.iteration(frame, iteration)
+                if wait is not None and caller.serves:
+                    text = dotted(iteration.iterable)
+                    yield _finding(analysis, caller, iteration.position, wait, text)
+
+
+def _finding(analysis: Analysis, caller: LoopBound, position: Position, wait: Wait, text: str) -> Finding:
+    calls = len(wait.hops) - 1
+    through = f" through {calls} call{'s' if calls > 1 else ''}" if calls else ""
+    message = f"`{text}` holds the event loop until another thread is done{through}"
+    return Finding(
+        code=CODE,
+        span=analysis.span(caller.module.path, position),
+        message=message,
+        severity=Severity.ERROR,
+        confidence=wait.confidence,
+        function=caller.facts.qualname,
+        role=caller.role,
+        trace=analysis.steps(wait.hops),
+        identity=(caller.facts.qualname, text.removesuffix("()"), message),
+    )
