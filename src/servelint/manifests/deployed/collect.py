@@ -199,8 +199,10 @@ class _Collector:
     ) -> None:
         container = kubernetes.with_config_maps(described, config_maps)
         built = image or self.images.find(container)
-        if built is not None and workload.setting is Setting.KUBERNETES:
-            self.deployment.run.add(built.path)
+        if built is not None:
+            self.images.run_by(workload, container, built)
+            if workload.setting is Setting.KUBERNETES:
+                self.deployment.run.add(built.path)
         context = Context(
             workload.setting, workload.path.parent, workload, container, built, config_maps=config_maps
         )
@@ -227,7 +229,7 @@ class _Collector:
             self.deployment.starts.extend(self.follower.code(command, Environment(), (), context, 0))
 
     def add_lone_images(self) -> None:
-        for starts in self.images.starts.values():
+        for starts in self.images.unreplaced():
             self.deployment.starts.extend(starts)
 
     def add_lone_files(self) -> None:
