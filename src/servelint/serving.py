@@ -23,7 +23,7 @@ class Liveness(Protocol):
 
     @property
     def allowance(self) -> str:
-        """What it takes to fail, as messages say it: `3 x 1 s`."""
+        """What it takes to fail, as messages say it: `3 x 10 s + 1 s`."""
 
 
 class Application(Protocol):

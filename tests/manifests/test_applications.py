@@ -78,7 +78,7 @@ def test_everything_that_the_application_adds(tmp_path: Path) -> None:
     assert found["SRV204"].span == Span(root / "k8s.yaml", 11, 37, 11, 41)
     assert "OMP_NUM_THREADS is not set" in found["SRV204"].message
     assert found["SRV205"].message == (
-        "the liveness probe /health of deployment churn-api allows 3 x 1 s "
+        "the liveness probe /health of deployment churn-api allows 3 x 10 s + 1 s "
         "on an event loop that one call blocks for as long as an inference takes"
     )
     assert found["SRV205"].trace[0].span == _BLOCKING.span
@@ -104,6 +104,17 @@ def test_what_the_application_does_right(tmp_path: Path) -> None:
     good = _Application(findings=(), limits_threads=True)
     assert sorted(_codes(root, _Applications(good))) == ["SRV201", "SRV202"]
     assert sorted(_codes(root, _Applications(None))) == ["SRV201", "SRV202"]
+
+
+@pytest.mark.parametrize(("failures", "severity"), [("2", Severity.WARNING), ("6", Severity.INFO)])
+def test_a_patient_probe_only_informs(failures: str, severity: Severity, tmp_path: Path) -> None:
+    manifest = _DEPLOYMENT.replace("failureThreshold: 3", f"failureThreshold: {failures}").replace(
+        "periodSeconds: 10", "periodSeconds: 25"
+    )
+    root = written(tmp_path, {"k8s.yaml": manifest})
+    found = _codes(root, _Applications())["SRV205"]
+    assert found.severity is severity
+    assert f"allows {failures} x 25 s + 1 s" in found.message
 
 
 def test_one_worker_with_a_blocked_loop_is_no_safe_fix(tmp_path: Path) -> None:
@@ -142,6 +153,6 @@ def test_who_serves_what_is_told_to_the_other_side(tmp_path: Path) -> None:
     assert served.liveness is not None
     assert (served.liveness.path, served.liveness.allowance, served.liveness.budget) == (
         "/health",
-        "3 x 1 s",
-        21,
+        "3 x 10 s + 1 s",
+        31,
     )

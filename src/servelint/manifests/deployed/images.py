@@ -72,7 +72,7 @@ class ImageIndex:
             self._overridden.add(id(image))
 
     def unreplaced(self) -> Iterator[list[Start]]:
-        """What images start by themselves, without what no container starts: a workload or stage says else."""
+        """What images start by themselves, without what a workload or a later stage replaces."""
         last = {image.path: image for image in self.images if image.last}
         for image in self.images:
             starts = self.starts.get(id(image))

@@ -34,13 +34,13 @@ class Probe:
 
     @property
     def allowance(self) -> str:
-        """What it takes to fail, as messages say it: `3 x 1 s`."""
-        return f"{self.failures} x {self.timeout} s"
+        """What it takes to fail, as messages say it: `3 x 10 s + 1 s`, periods and the last timeout."""
+        return f"{self.failures} x {self.period} s + {self.timeout} s"
 
     @property
     def budget(self) -> int:
         """Seconds for which the loop may be blocked before the container is restarted."""
-        return self.period * (self.failures - 1) + self.timeout
+        return self.period * self.failures + self.timeout
 
 
 @dataclass(frozen=True, slots=True, eq=False)
