@@ -16,11 +16,16 @@ Kind = TypeVar("Kind")
 
 
 class Call(NamedTuple):
-    """A Python call that starts a server: the keyword for the worker count, where the application is."""
+    """A Python call that starts a server: the keyword for the worker count, where the application is.
+
+    `program_options` are options that the server reads from the command line of the program that calls it.
+    """
 
     workers: str
     application: int | None = None
     single_process: str = ""
+    all_cores: str = ""
+    program_options: tuple[str, ...] = ()
 
 
 class Workers(NamedTuple):
@@ -76,6 +81,7 @@ class Server(NamedTuple):
     not_asgi: NotAsgi | None = None
     single_process: tuple[str, ...] = ()
     all_cores: tuple[str, ...] = ()
+    applications: tuple[str, ...] = ()  # base classes that run it, their settings in a mapping
     calls: Mapping[str, Call] | None = None
 
 

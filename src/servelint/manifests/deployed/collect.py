@@ -100,7 +100,11 @@ class _Collector:
         return starts
 
     def add_compose(self, paths: Iterable[Path]) -> None:
-        files = {path: self.documents(path) for path in paths if self.images.starts or self.matters(path)}
+        files = {
+            path: self.documents(path)
+            for path in paths
+            if self.images.starts or self.matters(path) or self.may_run_program(path)
+        }
         for path in files:
             with self.boundary(path, "reading the compose file"):
                 for workload, image in compose.workloads(path, files, self.sources, self.images):
@@ -111,7 +115,8 @@ class _Collector:
         left: list[Path] = []
         for path in paths:
             if self.matters(path) or (
-                self.images.starts and self.describes(path, b"containers:", b"ConfigMap")
+                (self.images.starts or self.may_run_program(path))
+                and self.describes(path, b"containers:", b"ConfigMap")
             ):
                 self.add_resources(found, path)
             else:
@@ -174,7 +179,9 @@ class _Collector:
             *chart.templates,
             *(path for path in (chart.values_path, *chart.extra_values) if path is not None),
         )
-        return bool(self.images.starts) or any(self.names_server(path) for path in paths)
+        return bool(self.images.starts) or any(
+            self.names_server(path) or self.may_run_program(path) for path in paths
+        )
 
     def add_scope(self, found: Resources) -> None:
         """Add documents that know each other: a release of a chart, or everything in plain files."""
@@ -287,13 +294,10 @@ class _Collector:
         return frozenset(name for server in servers().servers for name in server.configuration.files)
 
     def calls_server(self, path: Path) -> bool:
+        """Whether a Python file may start a server with a number of workers that stands in it."""
         data = self.sources.data(path)
-        return any(
-            name.rpartition(".")[2].encode() in data
-            and call.workers.encode() + b"=" in data.replace(b" ", b"")
-            for name, (server, call) in servers().calls.items()
-            if name.partition(".")[0].encode() in data
-        )
+        words = {call.workers.encode() for _, call in servers().calls.values()}
+        return any(package in data for package in self.packages) and any(word in data for word in words)
 
     def in_image(self, path: Path) -> bool:
         """Whether a Dockerfile, a compose file or a workload names a file."""
@@ -321,6 +325,36 @@ class _Collector:
             data = self.sources.data(path)
             known = self.naming[path] = any(word in data for word in servers().words)
         return known
+
+    @functools.cached_property
+    def programs(self) -> tuple[bytes, ...]:
+        """The names, as files and modules, of the Python files that start a server themselves."""
+        words = [name.rpartition(".")[2].encode() for name in servers().calls]
+        words += [
+            name.rpartition(".")[2].encode() for server in servers().servers for name in server.applications
+        ]
+        found: set[bytes] = set()
+        for path in self.sources.tree.python:
+            data = self.sources.data(path)
+            if any(package in data for package in self.packages) and any(word in data for word in words):
+                found.add(path.name.encode())
+                found.add((path.parent.name if path.name == "__main__.py" else path.stem).encode())
+        return tuple(sorted(found))
+
+    @functools.cached_property
+    def packages(self) -> frozenset[bytes]:
+        """The packages with calls that start a server."""
+        called = {
+            name for server in servers().servers for name in (*(server.calls or {}), *server.applications)
+        }
+        return frozenset(name.partition(".")[0].encode() for name in called)
+
+    def may_run_program(self, path: Path) -> bool:
+        """Whether a manifest may run one of those files: nothing else in it names a server."""
+        if not self.programs:
+            return False
+        data = self.sources.data(path)
+        return any(word in data for word in self.programs)
 
     def documents(self, path: Path) -> list[Node]:
         """The documents of a file, its template tags masked where it is not YAML as it stands.

@@ -24,6 +24,7 @@ from servelint.manifests.shell.commandline import (
     WorkerCount,
     started,
 )
+from servelint.project.text.source import Source
 
 _DEPTH = 8
 _MAX_SPENT = 1_000_000
@@ -179,6 +180,8 @@ class Follower:
             yield from self.code(mounted, environment, script.parameters, context, depth)
             return
         path = self.sources.resolve(script.path.text, context.base, context.image, python=script.python)
+        if path is None and script.python:
+            path = self.sources.module(f"{script.path.text}.__main__", context.base)
         if path is None or path in self._active or path in self._given_up:
             return
         source = self.sources.source(path)
@@ -188,20 +191,29 @@ class Follower:
         self.scripts_read.add(path)
         with Boundary(path, "reading the script", self.sources.note) as boundary:
             if path.suffix == ".py":
-                yield from self.python(path, environment, context)
+                yield from self.python(path, environment, context, script.parameters)
             elif not script.python:
                 yield from self.code(Located.of(source), environment, script.parameters, context, depth)
         self._active.pop()
         if boundary.failed:
             self._given_up.add(path)
 
-    def python(self, path: Path, environment: Environment, context: Context) -> Iterator[Start]:
-        """The servers that a Python file starts by a call."""
+    def python(
+        self, path: Path, environment: Environment, context: Context, parameters: Words = ()
+    ) -> Iterator[Start]:
+        """The servers that a Python file starts by a call; an application is looked for from there."""
         source = self.sources.source(path)
         if source is None:
             return
-        for call in python_files.server_calls(source, environment):
-            start = ServerStart(call.server, (), call.workers, call.application, "", ())
+        context = replace(context, base=path.parent)
+
+        def find(module: str) -> Source | None:
+            found = self.sources.module(module, path.parent)
+            return self.sources.source(found) if found is not None else None
+
+        for call in python_files.server_calls(source, environment, parameters, find):
+            application = call.application or path.name
+            start = ServerStart(call.server, (), call.workers, application, "", ())
             yield Start(start, call.workers, call.place, environment, context)
 
     def lone_configuration(self, path: Path, context: Context) -> Iterator[Start]:
