@@ -33,6 +33,7 @@ class Workers(NamedTuple):
 
     options: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
+    conventional: tuple[str, ...] = ()  # variables that images hand on to the server
     setting: str = ""
     source: str = ""
 
@@ -152,7 +153,20 @@ class Servers:
     @cached_property
     def variables(self) -> frozenset[str]:
         """Environment variables that set a worker count."""
-        return frozenset(name for server in self.servers for name in server.workers.environment)
+        return frozenset(
+            name
+            for server in self.servers
+            for name in (*server.workers.environment, *server.workers.conventional)
+        )
+
+    @cached_property
+    def own_variables(self) -> Mapping[str, Server]:
+        """Those of the variables that name their server: no other one reads them."""
+        readers: dict[str, list[Server]] = {}
+        for server in self.servers:
+            for name in (*server.workers.environment, *server.workers.conventional):
+                readers.setdefault(name, []).append(server)
+        return {name: found[0] for name, found in readers.items() if len(found) == 1}
 
     @cached_property
     def calls(self) -> Mapping[str, tuple[Server, Call]]:

@@ -190,10 +190,10 @@ class _Collector:
             self.follow(workload, found.config_maps, None)
 
     def follow(self, workload: Workload, config_maps: dict[str, YamlMapping], image: Image | None) -> None:
-        if workload.batch:
-            return
         for described in workload.containers:
-            if not described.init:
+            reader = kubernetes.with_config_maps(described, config_maps)
+            self.deployment.read.append((f"{workload.kind} {workload.namespace} {workload.name}", reader))
+            if not described.init and not workload.batch:
                 with self.boundary(workload.path, "following what a container runs"):
                     self.follow_container(workload, described, config_maps, image)
 

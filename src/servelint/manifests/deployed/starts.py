@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from servelint.boundary import Boundary, LimitError
 from servelint.knowledge.servers import servers
@@ -22,6 +22,7 @@ from servelint.manifests.shell.commandline import (
     ShellCode,
     Words,
     WorkerCount,
+    count,
     started,
 )
 from servelint.project.text.source import Source
@@ -55,6 +56,7 @@ class Start:
     command: Place
     environment: Environment
     context: Context
+    assumed: bool = False  # nothing says that the server starts but a variable that is named after it
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -111,7 +113,20 @@ class Follower:
             if not found and container.arguments:
                 # An entrypoint that cannot be followed most often ends in `exec "$@"`.
                 found = list(self.words(container.arguments, environment, context))
-            yield from found
+            yield from found or self.assumed(environment, context)
+
+    def assumed(self, environment: Environment, context: Context) -> Iterator[Start]:
+        """The servers that a container's own variables name, where its image is not of this project."""
+        container, image = context.container, context.image
+        if container is None or (image is not None and (image.stage.command or image.stage.entrypoint)):
+            return
+        for name, server in servers().own_variables.items():
+            value = container.environment.get(name)
+            workers = count(value) if value is not None and value.runs else None
+            if workers is not None:
+                workers = replace(workers, variable=name)
+                start = ServerStart(server, (), workers, "", "", ())
+                yield Start(start, workers, workers.text.place, environment, context, assumed=True)
 
     def image(
         self, image: Image, environment: Environment, context: Context, arguments: Words | None = None
@@ -252,6 +267,10 @@ class Follower:
         named = [name.removeprefix("python:").removeprefix("file:") for name in server.configuration]
         if named and named[0].startswith(tuple("0123456789")):
             named = []
+        for name in named:
+            mounted = _mounted(name, context.config_maps)
+            if mounted is not None and mounted.runs:
+                return python_files.embedded(mounted, PurePosixPath(name).name, server.server, environment)
         for name in named or server.server.configuration.files:
             path = self.sources.resolve(name, context.base, context.image, python=True, exact=not named)
             source = self.sources.source(path) if path is not None else None

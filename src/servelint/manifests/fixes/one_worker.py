@@ -18,6 +18,7 @@ _TITLE = "Start one worker"
 _COMMENT = re.compile(
     r"(?:^|\s)#.*\b(?:workers?|process(?:es)?|timeouts?|concurren\w+|parallel\w*)\b", re.IGNORECASE
 )
+_UNKNOWN_IMAGE = "what the image does with the variable is not known"
 _BLOCKING = "the application still blocks its event loop: one blocked worker serves nobody, four serve three"
 
 
@@ -28,6 +29,8 @@ def one_worker(subject: ManyWorkers, repaired: Collection[Span]) -> tuple[Fix | 
     unsafe where they leave something.
     """
     fix, reason = _planned(subject.workers, subject.readers, _left_blocked(subject.application, repaired))
+    if fix is not None and subject.assumed:
+        return fix._replace(applicability=Applicability.UNSAFE, reason=fix.reason or _UNKNOWN_IMAGE), reason
     waits = fix is not None and subject.application is not None and subject.application.is_blocked()
     return (fix._replace(waits=fix.applicability is Applicability.SAFE) if fix and waits else fix), reason
 

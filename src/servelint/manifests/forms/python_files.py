@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from servelint.knowledge.servers import Call, Server, servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.forms.python_module import FindModule, PythonModule, Scope, parsed
 from servelint.manifests.shell.commandline import ASSUMED_CORES, Words, WorkerCount, count
-from servelint.project.text.source import Source
+from servelint.project.text.source import Source, decode_leniently
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,18 @@ def configuration(source: Source, server: Server, environment: Environment) -> S
     name = module.names.get(server.asgi.setting) if server.asgi else None
     workers = module.workers(node) if node is not None else None
     return ServerConfiguration(workers, str(name.data) if name and isinstance(name.data, str) else "")
+
+
+def embedded(text: Located, name: str, server: Server, environment: Environment) -> ServerConfiguration:
+    """What a configuration file that stands in another file, such as a ConfigMap, sets for a server."""
+    found = configuration(decode_leniently(Path(name), text.text.encode()), server, environment)
+    if found.workers is None:
+        return found
+    place = found.workers.text.place
+    written = text.slice(place.start, place.end)
+    if written.text != found.workers.text.text:
+        written = Located.computed(found.workers.text.text, written.place)
+    return ServerConfiguration(replace(found.workers, text=written), found.worker_class)
 
 
 def server_calls(

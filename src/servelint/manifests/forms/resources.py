@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -65,6 +66,13 @@ class Container:
     ports: tuple[str, ...] = ()
     init: bool = False
     script: Located | None = None
+
+    def texts(self) -> Iterator[Located]:
+        """Everything that the container is started with: its variables and its command."""
+        yield from (value for value in self.environment.values.values() if value is not None)
+        yield from (*(self.command or ()), *(self.arguments or ()))
+        if self.script is not None:
+            yield self.script
 
     @property
     def cpus(self) -> float | None:
