@@ -49,6 +49,9 @@ class Application(Protocol):
     def limits_threads(self) -> bool:
         """Whether its code bounds the native thread pools itself (`torch.set_num_threads`, threadpoolctl)."""
 
+    def mentions(self, names: Collection[str]) -> bool:
+        """Whether one of the names stands in its code: an argument, an attribute, a function."""
+
     def is_blocked(self, repaired: Collection[Span] = ()) -> bool:
         """Whether inference or a load blocks its loop at another place than those that are `repaired`."""
 

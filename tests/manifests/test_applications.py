@@ -52,6 +52,11 @@ class _Application:
     blocked: bool = False
     repaired: bool = False
 
+    names: frozenset[str] = frozenset()
+
+    def mentions(self, names: Collection[str]) -> bool:
+        return bool(self.names & set(names))
+
     def is_blocked(self, repaired: Collection[Span] = ()) -> bool:
         return self.blocked and not (repaired and self.repaired)
 
@@ -122,6 +127,31 @@ def test_one_worker_with_a_blocked_loop_is_no_safe_fix(tmp_path: Path) -> None:
     fix = _codes(root, _Applications(_Application(blocked=True)))["SRV201"].fix
     assert fix is not None
     assert (fix.applicability.value, bool(fix.reason)) == ("unsafe", True)
+
+
+@pytest.mark.parametrize(
+    ("application", "variable", "found"),
+    [
+        (_Application(libraries=frozenset({"onnxruntime"})), "OMP_NUM_THREADS", True),
+        (_Application(libraries=frozenset({"onnxruntime"}), limits_threads=True), "LOG_LEVEL", True),
+        (
+            _Application(libraries=frozenset({"onnxruntime"}), names=frozenset({"intra_op_num_threads"})),
+            "LOG_LEVEL",
+            False,
+        ),
+        (
+            _Application(libraries=frozenset({"faster_whisper"}), names=frozenset({"cpu_threads"})),
+            "LOG_LEVEL",
+            False,
+        ),
+        (_Application(libraries=frozenset({"sklearn", "onnxruntime"})), "OMP_NUM_THREADS", True),
+    ],
+)
+def test_each_library_listens_to_its_own_bound(
+    application: _Application, variable: str, found: bool, tmp_path: Path
+) -> None:
+    root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT.replace("LOG_LEVEL", variable)})
+    assert ("SRV204" in _codes(root, _Applications(application))) is found
 
 
 def test_severity_rises_with_inference(tmp_path: Path) -> None:

@@ -116,11 +116,15 @@ class Interpreter(NamedTuple):
 
 
 class ThreadPool(NamedTuple):
-    """A native thread pool: the variables that bound it and the libraries that use it."""
+    """A native thread pool: the variables that bound it and the libraries that use it.
+
+    `settings` are the names of arguments, attributes and functions that bound it in code.
+    """
 
     name: str
     variables: tuple[str, ...]
     libraries: frozenset[str]
+    settings: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -205,7 +209,12 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
         _record(Interpreter, launchers["interpreters"]["python"], "launchers.yaml"),
         _record(Interpreter, launchers["interpreters"]["shell"], "launchers.yaml"),
         tuple(
-            ThreadPool(pool["name"], tuple(pool["variables"]), frozenset(pool["libraries"]))
+            ThreadPool(
+                pool["name"],
+                tuple(pool["variables"]),
+                frozenset(pool["libraries"]),
+                frozenset(pool.get("settings", ())),
+            )
             for pool in threads["pools"]
         ),
         re.compile("|".join(re.escape(word) for group in models["images"] for word in group["contains"])),
