@@ -27,6 +27,7 @@ from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Resources, Setting, Workload
 from servelint.manifests.forms.sources import Sources, Tree
 from servelint.manifests.helm import charts as helm
+from servelint.manifests.helm import releases
 from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
@@ -156,6 +157,10 @@ class _Collector:
 
     def add_charts(self, charts: list[helm.Chart], documents: list[Path]) -> None:
         owned = helm.by_owner(charts, documents)
+        for path in documents if charts else ():
+            if any(word in self.sources.data(path) for word in releases.WORDS):
+                with self.boundary(path, "reading the releases of charts"):
+                    releases.attach(charts, self.documents(path), path, self.sources.tree.root)
         for chart in charts:
             with self.boundary(chart.folder / "Chart.yaml", "rendering the chart"):
                 self.add_chart(chart, [*owned.get(chart.folder, ()), *owned.get(None, ())])
