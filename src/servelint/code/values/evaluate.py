@@ -223,12 +223,10 @@ class Evaluator:
     def _set_elsewhere(self, module: Module, name: str) -> Iterator[Values]:
         """What other files put into a global that its own module leaves empty: `worker.model = load()`."""
         for other, bound in self.project.attributes(name):
-            target = bound.binding.target
+            target, frame = bound.binding.target, self.frame(other, bound.function)
             if other is not module and isinstance(target, Attribute):
-                if ModuleReference(module.path) in self.evaluate(
-                    self.frame(other, bound.function), target.value
-                ):
-                    yield self.bound(other, bound)
+                ours = ModuleReference(module.path) in self.evaluate(frame, target.value)
+                yield self.bound(other, bound) if ours else ()
 
     def imported(self, module: Module, item: Import) -> Values:
         """What an import binds."""
