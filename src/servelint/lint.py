@@ -165,7 +165,7 @@ class Analysed:
 def analyse(tree: Tree, config: Config) -> Analysed:
     """Judge the project; nothing is left out, no fix is planned yet."""
     # Where there is only one kind of file, the other half is not even imported.
-    if not tree.manifests:
+    if not tree.manifests and not _names_workers(tree):
         from servelint import code
 
         alone = code.analyze(tree, config)
@@ -193,6 +193,17 @@ def analyse(tree: Tree, config: Config) -> Analysed:
         with_fixes,
         python.analysis,
     )
+
+
+def _names_workers(tree: Tree) -> bool:
+    """Whether a Python file may start a server with several workers by itself."""
+    for path in tree.python:
+        try:
+            if b"workers" in tree.read(path):
+                return True
+        except OSError:  # the reader of facts says so
+            continue
+    return False
 
 
 def _repaired(findings: Iterable[Finding]) -> frozenset[Span]:

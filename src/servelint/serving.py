@@ -23,7 +23,7 @@ class Liveness(Protocol):
 
     @property
     def allowance(self) -> str:
-        """What it takes to fail, as messages say it: `3 x 1 s`."""
+        """What it takes to fail, as messages say it: `3 x 10 s + 1 s`."""
 
 
 class Application(Protocol):
@@ -48,6 +48,9 @@ class Application(Protocol):
     @property
     def limits_threads(self) -> bool:
         """Whether its code bounds the native thread pools itself (`torch.set_num_threads`, threadpoolctl)."""
+
+    def mentions(self, names: Collection[str]) -> bool:
+        """Whether one of the names stands in its code: an argument, an attribute, a function."""
 
     def is_blocked(self, repaired: Collection[Span] = ()) -> bool:
         """Whether inference or a load blocks its loop at another place than those that are `repaired`."""

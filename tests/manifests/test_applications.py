@@ -52,6 +52,11 @@ class _Application:
     blocked: bool = False
     repaired: bool = False
 
+    names: frozenset[str] = frozenset()
+
+    def mentions(self, names: Collection[str]) -> bool:
+        return bool(self.names & set(names))
+
     def is_blocked(self, repaired: Collection[Span] = ()) -> bool:
         return self.blocked and not (repaired and self.repaired)
 
@@ -78,7 +83,7 @@ def test_everything_that_the_application_adds(tmp_path: Path) -> None:
     assert found["SRV204"].span == Span(root / "k8s.yaml", 11, 37, 11, 41)
     assert "OMP_NUM_THREADS is not set" in found["SRV204"].message
     assert found["SRV205"].message == (
-        "the liveness probe /health of deployment churn-api allows 3 x 1 s "
+        "the liveness probe /health of deployment churn-api allows 3 x 10 s + 1 s "
         "on an event loop that one call blocks for as long as an inference takes"
     )
     assert found["SRV205"].trace[0].span == _BLOCKING.span
@@ -106,11 +111,47 @@ def test_what_the_application_does_right(tmp_path: Path) -> None:
     assert sorted(_codes(root, _Applications(None))) == ["SRV201", "SRV202"]
 
 
+@pytest.mark.parametrize(("failures", "severity"), [("2", Severity.WARNING), ("6", Severity.INFO)])
+def test_a_patient_probe_only_informs(failures: str, severity: Severity, tmp_path: Path) -> None:
+    manifest = _DEPLOYMENT.replace("failureThreshold: 3", f"failureThreshold: {failures}").replace(
+        "periodSeconds: 10", "periodSeconds: 25"
+    )
+    root = written(tmp_path, {"k8s.yaml": manifest})
+    found = _codes(root, _Applications())["SRV205"]
+    assert found.severity is severity
+    assert f"allows {failures} x 25 s + 1 s" in found.message
+
+
 def test_one_worker_with_a_blocked_loop_is_no_safe_fix(tmp_path: Path) -> None:
     root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT})
     fix = _codes(root, _Applications(_Application(blocked=True)))["SRV201"].fix
     assert fix is not None
     assert (fix.applicability.value, bool(fix.reason)) == ("unsafe", True)
+
+
+@pytest.mark.parametrize(
+    ("application", "variable", "found"),
+    [
+        (_Application(libraries=frozenset({"onnxruntime"})), "OMP_NUM_THREADS", True),
+        (_Application(libraries=frozenset({"onnxruntime"}), limits_threads=True), "LOG_LEVEL", True),
+        (
+            _Application(libraries=frozenset({"onnxruntime"}), names=frozenset({"intra_op_num_threads"})),
+            "LOG_LEVEL",
+            False,
+        ),
+        (
+            _Application(libraries=frozenset({"faster_whisper"}), names=frozenset({"cpu_threads"})),
+            "LOG_LEVEL",
+            False,
+        ),
+        (_Application(libraries=frozenset({"sklearn", "onnxruntime"})), "OMP_NUM_THREADS", True),
+    ],
+)
+def test_each_library_listens_to_its_own_bound(
+    application: _Application, variable: str, found: bool, tmp_path: Path
+) -> None:
+    root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT.replace("LOG_LEVEL", variable)})
+    assert ("SRV204" in _codes(root, _Applications(application))) is found
 
 
 def test_severity_rises_with_inference(tmp_path: Path) -> None:
@@ -142,6 +183,6 @@ def test_who_serves_what_is_told_to_the_other_side(tmp_path: Path) -> None:
     assert served.liveness is not None
     assert (served.liveness.path, served.liveness.allowance, served.liveness.budget) == (
         "/health",
-        "3 x 1 s",
-        21,
+        "3 x 10 s + 1 s",
+        31,
     )

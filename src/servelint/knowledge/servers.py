@@ -16,11 +16,16 @@ Kind = TypeVar("Kind")
 
 
 class Call(NamedTuple):
-    """A Python call that starts a server: the keyword for the worker count, where the application is."""
+    """A Python call that starts a server: the keyword for the worker count, where the application is.
+
+    `program_options` are options that the server reads from the command line of the program that calls it.
+    """
 
     workers: str
     application: int | None = None
     single_process: str = ""
+    all_cores: str = ""
+    program_options: tuple[str, ...] = ()
 
 
 class Workers(NamedTuple):
@@ -28,6 +33,7 @@ class Workers(NamedTuple):
 
     options: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
+    conventional: tuple[str, ...] = ()  # variables that images hand on to the server
     setting: str = ""
     source: str = ""
 
@@ -76,6 +82,7 @@ class Server(NamedTuple):
     not_asgi: NotAsgi | None = None
     single_process: tuple[str, ...] = ()
     all_cores: tuple[str, ...] = ()
+    applications: tuple[str, ...] = ()  # base classes that run it, their settings in a mapping
     calls: Mapping[str, Call] | None = None
 
 
@@ -109,11 +116,15 @@ class Interpreter(NamedTuple):
 
 
 class ThreadPool(NamedTuple):
-    """A native thread pool: the variables that bound it and the libraries that use it."""
+    """A native thread pool: the variables that bound it and the libraries that use it.
+
+    `settings` are the names of arguments, attributes and functions that bound it in code.
+    """
 
     name: str
     variables: tuple[str, ...]
     libraries: frozenset[str]
+    settings: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -146,7 +157,20 @@ class Servers:
     @cached_property
     def variables(self) -> frozenset[str]:
         """Environment variables that set a worker count."""
-        return frozenset(name for server in self.servers for name in server.workers.environment)
+        return frozenset(
+            name
+            for server in self.servers
+            for name in (*server.workers.environment, *server.workers.conventional)
+        )
+
+    @cached_property
+    def own_variables(self) -> Mapping[str, Server]:
+        """Those of the variables that name their server: no other one reads them."""
+        readers: dict[str, list[Server]] = {}
+        for server in self.servers:
+            for name in (*server.workers.environment, *server.workers.conventional):
+                readers.setdefault(name, []).append(server)
+        return {name: found[0] for name, found in readers.items() if len(found) == 1}
 
     @cached_property
     def calls(self) -> Mapping[str, tuple[Server, Call]]:
@@ -185,7 +209,12 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
         _record(Interpreter, launchers["interpreters"]["python"], "launchers.yaml"),
         _record(Interpreter, launchers["interpreters"]["shell"], "launchers.yaml"),
         tuple(
-            ThreadPool(pool["name"], tuple(pool["variables"]), frozenset(pool["libraries"]))
+            ThreadPool(
+                pool["name"],
+                tuple(pool["variables"]),
+                frozenset(pool["libraries"]),
+                frozenset(pool.get("settings", ())),
+            )
             for pool in threads["pools"]
         ),
         re.compile("|".join(re.escape(word) for group in models["images"] for word in group["contains"])),

@@ -51,6 +51,10 @@ class CodeApplication:
             for call in calls
         )
 
+    def mentions(self, names: Collection[str]) -> bool:
+        """Whether one of the names stands in the application's files."""
+        return any(module.path in self.closure for module in self.analysis.project.mentioning(names))
+
     def _calls(self, path: str, name: str) -> bool:
         module = self.analysis.project.module(path) if name in self.analysis.reach.calls(path) else None
         return module is not None and bool(module.calls(name))

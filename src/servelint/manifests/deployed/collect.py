@@ -36,6 +36,7 @@ from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Resources, Setting, Workload
 from servelint.manifests.forms.sources import Sources, Tree
 from servelint.manifests.helm import charts as helm
+from servelint.manifests.helm import releases
 from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
@@ -119,7 +120,11 @@ class _Collector:
         return starts
 
     def add_compose(self, paths: Iterable[Path]) -> None:
-        files = {path: self.documents(path) for path in paths if self.images.starts or self.matters(path)}
+        files = {
+            path: self.documents(path)
+            for path in paths
+            if self.images.starts or self.matters(path) or self.may_run_program(path)
+        }
         for path in files:
             with self.boundary(path, "reading the compose file"):
                 for workload, image in compose.workloads(path, files, self.sources, self.images):
@@ -130,7 +135,8 @@ class _Collector:
         left: list[Path] = []
         for path in paths:
             if self.matters(path) or (
-                self.images.starts and self.describes(path, b"containers:", b"ConfigMap")
+                (self.images.starts or self.may_run_program(path))
+                and self.describes(path, b"containers:", b"ConfigMap")
             ):
                 self.add_resources(found, path)
             else:
@@ -192,6 +198,10 @@ class _Collector:
 
     def add_charts(self, charts: list[helm.Chart], documents: list[Path]) -> None:
         owned = helm.by_owner(charts, documents)
+        for path in documents if charts else ():
+            if any(word in self.sources.data(path) for word in releases.WORDS):
+                with self.boundary(path, "reading the releases of charts"):
+                    releases.attach(charts, self.documents(path), path, self.sources.tree.root)
         for chart in charts:
             with self.boundary(chart.folder / "Chart.yaml", "rendering the chart"):
                 self.add_chart(chart, [*owned.get(chart.folder, ()), *owned.get(None, ())])
@@ -215,7 +225,9 @@ class _Collector:
             *chart.templates,
             *(path for path in (chart.values_path, *chart.extra_values) if path is not None),
         )
-        return bool(self.images.starts) or any(self.names_server(path) for path in paths)
+        return bool(self.images.starts) or any(
+            self.names_server(path) or self.may_run_program(path) for path in paths
+        )
 
     def add_scope(self, found: Resources) -> None:
         """Add documents that know each other: a release of a chart, or everything in plain files."""
@@ -224,10 +236,10 @@ class _Collector:
             self.follow(workload, found.config_maps, None)
 
     def follow(self, workload: Workload, config_maps: dict[str, YamlMapping], image: Image | None) -> None:
-        if workload.batch:
-            return
         for described in workload.containers:
-            if not described.init:
+            reader = kubernetes.with_config_maps(described, config_maps)
+            self.deployment.read.append((f"{workload.kind} {workload.namespace} {workload.name}", reader))
+            if not described.init and not workload.batch:
                 with self.boundary(workload.path, "following what a container runs"):
                     self.follow_container(workload, described, config_maps, image)
 
@@ -240,8 +252,10 @@ class _Collector:
     ) -> None:
         container = kubernetes.with_config_maps(described, config_maps)
         built = image or self.images.find(container)
-        if built is not None and workload.setting is Setting.KUBERNETES:
-            self.deployment.run.add(built.path)
+        if built is not None:
+            self.images.run_by(workload, container, built)
+            if workload.setting is Setting.KUBERNETES:
+                self.deployment.run.add(built.path)
         context = Context(
             workload.setting, workload.path.parent, workload, container, built, config_maps=config_maps
         )
@@ -274,7 +288,7 @@ class _Collector:
                     self.deployment.starts.append(replace(start, workers=workers))
 
     def add_lone_images(self) -> None:
-        for starts in self.images.starts.values():
+        for starts in self.images.unreplaced():
             self.deployment.starts.extend(starts)
 
     def add_lone_files(self) -> None:
@@ -346,13 +360,10 @@ class _Collector:
         return frozenset(name for server in servers().servers for name in server.configuration.files)
 
     def calls_server(self, path: Path) -> bool:
+        """Whether a Python file may start a server with a number of workers that stands in it."""
         data = self.sources.data(path)
-        return any(
-            name.rpartition(".")[2].encode() in data
-            and call.workers.encode() + b"=" in data.replace(b" ", b"")
-            for name, (server, call) in servers().calls.items()
-            if name.partition(".")[0].encode() in data
-        )
+        words = {call.workers.encode() for _, call in servers().calls.values()}
+        return any(package in data for package in self.packages) and any(word in data for word in words)
 
     def in_image(self, path: Path) -> bool:
         """Whether a Dockerfile, a compose file or a workload names a file."""
@@ -384,6 +395,36 @@ class _Collector:
             data = self.sources.data(path)
             known = self.naming[path] = any(word in data for word in servers().words)
         return known
+
+    @functools.cached_property
+    def programs(self) -> tuple[bytes, ...]:
+        """The names, as files and modules, of the Python files that start a server themselves."""
+        words = [name.rpartition(".")[2].encode() for name in servers().calls]
+        words += [
+            name.rpartition(".")[2].encode() for server in servers().servers for name in server.applications
+        ]
+        found: set[bytes] = set()
+        for path in self.sources.tree.python:
+            data = self.sources.data(path)
+            if any(package in data for package in self.packages) and any(word in data for word in words):
+                found.add(path.name.encode())
+                found.add((path.parent.name if path.name == "__main__.py" else path.stem).encode())
+        return tuple(sorted(found))
+
+    @functools.cached_property
+    def packages(self) -> frozenset[bytes]:
+        """The packages with calls that start a server."""
+        called = {
+            name for server in servers().servers for name in (*(server.calls or {}), *server.applications)
+        }
+        return frozenset(name.partition(".")[0].encode() for name in called)
+
+    def may_run_program(self, path: Path) -> bool:
+        """Whether a manifest may run one of those files: nothing else in it names a server."""
+        if not self.programs:
+            return False
+        data = self.sources.data(path)
+        return any(word in data for word in self.programs)
 
     def documents(self, path: Path) -> list[Node]:
         """The documents of a file, its template tags masked where it is not YAML as it stands.

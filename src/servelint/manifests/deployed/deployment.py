@@ -8,6 +8,7 @@ from pathlib import Path
 
 from servelint.knowledge.servers import servers
 from servelint.manifests.deployed.starts import Start
+from servelint.manifests.documents.text import Place
 from servelint.manifests.forms.resources import Autoscaler, Container, Resources, Setting, Workload
 from servelint.serving import Application, Applications, Served
 
@@ -27,8 +28,23 @@ class Deployment:
     run: set[Path] = field(default_factory=set)
     applications: Applications | None = None
     readers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    read: list[tuple[str, Container]] = field(
+        default_factory=list
+    )  # workload and container, ConfigMaps joined
     _known: dict[int, Application | None] = field(default_factory=dict)
     _joined: _Index | None = None
+    _readers: dict[tuple[Path, int], set[tuple[str, str]]] | None = None
+
+    def read_by(self, place: Place) -> int:
+        """How many containers read the text that stands at a place, as a variable or in their command."""
+        if self._readers is None:
+            self._readers = {}
+            for workload, container in self.read:
+                for text in container.texts():
+                    for run in text.runs:
+                        start = (run.source.path, run.offset)
+                        self._readers.setdefault(start, set()).add((workload, container.name))
+        return len(self._readers.get((place.source.path, place.start), ()))
 
     @property
     def index(self) -> _Index:

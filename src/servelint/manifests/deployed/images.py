@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from servelint.manifests.deployed.starts import Start
 from servelint.manifests.forms.dockerfile import Image
-from servelint.manifests.forms.resources import Container
+from servelint.manifests.forms.resources import Container, Setting, Workload
 
 _NAME = re.compile(r"(?:.*/)?([^/:@]+?)(?:[:@].*)?\Z")
 _WORD = re.compile(r"[a-z0-9]+")
@@ -38,6 +38,8 @@ class ImageIndex:
     images: list[Image] = field(default_factory=list)
     starts: dict[int, list[Start]] = field(default_factory=dict)
     named: dict[str, Image] = field(default_factory=dict)
+    _started: set[int] = field(default_factory=set)  # images whose own command a workload runs
+    _overridden: set[int] = field(default_factory=set)  # images that run in the cluster with another one
     _by_word: dict[str, list[Image]] = field(default_factory=dict)
     _serving: list[Image] = field(default_factory=list)
     _copied: set[str] = field(default_factory=set)
@@ -58,6 +60,28 @@ class ImageIndex:
     def name(self, image: str, built: Image) -> None:
         """Remember that a compose file gives an image a name."""
         self.named[_bare(image)] = built
+
+    def run_by(self, workload: Workload, container: Container, image: Image) -> None:
+        """Remember whether a workload runs an image's own command.
+
+        A compose file that starts something else is most often for development, so it does not count.
+        """
+        if container.command is None and container.arguments is None and container.script is None:
+            self._started.add(id(image))
+        elif workload.setting is Setting.KUBERNETES:
+            self._overridden.add(id(image))
+
+    def unreplaced(self) -> Iterator[list[Start]]:
+        """What images start by themselves, without what a workload or a later stage replaces."""
+        last = {image.path: image for image in self.images if image.last}
+        for image in self.images:
+            starts = self.starts.get(id(image))
+            if starts is None or id(image) in self._overridden - self._started:
+                continue
+            final = last[image.path]
+            settled = final.stage.own_entrypoint or id(final) in self.starts
+            if id(image) in self._started or not (settled and final.stage.replaces_start_of(image.stage)):
+                yield starts
 
     def names(self, file_name: str) -> bool:
         """Whether an image copies a file of this name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from servelint.boundary import Boundary, LimitError
 from servelint.knowledge.servers import servers
@@ -23,8 +23,10 @@ from servelint.manifests.shell.commandline import (
     ShellCode,
     Words,
     WorkerCount,
+    count,
     started,
 )
+from servelint.project.text.source import Source
 
 _DEPTH = 8
 _MAX_SPENT = 1_000_000
@@ -55,6 +57,7 @@ class Start:
     command: Place
     environment: Environment
     context: Context
+    assumed: bool = False  # nothing says that the server starts but a variable that is named after it
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -111,7 +114,20 @@ class Follower:
             if not found and container.arguments:
                 # An entrypoint that cannot be followed most often ends in `exec "$@"`.
                 found = list(self.words(container.arguments, environment, context))
-            yield from found
+            yield from found or self.assumed(environment, context)
+
+    def assumed(self, environment: Environment, context: Context) -> Iterator[Start]:
+        """The servers that a container's own variables name, where its image is not of this project."""
+        container, image = context.container, context.image
+        if container is None or (image is not None and (image.stage.command or image.stage.entrypoint)):
+            return
+        for name, server in servers().own_variables.items():
+            value = container.environment.get(name)
+            workers = count(value) if value is not None and value.runs else None
+            if workers is not None:
+                workers = replace(workers, variable=name)
+                start = ServerStart(server, (), workers, "", "", ())
+                yield Start(start, workers, workers.text.place, environment, context, assumed=True)
 
     def image(
         self, image: Image, environment: Environment, context: Context, arguments: Words | None = None
@@ -184,6 +200,8 @@ class Follower:
             yield from self.code(inside, environment, script.parameters, context, depth)
             return
         path = self.sources.resolve(script.path.text, context.base, context.image, python=script.python)
+        if path is None and script.python:
+            path = self.sources.module(f"{script.path.text}.__main__", context.base)
         if path is None or path in self._active or path in self._given_up:
             return
         source = self.sources.source(path)
@@ -193,20 +211,29 @@ class Follower:
         self.scripts_read.add(path)
         with Boundary(path, "reading the script", self.sources.note) as boundary:
             if path.suffix == ".py":
-                yield from self.python(path, environment, context)
+                yield from self.python(path, environment, context, script.parameters)
             elif not script.python:
                 yield from self.code(Located.of(source), environment, script.parameters, context, depth)
         self._active.pop()
         if boundary.failed:
             self._given_up.add(path)
 
-    def python(self, path: Path, environment: Environment, context: Context) -> Iterator[Start]:
-        """The servers that a Python file starts by a call."""
+    def python(
+        self, path: Path, environment: Environment, context: Context, parameters: Words = ()
+    ) -> Iterator[Start]:
+        """The servers that a Python file starts by a call; an application is looked for from there."""
         source = self.sources.source(path)
         if source is None:
             return
-        for call in python_files.server_calls(source, environment):
-            start = ServerStart(call.server, (), call.workers, call.application, "", ())
+        context = replace(context, base=path.parent)
+
+        def find(module: str) -> Source | None:
+            found = self.sources.module(module, path.parent)
+            return self.sources.source(found) if found is not None else None
+
+        for call in python_files.server_calls(source, environment, parameters, find):
+            application = call.application or path.name
+            start = ServerStart(call.server, (), call.workers, application, "", ())
             yield Start(start, call.workers, call.place, environment, context)
 
     def lone_configuration(self, path: Path, context: Context) -> Iterator[Start]:
@@ -245,6 +272,10 @@ class Follower:
         named = [name.removeprefix("python:").removeprefix("file:") for name in server.configuration]
         if named and named[0].startswith(tuple("0123456789")):
             named = []
+        for name in named:
+            mounted = _mounted(name, context.config_maps)
+            if mounted is not None and mounted.runs:
+                return python_files.embedded(mounted, PurePosixPath(name).name, server.server, environment)
         for name in named or server.server.configuration.files:
             path = self.sources.resolve(name, context.base, context.image, python=True, exact=not named)
             source = self.sources.source(path) if path is not None else None

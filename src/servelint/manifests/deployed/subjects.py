@@ -11,11 +11,15 @@ from servelint.serving import Application
 
 
 class ManyWorkers(NamedTuple):
-    """A server with several workers; `readers` is how many templates read the number (SRV201)."""
+    """A server with several workers; `readers` is how many templates or containers read the number (SRV201).
+
+    `assumed` says that only a variable named after the server tells that it starts.
+    """
 
     workers: WorkerCount
     application: Application | None
     readers: int
+    assumed: bool = False
 
 
 class MemoryMetric(NamedTuple):

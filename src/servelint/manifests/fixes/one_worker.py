@@ -18,6 +18,7 @@ _TITLE = "Start one worker"
 _COMMENT = re.compile(
     r"(?:^|\s)#.*\b(?:workers?|process(?:es)?|timeouts?|concurren\w+|parallel\w*)\b", re.IGNORECASE
 )
+_UNKNOWN_IMAGE = "what the image does with the variable is not known"
 _BLOCKING = "the application still blocks its event loop: one blocked worker serves nobody, four serve three"
 
 
@@ -28,6 +29,8 @@ def one_worker(subject: ManyWorkers, repaired: Collection[Span]) -> tuple[Fix | 
     unsafe where they leave something.
     """
     fix, reason = _planned(subject.workers, subject.readers, _left_blocked(subject.application, repaired))
+    if fix is not None and subject.assumed:
+        return fix._replace(applicability=Applicability.UNSAFE, reason=fix.reason or _UNKNOWN_IMAGE), reason
     waits = fix is not None and subject.application is not None and subject.application.is_blocked()
     return (fix._replace(waits=fix.applicability is Applicability.SAFE) if fix and waits else fix), reason
 
@@ -39,7 +42,9 @@ def _left_blocked(application: Application | None, repaired: Collection[Span]) -
 def _planned(workers: WorkerCount, readers: int, blocking: bool) -> tuple[Fix | None, str]:
     place = workers.text.place
     if place.verbatim and place.written == str(workers.number):
-        shared = "other templates read the value too" if readers > 1 else ""
+        shared = "other templates or containers read the value too" if readers > 1 else ""
+        if _has_other_readers(workers, place):
+            shared = "the variable has other readers"
         return _fix(place, _BLOCKING if blocking else shared), ""
     definition = place.definition.place if place.definition is not None else None
     if definition is not None and definition.verbatim and definition.written == str(workers.number):
@@ -74,6 +79,17 @@ def _line_of_comment(place: Place) -> int:
         if not is_comment and not text.rstrip().endswith("\\"):
             break
     return 0
+
+
+def _has_other_readers(workers: WorkerCount, place: Place) -> bool:
+    """Whether a Dockerfile that sets a variable to the number reads it for something else, too."""
+    if "ockerfile" not in place.source.path.name and "ontainerfile" not in place.source.path.name:
+        return False
+    found = re.search(r"([A-Za-z_]\w*)=[\"']?$", place.source.text[: place.start])
+    if found is None:
+        return False
+    reads = re.findall(rf"\$\{{?{found.group(1)}\b", place.source.text)
+    return len(reads) > (found.group(1) != workers.variable)
 
 
 def _readers(definition: Place) -> int:

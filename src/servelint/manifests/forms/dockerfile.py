@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from servelint.boundary import LimitError
-from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.text import Located, word
 from servelint.manifests.forms import written
 from servelint.project.text.source import split_lines
 
@@ -21,6 +21,7 @@ _FLAG = re.compile(r"--[a-z][a-z-]*+(?:=\S++)?\s++")
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
 _MAX_NESTING = 100
 _MAX_STAGES = 500
+_REFERENCE = re.compile(r"\\\$|\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:[-+])([^{}$]*))?\})")
 _PAIR = re.compile(
     r"""(?<![A-Za-z0-9_.-])([A-Za-z_][A-Za-z0-9_.-]*+)=((?:"(?:[^"\\]|\\.)*+"|'[^']*+'|\\.|[^\s"'\\])*+)"""
 )
@@ -58,11 +59,16 @@ class Copy:
 
 @dataclass(slots=True)
 class Stage:
-    """One `FROM` and what follows it."""
+    """One `FROM` and what follows it.
+
+    `arguments` are there while the image is built and gone when it runs; `parent` is the stage of this file
+    that it is built on, and `own_command` says that its CMD is not that stage's.
+    """
 
     base: str
     name: str
     environment: dict[str, Located] = field(default_factory=dict)
+    arguments: dict[str, Located] = field(default_factory=dict)
     copies: list[Copy] = field(default_factory=list)
     entrypoint: Command | None = None
     command: Command | None = None
@@ -70,6 +76,18 @@ class Stage:
     ports: tuple[str, ...] = ()
     # Files that instructions write, by their path in the image.
     written: dict[str, Located] = field(default_factory=dict)
+    parent: Stage | None = None
+    own_command: bool = False
+    own_entrypoint: bool = False
+
+    def replaces_start_of(self, other: Stage) -> bool:
+        """Whether this stage is built on another one and starts something else than that."""
+        replaced = False
+        stage: Stage | None = self
+        while stage is not None and stage is not other:
+            replaced = replaced or stage.own_command or stage.own_entrypoint
+            stage = stage.parent
+        return stage is other and replaced
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,9 +130,7 @@ def stages(text: Located) -> list[Stage]:
             if stage.name:
                 named[stage.name.lower()] = stage
         elif instruction.name == "ARG":
-            target = found[-1].environment if found else arguments
-            for name, value in _pairs(instruction.text):
-                target.setdefault(name, value)
+            _declare(instruction.text, arguments, found[-1] if found else None)
         elif found:
             _apply(found[-1], instruction)
     return found
@@ -135,19 +151,58 @@ def _start(text: str, named: Mapping[str, Stage]) -> Stage:
         stage.base,
         name,
         dict(stage.environment),
-        list(stage.copies),
-        stage.entrypoint,
-        stage.command,
-        stage.folder,
+        copies=list(stage.copies),
+        entrypoint=stage.entrypoint,
+        command=stage.command,
+        folder=stage.folder,
         written=dict(stage.written),
+        parent=stage,
     )
+
+
+def _declare(text: Located, common: dict[str, Located], stage: Stage | None) -> None:
+    """ARG: with a default, or in a stage without one, which then takes the default from before FROM."""
+    known = {**common, **stage.arguments, **stage.environment} if stage is not None else common
+    given = {name: _expanded(value, known) for name, value in _pairs(text)}
+    if stage is None:
+        common.update(given)
+        return
+    for name in text.text.split():
+        if name in common:
+            stage.arguments[name] = common[name]
+    stage.arguments.update(given)
+
+
+def _expanded(text: Located, known: Mapping[str, Located]) -> Located:
+    """The text with `$NAME`, `${NAME}`, `${NAME:-other}` and `${NAME:+other}` replaced where they can be."""
+    if "$" not in text.text:
+        return text
+    parts: list[Located] = []
+    position = 0
+    for found in _REFERENCE.finditer(text.text):
+        name, operator = found.group(1) or found.group(2), found.group(3)
+        value = known.get(name) if name else None
+        if operator == ":-" and (value is None or not value.text):
+            value = text.slice(*found.span(4))
+        elif operator == ":+":
+            value = text.slice(*found.span(4)) if value is not None and value.text else None
+        if value is None:
+            continue
+        parts += [text.slice(position, found.start()), value]
+        position = found.end()
+    parts.append(text.slice(position, len(text)))
+    return word([part for part in parts if part.text]) if any(part.text for part in parts) else parts[-1]
 
 
 def _apply(stage: Stage, instruction: Instruction) -> None:
     text = instruction.text
     match instruction.name:
         case "ENV":
-            stage.environment.update(_environment(text))
+            # All values of one instruction see the variables as they were before it.
+            known = {**stage.arguments, **stage.environment}
+            stage.environment.update(
+                {name: _expanded(value, known) for name, value in _environment(text).items()}
+            )
         case "WORKDIR":
             folder = text.text.strip("\"' ")
             stage.folder = folder if folder.startswith("/") else f"{stage.folder.rstrip('/')}/{folder}"
@@ -162,11 +217,14 @@ def _apply(stage: Stage, instruction: Instruction) -> None:
         case "EXPOSE":
             stage.ports += tuple(text.text.split())
         case "ENTRYPOINT":
-            # An ENTRYPOINT of its own resets the CMD that a base stage left.
+            # An ENTRYPOINT resets the CMD that a base stage left, not the stage's own.
             stage.entrypoint = command(text)
-            stage.command = None
+            stage.own_entrypoint = True
+            if not stage.own_command:
+                stage.command = None
         case "CMD":
             stage.command = command(text)
+            stage.own_command = True
         case _:
             pass
 

@@ -138,7 +138,7 @@ def _container(node: YamlMapping, *, init: bool) -> Container:
         environment_keys=tuple(_environment_keys(node)),
         cpu_request=node.scalar("resources", "requests", "cpu"),
         cpu_limit=node.scalar("resources", "limits", "cpu"),
-        liveness=_probe(node.mapping("livenessProbe")),
+        liveness=_probe(node),
         ports=tuple(item.text("containerPort") for item in node.mappings("ports")),
         init=init,
     )
@@ -224,7 +224,8 @@ def _resolved(words: tuple[Located, ...] | None, environment: Environment) -> tu
     return None if words is None else tuple(expanded(word, environment) for word in words)
 
 
-def _probe(node: YamlMapping | None) -> Probe | None:
+def _probe(container: YamlMapping) -> Probe | None:
+    node = container.mapping("livenessProbe")
     get = node.mapping("httpGet") if node is not None else None
     if node is None or get is None:
         return None
@@ -239,9 +240,5 @@ def _probe(node: YamlMapping | None) -> Probe | None:
         period=seconds("periodSeconds", 10),
         timeout=seconds("timeoutSeconds", 1),
         failures=seconds("failureThreshold", 3),
-        place=next(key for key, value in _entries(node) if value is get).place,
+        place=container.index()["livenessProbe"][0].place,
     )
-
-
-def _entries(node: YamlMapping) -> list[tuple[Scalar, Node]]:
-    return list(node.index().values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -34,13 +35,13 @@ class Probe:
 
     @property
     def allowance(self) -> str:
-        """What it takes to fail, as messages say it: `3 x 1 s`."""
-        return f"{self.failures} x {self.timeout} s"
+        """What it takes to fail, as messages say it: `3 x 10 s + 1 s`, periods and the last timeout."""
+        return f"{self.failures} x {self.period} s + {self.timeout} s"
 
     @property
     def budget(self) -> int:
         """Seconds for which the loop may be blocked before the container is restarted."""
-        return self.period * (self.failures - 1) + self.timeout
+        return self.period * self.failures + self.timeout
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +66,13 @@ class Container:
     ports: tuple[str, ...] = ()
     init: bool = False
     script: Located | None = None
+
+    def texts(self) -> Iterator[Located]:
+        """Everything that the container is started with: its variables and its command."""
+        yield from (value for value in self.environment.values.values() if value is not None)
+        yield from (*(self.command or ()), *(self.arguments or ()))
+        if self.script is not None:
+            yield self.script
 
     @property
     def cpus(self) -> float | None:

@@ -107,6 +107,17 @@ class Sources:
             names[path.name].append(path)
         return names
 
+    def module(self, name: str, base: Path) -> Path | None:
+        """The project's file of a Python module, the nearest to `base` where there are several."""
+        parts = name.split(".")
+        candidates = [
+            path
+            for file in (f"{parts[-1]}.py", "__init__.py")
+            for path in self._by_name.get(file, ())
+            if _module_parts(path)[-len(parts) :] == tuple(parts)
+        ]
+        return max(candidates, key=lambda found: (_shared_start(found, base), str(found)), default=None)
+
     def resolve(
         self, path: str, base: Path, image: Image | None, *, python: bool = False, exact: bool = False
     ) -> Path | None:
@@ -136,6 +147,10 @@ class Sources:
                 str(found),
             ),
         )
+
+
+def _module_parts(path: Path) -> tuple[str, ...]:
+    return path.parent.parts if path.name == "__init__.py" else (*path.parent.parts, path.stem)
 
 
 def normal(path: Path) -> Path:

@@ -22,6 +22,7 @@ _YAML = (".yaml", ".yml")
 _AUTOSCALER = (b"HorizontalPodAutoscaler", b"ScaledObject", b"scaleMetric", b"/metric:")
 _WORKLOAD = (b"containers", b"ConfigMap", b"predictor")
 _NOT_VALUES = frozenset(("templates", "crds", "charts", "ci", "tests", "unittests", "test", "node_modules"))
+_ENVIRONMENTS = frozenset(("environments", "environment", "envs", "env", "clusters", "values"))
 _RETIRED = re.compile(
     r"extensions/v1beta1|policy/v1beta1|autoscaling/v2beta|networking\.k8s\.io/v1beta1|batch/v1beta1"
 )
@@ -46,6 +47,14 @@ class Variant:
     readers: dict[tuple[str, int], set[str]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlay:
+    """Values that are laid on a chart's defaults, and the file they stand in."""
+
+    path: Path
+    values: Value
+
+
 @dataclass(eq=False)
 class Chart:
     """One chart: a folder with a `Chart.yaml`."""
@@ -55,6 +64,7 @@ class Chart:
     templates: tuple[Path, ...]
     libraries: list[Chart] = field(default_factory=list)
     extra_values: list[Path] = field(default_factory=list)
+    overlays: list[Overlay] = field(default_factory=list)
     parent: Chart | None = None
     patience: Patience = field(default_factory=Patience)
     _parsed: dict[Path, syntax.Template | None] = field(default_factory=dict)
@@ -139,14 +149,17 @@ class Chart:
             return
         yield self.render(None, servers=servers)
         for path in self.extra_values:
-            yield self.render(path, servers=servers)
+            yield self.render(Overlay(path, from_node(_document(self.sources, path))), servers=servers)
+        for overlay in self.overlays:
+            yield self.render(overlay, servers=servers)
 
-    def render(self, extra: Path | None, *, servers: bool) -> Variant:
+    def render(self, extra: Overlay | None, *, servers: bool) -> Variant:
         """The chart's documents; `servers` says that workloads are wanted whatever scales them."""
-        overlay = from_node(_document(self.sources, extra)) if extra is not None else {}
+        overlay = extra.values if extra is not None else {}
         values = merged(_copied(self.default_values or {}), overlay or {})
         above = self.parent.values_path if self.parent is not None else None
-        paths = {str(path) for path in (self.values_path, extra, above) if path is not None}
+        laid = extra.path if extra is not None else None
+        paths = {str(path) for path in (self.values_path, laid, above) if path is not None}
         engine = Engine(self._named(), self._root(values), frozenset(paths))
         rendered = [
             self._rendered(engine, path) for path in self.templates if self._wanted(path, servers=servers)
@@ -154,7 +167,7 @@ class Chart:
         if not servers and any(item.documents for item in rendered):
             done = {item.template for item in rendered}
             rendered += [self._rendered(engine, path) for path in self.templates if path not in done]
-        return Variant(self, extra, tuple(rendered), engine.readers)
+        return Variant(self, laid, tuple(rendered), engine.readers)
 
     def _wanted(self, path: Path, *, servers: bool) -> bool:
         if path.suffix not in _YAML or path.name.startswith("_"):
@@ -304,7 +317,7 @@ def _dependencies(data: bytes) -> list[str]:
 
 
 def by_owner(found: Sequence[Chart], paths: Sequence[Path]) -> dict[Path | None, list[Path]]:
-    """Files by the innermost chart's folder they are in; of those in none only what is called values."""
+    """Files by the innermost chart's folder they are in; of those in none what is called values."""
     folders: dict[Path, list[Path]] = {chart.folder: [] for chart in found}
     outside: dict[Path, Path | None] = {}
     result: dict[Path | None, list[Path]] = {}
@@ -312,9 +325,17 @@ def by_owner(found: Sequence[Chart], paths: Sequence[Path]) -> dict[Path | None,
         if path.parent not in outside:
             outside[path.parent] = owner_of(path, folders)
         owner = outside[path.parent]
-        if owner is not None or "values" in path.name:
+        if owner is not None or "values" in path.name or _is_for_environment(path, found):
             result.setdefault(owner, []).append(path)
     return result
+
+
+def _is_for_environment(path: Path, found: Sequence[Chart]) -> bool:
+    """Whether a file may hold a chart's values for one environment: by its folder and the chart's name."""
+    around = set(path.parts[-4:-1])
+    if not _ENVIRONMENTS & around:
+        return False
+    return len(found) == 1 or any({chart.name, chart.folder.name} & {path.stem, *around} for chart in found)
 
 
 def attach_values(chart: Chart, candidates: Sequence[Path]) -> None:

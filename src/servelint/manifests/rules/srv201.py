@@ -29,7 +29,8 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
 def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Finding:
     place = workers.text.place
     application = deployment.application(start)
-    readers = len(deployment.readers.get((str(place.source.path), place.start), ()))
+    templates = len(deployment.readers.get((str(place.source.path), place.start), ()))
+    readers = max(templates, deployment.read_by(place))
     return Finding(
         code=CODE,
         span=place.span,
@@ -37,14 +38,14 @@ def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Find
         severity=_severity(
             deployment, start, place, serves_model=application is not None and application.serves_model
         ),
-        confidence=Confidence.MEDIUM if workers.per_core else Confidence.HIGH,
+        confidence=Confidence.MEDIUM if workers.per_core or start.assumed else Confidence.HIGH,
         trace=tuple(_trace(start, place)),
         identity=(
             _where(start),
             start.server.server.name,
             workers.variable,
         ),
-        subject=ManyWorkers(workers, application, readers),
+        subject=ManyWorkers(workers, application, readers, start.assumed),
     )
 
 

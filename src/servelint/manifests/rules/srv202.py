@@ -24,8 +24,8 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
     for autoscaler in deployment.autoscalers():
         for metric in autoscaler.metrics:
             if metric.resource == "memory":
-                yield _finding(deployment, autoscaler, metric)
-                yield from _switched_on(deployment, autoscaler, metric)
+                finding = _finding(deployment, autoscaler, metric)
+                yield _switched_on(deployment, autoscaler, metric, finding) or finding
 
 
 def _finding(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> Finding:
@@ -46,15 +46,19 @@ def _finding(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> 
     )
 
 
-def _switched_on(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> Iterator[Finding]:
-    """The value that makes a chart's template scale on memory is where a user of the chart turns it off."""
+def _switched_on(
+    deployment: Deployment, autoscaler: Autoscaler, metric: Metric, finding: Finding
+) -> Finding | None:
+    """The finding on the value that makes a chart's template scale on memory, if there is one.
+
+    The value is where a user of the chart turns it off; the template is where it is read.
+    """
     target = metric.target.text if metric.target is not None else None
     if target is None or not target.runs or target.place.source.path == metric.token.source.path:
-        return
-    finding = _finding(deployment, autoscaler, metric)
+        return None
     place = target.place
     readers = len(deployment.readers.get((str(place.source.path), place.start), ()))
-    yield replace(
+    return replace(
         finding,
         span=place.span,
         trace=(Step(metric.token.span, "the template that reads it"), *finding.trace),

@@ -26,7 +26,7 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
     for start in deployment.starts:
         workload, container = start.context.workload, start.context.container
         application = deployment.application(start)
-        if workload is None or container is None or application is None or application.limits_threads:
+        if workload is None or container is None or application is None:
             continue
         limit = container.cpu_limit
         cpus = container.cpus
@@ -41,7 +41,12 @@ def _unbounded(start: Start, application: Application) -> ThreadPool | None:
     """The first native thread pool that the application uses and no variable bounds."""
     for pool in servers().pools:
         used = pool.libraries & application.libraries
-        if used and all(start.environment.unset(variable) for variable in pool.variables):
+        if not used or not all(start.environment.unset(variable) for variable in pool.variables):
+            continue
+        # What bounds the threads of one library says nothing about one that has a pool of its own.
+        if pool.variables and application.limits_threads:
+            continue
+        if not (pool.settings and application.mentions(pool.settings)):
             return pool
     return None
 
@@ -49,16 +54,23 @@ def _unbounded(start: Start, application: Application) -> ThreadPool | None:
 def _finding(workload: Workload, container: Container, limit: Scalar, pool: ThreadPool) -> Finding:
     where = f"container {container.name} of {workload.title}" if container.name else workload.title
     place = limit.text.place
+    if pool.variables:
+        unset = f"{pool.variables[0]} is not set"
+        advice = f"Set {pool.variables[0]} to the limit, rounded up, in the container's environment."
+    else:
+        setting = min(pool.settings)
+        unset = f"it reads no variable and {setting} is not set"
+        advice = f"Set {setting} to the limit, rounded up, where the session is made."
     return Finding(
         code=CODE,
         span=place.span,
         message=(
             f"{where} may use {limit.value} CPU but starts one {pool.name} thread per core of the host: "
-            f"{pool.variables[0]} is not set"
+            f"{unset}"
         ),
         severity=Severity.WARNING,
         confidence=Confidence.MEDIUM,
-        advice=f"Set {pool.variables[0]} to the limit, rounded up, in the container's environment.",
+        advice=advice,
         unfixable="the number of threads has to go with the limit and the size of the thread pool",
         identity=(workload.title, container.name, pool.name),
     )

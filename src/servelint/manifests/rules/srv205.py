@@ -15,8 +15,10 @@ from servelint.manifests.forms.resources import Probe, Workload
 CODE = "SRV205"
 # Rules whose findings hold the loop for as long as an inference takes.
 _BLOCKING = frozenset(("SRV101", "SRV103", "SRV105", "SRV110"))
-# A probe that lets the loop be blocked for a minute is meant to find a dead process, not a busy one.
+# Beyond a minute it takes many queued requests to outrun the probe; beyond five it is meant to find a dead
+# process, not a busy one.
 _PATIENT_SECONDS = 60
+_UNREACHED_SECONDS = 300
 _SHOWN = 3
 
 
@@ -26,7 +28,7 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
         workload, container = start.context.workload, start.context.container
         probe = container.liveness if container is not None else None
         application = deployment.application(start)
-        if workload is None or probe is None or application is None or probe.budget > _PATIENT_SECONDS:
+        if workload is None or probe is None or application is None or probe.budget > _UNREACHED_SECONDS:
             continue
         blocking = [finding for finding in application.findings if finding.code in _BLOCKING]
         if blocking:
@@ -42,7 +44,7 @@ def _finding(workload: Workload, probe: Probe, blocking: list[Finding]) -> Findi
             f"the liveness probe {probe.path} of {workload.title} allows {probe.allowance} "
             f"on an event loop that {calls} for as long as an inference takes"
         ),
-        severity=Severity.WARNING,
+        severity=Severity.WARNING if probe.budget <= _PATIENT_SECONDS else Severity.INFO,
         confidence=Confidence.MEDIUM,
         trace=tuple(Step(finding.span, finding.message) for finding in blocking[:_SHOWN]),
         unfixable="take the inference off the event loop; a longer probe only hides it",

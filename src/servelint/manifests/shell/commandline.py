@@ -199,9 +199,13 @@ def _script(words: Words) -> Started | None:
 
 def _server(server: Server, words: Words, environment: Environment) -> ServerStart | None:
     if server.subcommand:
-        if not words or words[0].text != server.subcommand:
+        names = server.subcommand.split()
+        texts = [word.text for word in words]
+        # Options of the command itself stand before: `litestar --app web:app run`.
+        start = texts.index(names[0]) if names[0] in texts and texts[0].startswith("-") else 0
+        if texts[start : start + len(names)] != names:
             return None
-        words = words[1:]
+        words = (*words[:start], *words[start + len(names) :])
     extra = _argument_variable(server, environment)
     every = (*extra, *words)
     if any(word.text in server.single_process for word in every) or _serves_otherwise(
@@ -212,14 +216,14 @@ def _server(server: Server, words: Words, environment: Environment) -> ServerSta
     return replace(
         _bare(server, words),
         workers=workers,
-        worker_class=_last(every, server.asgi.options).text if server.asgi else "",
+        worker_class=last_option(every, server.asgi.options).text if server.asgi else "",
         configuration=_configuration(server, every),
         environment_workers=_from_environment(server, environment),
     )
 
 
 def _bare(server: Server, words: Words) -> ServerStart:
-    folder = _last(words, ("--app-dir", "--chdir", "--working-dir", "--pythonpath")).text
+    folder = last_option(words, ("--app-dir", "--chdir", "--working-dir", "--pythonpath")).text
     return ServerStart(server, words, None, _application(server, words), "", (), folder)
 
 
@@ -244,7 +248,7 @@ def _serves_otherwise(server: Server, words: Words, environment: Environment) ->
     rule = server.not_asgi
     if rule is None:
         return False
-    chosen = _last(words, rule.options).text
+    chosen = last_option(words, rule.options).text
     for name in rule.environment:
         value = environment.get(name)
         chosen = chosen or (value.text if value else "")
@@ -255,7 +259,7 @@ def _workers(server: Server, words: Words, environment: Environment) -> WorkerCo
     for word in words:
         if word.text in server.all_cores:
             return WorkerCount(ASSUMED_CORES, True, word)
-    value = _last(words, server.workers.options)
+    value = last_option(words, server.workers.options)
     if value.runs:
         return count(value)
     return None if server.configuration.options else _from_environment(server, environment)
@@ -272,13 +276,13 @@ def _from_environment(server: Server, environment: Environment) -> WorkerCount |
 
 
 def _configuration(server: Server, words: Words) -> tuple[str, ...]:
-    named = _last(words, server.configuration.options).text
+    named = last_option(words, server.configuration.options).text
     for prefix in server.configuration.prefixes:
         named = named.removeprefix(prefix)
     return (named,) if named else ()
 
 
-def _last(words: Words, options: tuple[str, ...]) -> Located:
+def last_option(words: Words, options: tuple[str, ...]) -> Located:
     """The value of the last of these options: `--workers 4`, `--workers=4`, `-w 4`, `-w4`."""
     found = Located("")
     for position, word in enumerate(words):

@@ -1,0 +1,97 @@
+"""Values of Python expressions, and what operators make of them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from servelint.manifests.documents.text import Located
+
+LARGEST = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What an expression is worth; `per_core` says that it grows with the machine.
+
+    `text` is where a manifest says it: a variable, an option on the command line.
+    """
+
+    data: object
+    per_core: bool = False
+    text: Located | None = None
+
+
+def extreme(name: str, values: Sequence[Value]) -> Value | None:
+    """`min`, `max`, and what rounds one number."""
+    numbers = [(value.data, value.per_core) for value in values if isinstance(value.data, (int, float))]
+    if len(numbers) != len(values):
+        return None
+    if name in ("min", "max"):
+        chosen = (min if name == "min" else max)(numbers, key=lambda pair: pair[0])
+        return Value(chosen[0], chosen[1])
+    import math
+
+    number = {"ceil": math.ceil, "floor": math.floor}.get(name, round)(numbers[0][0])
+    return Value(number, numbers[0][1])
+
+
+def arithmetic(operator: ast.operator, left: Value | None, right: Value | None) -> Value | None:
+    """What an operator makes of two numbers."""
+    if left is None or right is None:
+        return None
+    first, second = left.data, right.data
+    if not isinstance(first, (int, float)) or not isinstance(second, (int, float)):
+        return None
+    if not (abs(first) < LARGEST and abs(second) < LARGEST):
+        return None
+    result: float
+    match operator:
+        case ast.Add():
+            result = first + second
+        case ast.Sub():
+            result = first - second
+        case ast.Mult():
+            result = first * second
+        case ast.Div() if second:
+            result = first / second
+        case ast.FloorDiv() if second:
+            result = first // second
+        case _:
+            return None
+    return Value(result, left.per_core or right.per_core) if abs(result) < LARGEST else None
+
+
+def comparison(operator: ast.cmpop, left: Value | None, right: Value | None) -> Value | None:
+    """Whether a comparison holds."""
+    if left is None or right is None:
+        return None
+    first, second = left.data, right.data
+    match operator:
+        case ast.Eq():
+            return Value(first == second)
+        case ast.NotEq():
+            return Value(first != second)
+        case ast.Is():
+            return Value(first is second)
+        case ast.IsNot():
+            return Value(first is not second)
+        case _:
+            if not isinstance(first, (int, float)) or not isinstance(second, (int, float)):
+                return None
+            return _ordering(operator, first, second)
+
+
+def _ordering(operator: ast.cmpop, first: float, second: float) -> Value | None:
+    match operator:
+        case ast.Lt():
+            return Value(first < second)
+        case ast.LtE():
+            return Value(first <= second)
+        case ast.Gt():
+            return Value(first > second)
+        case ast.GtE():
+            return Value(first >= second)
+        case _:
+            return None

@@ -1,0 +1,141 @@
+"""Values that releases lay on a chart: Argo CD, Flux, Helmfile, Skaffold and Kustomize's `helmCharts`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from servelint.manifests.documents.yaml_document import (
+    Node,
+    Scalar,
+    YamlError,
+    YamlMapping,
+    YamlSequence,
+    parse,
+    scalars,
+)
+from servelint.manifests.forms.sources import normal
+from servelint.manifests.helm.charts import Chart, Overlay
+from servelint.manifests.helm.values import Value, from_node, merged
+
+# Words of which a file that describes a release holds one.
+WORDS = (b"HelmRelease", b"argoproj.io", b"helmCharts", b"releases:")
+
+
+class Release(NamedTuple):
+    """A chart as a path or a name, and what is laid on its values: files first, then the rest."""
+
+    chart: str
+    files: tuple[str, ...]
+    values: Value
+
+
+def attach(charts: Sequence[Chart], documents: Sequence[Node], path: Path, root: Path) -> None:
+    """Tell the charts of what the releases in a file lay on their values."""
+    for document in documents:
+        for release in _releases(document) if isinstance(document, YamlMapping) else ():
+            chart = _chart(charts, release.chart, path, root)
+            if chart is None:
+                continue
+            for name in release.files:
+                for folder in (path.parent, chart.folder, root):
+                    file = normal(folder / name)
+                    if file in chart.sources.known_paths and file not in chart.extra_values:
+                        chart.extra_values.append(file)
+                        break
+            if release.values:
+                chart.overlays.append(Overlay(path, release.values))
+
+
+def _releases(document: YamlMapping) -> Iterator[Release]:
+    kind = document.text("kind")
+    if kind in ("Application", "ApplicationSet"):
+        spec = document.mapping("spec", "template", "spec") or document.mapping("spec")
+        if spec is not None:
+            sources = [spec.mapping("source"), *spec.mappings("sources")]
+            yield from (_argo(source) for source in sources if source is not None)
+    elif kind == "HelmRelease":
+        chart = document.text("spec", "chart", "spec", "chart") or document.text("spec", "chart", "path")
+        yield Release(chart, (), from_node(document.mapping("spec", "values")))
+    for item in (
+        *document.mappings("releases"),
+        *document.mappings("deploy", "helm", "releases"),
+        *document.mappings("manifests", "helm", "releases"),
+    ):
+        yield _listed(item)
+    for item in document.mappings("helmCharts"):
+        files = (item.text("valuesFile"), *_texts(item.items("additionalValuesFiles")))
+        yield Release(item.text("name"), tuple(filter(None, files)), from_node(item.mapping("valuesInline")))
+
+
+def _argo(source: YamlMapping) -> Release:
+    helm = source.mapping("helm")
+    reference = source.text("path") or source.text("chart")
+    if helm is None:
+        return Release(reference, (), None)
+    values = merged(
+        from_node(_parsed(helm.scalar("values"))) or {}, from_node(helm.mapping("valuesObject")) or {}
+    )
+    values = merged(values, _named(helm.mappings("parameters")))
+    return Release(reference, _texts(helm.items("valueFiles")), values)
+
+
+def _listed(item: YamlMapping) -> Release:
+    """An entry of Helmfile or Skaffold."""
+    values: Value = {}
+    for node in item.items("values"):
+        values = merged(values, from_node(node) if isinstance(node, YamlMapping) else {})
+    values = merged(values, from_node(item.mapping("overrides")) or {})
+    values = merged(values, _named(item.mappings("set")))
+    flat = item.mapping("setValues")
+    for key, node in flat.index().values() if flat is not None else ():
+        values = merged(values, _nested(key.value, node))
+    files = (*_texts(item.items("values")), *_texts(item.items("valuesFiles")))
+    return Release(item.text("chart") or item.text("chartPath") or item.text("remoteChart"), files, values)
+
+
+def _named(items: Sequence[YamlMapping]) -> Value:
+    """`[{name: server.workers, value: 4}]` as the mapping it means."""
+    values: Value = {}
+    for item in items:
+        node = item.get("value")
+        if node is not None and item.text("name"):
+            values = merged(values, _nested(item.text("name"), node))
+    return values
+
+
+def _nested(name: str, node: Node) -> Value:
+    value = from_node(node)
+    for key in reversed(name.split(".")[:20]):
+        value = {key: value}
+    return value
+
+
+def _parsed(text: Scalar | None) -> Node | None:
+    """The YAML that stands in a text."""
+    try:
+        documents = parse(text.text) if text is not None and text.text.runs else []
+    except YamlError:
+        # A template of the tool's own, most often: what it becomes is not known.
+        return None
+    return documents[0] if documents and not isinstance(documents[0], YamlSequence) else None
+
+
+def _texts(nodes: Sequence[Node]) -> tuple[str, ...]:
+    return tuple(item.value for item in scalars(list(nodes)))
+
+
+def _chart(charts: Sequence[Chart], reference: str, path: Path, root: Path) -> Chart | None:
+    """The chart of the project that a release names: by its path, else by its name where that is unique."""
+    if not reference or "://" in reference:
+        return None
+    for folder in (path.parent, root):
+        wanted = normal(folder / reference)
+        found = next((chart for chart in charts if chart.folder == wanted), None)
+        if found is not None:
+            return found
+    parts = tuple(part for part in reference.split("/") if part not in ("", ".", ".."))
+    ends = [chart for chart in charts if chart.folder.parts[-len(parts) :] == parts]
+    named = ends or [chart for chart in charts if parts and chart.name == parts[-1]]
+    return named[0] if len(named) == 1 else None
