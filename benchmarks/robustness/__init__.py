@@ -1,1 +1,1 @@
-"""Whether anything breaks servelint: long runs over hostile input, too long for the test suite."""
+"""What hostile input, a killed run and large input do to servelint."""

@@ -1,100 +1,83 @@
-"""Many hostile projects, each in a process that may hang or die."""
+"""The long fuzz: mutated fixtures, one after the other, until the time is over."""
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
+import itertools
 import time
-from collections import Counter
-from collections.abc import Iterator
-from multiprocessing.connection import Connection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from benchmarks.robustness.inputs import project
-from benchmarks.robustness.oracles import fault
+from .ledger import Ledger, key
+from .mutations import Case, make
+from .oracles import Failure, Verdict
+from .pool import Limits, Pair, Worker
+from .projects import Project, fixtures
+from .shrinking import shrink
 
-MEMORY = 2 * 1024**3  # bytes of a process
-INPUTS = 200  # before a process is replaced
-
-
-class Failure(NamedTuple):
-    """A project, by its number, and what went wrong with it."""
-
-    number: int
-    what: str
+_BOTH_EVERY = 8
+_TOLD_SECONDS = 60.0
 
 
-def failures(first: int, seconds: float, limit: float, counts: Counter[str]) -> Iterator[Failure]:
-    """What goes wrong with projects from the number `first` on, for so many seconds.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and with what: `jobs` cases at a time, `shrinking` seconds for each new failure."""
 
-    A project has `limit` seconds. `counts` is told how many were tried.
-    """
-    end, number = time.monotonic() + seconds, first
-    worker = _Worker()
-    while time.monotonic() < end:
-        what = worker.answer(number, limit)
-        counts["projects"] += 1
-        if what:
-            yield Failure(number, what)
-        number += 1
-    worker.stop()
+    seconds: float
+    seed: int
+    jobs: int
+    limits: Limits
+    shrinking: float
 
 
-def keep(failure: Failure, folder: Path) -> Path:
-    """Write the project of a failure below `folder`, and return where."""
-    place = folder / str(failure.number)
-    place.mkdir(parents=True, exist_ok=True)
-    for name, content in project(failure.number).items():
-        (place / name).write_bytes(content)
-    return place
+def fuzz(plan: Plan, folder: Path) -> Ledger:
+    """Try one case after the other; failing inputs are kept in the folder."""
+    ledger = Ledger(folder)
+    numbers = itertools.count()
+    start = time.monotonic()
+    with ThreadPoolExecutor(plan.jobs) as threads:
+        running = [threads.submit(_series, plan, numbers, start, ledger) for _ in range(plan.jobs)]
+        for series in running:
+            series.result()
+    return ledger
 
 
-class _Worker:
-    """A process that judges one project after the other, replaced where it hangs, dies or has done enough."""
-
-    def __init__(self) -> None:
-        self._start()
-
-    def _start(self) -> None:
-        self.ours, theirs = multiprocessing.Pipe()
-        self.process = multiprocessing.get_context("spawn").Process(
-            target=_judge, args=(theirs,), daemon=True
-        )
-        self.process.start()
-        theirs.close()
-        self.done = 0
-        self.ours.send(None)  # to be imported is no part of the first project's time
-        self.ours.recv()
-
-    def answer(self, number: int, limit: float) -> str:
-        """What goes wrong with one project; empty if nothing does."""
-        if self.done >= INPUTS:
-            self.stop()
-            self._start()
-        self.done += 1
-        self.ours.send(number)
-        try:
-            if self.ours.poll(limit):
-                answer: str = self.ours.recv()
-                return answer
-            what = f"no answer in {limit:g} s"
-        except EOFError:
-            self.process.join(5)
-            what = f"the process ended with {self.process.exitcode}"
-        self.stop()
-        self._start()
-        return what
-
-    def stop(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self.process.join()
-        self.ours.close()
+def _series(plan: Plan, numbers: itertools.count[int], start: float, ledger: Ledger) -> None:
+    known = fixtures()
+    told = start
+    with Worker(plan.limits, hash_seed=1) as one, Worker(plan.limits, hash_seed=2) as other:
+        pair = Pair(one, other)
+        while (now := time.monotonic()) < start + plan.seconds:
+            number = next(numbers)
+            case = make(plan.seed, number, known)
+            both = number % _BOTH_EVERY == 0
+            verdict = _compared(pair, case, case.project, both=both)
+            for failure in ledger.note(verdict):
+                print(f"case {number}: {failure['kind']}: {failure['place']}", flush=True)
+                _keep(plan, pair, case, number, failure, ledger)
+            if number % plan.jobs == 0 and now - told > _TOLD_SECONDS:
+                told = now
+                print(f"{now - start:.0f} s: {ledger.inputs:,} inputs", flush=True)
 
 
-def _judge(connection: Connection) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    while True:
-        number = connection.recv()
-        connection.send("" if number is None else fault(project(number)))
+def _compared(pair: Pair, case: Case, project: Project, *, both: bool) -> Verdict:
+    return pair.compare(project, unsafe=case.unsafe, configured=case.configured, both=both)
+
+
+def _keep(plan: Plan, pair: Pair, case: Case, number: int, failure: Failure, ledger: Ledger) -> None:
+    """Make the input smaller as long as the same fails, and write it down."""
+    both = failure["place"] == "between processes"
+
+    def fails(project: Project) -> bool:
+        verdict = _compared(pair, case, project, both=both)
+        return any(key(found) == key(failure) for found in verdict["failures"])
+
+    small = shrink(case.project, fails, plan.shrinking)
+    about: dict[str, object] = {
+        "seed": plan.seed,
+        "case": number,
+        "recipe": case.recipe,
+        "unsafe": case.unsafe,
+        "configured": case.configured,
+    }
+    ledger.keep(failure, small, about)
