@@ -134,10 +134,10 @@ SHAPES: dict[str, Shape] = {
     "elif chain without findings": Shape(elif_plain, 100),
     "string that grows": Shape(concatenation, 200),
     "sums of strings": Shape(sum_of_strings, 2000),
-    "chain of modules": Shape(modules, 50),
+    "chain of modules": Shape(modules, 5),
     "Deployments in one file": Shape(deployments, 100),
     "Deployments in one file, fix": Shape(deployments, 100, "fix"),
     "documents in one file": Shape(documents, 200),
-    "compose extends chain": Shape(compose_chain, 200),
+    "compose extends chain": Shape(compose_chain, 12),
     "patterns in .gitignore": Shape(gitignore, 500),
 }
