@@ -68,8 +68,14 @@ class ImageIndex:
         """
         if container.command is None and container.arguments is None and container.script is None:
             self._started.add(id(image))
-        elif workload.setting is Setting.KUBERNETES:
+        elif workload.setting is Setting.KUBERNETES and self._is_sure(container, image):
             self._overridden.add(id(image))
+
+    def _is_sure(self, container: Container, image: Image) -> bool:
+        """Whether the container surely runs this image: a guess hides no finding."""
+        name = _bare(container.image.text) if container.image is not None else ""
+        only = sum(other.last for other in self.images) == 1
+        return only or name in self.named or name == image.path.parent.name
 
     def unreplaced(self) -> Iterator[list[Start]]:
         """What images start by themselves, without what a workload or a later stage replaces."""
