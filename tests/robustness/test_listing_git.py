@@ -22,7 +22,7 @@ FILES = {
     "app/generated/c.py": "",
     "app/kept.py": "",
     "deploy/d.yaml": "",
-    "tools/run": "#!/bin/sh\n",
+    "tools/run": "#!/usr/bin/env perl\n",
     "new/e.py": "",
     ".gitignore": "generated/\n/new/f.py\nkept.py\n",
     "new/f.py": "",

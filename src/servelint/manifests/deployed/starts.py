@@ -15,7 +15,6 @@ from servelint.manifests.forms import python_files
 from servelint.manifests.forms.dockerfile import Command, Image, Stage
 from servelint.manifests.forms.resources import Container, Setting, Workload
 from servelint.manifests.forms.sources import Sources, normal
-from servelint.manifests.forms.written import path_in
 from servelint.manifests.shell import script as shell
 from servelint.manifests.shell.commandline import (
     ScriptStart,
@@ -26,6 +25,7 @@ from servelint.manifests.shell.commandline import (
     count,
     started,
 )
+from servelint.manifests.shell.written import path_in
 from servelint.project.text.source import Source
 
 _DEPTH = 8

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Located, word
-from servelint.manifests.forms import written
+from servelint.manifests.shell import written
 from servelint.project.text.source import split_lines
 
 _DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])", re.IGNORECASE)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from servelint.boundary import LimitError
 from servelint.knowledge.servers import servers
+from servelint.manifests.documents import openshift
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, word
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence, scalars
-from servelint.manifests.forms import autoscalers, openshift
+from servelint.manifests.forms import autoscalers
 from servelint.manifests.forms.resources import Container, Probe, Resources, Workload
 
 _NOT_WORKLOADS = frozenset(
