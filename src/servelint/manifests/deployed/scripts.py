@@ -14,7 +14,7 @@ from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.sources import Sources, normal
 from servelint.manifests.shell.commandline import ServerStart, started
 from servelint.manifests.shell.script import SimpleCommand
-from servelint.project.globs import Patterns, compile_patterns
+from servelint.project.globs import PatternLimitError, Patterns, compile_patterns
 
 IGNORING = ".dockerignore"
 # Folders of Dockerfiles alone: what they copy is most often relative to the folder above.
@@ -94,7 +94,11 @@ class Copied:
         """The patterns of a `.dockerignore`, which are told from the folder it is in and not from below."""
         source = self.sources.source(path) if path in self.sources.known_paths else None
         lines = [line.strip() for line in source.text.split("\n")] if source is not None else []
-        return compile_patterns(_anchored(line) for line in lines if line and not line.startswith("#"))
+        try:
+            return compile_patterns(_anchored(line) for line in lines if line and not line.startswith("#"))
+        except PatternLimitError as error:
+            self.sources.problem(path, str(error))
+            return compile_patterns(())
 
 
 def _anchored(line: str) -> str:
