@@ -170,6 +170,24 @@ def test_context_variables_are_kept(tmp_path: Path) -> None:
     assert f"{LOOP}_inference_executor, {run}, functools.partial(model.predict, row))" in text
 
 
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "import dspy",
+        "import mlflow",
+        "from langfuse import observe",
+        "from langgraph.graph import StateGraph",
+        "from langchain_core.runnables import RunnableLambda",
+        "from llama_index.core import Settings",
+        "from loguru import logger",
+    ],
+)
+def test_libraries_that_read_context_variables_find_them(tmp_path: Path, imported: str) -> None:
+    """Tracing, callbacks and configuration are kept there: a safe fix must not cut them off."""
+    text = fixed(tmp_path, handler("return model.predict(row)"), f"{imported}\n{HEAD}")
+    assert "contextvars.copy_context().run" in text
+
+
 def test_a_result_that_is_iterated_is_awaited_first(tmp_path: Path) -> None:
     text = fixed(tmp_path, handler("for label in model.predict(row):", "    print(label)"))
     assert "    for label in await asyncio.get_running_loop().run_in_executor(\n" in text

@@ -78,10 +78,11 @@ def test_in_the_lifespan(tmp_path: Path) -> None:
 
 
 def test_what_a_thread_builds_for_every_request(tmp_path: Path) -> None:
-    text = HEAD + endpoint("return shap.TreeExplainer(model).shap_values(row)", kind="def")
-    above = "_loaded_model = shap.TreeExplainer(model)\n\n\n"
-    assert fixed(tmp_path, text) == HEAD + above + endpoint(
-        "return _loaded_model.shap_values(row)", kind="def"
+    head = HEAD.replace("import shap\n", "import onnxruntime\n")
+    body = "return onnxruntime.InferenceSession(PATH).run(None, row)"
+    above = "_loaded_model = onnxruntime.InferenceSession(PATH)\n\n\n"
+    assert fixed(tmp_path, head + endpoint(body, kind="def")) == head + above + endpoint(
+        "return _loaded_model.run(None, row)", kind="def"
     )
 
 
@@ -126,3 +127,60 @@ def test_what_a_thread_builds_for_every_request(tmp_path: Path) -> None:
 def test_what_has_to_be_loaded_again(tmp_path: Path, text: str) -> None:
     for finding in loads(tmp_path, HEAD + text):
         assert finding.fix is None or "when the service starts" not in finding.fix.title
+
+
+DETECTORS = """\
+import joblib
+from fastapi import FastAPI
+from ultralytics import YOLO
+
+app = FastAPI()
+"""
+
+
+@pytest.mark.parametrize("variable", ["net = {0}", "print({0}.predict(url))"])
+def test_each_load_has_a_name_of_its_own(tmp_path: Path, variable: str) -> None:
+    """Also in the fixes as they are advertised: an editor may apply them all at once."""
+    text = DETECTORS
+    for name in ("ships", "planes", "trains"):
+        load = variable.format(f'YOLO("{name}.pt")')
+        text += f'\n\n@app.post("/{name}")\nasync def {name}(url: str):\n    {load}\n'
+        text += "    return net.predict(url)\n" if "net" in variable else "    return 1\n"
+    fixes = [f.fix for f in loads(tmp_path, text) if f.fix is not None and "starts" in f.fix.title]
+    made = [e.content.split(" = ") for fix in fixes for e in fix.edits if " = " in e.content]
+    assert len(made) == 3
+    assert len({name for name, _ in made}) == len(made)
+    for fix in fixes:
+        names = {e.content.split(" = ")[0] for e in fix.edits}
+        assert len(names) == 1, "what is used is what was loaded"
+
+
+def test_each_load_in_the_lifespan_has_a_name_of_its_own(tmp_path: Path) -> None:
+    one = endpoint('clf = joblib.load("a.joblib")', "return clf.predict(row)")
+    other = endpoint('clf = joblib.load("b.joblib")', "return clf.predict(row)").replace(
+        "predict(row: ", "q(row: "
+    )
+    found = loads(tmp_path, LIFESPAN + one + "\n\n" + other)
+    fixes = [finding.fix for finding in found if finding.fix is not None]
+    assert [[e.content.strip() for e in fix.edits] for fix in fixes] == [
+        ['app.state.clf = joblib.load("a.joblib")', "app.state.clf"],
+        ['app.state.clf_2 = joblib.load("b.joblib")', "app.state.clf_2"],
+    ]
+
+
+def test_threads_do_not_get_a_model_that_they_must_not_share(tmp_path: Path) -> None:
+    text = DETECTORS + "\n\n" + endpoint('net = YOLO("ships.pt")', "return net.predict(row)", kind="def")
+    (finding,) = loads(tmp_path, text)
+    assert finding.fix is None
+    assert "must not use it at once" in finding.unfixable
+
+
+@pytest.mark.parametrize(
+    ("load", "known"),
+    [("onnxruntime.InferenceSession(PATH).run(None, row)", True), ("joblib.load(PATH).predict(row)", False)],
+)
+def test_a_model_that_threads_will_share_says_so(tmp_path: Path, load: str, known: bool) -> None:
+    text = HEAD.replace("import shap\n", "import onnxruntime\n") + endpoint(f"return {load}", kind="def")
+    (finding,) = loads(tmp_path, text)
+    assert finding.fix is not None
+    assert ("whether they may is not known" in finding.fix.reason) is not known

@@ -75,7 +75,7 @@ def _plan(planner: OffloadPlanner, subject: object) -> tuple[Fix | None, str]:
                 raise LeftAloneError("offload a function that reads the generator to its end")
             return handoffs.lost(place, handoff), ""
         case Rebuilt(call):
-            return planner.start_up.plan(call), ""
+            return planner.start_up.plan_in_threads(call)
         case LostContext(place, handoff, blocking):
             return handoffs.inside(place, handoff, blocking), ""
         case OnDefaultExecutor(place, handoff, blocking):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+from itertools import count
 
+from servelint.code.facts.facts import Position
 from servelint.code.fixes.pools.lifespan import Lifespans
 from servelint.code.fixes.text import placement, variables
 from servelint.code.fixes.text.files import Files
@@ -18,6 +20,8 @@ from servelint.finding import Applicability, Edit, Fix
 from servelint.knowledge.types import Role
 
 REASON = "the service then fails to start without the file, and does not see a new one until it starts again"
+SHARED = "the threads that serve requests would share it, and two must not use it at once"
+_UNKNOWN = "the threads that serve requests share it, and whether they may is not known"
 _SOMETIMES = (
     ast.Try,
     ast.If,
@@ -37,6 +41,20 @@ class StartUp:
         self.analysis = analysis
         self.files = files
         self.lifespans = lifespans
+        self._given: dict[str, dict[Position, str]] = {}
+
+    def plan_in_threads(self, call: BlockingCall) -> tuple[Fix | None, str]:
+        """The fix for a load in an endpoint that runs in threads, or None and why there is none.
+
+        There each request has a model of its own as long as it loads it. On the event loop it is another
+        matter: the predictions go to a pool whose size is that which the library allows.
+        """
+        if call.blocking.thread_safe is False:
+            return None, SHARED
+        fix = self.plan(call)
+        if fix is not None and call.blocking.thread_safe is None:
+            fix = fix._replace(reason=f"{fix.reason}; {_UNKNOWN}")
+        return fix, ""
 
     def plan(self, call: BlockingCall) -> Fix | None:
         """The fix for the load; None where it depends on the request, or is meant to happen again."""
@@ -48,7 +66,7 @@ class StartUp:
         top = self._top_level(syntax, function)
         if top is None or not _is_constant(syntax, node, function, top):
             return None
-        name = self._name(syntax, node)
+        name = self._name(call, syntax, node)
         edits = self._in_lifespan(call, syntax, node, name) or self._above(syntax, node, top, f"_{name}")
         title = f"Load with `{call.text}` once, when the service starts"
         ordered = tuple(sorted(edits, key=lambda edit: edit.span))
@@ -83,17 +101,26 @@ class StartUp:
         found = next((node for node in outers if node in syntax.tree.body), None)
         return found if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else None
 
-    def _name(self, syntax: Syntax, node: ast.Call) -> str:
-        """A name for what is loaded: that of the variable it was assigned to, if no global has it."""
+    def _name(self, call: BlockingCall, syntax: Syntax, node: ast.Call) -> str:
+        """A name for what is loaded: that of the variable it was assigned to, if nothing else has it.
+
+        The fixes of a file may be applied together, and then two loads must not become one global: a name
+        that the fix of one load got is taken for the others.
+        """
+        given = self._given.setdefault(call.caller.module.path, {})
+        if call.position in given:
+            return given[call.position]
         statement = syntax.statement(node)
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if value is node:
                 wanted = name.lstrip("_")
             case _:
                 wanted = "loaded_model"
-        taken = syntax.names
-        candidates = (wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3)))
-        return next(name for name in candidates if f"_{name}" not in taken)
+        others = set(given.values())
+        candidates = (wanted if number == 1 else f"{wanted}_{number}" for number in count(1))
+        name = next(c for c in candidates if f"_{c}" not in syntax.names and c not in others)
+        given[call.position] = name
+        return name
 
     def _in_lifespan(self, call: BlockingCall, syntax: Syntax, node: ast.Call, name: str) -> list[Edit]:
         """The edits that load in the lifespan; none where its function or the state is out of reach."""
