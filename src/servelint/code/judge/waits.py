@@ -59,6 +59,7 @@ class Waits:
         self._consuming = self.frameworks.consumes.last_names() | self.frameworks.consuming_methods
         self._closing = evidence.load().closing
         self._own: dict[Frame, Wait | None] = {}
+        self._holding: dict[tuple[Frame, str], bool] = {}
         self._summaries: Memory[Wait | None] = Memory(None, MAXIMUM_HOPS)
 
     def of(self, frame: Frame, site: Site) -> Wait | None:
@@ -172,6 +173,12 @@ class Waits:
         return any(isinstance(v, External) and self.frameworks.consumes.find(v.name) for v, _ in values)
 
     def _holds_results(self, frame: Frame, variable: Name) -> bool:
+        key = (frame, variable.id)
+        if key not in self._holding:
+            self._holding[key] = self._is_made_of_results(frame, variable)
+        return self._holding[key]
+
+    def _is_made_of_results(self, frame: Frame, variable: Name) -> bool:
         may_call = self.evaluator.module(frame.module).may_call
         return any(
             may_call(made.function, self._iterated_names)
