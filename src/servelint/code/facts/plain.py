@@ -17,9 +17,9 @@ _FORM_FEEDS = re.compile(rb"^[ \t\f]*\f", re.MULTILINE)
 # A comment or a string keeps its backslash; one without an end goes as far as it can.
 _CONTINUED = re.compile(
     rb"\\\n|#[^\n]*+"
-    rb"|'''(?:[^'\\]|\\.|'(?!''))*+(?:'''|\Z)"
-    rb'|"""(?:[^"\\]|\\.|"(?!""))*+(?:"""|\Z)'
-    rb"|'(?:[^'\\\n]|\\.)*+'?|\"(?:[^\"\\\n]|\\.)*+\"?",
+    rb"|'''(?:[^'\\]|\\.|'(?!''))*(?:'''|\Z)"
+    rb'|"""(?:[^"\\]|\\.|"(?!""))*(?:"""|\Z)'
+    rb"|'(?:[^'\\\n]|\\.)*'?|\"(?:[^\"\\\n]|\\.)*\"?",
     re.DOTALL,
 )
 _WORDS = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z0-9_]*+[^\x00-\x7f][\w\x80-\U0010ffff]*+")

@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 _NAME = rb"[\w\x80-\xff]"
 # What may stand between two tokens inside of brackets.
-_GAP = rb"\s*+(?:#[^\n]*+\s*+)*+"
+# Groups are repeated without `+`: Python before 3.11.5 reads possessive repeats of groups wrongly (gh-106052).
+_GAP = rb"\s*+(?:#[^\n]*+\s*+)*"
 # Most begin with a literal, which `re` looks for at the speed of memchr. What an import names is only looked
 # at, for `import` may be the end of the name of a module from which something is imported.
-_IMPORT = re.compile(rb"import(?=[ \t(_*])(?=[ \t]*+(\((?:[^)#]|#[^\n]*+)*+|[^\n;]*+))")
+_IMPORT = re.compile(rb"import(?=[ \t(_*])(?=[ \t]*+(\((?:[^)#]|#[^\n]*+)*|[^\n;]*+))")
 _FROM = re.compile(rb"(?:^|[\s;:])from(?!%(name)s)([^;:]*)$" % {b"name": _NAME})
 _COMMENT = re.compile(rb"#[^\n]*")
 _DOT = re.compile(r"\s*\.\s*")
@@ -28,15 +29,15 @@ _DYNAMIC = re.compile(rb"(?:_module|__)\(\s*(?:name\s*=\s*)?[rRuU]?[\"']([\w.\x8
 _CLASS = re.compile(rb"class[ \t]+(%(name)s+)[ \t]*+(?=[(\[:])" % {b"name": _NAME})
 # What a list of bases is made of, and what begins a line that cannot be in one.
 _IN_BASES = re.compile(
-    rb"([(\[{])|([)\]}])|(%(name)s+)|#[^\n]*+|'(?:[^'\\\n]|\\.)*+'|\"(?:[^\"\\\n]|\\.)*+\""
+    rb"([(\[{])|([)\]}])|(%(name)s+)|#[^\n]*+|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\""
     rb"|(\n[ \t]*+(?:(?:class|def|return|import)(?!%(name)s)|@)|:)" % {b"name": _NAME}
 )
 # A decorator goes on to the line of the next, or of what it decorates.
 _DECORATOR = re.compile(
-    rb"^[ \t]*+@((?:[^\n]*+\n(?![ \t]*+(?:(?:def|class|async)(?!%(name)s)|@)))*+[^\n]*+)" % {b"name": _NAME},
+    rb"^[ \t]*+@((?:[^\n]*+\n(?![ \t]*+(?:(?:def|class|async)(?!%(name)s)|@)))*[^\n]*+)" % {b"name": _NAME},
     re.MULTILINE,
 )
-_LAST_NAMES = re.compile(rb"(?:^(?:%(gap)s\(*+)*+|\.)%(gap)s(%(name)s++)" % {b"gap": _GAP, b"name": _NAME})
+_LAST_NAMES = re.compile(rb"(?:^(?:%(gap)s\(*+)*|\.)%(gap)s(%(name)s++)" % {b"gap": _GAP, b"name": _NAME})
 _DEFINED = re.compile(rb"def[ \t]+(%(name)s+)" % {b"name": _NAME})
 _DEFINITION_LINE = re.compile(
     rb"^([ \t]*+)(?:async[ \t]+)?def[ \t]+(%(name)s+)" % {b"name": _NAME}, re.MULTILINE
@@ -45,14 +46,14 @@ _DEFINITION = re.compile(rb"(?:def|class)[ \t]+(%(name)s+)" % {b"name": _NAME})
 # How far the body of a class is indented, what begins a line as the targets of an assignment or the name of a
 # field, and what puts a part of the body further in.
 _BODY = re.compile(rb":[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\n)*([ \t]+)")
-_TARGETS = re.compile(rb"\n([ \t]++)((?:[\w\x80-\xff \t,*()\[\]]++=(?!=))++|[\w\x80-\xff]++[ \t]*+:)")
+_TARGETS = re.compile(rb"\n([ \t]++)((?:[\w\x80-\xff \t,*()\[\]]++=(?!=))+|[\w\x80-\xff]++[ \t]*+:)")
 _ATTRIBUTE = re.compile(
     rb"\.%(gap)s(%(name)s++)[ \t]*+(?=[,:=)\]\n#]|in\b|\Z)" % {b"gap": _GAP, b"name": _NAME}
 )
 _BRANCH = re.compile(rb"\n([ \t]++)(?:if|try|with|for|while|match|async)\b")
 _COROUTINE = re.compile(rb"async[ \t]+def\b")
 # What has been matched is not given back: six times as fast, for words are long and most are not called.
-_CALLED = re.compile(rb"(?<!%(name)s)(%(name)s++)[\s)]*+(?:\(|(?:#[^\n]*+[\s)]*+)++\()" % {b"name": _NAME})
+_CALLED = re.compile(rb"(?<!%(name)s)(%(name)s++)[\s)]*+(?:\(|(?:#[^\n]*+[\s)]*+)+\()" % {b"name": _NAME})
 _WORD = re.compile(rb"%(name)s+" % {b"name": _NAME})
 
 
@@ -250,11 +251,11 @@ def _is_target(before: bytes, after: bytes) -> bool:
 # A key that is written with escapes or in several pieces may be any.
 ANY_KEY = "\\"
 _ITEM = re.compile(
-    rb"\[%(gap)s\(*+%(gap)s[rbuRBU]*+([\"'])((?:(?!\1)[^\\\n])*+)\1%(gap)s\)*+%(gap)s\]" % {b"gap": _GAP}
+    rb"\[%(gap)s\(*+%(gap)s[rbuRBU]*+([\"'])((?:(?!\1)[^\\\n])*)\1%(gap)s\)*%(gap)s\]" % {b"gap": _GAP}
 )
 _WRITTEN_ITEM = re.compile(
-    rb"\[%(gap)s\(*+%(gap)s[rbuRBU]*+(?:\"\"\"|'''|([\"'])(?:(?!\1)[^\\\n]|\\.)*+\1%(gap)s[rbuRBU]*+[\"']"
-    rb"|([\"'])(?:(?!\2)[^\\\n])*+\\(?:(?!\2)[^\\\n]|\\.)*+\2%(gap)s\)*+%(gap)s\])" % {b"gap": _GAP},
+    rb"\[%(gap)s\(*+%(gap)s[rbuRBU]*+(?:\"\"\"|'''|([\"'])(?:(?!\1)[^\\\n]|\\.)*\1%(gap)s[rbuRBU]*+[\"']"
+    rb"|([\"'])(?:(?!\2)[^\\\n])*\\(?:(?!\2)[^\\\n]|\\.)*\2%(gap)s\)*%(gap)s\])" % {b"gap": _GAP},
     re.DOTALL,
 )
 _BOUND = re.compile(rb"[\s)]*(?::[^=\n]*(?:=(?!=)|[\[(](?:[^\])#]|#.*)*$)|=(?!=))")
@@ -281,18 +282,18 @@ _RARE_MEMBERS = tuple(
         (b";", rb"^[^\n#;]*;[^\n]*"),
         (
             b"=",
-            rb"^[^\n=(]*(?:\([^\n=]*\)[.\[][^\n=(]*)?=(?!=)(?:(?:%(target)s++|(?<!%(name)s)\()++=(?!=))++",
+            rb"^[^\n=(]*(?:\([^\n=]*\)[.\[][^\n=(]*)?=(?!=)(?:(?:%(target)s++|(?<!%(name)s)\()+=(?!=))+",
         ),
         (
             b"=",
             rb"(?:^|[:;])[\w\x80-\xff \t,*]*+(?<!%(name)s)[(\[](?:%(target)s|[\n(]|#[^\n]*+){0,500}+=(?!=)",
         ),
-        (b"=", rb"[:;](?:[\w\x80-\xff \t,*()\[\]]++=(?!=))++"),
+        (b"=", rb"[:;](?:[\w\x80-\xff \t,*()\[\]]++=(?!=))+"),
         (
             b"as",
-            rb"as\b[ \t]*+(?:[(\[](?:%(target)s|[\n(]|#[^\n]*+){0,500}+|(?:(?!%(as)s)[^:\n=])*+)",
+            rb"as\b[ \t]*+(?:[(\[](?:%(target)s|[\n(]|#[^\n]*+){0,500}+|(?:(?!%(as)s)[^:\n=])*)",
         ),
-        (b"for", rb"for\b(?:(?!%(in)s)[^:])*+"),
+        (b"for", rb"for\b(?:(?!%(in)s)[^:])*"),
         (b"case", rb"^[ \t]++case\b[^\n]*"),
         (b":=", rb"%(name)s++[ \t]*+(?::=)"),
     )

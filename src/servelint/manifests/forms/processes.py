@@ -34,7 +34,7 @@ class Command:
 
 _PROCFILE = Kind(re.compile(r"^[\w-]++:[ \t]*+(.+)$", re.MULTILINE))
 _SUPERVISOR = Kind(
-    re.compile(r"^command[ \t]*+=[ \t]*+(.+(?:\r?\n[ \t]++\S.*)*+)$", re.MULTILINE),
+    re.compile(r"^command[ \t]*+=[ \t]*+(.+(?:\r?\n[ \t]++\S.*)*)$", re.MULTILINE),
     re.compile(r"^numprocs[ \t]*+[=:][ \t]*+(\d++)(?:[ \t]++;.*|[ \t]*+)\r?$", re.MULTILINE),
 )
 _SECTION = re.compile(r"^\[", re.MULTILINE)
