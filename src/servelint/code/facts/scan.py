@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 _NAME = rb"[\w\x80-\xff]"
 # What may stand between two tokens inside of brackets.
-# Groups are repeated without `+`: Python before 3.11.5 reads possessive repeats of groups wrongly (gh-106052).
+# Groups are repeated without `+`: Python before 3.11.5 reads possessive ones wrongly (gh-106052).
 _GAP = rb"\s*+(?:#[^\n]*+\s*+)*"
 # Most begin with a literal, which `re` looks for at the speed of memchr. What an import names is only looked
 # at, for `import` may be the end of the name of a module from which something is imported.
