@@ -88,6 +88,7 @@ def _entry(name: str, value: object, library: str, where: str) -> Entry:
         iterating=iterating,
         library=library,
         only_with=table.get("only-with", str, ""),
+        addressed=table.get("addressed", bool, False),
     )
     table.done()
     return entry

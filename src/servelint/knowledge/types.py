@@ -57,7 +57,8 @@ class Entry(NamedTuple):
     `returns` is a type name of the catalogue, `self` for the receiver, or empty. `lazy_when` and
     `coroutine_when` map keyword arguments to the constant that turns the call lazy or asynchronous.
     `iterating` is what taking elements from a lazy result does. With `only_with` the call returns at once
-    unless it gives that keyword argument.
+    unless it gives that keyword argument. What is `addressed` does it only where one of its arguments is the
+    address of a model.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Entry(NamedTuple):
     iterating: Role = Role.INFERENCE
     library: str = ""
     only_with: str = ""
+    addressed: bool = False
 
 
 class LibraryType(NamedTuple):

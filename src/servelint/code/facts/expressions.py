@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from servelint.boundary import LimitError
@@ -27,6 +27,7 @@ from servelint.code.facts.facts import (
     Site,
     Spread,
     Subscript,
+    Text,
 )
 from servelint.code.facts.nodes import Link, chain, choice, operands, position_of
 
@@ -96,11 +97,12 @@ class Expressions:
         module.nesting -= 1
         return made
 
-    def look(self, node: ast.expr) -> None:
-        """Record the calls in an expression whose value goes nowhere."""
+    def look(self, node: ast.expr) -> Expression:
+        """Turn an expression whose value goes nowhere; record the calls in it."""
         outer, self.aside = self.aside, True
-        self.expression(node)
+        made = self.expression(node)
         self.aside = outer
+        return made
 
     def value(self, node: ast.expr, use: str = "other", name: str = "") -> Expression:
         """Turn an expression whose value goes somewhere, even if that of what it is in does not."""
@@ -193,10 +195,21 @@ class Expressions:
         first, others = operands(node)
         if isinstance(node.op, ast.BitOr):  # of dicts, types and LangChain's chains
             return choice([self.expression(first), *map(self.expression, others)])
-        self.look(first)
-        for operand in others:
-            self.look(operand)
-        return OPAQUE
+        return self.text((first, *others))
+
+    def of_JoinedStr(self, node: ast.JoinedStr, *_: str) -> Expression:
+        return self.text(node.values)
+
+    def of_FormattedValue(self, node: ast.FormattedValue, *_: str) -> Expression:
+        if node.format_spec is not None:
+            self.look(node.format_spec)
+        return self.look(node.value)
+
+    def text(self, parts: Iterable[ast.expr]) -> Expression:
+        """Text put together, where it may be an address; the values of other sums go nowhere."""
+        made = tuple(map(self.look, parts))
+        pieces = [part.value for part in made if isinstance(part, Constant) and isinstance(part.value, str)]
+        return Text(made) if any("/" in piece for piece in pieces) else OPAQUE
 
     def of_IfExp(self, node: ast.IfExp, use: str, name: str) -> Choice:
         options: list[Expression] = []

@@ -125,6 +125,12 @@ class Spread(NamedTuple):
     value: Expression
 
 
+class Text(NamedTuple):
+    """Text put together of parts, a slash among them: it may be an address (`f"{host}/v1/embeddings"`)."""
+
+    parts: tuple[Expression, ...]
+
+
 class Opaque(NamedTuple):
     """Whatever else: arithmetic, comparisons, formatted strings."""
 
@@ -146,6 +152,7 @@ Expression: TypeAlias = (
     | ClassValue
     | Call
     | Spread
+    | Text
     | Opaque
 )
 

@@ -17,7 +17,7 @@ from servelint.code.fixes.text.imports import NameTakenError
 from servelint.code.fixes.text.needed import Needed
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall, Place
-from servelint.code.judge.blocking import Blocking
+from servelint.code.judge.outcomes import Blocking
 from servelint.code.loop.offloads import Handoff
 from servelint.finding import Applicability, Edit, Fix, Span
 

@@ -51,6 +51,10 @@ class Filled(NamedTuple):
     value: facts.Expression
     line: int
 
+    def may_be_at(self, key: facts.Expression | None) -> bool:
+        """Whether it may be found under `key`: unless both are constants and differ, yes."""
+        return not (isinstance(key, Constant) and isinstance(self.key, Constant) and key != self.key)
+
 
 class Decorated(NamedTuple):
     """A function or class under a decorator, and the function in whose scope the decorator stands."""

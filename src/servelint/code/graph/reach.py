@@ -23,7 +23,7 @@ from servelint.code.graph.dependencies import Dependencies, normalised
 from servelint.code.graph.edges import ImportGraph, components, reached, reverse
 from servelint.code.names import evidence
 from servelint.code.names.frameworks import Frameworks, split_owner
-from servelint.knowledge.types import Catalogue, Library, Role, alternatives
+from servelint.knowledge.types import Catalogue, Entry, Library, Role, alternatives
 from servelint.project.config import Config
 
 MODEL_ROLES = frozenset({Role.INFERENCE, Role.EXPLANATION, Role.TRAINING})
@@ -56,6 +56,7 @@ class Reach:
         self.ordinary = (sys.stdlib_module_names | frameworks.modules | {"builtins"}) - self.model_modules
         self._paths = tuple(paths)
         self._sinks = [name for lib in catalogue.libraries.values() for name in _blocking_names(lib)]
+        self._clients = [name for lib in catalogue.libraries.values() for name in _addressed_names(lib)]
         self._above: dict[str, set[str]] = {}
         self._beside: dict[str, set[str]] = {}
         self._groups: dict[str, set[str]] = {}
@@ -180,7 +181,18 @@ class Reach:
     @cached_property
     def _sink_files(self) -> set[str]:
         own = (p for p in self.sources if any(scan.mentions(self.graph.read(p), w) for w in self._own))
-        return {*self._importing_any(self._sinks), *own}
+        return {*self._importing_any(self._sinks), *own, *self._asking}
+
+    @cached_property
+    def _asking(self) -> list[str]:
+        """The files that import a client for which addresses count, joined to one that may hold a model's."""
+        clients = list(self._importing_any(self._clients))
+        if not clients:
+            return []
+        addresses = evidence.addresses()
+        holding = (path for path in self.sources if addresses.search(self.graph.read(path)))
+        joined = self._joined(holding)
+        return [path for path in clients if path in joined]
 
     @cached_property
     def _by_library(self) -> dict[str, list[str]]:
@@ -271,13 +283,29 @@ def _imported(statement: scan.Statement) -> Iterator[str]:
 
 
 def _blocking_names(library: Library) -> Iterator[str]:
-    """The names through which something of the library is had, if any of it blocks or is lazy."""
-    types = library.types.values()
-    constructors = [known.construct for known in types if known.construct is not None]
-    entries = [*library.functions.values(), *constructors, *(m for t in types for m in t.methods.values())]
+    """The names through which something of the library is had, if any of it always blocks or is lazy."""
+    entries = (entry for entry in _entries(library) if not entry.addressed)
     if any(entry.role.blocks or entry.role is Role.LAZY for entry in entries):
-        yield from library.functions
-        yield from (name for known in types for name in (known.name, *known.classes))
+        yield from _names(library)
+
+
+def _addressed_names(library: Library) -> Iterator[str]:
+    """The names through which something is had that blocks where it is given the address of a model."""
+    if any(entry.addressed for entry in _entries(library)):
+        yield from _names(library)
+
+
+def _entries(library: Library) -> Iterator[Entry]:
+    yield from library.functions.values()
+    for known in library.types.values():
+        if known.construct is not None:
+            yield known.construct
+        yield from known.methods.values()
+
+
+def _names(library: Library) -> Iterator[str]:
+    yield from library.functions
+    yield from (name for known in library.types.values() for name in (known.name, *known.classes))
 
 
 def _literal_words(pattern: str) -> tuple[bytes, ...]:

@@ -18,8 +18,9 @@ from servelint.code.graph.edges import ImportGraph
 from servelint.code.graph.imports import Resolver
 from servelint.code.graph.project import Project
 from servelint.code.graph.reach import Reach
-from servelint.code.judge.blocking import Blocking, Judge
+from servelint.code.judge.blocking import Judge
 from servelint.code.judge.hops import Hop
+from servelint.code.judge.outcomes import Blocking
 from servelint.code.loop.bound import Loop, LoopBound
 from servelint.code.loop.offloads import Handoff
 from servelint.code.names.frameworks import Frameworks

@@ -7,7 +7,7 @@ call; the answer is worked out once for each way in which the function is entere
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from servelint.code.facts.facts import (
     Attribute,
@@ -22,8 +22,18 @@ from servelint.code.facts.facts import (
     dotted,
 )
 from servelint.code.graph.reach import Reach
+from servelint.code.judge import addresses
 from servelint.code.judge.hops import Hop
 from servelint.code.judge.names import Names
+from servelint.code.judge.outcomes import (
+    COROUTINE,
+    HARMLESS,
+    UNKNOWN,
+    Blocking,
+    Outcome,
+    less_sure,
+    preference,
+)
 from servelint.code.judge.waits import Waits
 from servelint.code.loop.offloads import Handoffs
 from servelint.code.values.calls import argument, role_in_call
@@ -51,45 +61,6 @@ from servelint.finding import Confidence
 from servelint.knowledge.types import Entry, Role, Verdict, name_index
 
 MAXIMUM_HOPS = 40
-# How many harmless targets there may be for one that blocks before nothing is said of the call.
-MAXIMUM_HARMLESS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Blocking:
-    """A blocking call: the way to it (the call itself first), what it ends in, and how sure that is.
-
-    `functions` are the project's functions on the way, by file and index. `thread_safe` is None where
-    nobody says. `makes` is the catalogue type of the object that the call gives, empty for none. `drawn` says
-    that the work is done by taking elements from a lazy result.
-    """
-
-    role: Role
-    library: str
-    sink: str
-    confidence: Confidence
-    hops: tuple[Hop, ...]
-    thread_safe: bool | None = None
-    functions: tuple[tuple[str, int], ...] = ()
-    makes: str = ""
-    drawn: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What calling one value does: `blocking`, or known to be harmless, or neither (not known).
-
-    `coroutine` says that a library documents the call as asynchronous.
-    """
-
-    blocking: Blocking | None = None
-    harmless: bool = False
-    coroutine: bool = False
-
-
-HARMLESS = Outcome(harmless=True)
-COROUTINE = Outcome(harmless=True, coroutine=True)
-UNKNOWN = Outcome()
 
 
 class Judge:
@@ -158,7 +129,7 @@ class Judge:
                 hop = Hop(frame.module, read.position, f"reads {dotted(read.attribute)}")
                 functions = ((getter.module, getter.function), *inner.functions)
                 found = replace(inner, hops=(hop, *inner.hops), functions=functions)
-                return found if certain else _less_sure(found)
+                return found if certain else less_sure(found)
         return None
 
     def _is_streamed(self, frame: Frame, position: Position) -> bool:
@@ -196,14 +167,14 @@ class Judge:
         if any(outcome.coroutine for outcome, _ in outcomes):
             return None  # an object that is one of several is used as the asynchronous one
         found = [
-            outcome.blocking if certain else _less_sure(outcome.blocking)
+            outcome.blocking if certain else less_sure(outcome.blocking)
             for outcome, certain in outcomes
             if outcome.blocking is not None
         ]
         if found:
             harmless = sum(outcome.harmless and self._is_known(value) for value, outcome, _ in judged)
-            best = min(found, key=_preference)
-            return _less_sure(best, among=harmless / len(found)) if harmless else best
+            best = min(found, key=preference)
+            return less_sure(best, among=harmless / len(found)) if harmless else best
         if any(outcome.harmless for outcome, _ in outcomes):
             return None
         return self._by_name(frame, call, values) or self._by_method(frame, call)
@@ -329,6 +300,8 @@ class Judge:
         role = role_in_call(entry, call)
         if not role.blocks:
             return COROUTINE if role is Role.COROUTINE else HARMLESS
+        if entry.addressed and not addresses.is_of_model(self.evaluator, frame, call):
+            return UNKNOWN
         known = self.catalogue.types.get(type_name)
         library = known.library if known is not None else entry.library
         name = f"{type_name}.{entry.name}" if type_name and "." not in entry.name else entry.name
@@ -380,7 +353,7 @@ class Judge:
                     found = self._of_method(LibraryMethod(type_name, "__iter__"), frame, call).blocking
                     found = replace(found, drawn=True) if found is not None else None
             if found is not None:
-                return found if certain else _less_sure(found)
+                return found if certain else less_sure(found)
         return None
 
     # -- functions -------------------------------------------------------------------------------
@@ -390,7 +363,7 @@ class Judge:
         return self._summaries.answer(frame, lambda: self._summary(frame))
 
     def _summary(self, frame: Frame) -> Blocking | None:
-        return min(self._in_body(frame, self.evaluator.facts(frame)), key=_preference, default=None)
+        return min(self._in_body(frame, self.evaluator.facts(frame)), key=preference, default=None)
 
     def _in_body(self, frame: Frame, facts: FunctionFacts) -> Iterator[Blocking]:
         for site in facts.sites:
@@ -477,24 +450,3 @@ class Judge:
 
 def _is_builtin(value: Value) -> bool:
     return isinstance(value, External) and value.name.startswith("builtins.")
-
-
-def _less_sure(blocking: Blocking | None, among: float = 0) -> Blocking | None:
-    """The same as one of several targets; `among` are the harmless ones for each that blocks."""
-    if blocking is None:
-        return None
-    sure = Confidence.LOW if among > MAXIMUM_HARMLESS else Confidence.MEDIUM
-    return replace(blocking, confidence=min(sure, blocking.confidence, key=lambda c: c.rank))
-
-
-def _preference(blocking: Blocking | None) -> tuple[bool, int, int, int]:
-    """What this process computes before what another one does: a request may be answered in an instant.
-
-    Then the surest first, inference before preprocessing before loads, the shortest way before longer ones.
-    """
-    assert blocking is not None
-    order = _AFTER_INFERENCE.get(blocking.role, 0)
-    return (blocking.role is Role.REMOTE, -blocking.confidence.rank, order, len(blocking.hops))
-
-
-_AFTER_INFERENCE = {Role.PREPROCESSING: 1, Role.LOAD: 2}

@@ -29,7 +29,7 @@ from servelint.code.facts.facts import (
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis, deep_recursion
 from servelint.code.judge.bindings import Bindings
-from servelint.code.judge.blocking import Blocking
+from servelint.code.judge.outcomes import Blocking
 from servelint.code.judge.unknown import Unknown, Unknowns
 from servelint.code.judge.waits import Wait
 from servelint.code.judge.words import Words

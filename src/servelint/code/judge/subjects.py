@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from servelint.code.facts.facts import Position
 from servelint.code.judge.analysis import BlockingCall, Place
-from servelint.code.judge.blocking import Blocking
+from servelint.code.judge.outcomes import Blocking
 from servelint.code.loop.offloads import Handoff
 
 

@@ -32,6 +32,7 @@ class Evidence:
     strong_verbs: frozenset[str]
     weak_verbs: frozenset[str]
     subjects: frozenset[str]
+    addresses: re.Pattern[str]
 
     def role_of_unlisted(self, call: Call, *, of_model: bool) -> Role | None:
         """What the words of a method's name say it does; None where they say nothing.
@@ -130,6 +131,17 @@ def may_tell(name: str) -> bool:
     return not known.strong_verbs.union(known.weak_verbs).isdisjoint(words)
 
 
+def is_address(text: str) -> bool:
+    """Whether the text is, or ends like, the address of a model."""
+    return load().addresses.search(text) is not None
+
+
+@cache
+def addresses() -> re.Pattern[bytes]:
+    """What a file that holds the address of a model has in its bytes."""
+    return re.compile(load().addresses.pattern.encode())
+
+
 @cache
 def _telling_methods() -> frozenset[str]:
     known = load()
@@ -167,6 +179,7 @@ def load() -> Evidence:
         strong_verbs=frozenset(data.table("verbs").names("strong")),
         weak_verbs=frozenset(data.table("verbs").names("weak")),
         subjects=frozenset(data.table("verbs").names("subjects")),
+        addresses=re.compile("|".join(data.names("addresses"))),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from servelint.code.facts.facts import Call
 from servelint.code.judge.analysis import Analysis, Place
-from servelint.code.judge.blocking import Blocking
+from servelint.code.judge.outcomes import Blocking
 from servelint.code.loop.offloads import Handoff
 from servelint.code.rules.srv101 import ROLES
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from servelint.code.facts.facts import Name, Position
 from servelint.code.judge.analysis import Analysis, Place
-from servelint.code.judge.blocking import Blocking
+from servelint.code.judge.outcomes import Blocking
 from servelint.code.judge.subjects import RequestPool
 from servelint.code.loop.bound import LoopBound
 from servelint.code.rules.places import finding, names_called

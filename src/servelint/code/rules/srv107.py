@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from servelint.code.facts.facts import FunctionFacts, Name, Position, dotted
 from servelint.code.judge.analysis import Analysis, BlockingCall, Place
-from servelint.code.judge.blocking import Blocking
+from servelint.code.judge.outcomes import Blocking
 from servelint.code.judge.subjects import Rebuilt
 from servelint.code.loop.bound import LoopBound
 from servelint.code.names.frameworks import is_request

@@ -18,6 +18,7 @@ from servelint.code.facts.facts import (
     Position,
     Spread,
     Subscript,
+    Text,
 )
 from servelint.code.values.values import (
     ClassReference,
@@ -380,10 +381,12 @@ class Calls:
 
     def _useful(self, frame: Frame, value: Expression) -> Values:
         """The values that are worth telling calls apart for: constants are not."""
-        if isinstance(value, Constant) or not frame.module:
+        if isinstance(value, Constant | Text) or not frame.module:
             return ()
         found = self.evaluator.evaluate(frame, value)
-        return tuple(v for v in found if not (isinstance(v, Literal) and isinstance(v.expression, Constant)))
+        return tuple(
+            v for v in found if not (isinstance(v, Literal) and isinstance(v.expression, Constant | Text))
+        )
 
     def applied(self, frame: Frame, decorator: Expression, values: Values) -> Values:
         """What a decorator makes of the values."""

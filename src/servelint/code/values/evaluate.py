@@ -31,9 +31,10 @@ from servelint.code.facts.facts import (
     Sequence,
     Spread,
     Subscript,
+    Text,
     last_name,
 )
-from servelint.code.graph.project import Bound, Filled, Module, Project
+from servelint.code.graph.project import Bound, Module, Project
 from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.annotations import Annotations
 from servelint.code.values.callers import Callers
@@ -131,7 +132,7 @@ class Evaluator:
                 return self.item(frame, value, key)
             case Choice(options):
                 return union(self.evaluate(frame, option) for option in options)
-            case Constant(str()) | Sequence() | Mapping() | Listed():
+            case Constant(str()) | Sequence() | Mapping() | Listed() | Text():
                 return (Literal(frame, expression),)
             case Awaited(value):
                 return self.calls.awaited(self.evaluate(frame, value))
@@ -431,7 +432,7 @@ class Evaluator:
             return
         for module in self._holders(frame, container):
             for item in module.filled(name):
-                if _may_equal(item, key):
+                if item.may_be_at(key):
                     yield self.evaluate(self.frame(module, item.function), item.value)
 
     def _holders(self, frame: Frame, container: Expression) -> Iterator[Module]:
@@ -493,8 +494,3 @@ def _builtin(module: Module, name: str) -> Values:
     """What the language means by the name, unless the module means something by it that is not known."""
     known = hasattr(builtins, name) and not module.bound(0, name)
     return (External(f"builtins.{name}"),) if known else ()
-
-
-def _may_equal(item: Filled, key: Expression | None) -> bool:
-    """Whether what was stored may be found under `key`: unless both are constants and differ, yes."""
-    return not (isinstance(key, Constant) and isinstance(item.key, Constant) and key != item.key)
