@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,10 +17,15 @@ import toy
 from servelint import cli, lint
 from servelint.knowledge import compiled
 
-# New examples are looked for where somebody can look at them; a build says the same of the same commit.
-hypothesis.settings.register_profile("build", derandomize=True)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("build")
+# How long an example takes says something of the machine. New ones are looked for where somebody can look at them; a
+# build says the same of the same commit.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.register_profile("build", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("build" if os.environ.get("CI") else "here")
+
+# What is started in the background (`pytest &`) ignores interrupts, and so does all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

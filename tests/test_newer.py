@@ -101,7 +101,7 @@ def texts(draw: st.DrawFn) -> tuple[str, list[str]]:
     return "\n".join(lines).replace("\n", end) + end, calls
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(texts())
 def test_every_call_stands_where_it_is_written(program: tuple[str, list[str]]) -> None:
     text, calls = program

@@ -188,7 +188,7 @@ programs = st.builds(
 ).map(parsed)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(programs)
 def test_imports(program: tuple[bytes, ast.Module, ModuleFacts]) -> None:
     data, tree, _ = program
@@ -200,7 +200,7 @@ def test_imports(program: tuple[bytes, ast.Module, ModuleFacts]) -> None:
             assert {(node.module or "", node.level, item.name) for item in node.names} <= found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(programs)
 def test_definitions_and_calls(program: tuple[bytes, ast.Module, ModuleFacts]) -> None:
     data, tree, facts = program
@@ -227,7 +227,7 @@ def test_definitions_and_calls(program: tuple[bytes, ast.Module, ModuleFacts]) -
         assert not name or expected <= set(scan.functions_calling(data, {name}))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(programs)
 def test_what_is_bound(program: tuple[bytes, ast.Module, ModuleFacts]) -> None:
     data, _, facts = program
@@ -308,7 +308,7 @@ def services(draw: st.DrawFn) -> dict[str, bytes]:
     return files
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(services())
 def test_a_service_in_any_layout(files: dict[str, bytes]) -> None:
     found = findings(files, everything=False)
@@ -316,7 +316,7 @@ def test_a_service_in_any_layout(files: dict[str, bytes]) -> None:
     assert {finding.span.path.name for finding in found} == {"main.py"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(texts, min_size=1, max_size=3), st.sampled_from(ENCODINGS))
 def test_what_is_not_parsed_would_not_have_mattered(modules: list[str], encoding: str) -> None:
     contents = {

@@ -57,7 +57,6 @@ def listing(contents: dict[str, str], order: list[str]) -> Tree:
     return cast("Tree", Listing(contents, order))
 
 
-@settings(deadline=None)  # what is not Python is given to a second parser, which is imported then
 @given(st.text())
 def test_facts_of_any_text(text: str) -> None:
     try:
@@ -66,7 +65,7 @@ def test_facts_of_any_text(text: str) -> None:
         return
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(module, min_size=1, max_size=3), st.randoms(use_true_random=False))
 def test_any_project_in_any_order(modules: list[str], random: Random) -> None:
     contents = {f"{name}.py": text for name, text in zip(NAMES, modules, strict=False)}
@@ -78,7 +77,7 @@ def test_any_project_in_any_order(modules: list[str], random: Random) -> None:
     assert set(first.findings) == set(second.findings)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(module, min_size=1, max_size=3))
 def test_what_is_not_parsed_would_not_have_mattered(modules: list[str]) -> None:
     contents = {f"{name}.py": text for name, text in zip(NAMES, modules, strict=False)}

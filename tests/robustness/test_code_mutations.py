@@ -53,7 +53,7 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(mutated())
 def test_mutated_fixtures(text: str) -> None:
     path = ROOT / "app.py"

@@ -174,7 +174,7 @@ def test_a_comment_in_such_a_file_is_not_removed(tmp_path: Path, name: str, cont
     assert not outcome.rejected
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(st.text(st.sampled_from("ab \t\"'\\" + OTHERS), max_size=6), min_size=1, max_size=4),
     quotes=st.sampled_from(['"""', "'''"]),

@@ -183,7 +183,7 @@ PATTERNS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     paths=st.sets(PATHS, min_size=1, max_size=9),
     tracked=st.sets(PATHS, max_size=4),
@@ -223,7 +223,7 @@ def folders(paths: object) -> set[str]:
     return {above.as_posix() for path in paths for above in Path(path).parents if above.name}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=400), st.integers(0, 5), st.integers(0, 2**32 - 1))
 def test_an_index_of_any_bytes_is_read_or_refused(body: bytes, version: int, count: int) -> None:
     folder = Path(os.environ["SERVELINT_CACHE_DIR"])

@@ -164,7 +164,7 @@ def _holds_up(report: Report, *, unsafe: bool) -> None:
 
 
 @pytest.mark.parametrize("reader", _READERS)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_manifest(reader: str, data: st.DataObject) -> None:
     root = Path(tempfile.mkdtemp(prefix="servelint-")).resolve()

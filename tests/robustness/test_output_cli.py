@@ -287,7 +287,7 @@ PATTERNS = (
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(patterns=st.lists(STRINGS | st.text("a.*?[]!/\\ {}()+^$|-", max_size=12), max_size=2))
 def test_any_pattern_is_used_or_refused(patterns: list[str], project: Project, servelint: Servelint) -> None:
     values = dict.fromkeys(PATTERNS[:-1], patterns) | {

@@ -133,7 +133,6 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(handlers())
 @settings(
     max_examples=10,
-    deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a check is too slow for shrinking
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

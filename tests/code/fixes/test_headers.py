@@ -141,7 +141,6 @@ def files(draw: st.DrawFn) -> str:
 
 @settings(
     max_examples=200,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(text=files())

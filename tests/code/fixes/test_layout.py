@@ -64,7 +64,7 @@ def fix(folder: Path) -> str:
     return (folder / "main.py").read_text()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     call=st.sampled_from(CALLS),
     around=st.lists(st.sampled_from(AROUND), max_size=3),
