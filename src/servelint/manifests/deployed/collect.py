@@ -42,7 +42,6 @@ from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
 _NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", *terraform.SUFFIXES)
-_DOCKERFILE = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", re.IGNORECASE)
 _AUTOSCALED = (b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling")
 _DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
@@ -494,4 +493,4 @@ def environment_of(image: Image) -> Environment:
 
 def is_dockerfile(name: str) -> bool:
     """Whether a file of this name is a Dockerfile."""
-    return _DOCKERFILE.fullmatch(name) is not None
+    return dockerfile.NAME.fullmatch(name) is not None

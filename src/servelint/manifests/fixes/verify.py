@@ -27,6 +27,7 @@ from servelint.manifests.forms import dockerfile, hcl, masking, terraform
 from servelint.manifests.shell import syntax as shell_syntax
 from servelint.project.text.parsing import parse as parse_python
 from servelint.project.text.source import Source, SourceError, decode
+from servelint.project.text.splice import spliced
 
 _YAML = (".yaml", ".yml", ".tpl", ".tftpl")
 _SHELL = (".sh", ".bash", "")
@@ -84,8 +85,12 @@ def _verified(before: bytes, after: bytes, path: Path, edits: Sequence[Edit]) ->
     if path.suffix in terraform.SUFFIXES:
         read = hcl.well_formed(Located.of(new)) or not hcl.well_formed(Located.of(old))
         return "" if read else "the result would not be valid HCL"
-    if path.suffix in _SHELL or "ockerfile" in path.name:
-        return _tokens(old, new, ranges)
+    if dockerfile.NAME.fullmatch(path.name):
+        return _instructions(old, new, ranges)
+    if path.suffix in _SHELL:
+        made = spliced(old, (edit for edit in edits if edit.span.path == path))
+        written = _Ranges(tuple((part.start, part.end) for part in made.written))
+        return _tokens(_apart(old, ranges), _apart(new, written), old)
     return ""
 
 
@@ -170,27 +175,39 @@ def _python(old: Source, new: Source, ranges: _Ranges) -> str:
     return ""
 
 
-def _tokens(old: Source, new: Source, ranges: _Ranges) -> str:
-    """Shell scripts and Dockerfiles: the same tokens, save those that were edited."""
-    first, second = _leaves(old), _leaves(new)
-    if len(first) != len(second):
-        return "the result would have other words"
-    for (text, start, end), (other, _, _) in zip(first, second, strict=True):
-        if text != other and not ranges.touch(start, end):
-            return f"something else would change in line {old.position(start)[0]}"
-    return ""
-
-
-def _leaves(source: Source) -> list[tuple[str, int, int]]:
-    if "ockerfile" in source.path.name:
-        return [
-            (f"{item.name} {item.text.text}", item.text.place.start, item.text.place.end)
+def _instructions(old: Source, new: Source, ranges: _Ranges) -> str:
+    """Dockerfiles: the same instructions, save those that were edited."""
+    first, second = (
+        [
+            (f"{item.name} {item.text.text}", item.text.place)
             for item in dockerfile.instructions(Located.of(source))
             if item.text.runs
         ]
+        for source in (old, new)
+    )
+    if len(first) != len(second):
+        return "the result would have other words"
+    for (text, place), (other, _) in zip(first, second, strict=True):
+        if text != other and not ranges.touch(place.start, place.end):
+            return f"something else would change in line {place.span.line}"
+    return ""
+
+
+def _tokens(first: list[tuple[str, int]], second: list[tuple[str, int]], old: Source) -> str:
+    """Shell scripts: the same tokens, save those that were edited."""
+    for (text, start), (other, _) in zip(first, second, strict=False):
+        if text != other:
+            return f"something else would change in line {old.position(start)[0]}"
+    return "" if len(first) == len(second) else "the result would have other words"
+
+
+def _apart(source: Source, ranges: _Ranges) -> list[tuple[str, int]]:
+    """The tokens of a script that no edit touches: an expansion that becomes a number is fewer than before."""
     syntax = shell_syntax.parse(Located.of(source))
     return [
-        (syntax.raw(node), syntax.start(node), syntax.end(node))
+        (syntax.raw(node), syntax.start(node))
         for node in shell_syntax.descendants(syntax.root)
-        if node.child_count == 0 and node.type != "comment"
+        if node.child_count == 0
+        and node.type != "comment"
+        and not ranges.touch(syntax.start(node), syntax.end(node))
     ]

@@ -13,6 +13,7 @@ from servelint.manifests.documents.text import Located, word
 from servelint.manifests.shell import written
 from servelint.project.text.source import split_lines
 
+NAME = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])", re.IGNORECASE)
 _INSTRUCTION = re.compile(r"\s*+([A-Za-z]++)(?:\s++|$)")
 _HEREDOC = re.compile(r"<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*+)\2")
