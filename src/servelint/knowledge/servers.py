@@ -18,14 +18,18 @@ Kind = TypeVar("Kind")
 class Call(NamedTuple):
     """A Python call that starts a server: the keyword for the worker count, where the application is.
 
-    `program_options` are options that the server reads from the command line of the program that calls it.
+    `program_options` are options that the server reads from the command line of the program that calls it,
+    `environment` are variables that say the number where the call does not, `per_core` is the text that stands
+    for one worker per core.
     """
 
-    workers: str
+    workers: str = ""
     application: int | None = None
     single_process: str = ""
     all_cores: str = ""
     program_options: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    per_core: str = ""
 
 
 class Workers(NamedTuple):
@@ -68,7 +72,7 @@ class NotAsgi(NamedTuple):
 
 
 class Server(NamedTuple):
-    """One application server's command line."""
+    """One application server's command line; `kinds` are resources whose containers most often run it."""
 
     name: str
     source: str
@@ -84,6 +88,7 @@ class Server(NamedTuple):
     all_cores: tuple[str, ...] = ()
     applications: tuple[str, ...] = ()  # base classes that run it, their settings in a mapping
     calls: Mapping[str, Call] | None = None
+    kinds: tuple[str, ...] = ()
 
 
 class Launcher(NamedTuple):

@@ -67,7 +67,8 @@ class _Collector:
         self.deployment = deployment
         self.follower = Follower(sources)
         self.images = ImageIndex(sources.tree.root)
-        self.words = (*_AUTOSCALED, *(name.encode() for name in servers().variables))
+        names = (*servers().variables, *(kind for server in servers().servers for kind in server.kinds))
+        self.words = (*_AUTOSCALED, *(name.encode() for name in names))
         self.naming: dict[Path, bool] = {}
 
     def run(self) -> None:
@@ -361,7 +362,7 @@ class _Collector:
     def calls_server(self, path: Path) -> bool:
         """Whether a Python file may start a server with a number of workers that stands in it."""
         data = self.sources.data(path)
-        words = {call.workers.encode() for _, call in servers().calls.values()}
+        words = {call.workers.encode() for _, call in servers().calls.values() if call.workers}
         return any(package in data for package in self.packages) and any(word in data for word in words)
 
     def in_image(self, path: Path) -> bool:

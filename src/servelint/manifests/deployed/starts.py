@@ -23,6 +23,7 @@ from servelint.manifests.shell.commandline import (
     Words,
     WorkerCount,
     count,
+    last_option,
     started,
 )
 from servelint.manifests.shell.written import path_in
@@ -117,7 +118,7 @@ class Follower:
             yield from found or self.assumed(environment, context)
 
     def assumed(self, environment: Environment, context: Context) -> Iterator[Start]:
-        """The servers that a container's own variables name, where its image is not of this project."""
+        """The servers that a container's own variables or its kind name, where its image is not of this project."""
         container, image = context.container, context.image
         if container is None or (image is not None and (image.stage.command or image.stage.entrypoint)):
             return
@@ -128,6 +129,13 @@ class Follower:
                 workers = replace(workers, variable=name)
                 start = ServerStart(server, (), workers, "", "", ())
                 yield Start(start, workers, workers.text.place, environment, context, assumed=True)
+        for server in servers().servers:
+            if context.workload is not None and context.workload.kind in server.kinds:
+                value = last_option(container.arguments or (), server.workers.options)
+                workers = count(value) if value.runs else None
+                if workers is not None:
+                    start = ServerStart(server, (), workers, "", "", ())
+                    yield Start(start, workers, workers.text.place, environment, context, assumed=True)
 
     def image(
         self, image: Image, environment: Environment, context: Context, arguments: Words | None = None

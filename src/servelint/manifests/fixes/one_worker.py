@@ -18,7 +18,7 @@ _TITLE = "Start one worker"
 _COMMENT = re.compile(
     r"(?:^|\s)#.*\b(?:workers?|process(?:es)?|timeouts?|concurren\w+|parallel\w*)\b", re.IGNORECASE
 )
-_UNKNOWN_IMAGE = "what the image does with the variable is not known"
+_UNKNOWN_IMAGE = "what the image does with the number is not known"
 _BLOCKING = "the application still blocks its event loop: one blocked worker serves nobody, four serve three"
 
 

@@ -100,14 +100,32 @@ def _called(module: PythonModule, node: ast.Call, server: Server, call: Call) ->
     single = keywords.get(call.single_process) if call.single_process else None
     if single is not None and not (isinstance(single, ast.Constant) and not single.value):
         return None
+    application = _application(node, call.application)
     expression = keywords.get(call.workers)
     workers = module.workers(expression) if expression is not None else None
     if expression is None:
         workers = count(given) if (given := module.given(call.program_options)) is not None else None
+        workers = workers or (_from_environment(module, call) if application else None)
+    elif isinstance(expression, ast.Constant) and call.per_core == expression.value:
+        workers = _per_core(module, expression)
     if call.all_cores and _is_true(keywords.get(call.all_cores)):
-        place = module.place(keywords[call.all_cores])
-        workers = WorkerCount(ASSUMED_CORES, True, Located.computed(place.written, place))
-    return ServerCall(server, workers, _application(node, call.application), module.place(node))
+        workers = _per_core(module, keywords[call.all_cores])
+    return ServerCall(server, workers, application, module.place(node))
+
+
+def _per_core(module: PythonModule, node: ast.expr) -> WorkerCount:
+    place = module.place(node)
+    return WorkerCount(ASSUMED_CORES, True, Located.computed(place.written, place))
+
+
+def _from_environment(module: PythonModule, call: Call) -> WorkerCount | None:
+    """The number that a variable of the container says where the call says none."""
+    for name in call.environment:
+        value = module.environment.get(name)
+        found = count(value) if value is not None else None
+        if found is not None:
+            return replace(found, variable=name)
+    return None
 
 
 def _configured(module: PythonModule, node: ast.Call) -> ServerCall | None:
