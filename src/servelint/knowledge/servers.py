@@ -19,8 +19,8 @@ class Call(NamedTuple):
     """A Python call that starts a server: the keyword for the worker count, where the application is.
 
     `program_options` are options that the server reads from the command line of the program that calls it,
-    `environment` are variables that say the number where the call does not, `per_core` is the text that stands
-    for one worker per core.
+    `environment` are variables that say the number where the call does not, `per_core` is the text that means
+    one worker per core.
     """
 
     workers: str = ""

@@ -42,7 +42,10 @@ from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
 _NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", *terraform.SUFFIXES)
-_AUTOSCALED = (b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling")
+_AUTOSCALED = (
+    *(b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling"),
+    *(b"hpaSpec", b"kedaSpec"),
+)
 _DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _FROM = re.compile(r"\s*+(?:#.*\n\s*+)*+FROM\s")

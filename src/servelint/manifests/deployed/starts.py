@@ -118,7 +118,7 @@ class Follower:
             yield from found or self.assumed(environment, context)
 
     def assumed(self, environment: Environment, context: Context) -> Iterator[Start]:
-        """The servers that a container's own variables or its kind name, where its image is not of this project."""
+        """The servers that a container's variables or kind name, where its image is not of this project."""
         container, image = context.container, context.image
         if container is None or (image is not None and (image.stage.command or image.stage.entrypoint)):
             return

@@ -202,7 +202,7 @@ def _tokens(first: list[tuple[str, int]], second: list[tuple[str, int]], old: So
 
 
 def _apart(source: Source, ranges: _Ranges) -> list[tuple[str, int]]:
-    """The tokens of a script that no edit touches: an expansion that becomes a number is fewer than before."""
+    """The tokens of a script that no edit touches; an expansion is several, and a number is one."""
     syntax = shell_syntax.parse(Located.of(source))
     return [
         (syntax.raw(node), syntax.start(node))

@@ -115,7 +115,10 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Autoscaler:
-    """Something that sets the number of replicas of a workload."""
+    """Something that sets the number of replicas of a workload.
+
+    `containers` are the names of those that it scales, where the workload has others of their own scale.
+    """
 
     kind: str
     name: str
@@ -125,6 +128,7 @@ class Autoscaler:
     metrics: tuple[Metric, ...]
     items: YamlSequence | None = None
     namespace: str = ""
+    containers: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
