@@ -19,6 +19,7 @@ from servelint.knowledge.servers import servers
 from servelint.manifests.deployed import scripts
 from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.images import ImageIndex
+from servelint.manifests.deployed.relevance import Relevance
 from servelint.manifests.deployed.starts import Context, Follower, Start
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
@@ -42,10 +43,6 @@ from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
 _NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", *terraform.SUFFIXES)
-_AUTOSCALED = (
-    *(b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling"),
-    *(b"hpaSpec", b"kedaSpec"),
-)
 _DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _FROM = re.compile(r"\s*+(?:#.*\n\s*+)*+FROM\s")
@@ -70,9 +67,7 @@ class _Collector:
         self.deployment = deployment
         self.follower = Follower(sources)
         self.images = ImageIndex(sources.tree.root)
-        names = (*servers().variables, *(kind for server in servers().servers for kind in server.kinds))
-        self.words = (*_AUTOSCALED, *(name.encode() for name in names))
-        self.naming: dict[Path, bool] = {}
+        self.relevance = Relevance(sources)
 
     def run(self) -> None:
         paths = self.sources.tree.manifests
@@ -126,7 +121,7 @@ class _Collector:
         files = {
             path: self.documents(path)
             for path in paths
-            if self.images.starts or self.matters(path) or self.may_run_program(path)
+            if self.images.starts or self.relevance.matters(path) or self.relevance.may_run_program(path)
         }
         for path in files:
             with self.boundary(path, "reading the compose file"):
@@ -137,8 +132,8 @@ class _Collector:
         found = Resources()
         left: list[Path] = []
         for path in paths:
-            if self.matters(path) or (
-                (self.images.starts or self.may_run_program(path))
+            if self.relevance.matters(path) or (
+                (self.images.starts or self.relevance.may_run_program(path))
                 and self.describes(path, b"containers:", b"ConfigMap")
             ):
                 self.add_resources(found, path)
@@ -161,7 +156,7 @@ class _Collector:
         for path in paths:
             data = self.sources.data(path)
             if (
-                self.matters(path)
+                self.relevance.matters(path)
                 or any(word in data for word in terraform.SCALING)
                 or (self.images.starts and b"container" in data)
             ):
@@ -195,7 +190,8 @@ class _Collector:
                 continue
             with self.boundary(path, "building the kustomization"):
                 if builder.patches(path) and (
-                    self.images.starts or any(self.matters(other) for other in builder.involved(path))
+                    self.images.starts
+                    or any(self.relevance.matters(other) for other in builder.involved(path))
                 ):
                     self.add_scope(kubernetes.resources(builder.build(path), path))
 
@@ -229,7 +225,7 @@ class _Collector:
             *(path for path in (chart.values_path, *chart.extra_values) if path is not None),
         )
         return bool(self.images.starts) or any(
-            self.names_server(path) or self.may_run_program(path) for path in paths
+            self.relevance.names_server(path) or self.relevance.may_run_program(path) for path in paths
         )
 
     def add_scope(self, found: Resources) -> None:
@@ -269,7 +265,7 @@ class _Collector:
             kind = processes.kind_of(path)
             if (
                 kind is None
-                or not self.names_server(path)
+                or not self.relevance.names_server(path)
                 or (kind.in_image_only and not self.in_image(path))
             ):
                 continue
@@ -301,7 +297,7 @@ class _Collector:
                 continue
             if (
                 path not in self.follower.scripts_read
-                and self.matters(path)
+                and self.relevance.matters(path)
                 and path.name not in ("pyproject.toml", scripts.IGNORING)
             ):
                 with self.boundary(path, "reading the script"):
@@ -309,7 +305,7 @@ class _Collector:
         for path in self.sources.tree.python:
             if path in self.follower.scripts_read or _TEST_FOLDER.search(self.deployment.relative(path)):
                 continue
-            if path.name in self.configuration_files or self.calls_server(path):
+            if path.name in self.configuration_files or self.relevance.calls_server(path):
                 with self.boundary(path, "reading how a server is started"):
                     self.add_python(path)
 
@@ -362,12 +358,6 @@ class _Collector:
     def configuration_files(self) -> frozenset[str]:
         return frozenset(name for server in servers().servers for name in server.configuration.files)
 
-    def calls_server(self, path: Path) -> bool:
-        """Whether a Python file may start a server with a number of workers that stands in it."""
-        data = self.sources.data(path)
-        words = {call.workers.encode() for _, call in servers().calls.values() if call.workers}
-        return any(package in data for package in self.packages) and any(word in data for word in words)
-
     def in_image(self, path: Path) -> bool:
         """Whether a Dockerfile, a compose file or a workload names a file."""
         name = re.escape(path.name.encode())
@@ -385,49 +375,6 @@ class _Collector:
             for path in self.sources.tree.manifests
             if path.name == "Procfile" or compose.NAME.fullmatch(path.name) or is_dockerfile(path.name)
         ]
-
-    def matters(self, path: Path) -> bool:
-        data = self.sources.data(path)
-        if _only_defines(data):
-            return False
-        return any(word in data for word in self.words) or self.names_server(path)
-
-    def names_server(self, path: Path) -> bool:
-        known = self.naming.get(path)
-        if known is None:
-            data = self.sources.data(path)
-            known = self.naming[path] = any(word in data for word in servers().words)
-        return known
-
-    @functools.cached_property
-    def programs(self) -> tuple[bytes, ...]:
-        """The names, as files and modules, of the Python files that start a server themselves."""
-        words = [name.rpartition(".")[2].encode() for name in servers().calls]
-        words += [
-            name.rpartition(".")[2].encode() for server in servers().servers for name in server.applications
-        ]
-        found: set[bytes] = set()
-        for path in self.sources.tree.python:
-            data = self.sources.data(path)
-            if any(package in data for package in self.packages) and any(word in data for word in words):
-                found.add(path.name.encode())
-                found.add((path.parent.name if path.name == "__main__.py" else path.stem).encode())
-        return tuple(sorted(found))
-
-    @functools.cached_property
-    def packages(self) -> frozenset[bytes]:
-        """The packages with calls that start a server."""
-        called = {
-            name for server in servers().servers for name in (*(server.calls or {}), *server.applications)
-        }
-        return frozenset(name.partition(".")[0].encode() for name in called)
-
-    def may_run_program(self, path: Path) -> bool:
-        """Whether a manifest may run one of those files: nothing else in it names a server."""
-        if not self.programs:
-            return False
-        data = self.sources.data(path)
-        return any(word in data for word in self.programs)
 
     def documents(self, path: Path) -> list[Node]:
         """The documents of a file, its template tags masked where it is not YAML as it stands.
@@ -463,19 +410,6 @@ class _Collector:
         except YamlError:
             # A template that only its own engine can read, and no chart of ours: it is no manifest yet.
             return []
-
-
-def _only_defines(data: bytes) -> bool:
-    """Whether there are as many definitions of resources in a file as there are documents.
-
-    No definition is read, and such files are long: to look for a dozen words in them takes longer.
-    """
-    defined = data.count(b"\nkind: CustomResourceDefinition")
-    if not defined:
-        return False
-    head = data[: data.find(b"\n---") + 1]
-    begun = any(line.strip() and not line.startswith((b"#", b"---")) for line in head.splitlines())
-    return data.count(b"\n---") + begun <= defined
 
 
 def _parts(source: Source) -> Iterator[Located]:
