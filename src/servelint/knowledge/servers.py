@@ -91,6 +91,34 @@ class Server(NamedTuple):
     kinds: tuple[str, ...] = ()
 
 
+class BaseImage(NamedTuple):
+    """An image whose own command starts a server with several workers.
+
+    `workers`, `limit`, `worker_class` and `application` are the variables that say them, `unless` are values
+    with which it starts one process. `configuration` are files in the image that are read instead of its own.
+    """
+
+    names: tuple[str, ...]
+    server: str
+    source: str
+    workers: str
+    limit: str = ""
+    worker_class: str = ""
+    unless: Mapping[str, str] = {}
+    scripts: tuple[str, ...] = ()
+    folder: str = "/"
+    configuration: tuple[str, ...] = ()
+    application: str = ""
+    applications: tuple[str, ...] = ()
+
+    def is_named(self, image: str) -> bool:
+        """Whether an image of that name is this one, whatever its tag and the registry that mirrors it."""
+        name = image.partition("@")[0]
+        tag = name.rfind(":")
+        bare = name[:tag] if tag > name.rfind("/") else name
+        return any(bare == known or bare.endswith(f"/{known}") for known in self.names)
+
+
 class Launcher(NamedTuple):
     """Commands that start the command they are given.
 
@@ -144,6 +172,15 @@ class Servers:
     model_images: re.Pattern[str]
     model_kinds: frozenset[str]
     embedded: frozenset[str]
+    base_images: tuple[BaseImage, ...] = ()
+
+    def base_image(self, name: str) -> BaseImage | None:
+        """What is known of an image that starts several workers by itself."""
+        return next((image for image in self.base_images if image.is_named(name)), None)
+
+    def by_name(self, name: str) -> Server:
+        """The server of this name."""
+        return next(server for server in self.servers if server.name == name)
 
     def by_command(self, command: str) -> tuple[Server, ...]:
         """The servers that this executable starts."""
@@ -197,6 +234,7 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
     launchers: dict[str, Any] = {}
     threads: dict[str, Any] = {}
     models: dict[str, Any] = {}
+    base_images: list[BaseImage] = []
     for name, data in files.items():
         if not isinstance(data, dict):
             raise KnowledgeError(f"{name}: not a mapping")
@@ -206,6 +244,8 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
             launchers = data
         elif "pools" in data:
             threads = data
+        elif "base-images" in data:
+            base_images += [_record(BaseImage, image, name) for image in data["base-images"]]
         else:
             models = data
     return Servers(
@@ -225,6 +265,7 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
         re.compile("|".join(re.escape(word) for group in models["images"] for word in group["contains"])),
         frozenset(models["kinds"]),
         frozenset(models["embedded"]),
+        tuple(base_images),
     )
 
 

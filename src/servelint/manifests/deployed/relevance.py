@@ -20,7 +20,8 @@ class Relevance:
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
         names = (*servers().variables, *(kind for server in servers().servers for kind in server.kinds))
-        self.words = (*_AUTOSCALED, *(name.encode() for name in names))
+        images = (name for image in servers().base_images for name in image.names)
+        self.words = (*_AUTOSCALED, *(name.encode() for name in (*names, *images)))
         self.naming: dict[Path, bool] = {}
 
     def calls_server(self, path: Path) -> bool:

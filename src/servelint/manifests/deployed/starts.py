@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from servelint.boundary import Boundary, LimitError
-from servelint.knowledge.servers import servers
+from servelint.knowledge.servers import BaseImage, Server, servers
+from servelint.manifests.deployed import base_images
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import YamlMapping
@@ -59,6 +60,7 @@ class Start:
     environment: Environment
     context: Context
     assumed: bool = False  # nothing says that the server starts but a variable that is named after it
+    unsaid: str = ""  # the variable that would say the number, where the image chooses it
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -107,11 +109,12 @@ class Follower:
         if container.command is not None:
             yield from self.words((*container.command, *(container.arguments or ())), environment, context)
         else:
-            found = (
-                list(self.image(image, environment, context, container.arguments))
-                if image is not None
-                else []
-            )
+            if image is not None:
+                found = list(self.image(image, environment, context, container.arguments))
+            elif container.image is not None and container.arguments is None:
+                found = list(self.by_itself(container.image, environment, context))
+            else:
+                found = []
             if not found and container.arguments:
                 # An entrypoint that cannot be followed most often ends in `exec "$@"`.
                 found = list(self.words(container.arguments, environment, context))
@@ -143,7 +146,9 @@ class Follower:
         """The servers that an image starts; `arguments` replace its CMD."""
         stage = image.stage
         command = stage.command if arguments is None else Command(words=arguments)
-        if stage.entrypoint is not None and stage.entrypoint.script is not None:
+        if base_images.keeps_command(stage, command):
+            yield from self.by_itself(stage.base, environment, context)
+        elif stage.entrypoint is not None and stage.entrypoint.script is not None:
             yield from self.code(stage.entrypoint.script, environment, (), context, 0)
         elif stage.entrypoint is not None:
             yield from self.words((*stage.entrypoint.words, *_exec_words(command)), environment, context)
@@ -151,6 +156,38 @@ class Follower:
             yield from self.code(command.script, environment, (), context, 0)
         elif command is not None:
             yield from self.words(command.words, environment, context)
+
+    def by_itself(self, name: Located, environment: Environment, context: Context) -> Iterator[Start]:
+        """The server that an image from elsewhere is known to start by its own command."""
+        known = servers().base_image(name.text)
+        if known is None or not name.runs:
+            return
+        application = base_images.application(known, environment, self.sources, context.image)
+        server = servers().by_name(known.server)
+        kind = environment.get(known.worker_class)
+        start = ServerStart(server, (), None, application, kind.text if kind is not None else "", ())
+        if kind is not None and not start.runs_loop():
+            return
+        configured = self.replaced_configuration(known, server, environment, context)
+        if configured is not None:
+            if start.runs_loop(configured.worker_class):
+                yield Start(start, configured.workers, name.place, environment, context)
+            return
+        workers = base_images.workers(known, name, environment)
+        unsaid = known.workers if workers is not None and not workers.variable else ""
+        yield Start(start, workers, name.place, environment, context, unsaid=unsaid)
+
+    def replaced_configuration(
+        self, known: BaseImage, server: Server, environment: Environment, context: Context
+    ) -> python_files.ServerConfiguration | None:
+        """What a configuration file says that the project's image has in the place of its base's own."""
+        for path in known.configuration:
+            found = base_images.copied(path, self.sources, context.image)
+            source = self.sources.source(found) if found is not None else None
+            if source is not None:
+                self.scripts_read.add(source.path)
+                return python_files.configuration(source, server, environment)
+        return None
 
     def words(
         self, words: Words, environment: Environment, context: Context, depth: int = 0

@@ -28,6 +28,8 @@ def one_worker(subject: ManyWorkers, repaired: Collection[Span]) -> tuple[Fix | 
     One worker is right once nothing blocks its event loop, so the fix waits for those repairs, and is
     unsafe where they leave something.
     """
+    if subject.unsaid:
+        return None, f"the image chooses the number: set {subject.unsaid} to 1"
     fix, reason = _planned(subject.workers, subject.readers, _left_blocked(subject.application, repaired))
     if fix is not None and subject.assumed:
         return fix._replace(applicability=Applicability.UNSAFE, reason=fix.reason or _UNKNOWN_IMAGE), reason
