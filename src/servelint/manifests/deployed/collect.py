@@ -21,6 +21,7 @@ from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.images import ImageIndex
 from servelint.manifests.deployed.relevance import Relevance
 from servelint.manifests.deployed.starts import Context, Follower, Start
+from servelint.manifests.documents import toml
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
@@ -30,6 +31,7 @@ from servelint.manifests.forms import (
     kubernetes,
     kustomize,
     masking,
+    platforms,
     processes,
     terraform,
 )
@@ -42,7 +44,7 @@ from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
-_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", *terraform.SUFFIXES)
+_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", ".json", *terraform.SUFFIXES)
 _DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _FROM = re.compile(r"\s*+(?:#.*\n\s*+)*+FROM\s")
@@ -82,6 +84,7 @@ class _Collector:
         self.add_kustomizations(paths)
         self.add_charts(charts, documents)
         self.add_terraform(path for path in paths if path.suffix in terraform.SUFFIXES)
+        self.add_platforms(paths)
         self.add_processes(paths)
         self.add_lone_images()
         self.add_lone_files()
@@ -256,9 +259,42 @@ class _Collector:
             if workload.setting is Setting.KUBERNETES:
                 self.deployment.run.add(built.path)
         context = Context(
-            workload.setting, workload.path.parent, workload, container, built, config_maps=config_maps
+            workload.setting,
+            workload.folder or workload.path.parent,
+            workload,
+            container,
+            built,
+            config_maps=config_maps,
         )
         self.deployment.starts.extend(self.follower.container(context))
+
+    def add_platforms(self, paths: Iterable[Path]) -> None:
+        """Files of platforms that run containers, and documents that mean the same as Kubernetes'."""
+        for path in paths:
+            if not (platforms.is_platform(path) or path.suffix == ".json" or self.is_container_app(path)):
+                continue
+            if self.images.starts or self.relevance.matters(path) or self.relevance.may_run_program(path):
+                with self.boundary(path, "reading what a platform runs"):
+                    self.add_platform(path)
+
+    def is_container_app(self, path: Path) -> bool:
+        data = self.sources.data(path) if path.suffix in _YAML else b""
+        named = b"containers:" in data and any(word in data for word in platforms.CONTAINER_APP)
+        return named and b"properties" in self.sources.top_keys(path)
+
+    def add_platform(self, path: Path) -> None:
+        found = Resources()
+        for node in self.documents(path):
+            if not isinstance(node, YamlMapping):
+                continue
+            for service in platforms.services(node, path):
+                image = self.images.at(service.dockerfile) if service.dockerfile is not None else None
+                self.follow(service.workload, {}, image)
+            meant = platforms.document(node)
+            if meant is not None:
+                found.extend(kubernetes.resources([meant], path))
+                found.autoscalers.extend(platforms.autoscalers(node, path))
+        self.add_scope(found)
 
     def add_processes(self, paths: Iterable[Path]) -> None:
         for path in paths:
@@ -384,6 +420,11 @@ class _Collector:
         source = self.sources.source(path)
         if source is None:
             return []
+        if path.suffix == ".toml":
+            table = toml.parse(Located.of(source))
+            if table is None:
+                self.sources.problem(path, "not valid TOML")
+            return [table] if table is not None else []
         found: list[Node] = []
         for part in _parts(source):
             try:

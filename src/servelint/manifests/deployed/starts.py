@@ -12,10 +12,10 @@ from servelint.manifests.deployed import base_images
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import YamlMapping
-from servelint.manifests.forms import python_files
 from servelint.manifests.forms.dockerfile import Command, Image, Stage
 from servelint.manifests.forms.resources import Container, Setting, Workload
 from servelint.manifests.forms.sources import Sources, normal
+from servelint.manifests.python import files
 from servelint.manifests.shell import script as shell
 from servelint.manifests.shell.commandline import (
     ScriptStart,
@@ -179,14 +179,14 @@ class Follower:
 
     def replaced_configuration(
         self, known: BaseImage, server: Server, environment: Environment, context: Context
-    ) -> python_files.ServerConfiguration | None:
+    ) -> files.ServerConfiguration | None:
         """What a configuration file says that the project's image has in the place of its base's own."""
         for path in known.configuration:
             found = base_images.copied(path, self.sources, context.image)
             source = self.sources.source(found) if found is not None else None
             if source is not None:
                 self.scripts_read.add(source.path)
-                return python_files.configuration(source, server, environment)
+                return files.configuration(source, server, environment)
         return None
 
     def words(
@@ -276,7 +276,7 @@ class Follower:
             found = self.sources.module(module, path.parent)
             return self.sources.source(found) if found is not None else None
 
-        for call in python_files.server_calls(source, environment, parameters, find):
+        for call in files.server_calls(source, environment, parameters, find):
             application = call.application or path.name
             start = ServerStart(call.server, (), call.workers, application, "", ())
             yield Start(start, call.workers, call.place, environment, context)
@@ -287,7 +287,7 @@ class Follower:
         for server in servers().servers:
             if source is None or path.name not in server.configuration.files:
                 continue
-            found = python_files.configuration(source, server, Environment())
+            found = files.configuration(source, server, Environment())
             start = ServerStart(server, (), None, "", "", ())
             if found.workers is not None and start.runs_loop(found.worker_class):
                 yield Start(start, found.workers, found.workers.text.place, Environment(), context)
@@ -312,7 +312,7 @@ class Follower:
 
     def configuration(
         self, server: ServerStart, environment: Environment, context: Context
-    ) -> python_files.ServerConfiguration | None:
+    ) -> files.ServerConfiguration | None:
         """What the configuration file that a server reads sets; None where there is none to be found."""
         named = [name.removeprefix("python:").removeprefix("file:") for name in server.configuration]
         if named and named[0].startswith(tuple("0123456789")):
@@ -320,13 +320,13 @@ class Follower:
         for name in named:
             mounted = _mounted(name, context.config_maps)
             if mounted is not None and mounted.runs:
-                return python_files.embedded(mounted, PurePosixPath(name).name, server.server, environment)
+                return files.embedded(mounted, PurePosixPath(name).name, server.server, environment)
         for name in named or server.server.configuration.files:
             path = self.sources.resolve(name, context.base, context.image, python=True, exact=not named)
             source = self.sources.source(path) if path is not None else None
             if source is not None:
                 self.scripts_read.add(source.path)
-                return python_files.configuration(source, server.server, environment)
+                return files.configuration(source, server.server, environment)
         return None
 
 

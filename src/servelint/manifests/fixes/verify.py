@@ -14,6 +14,7 @@ from pathlib import Path
 
 from servelint.boundary import Boundary
 from servelint.finding import Edit, Problem
+from servelint.manifests.documents import toml
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import (
     Node,
@@ -29,7 +30,7 @@ from servelint.project.text.parsing import parse as parse_python
 from servelint.project.text.source import Source, SourceError, decode
 from servelint.project.text.splice import spliced
 
-_YAML = (".yaml", ".yml", ".tpl", ".tftpl")
+_YAML = (".yaml", ".yml", ".tpl", ".tftpl", ".json")
 _SHELL = (".sh", ".bash", "")
 
 
@@ -82,6 +83,8 @@ def _verified(before: bytes, after: bytes, path: Path, edits: Sequence[Edit]) ->
         return _python(old, new, ranges)
     if masking.suffix(path) in _YAML:
         return _yaml(old, new, ranges)
+    if path.suffix == ".toml":
+        return "" if toml.parse(Located.of(new)) is not None else "the result would not be valid TOML"
     if path.suffix in terraform.SUFFIXES:
         read = hcl.well_formed(Located.of(new)) or not hcl.well_formed(Located.of(old))
         return "" if read else "the result would not be valid HCL"

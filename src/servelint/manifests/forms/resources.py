@@ -19,6 +19,9 @@ class Setting(StrEnum):
     KUBERNETES = "kubernetes"
     IMAGE = "image"  # a Dockerfile, or what its command runs
     COMPOSE = "compose"
+    PLATFORM = (
+        "platform"  # Render, Fly.io, Railway, App Engine, Heroku: one container, scaled by the platform
+    )
     PROCESS = "process"  # Procfile, supervisord, systemd: one host
 
 
@@ -84,7 +87,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Workload:
-    """Something that runs containers."""
+    """Something that runs containers; `folder` is where its commands start, if not beside its file."""
 
     kind: str
     name: str
@@ -93,6 +96,7 @@ class Workload:
     setting: Setting = Setting.KUBERNETES
     namespace: str = ""
     batch: bool = False
+    folder: Path | None = None
 
     @property
     def title(self) -> str:

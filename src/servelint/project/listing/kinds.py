@@ -34,9 +34,14 @@ _MANIFEST_SUFFIXES = (
 _MANIFEST_NAMES = re.compile(
     r"""
     (?: dockerfile | containerfile | procfile | \.env | hypercorn ) (?: [._-].* )?
+    | [^/]+\.procfile | (?: fly | railway ) (?: [._-].* )? \.toml | nixpacks\.toml
     | pyproject\.toml | \.dockerignore | kustomization | [^/]*supervisor[^/]*\.(?:conf|ini)
     """,
     re.VERBOSE,
+)
+# JSON is data most often; these names are looked for by platforms.
+_JSON_NAMES = re.compile(
+    r"railway(?:[._-].*)?\.json|(?:.*[._-])?(?:ecs[._-].*|task[._-]?def(?:inition)?s?(?:[._-].*)?)\.json"
 )
 _PROSE_SUFFIXES = (".md", ".rst", ".txt", ".html", ".json", ".js", ".ts", ".png", ".svg", ".lock")
 
@@ -50,6 +55,8 @@ def kind_of(name: str) -> Kind | None:
     if lower.endswith(_TEMPLATE_SUFFIXES):
         lower = lower.rsplit(".", 1)[0]
     if lower.endswith(_MANIFEST_SUFFIXES):
+        return Kind.MANIFEST
+    if lower.endswith(".json") and _JSON_NAMES.fullmatch(lower):
         return Kind.MANIFEST
     if _MANIFEST_NAMES.fullmatch(lower) and not lower.endswith(_PROSE_SUFFIXES):
         return Kind.MANIFEST

@@ -1,6 +1,6 @@
 """Python files that say how a server runs: `gunicorn.conf.py`, and calls like `uvicorn.run(..., workers=4)`.
 
-What the expressions in them are worth is the matter of `python_module`.
+What the expressions in them are worth is the matter of `module`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from servelint.knowledge.servers import Call, Server, servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
-from servelint.manifests.forms.python_module import FindModule, PythonModule, Scope, parsed
+from servelint.manifests.python.module import FindModule, PythonModule, Scope, parsed
 from servelint.manifests.shell.commandline import ASSUMED_CORES, Words, WorkerCount, count
 from servelint.project.text.source import Source, decode_leniently
 
