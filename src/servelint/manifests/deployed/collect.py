@@ -187,7 +187,8 @@ class _Collector:
 
     def add_kustomizations(self, paths: Iterable[Path]) -> None:
         """What overlays make of their bases; bases and patches by themselves are judged already."""
-        builder = kustomize.Builder(self.sources.known_paths, functools.cache(self.documents))
+        variables = functools.cache(functools.partial(compose.dotenv, self.sources))
+        builder = kustomize.Builder(self.sources.known_paths, functools.cache(self.documents), variables)
         for path in paths:
             if path.name not in kustomize.NAMES:
                 continue

@@ -51,7 +51,7 @@ def kind_of(path: Path) -> Kind | None:
     name = path.name
     if _PROCFILES.fullmatch(name):
         return None if _DEVELOPMENT.search(name) else _PROCFILE
-    if name.endswith((".conf", ".ini")) and "supervisor" in name:
+    if name.endswith((".conf", ".ini")):  # others are not listed
         return _SUPERVISOR
     return _SYSTEMD if name.endswith(".service") else None
 
