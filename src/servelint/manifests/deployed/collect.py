@@ -220,6 +220,7 @@ class _Collector:
                 with self.boundary(rendered.template, "reading what the template renders to"):
                     scope.extend(kubernetes.resources(rendered.documents, rendered.template))
             self.deployment.readers.update(variant.readers)
+            self.deployment.switches.update(variant.switches)
             self.add_scope(scope)
 
     def chart_serves(self, chart: helm.Chart) -> bool:

@@ -32,9 +32,13 @@ class MemoryMetric(NamedTuple):
 
 
 class MemoryValue(NamedTuple):
-    """The value that turns a chart's memory metric on; `readers` is how many templates read it (SRV202)."""
+    """The value that turns a chart's memory metric on; `readers` is how many templates read it (SRV202).
+
+    `asked` says that a condition asks for it; else the metric is one of several that a template prints.
+    """
 
     autoscaler: Autoscaler
     metric: Metric
     value: Place
     readers: int
+    asked: bool
