@@ -63,7 +63,9 @@ ALLOWED = {
     "manifests/documents": "finding boundary project/text",
     "manifests/shell": "knowledge boundary manifests/documents",
     "manifests/python": "knowledge boundary project/text manifests/documents manifests/shell",
-    "manifests/forms": "finding knowledge boundary project/text manifests/documents manifests/shell",
+    "manifests/forms": (
+        "finding knowledge boundary project/text manifests/documents manifests/shell manifests/python"
+    ),
     "manifests/helm": "boundary manifests/documents manifests/shell manifests/forms",
     "manifests/deployed": (
         "finding serving knowledge boundary project project/text manifests/documents manifests/shell "

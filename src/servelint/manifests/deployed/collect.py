@@ -28,6 +28,7 @@ from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMap
 from servelint.manifests.forms import (
     compose,
     dockerfile,
+    infrastructure,
     kubernetes,
     kustomize,
     masking,
@@ -85,6 +86,7 @@ class _Collector:
         self.add_charts(charts, documents)
         self.add_terraform(path for path in paths if path.suffix in terraform.SUFFIXES)
         self.add_platforms(paths)
+        self.add_infrastructure(self.sources.tree.python)
         self.add_processes(paths)
         self.add_lone_images()
         self.add_lone_files()
@@ -269,6 +271,21 @@ class _Collector:
             config_maps=config_maps,
         )
         self.deployment.starts.extend(self.follower.container(context))
+
+    def add_infrastructure(self, paths: Iterable[Path]) -> None:
+        """Python programs that describe deployments, all of them as one set of documents."""
+        found = Resources()
+        for path in paths:
+            data = self.sources.data(path)
+            if not any(word in data for word in infrastructure.LIBRARIES) or not (
+                any(word in data for word in infrastructure.SCALING) or self.relevance.matters(path)
+            ):
+                continue
+            source = self.sources.source(path)
+            if source is not None and not _TEST_FOLDER.search(self.deployment.relative(path)):
+                with self.boundary(path, "reading what a program deploys"):
+                    found.extend(infrastructure.resources(source))
+        self.add_scope(found)
 
     def add_platforms(self, paths: Iterable[Path]) -> None:
         """Files of platforms that run containers, and documents that mean the same as Kubernetes'."""

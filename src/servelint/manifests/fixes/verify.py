@@ -172,7 +172,8 @@ def _python(old: Source, new: Source, ranges: _Ranges) -> str:
         same = type(first) is type(second)
         if same and isinstance(first, ast.Constant) and isinstance(second, ast.Constant):
             start = old.starts[first.lineno - 1] + first.col_offset
-            same = first.value == second.value or ranges.touch(start, start)
+            end = old.starts[(first.end_lineno or first.lineno) - 1] + (first.end_col_offset or 0)
+            same = first.value == second.value or ranges.touch(start, max(start, end))
         if not same:
             return "something else would change"
     return ""

@@ -82,7 +82,7 @@ def server_calls(
     module.find_defaults(tree)
     known = servers()
     last_names = {name.rpartition(".")[2] for name in known.calls}
-    for scope, calls in _calls_by_scope(tree):
+    for scope, calls in calls_by_scope(tree):
         likely = [call for call in calls if _last_name(call) in last_names or _may_configure(call, module)]
         if not likely:
             continue
@@ -159,7 +159,7 @@ def _last_name(call: ast.Call) -> str:
     return getattr(call.func, "attr", "") or getattr(call.func, "id", "")
 
 
-def _calls_by_scope(tree: ast.Module) -> list[tuple[Scope, list[ast.Call]]]:
+def calls_by_scope(tree: ast.Module) -> list[tuple[Scope, list[ast.Call]]]:
     """The calls of the module and of each function, a function's own apart from those around it."""
     found: dict[Scope, list[ast.Call]] = {}
     waiting: list[tuple[Scope, ast.AST]] = [(tree, tree)]

@@ -51,8 +51,8 @@ def _switched_on(
 ) -> Finding | None:
     """The finding on the value that makes a chart's template scale on memory, if there is one.
 
-    The value is where a user of the chart turns it off; the template is where it is read. A value that only sets
-    the target turns nothing off.
+    The value is where a user of the chart turns it off; the template is where it is read. A value that sets
+    the target only turns nothing off.
     """
     target = metric.target.text if metric.target is not None else None
     if target is None or not target.runs or target.place.source.path == metric.token.source.path:
