@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 
 from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Located
@@ -21,6 +20,8 @@ _STRING, _OTHER = "tag:yaml.org,2002:str", "tag:yaml.org,2002:int"
 
 def parse(text: Located) -> YamlMapping | None:
     """The document; None where it is not TOML. Raises `LimitError`."""
+    import tomllib  # most projects have no such file
+
     try:
         tomllib.loads(text.text)
     except (ValueError, RecursionError):
@@ -150,6 +151,8 @@ class _Reader:
 
     def decoded(self, raw: str) -> str:
         """What a quoted text says."""
+        import tomllib
+
         value: str = tomllib.loads(f"v = {raw}")["v"]
         return value
 
