@@ -62,11 +62,14 @@ ALLOWED = {
     # manifests
     "manifests/documents": "finding boundary project/text",
     "manifests/shell": "knowledge boundary manifests/documents",
-    "manifests/forms": "finding knowledge boundary project/text manifests/documents manifests/shell",
+    "manifests/python": "knowledge boundary project/text manifests/documents manifests/shell",
+    "manifests/forms": (
+        "finding knowledge boundary project/text manifests/documents manifests/shell manifests/python"
+    ),
     "manifests/helm": "boundary manifests/documents manifests/shell manifests/forms",
     "manifests/deployed": (
         "finding serving knowledge boundary project project/text manifests/documents manifests/shell "
-        "manifests/forms manifests/helm"
+        "manifests/python manifests/forms manifests/helm"
     ),
     "manifests/rules": (
         "finding serving knowledge manifests/documents manifests/shell manifests/forms manifests/deployed"

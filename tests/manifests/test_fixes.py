@@ -96,6 +96,7 @@ def test_verify_accepts_the_edit_itself() -> None:
     [
         ("start.sh", b"A=4\necho 4 $A\n", b"A=1\necho 4 $A\n", b"A=1\necho 1 $A\n"),
         ("Dockerfile", b"ENV A=4\nCMD x\n", b"ENV A=1\nCMD x\n", b"ENV A=1\nCMD y\n"),
+        ("Containerfile", b"ENV A=4\nCMD x\n", b"ENV A=1\nCMD x\n", b"ENV A=1\nCMD y\n"),
         ("conf.py", b"a=4\nb=4\n", b"a=1\nb=4\n", b"a=1\nb=1\n"),
     ],
 )
@@ -152,3 +153,17 @@ def test_a_comment_about_the_number_of_workers_is_named(tmp_path: Path, text: st
     assert finding.fix is not None
     comment = f"; reword the comment about it {said}" if said else ""
     assert finding.fix.title == f"Start one worker{comment}"
+
+
+@pytest.mark.parametrize("number", ['"${N}"', "${N}", "$N", '"$((N))"', "$(( $(nproc) * 2 ))"])
+@pytest.mark.parametrize(
+    "form", ["exec {}", "parts=({})\nexec ${{parts[@]}}", "parts=()\nparts+=({})\nexec ${{parts[@]}}"]
+)
+def test_an_expansion_in_a_script_becomes_a_number(number: str, form: str, tmp_path: Path) -> None:
+    script = f"N=$(( $(nproc) + 1 ))\n{form.format(f'uvicorn a:b --workers {number}')}\n"
+    root = written(tmp_path, {"Dockerfile": "FROM x\nCMD [./start.sh]\n", "start.sh": script})
+    [(path, before, after, edits)] = list(fixed(root, unsafe=True))
+    assert verify(before, after, path, tuple(edits)) == ""
+    assert b"--workers 1" in after.replace(b'"', b"")
+    assert verify(before, after.replace(b"a:b", b"a:c"), path, tuple(edits)).startswith("something else")
+    assert verify(before, after + b"rm x\n", path, tuple(edits)) == "the result would have other words"

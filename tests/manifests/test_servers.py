@@ -31,7 +31,8 @@ def test_every_table_names_its_source() -> None:
 def test_every_option_of_every_server_is_understood(server: tables.Server) -> None:
     for option in server.workers.options:
         for written_as in (f"{option} 4", f"{option}=4" if option.startswith("--") else f"{option}4"):
-            line = f"{server.commands[0]} {server.subcommand} app.main:app {written_as}"
+            command = server.commands[0] if server.commands else f"python -m {server.modules[0]}"
+            line = f"{command} {server.subcommand} app.main:app {written_as}"
             source = decode(Path("/x/Procfile"), line.encode())
             words = [
                 Located.of(source, line.index(word), line.index(word) + len(word)) for word in line.split()

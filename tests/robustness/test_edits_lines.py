@@ -62,7 +62,7 @@ def test_no_text_is_cut_where_only_str_sees_a_line() -> None:
     assert {place.partition(":")[0] for place in found} <= {
         "project/config.py",
         "project/listing/git.py",
-        "manifests/deployed/collect.py",
+        "manifests/deployed/relevance.py",
     }
 
 

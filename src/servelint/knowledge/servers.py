@@ -18,14 +18,18 @@ Kind = TypeVar("Kind")
 class Call(NamedTuple):
     """A Python call that starts a server: the keyword for the worker count, where the application is.
 
-    `program_options` are options that the server reads from the command line of the program that calls it.
+    `program_options` are options that the server reads from the command line of the program that calls it,
+    `environment` are variables that say the number where the call does not, `per_core` is the text that means
+    one worker per core.
     """
 
-    workers: str
+    workers: str = ""
     application: int | None = None
     single_process: str = ""
     all_cores: str = ""
     program_options: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    per_core: str = ""
 
 
 class Workers(NamedTuple):
@@ -68,7 +72,7 @@ class NotAsgi(NamedTuple):
 
 
 class Server(NamedTuple):
-    """One application server's command line."""
+    """One application server's command line; `kinds` are resources whose containers most often run it."""
 
     name: str
     source: str
@@ -84,6 +88,35 @@ class Server(NamedTuple):
     all_cores: tuple[str, ...] = ()
     applications: tuple[str, ...] = ()  # base classes that run it, their settings in a mapping
     calls: Mapping[str, Call] | None = None
+    kinds: tuple[str, ...] = ()
+
+
+class BaseImage(NamedTuple):
+    """An image whose own command starts a server with several workers.
+
+    `workers`, `limit`, `worker_class` and `application` are the variables that say them, `unless` are values
+    with which it starts one process. `configuration` are files in the image that are read instead of its own.
+    """
+
+    names: tuple[str, ...]
+    server: str
+    source: str
+    workers: str
+    limit: str = ""
+    worker_class: str = ""
+    unless: Mapping[str, str] = {}
+    scripts: tuple[str, ...] = ()
+    folder: str = "/"
+    configuration: tuple[str, ...] = ()
+    application: str = ""
+    applications: tuple[str, ...] = ()
+
+    def is_named(self, image: str) -> bool:
+        """Whether an image of that name is this one, whatever its tag and the registry that mirrors it."""
+        name = image.partition("@")[0]
+        tag = name.rfind(":")
+        bare = name[:tag] if tag > name.rfind("/") else name
+        return any(bare == known or bare.endswith(f"/{known}") for known in self.names)
 
 
 class Launcher(NamedTuple):
@@ -139,6 +172,15 @@ class Servers:
     model_images: re.Pattern[str]
     model_kinds: frozenset[str]
     embedded: frozenset[str]
+    base_images: tuple[BaseImage, ...] = ()
+
+    def base_image(self, name: str) -> BaseImage | None:
+        """What is known of an image that starts several workers by itself."""
+        return next((image for image in self.base_images if image.is_named(name)), None)
+
+    def by_name(self, name: str) -> Server:
+        """The server of this name."""
+        return next(server for server in self.servers if server.name == name)
 
     def by_command(self, command: str) -> tuple[Server, ...]:
         """The servers that this executable starts."""
@@ -192,6 +234,7 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
     launchers: dict[str, Any] = {}
     threads: dict[str, Any] = {}
     models: dict[str, Any] = {}
+    base_images: list[BaseImage] = []
     for name, data in files.items():
         if not isinstance(data, dict):
             raise KnowledgeError(f"{name}: not a mapping")
@@ -201,6 +244,8 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
             launchers = data
         elif "pools" in data:
             threads = data
+        elif "base-images" in data:
+            base_images += [_record(BaseImage, image, name) for image in data["base-images"]]
         else:
             models = data
     return Servers(
@@ -220,6 +265,7 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
         re.compile("|".join(re.escape(word) for group in models["images"] for word in group["contains"])),
         frozenset(models["kinds"]),
         frozenset(models["embedded"]),
+        tuple(base_images),
     )
 
 

@@ -19,16 +19,20 @@ from servelint.knowledge.servers import servers
 from servelint.manifests.deployed import scripts
 from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.images import ImageIndex
+from servelint.manifests.deployed.relevance import Relevance
 from servelint.manifests.deployed.starts import Context, Follower, Start
+from servelint.manifests.documents import toml
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
 from servelint.manifests.forms import (
     compose,
     dockerfile,
+    infrastructure,
     kubernetes,
     kustomize,
     masking,
+    platforms,
     processes,
     terraform,
 )
@@ -41,9 +45,7 @@ from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
-_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", *terraform.SUFFIXES)
-_DOCKERFILE = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", re.IGNORECASE)
-_AUTOSCALED = (b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling")
+_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", ".json", *terraform.SUFFIXES)
 _DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _FROM = re.compile(r"\s*+(?:#.*\n\s*+)*+FROM\s")
@@ -68,8 +70,7 @@ class _Collector:
         self.deployment = deployment
         self.follower = Follower(sources)
         self.images = ImageIndex(sources.tree.root)
-        self.words = (*_AUTOSCALED, *(name.encode() for name in servers().variables))
-        self.naming: dict[Path, bool] = {}
+        self.relevance = Relevance(sources)
 
     def run(self) -> None:
         paths = self.sources.tree.manifests
@@ -84,6 +85,8 @@ class _Collector:
         self.add_kustomizations(paths)
         self.add_charts(charts, documents)
         self.add_terraform(path for path in paths if path.suffix in terraform.SUFFIXES)
+        self.add_platforms(paths)
+        self.add_infrastructure(self.sources.tree.python)
         self.add_processes(paths)
         self.add_lone_images()
         self.add_lone_files()
@@ -123,7 +126,7 @@ class _Collector:
         files = {
             path: self.documents(path)
             for path in paths
-            if self.images.starts or self.matters(path) or self.may_run_program(path)
+            if self.images.starts or self.relevance.matters(path) or self.relevance.may_run_program(path)
         }
         for path in files:
             with self.boundary(path, "reading the compose file"):
@@ -134,8 +137,8 @@ class _Collector:
         found = Resources()
         left: list[Path] = []
         for path in paths:
-            if self.matters(path) or (
-                (self.images.starts or self.may_run_program(path))
+            if self.relevance.matters(path) or (
+                (self.images.starts or self.relevance.may_run_program(path))
                 and self.describes(path, b"containers:", b"ConfigMap")
             ):
                 self.add_resources(found, path)
@@ -158,7 +161,7 @@ class _Collector:
         for path in paths:
             data = self.sources.data(path)
             if (
-                self.matters(path)
+                self.relevance.matters(path)
                 or any(word in data for word in terraform.SCALING)
                 or (self.images.starts and b"container" in data)
             ):
@@ -186,13 +189,15 @@ class _Collector:
 
     def add_kustomizations(self, paths: Iterable[Path]) -> None:
         """What overlays make of their bases; bases and patches by themselves are judged already."""
-        builder = kustomize.Builder(self.sources.known_paths, functools.cache(self.documents))
+        variables = functools.cache(functools.partial(compose.dotenv, self.sources))
+        builder = kustomize.Builder(self.sources.known_paths, functools.cache(self.documents), variables)
         for path in paths:
             if path.name not in kustomize.NAMES:
                 continue
             with self.boundary(path, "building the kustomization"):
                 if builder.patches(path) and (
-                    self.images.starts or any(self.matters(other) for other in builder.involved(path))
+                    self.images.starts
+                    or any(self.relevance.matters(other) for other in builder.involved(path))
                 ):
                     self.add_scope(kubernetes.resources(builder.build(path), path))
 
@@ -217,6 +222,7 @@ class _Collector:
                 with self.boundary(rendered.template, "reading what the template renders to"):
                     scope.extend(kubernetes.resources(rendered.documents, rendered.template))
             self.deployment.readers.update(variant.readers)
+            self.deployment.switches.update(variant.switches)
             self.add_scope(scope)
 
     def chart_serves(self, chart: helm.Chart) -> bool:
@@ -226,7 +232,7 @@ class _Collector:
             *(path for path in (chart.values_path, *chart.extra_values) if path is not None),
         )
         return bool(self.images.starts) or any(
-            self.names_server(path) or self.may_run_program(path) for path in paths
+            self.relevance.names_server(path) or self.relevance.may_run_program(path) for path in paths
         )
 
     def add_scope(self, found: Resources) -> None:
@@ -257,16 +263,64 @@ class _Collector:
             if workload.setting is Setting.KUBERNETES:
                 self.deployment.run.add(built.path)
         context = Context(
-            workload.setting, workload.path.parent, workload, container, built, config_maps=config_maps
+            workload.setting,
+            workload.folder or workload.path.parent,
+            workload,
+            container,
+            built,
+            config_maps=config_maps,
         )
         self.deployment.starts.extend(self.follower.container(context))
+
+    def add_infrastructure(self, paths: Iterable[Path]) -> None:
+        """Python programs that describe deployments, all of them as one set of documents."""
+        found = Resources()
+        for path in paths:
+            data = self.sources.data(path)
+            if not any(word in data for word in infrastructure.LIBRARIES) or not (
+                any(word in data for word in infrastructure.SCALING) or self.relevance.matters(path)
+            ):
+                continue
+            source = self.sources.source(path)
+            if source is not None and not _TEST_FOLDER.search(self.deployment.relative(path)):
+                with self.boundary(path, "reading what a program deploys"):
+                    found.extend(infrastructure.resources(source))
+        self.add_scope(found)
+
+    def add_platforms(self, paths: Iterable[Path]) -> None:
+        """Files of platforms that run containers, and documents that mean the same as Kubernetes'."""
+        for path in paths:
+            if not (platforms.is_platform(path) or path.suffix == ".json" or self.is_container_app(path)):
+                continue
+            if self.images.starts or self.relevance.matters(path) or self.relevance.may_run_program(path):
+                with self.boundary(path, "reading what a platform runs"):
+                    self.add_platform(path)
+
+    def is_container_app(self, path: Path) -> bool:
+        data = self.sources.data(path) if path.suffix in _YAML else b""
+        named = b"containers:" in data and any(word in data for word in platforms.CONTAINER_APP)
+        return named and b"properties" in self.sources.top_keys(path)
+
+    def add_platform(self, path: Path) -> None:
+        found = Resources()
+        for node in self.documents(path):
+            if not isinstance(node, YamlMapping):
+                continue
+            for service in platforms.services(node, path):
+                image = self.images.at(service.dockerfile) if service.dockerfile is not None else None
+                self.follow(service.workload, {}, image)
+            meant = platforms.document(node)
+            if meant is not None:
+                found.extend(kubernetes.resources([meant], path))
+                found.autoscalers.extend(platforms.autoscalers(node, path))
+        self.add_scope(found)
 
     def add_processes(self, paths: Iterable[Path]) -> None:
         for path in paths:
             kind = processes.kind_of(path)
             if (
                 kind is None
-                or not self.names_server(path)
+                or not self.relevance.names_server(path)
                 or (kind.in_image_only and not self.in_image(path))
             ):
                 continue
@@ -298,7 +352,7 @@ class _Collector:
                 continue
             if (
                 path not in self.follower.scripts_read
-                and self.matters(path)
+                and self.relevance.matters(path)
                 and path.name not in ("pyproject.toml", scripts.IGNORING)
             ):
                 with self.boundary(path, "reading the script"):
@@ -306,7 +360,7 @@ class _Collector:
         for path in self.sources.tree.python:
             if path in self.follower.scripts_read or _TEST_FOLDER.search(self.deployment.relative(path)):
                 continue
-            if path.name in self.configuration_files or self.calls_server(path):
+            if path.name in self.configuration_files or self.relevance.calls_server(path):
                 with self.boundary(path, "reading how a server is started"):
                     self.add_python(path)
 
@@ -359,12 +413,6 @@ class _Collector:
     def configuration_files(self) -> frozenset[str]:
         return frozenset(name for server in servers().servers for name in server.configuration.files)
 
-    def calls_server(self, path: Path) -> bool:
-        """Whether a Python file may start a server with a number of workers that stands in it."""
-        data = self.sources.data(path)
-        words = {call.workers.encode() for _, call in servers().calls.values()}
-        return any(package in data for package in self.packages) and any(word in data for word in words)
-
     def in_image(self, path: Path) -> bool:
         """Whether a Dockerfile, a compose file or a workload names a file."""
         name = re.escape(path.name.encode())
@@ -383,49 +431,6 @@ class _Collector:
             if path.name == "Procfile" or compose.NAME.fullmatch(path.name) or is_dockerfile(path.name)
         ]
 
-    def matters(self, path: Path) -> bool:
-        data = self.sources.data(path)
-        if _only_defines(data):
-            return False
-        return any(word in data for word in self.words) or self.names_server(path)
-
-    def names_server(self, path: Path) -> bool:
-        known = self.naming.get(path)
-        if known is None:
-            data = self.sources.data(path)
-            known = self.naming[path] = any(word in data for word in servers().words)
-        return known
-
-    @functools.cached_property
-    def programs(self) -> tuple[bytes, ...]:
-        """The names, as files and modules, of the Python files that start a server themselves."""
-        words = [name.rpartition(".")[2].encode() for name in servers().calls]
-        words += [
-            name.rpartition(".")[2].encode() for server in servers().servers for name in server.applications
-        ]
-        found: set[bytes] = set()
-        for path in self.sources.tree.python:
-            data = self.sources.data(path)
-            if any(package in data for package in self.packages) and any(word in data for word in words):
-                found.add(path.name.encode())
-                found.add((path.parent.name if path.name == "__main__.py" else path.stem).encode())
-        return tuple(sorted(found))
-
-    @functools.cached_property
-    def packages(self) -> frozenset[bytes]:
-        """The packages with calls that start a server."""
-        called = {
-            name for server in servers().servers for name in (*(server.calls or {}), *server.applications)
-        }
-        return frozenset(name.partition(".")[0].encode() for name in called)
-
-    def may_run_program(self, path: Path) -> bool:
-        """Whether a manifest may run one of those files: nothing else in it names a server."""
-        if not self.programs:
-            return False
-        data = self.sources.data(path)
-        return any(word in data for word in self.programs)
-
     def documents(self, path: Path) -> list[Node]:
         """The documents of a file, its template tags masked where it is not YAML as it stands.
 
@@ -434,6 +439,11 @@ class _Collector:
         source = self.sources.source(path)
         if source is None:
             return []
+        if path.suffix == ".toml":
+            table = toml.parse(Located.of(source))
+            if table is None:
+                self.sources.problem(path, "not valid TOML")
+            return [table] if table is not None else []
         found: list[Node] = []
         for part in _parts(source):
             try:
@@ -462,19 +472,6 @@ class _Collector:
             return []
 
 
-def _only_defines(data: bytes) -> bool:
-    """Whether there are as many definitions of resources in a file as there are documents.
-
-    No definition is read, and such files are long: to look for a dozen words in them takes longer.
-    """
-    defined = data.count(b"\nkind: CustomResourceDefinition")
-    if not defined:
-        return False
-    head = data[: data.find(b"\n---") + 1]
-    begun = any(line.strip() and not line.startswith((b"#", b"---")) for line in head.splitlines())
-    return data.count(b"\n---") + begun <= defined
-
-
 def _parts(source: Source) -> Iterator[Located]:
     """A file, cut at the document markers of the definitions in it."""
     text = source.text
@@ -494,4 +491,4 @@ def environment_of(image: Image) -> Environment:
 
 def is_dockerfile(name: str) -> bool:
     """Whether a file of this name is a Dockerfile."""
-    return _DOCKERFILE.fullmatch(name) is not None
+    return dockerfile.NAME.fullmatch(name) is not None

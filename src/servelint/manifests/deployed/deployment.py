@@ -19,7 +19,8 @@ class Deployment:
 
     A scope holds documents that know each other: one release of a chart, or all plain files. `run` are the
     Dockerfiles whose image a workload of the project runs. `readers` are the templates that read a value, by
-    the file and the offset it stands at.
+    the file and the offset it stands at; `switches` are the values that decide what a template prints: true
+    where a condition asks for one, false where each of several is printed.
     """
 
     root: Path
@@ -28,6 +29,7 @@ class Deployment:
     run: set[Path] = field(default_factory=set)
     applications: Applications | None = None
     readers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    switches: dict[tuple[str, int], bool] = field(default_factory=dict)
     read: list[tuple[str, Container]] = field(
         default_factory=list
     )  # workload and container, ConfigMaps joined

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from servelint.manifests.deployed import base_images
 from servelint.manifests.deployed.starts import Start
 from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Setting, Workload
@@ -40,6 +41,7 @@ class ImageIndex:
     named: dict[str, Image] = field(default_factory=dict)
     _started: set[int] = field(default_factory=set)  # images whose own command a workload runs
     _overridden: set[int] = field(default_factory=set)  # images that run in the cluster with another one
+    _said: set[int] = field(default_factory=set)  # images whose number of workers a workload says
     _by_word: dict[str, list[Image]] = field(default_factory=dict)
     _serving: list[Image] = field(default_factory=list)
     _copied: set[str] = field(default_factory=set)
@@ -66,6 +68,8 @@ class ImageIndex:
 
         A compose file that starts something else is most often for development, so it does not count.
         """
+        if base_images.says_number(image.stage, container.environment):
+            self._said.add(id(image))
         if container.command is None and container.arguments is None and container.script is None:
             self._started.add(id(image))
         elif workload.setting is Setting.KUBERNETES and self._is_sure(container, image):
@@ -87,7 +91,7 @@ class ImageIndex:
             final = last[image.path]
             settled = final.stage.own_entrypoint or id(final) in self.starts
             if id(image) in self._started or not (settled and final.stage.replaces_start_of(image.stage)):
-                yield starts
+                yield [start for start in starts if not (start.unsaid and id(image) in self._said)]
 
     def names(self, file_name: str) -> bool:
         """Whether an image copies a file of this name."""

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from servelint.boundary import Boundary, LimitError
-from servelint.knowledge.servers import servers
+from servelint.knowledge.servers import BaseImage, Server, servers
+from servelint.manifests.deployed import base_images
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import YamlMapping
-from servelint.manifests.forms import python_files
 from servelint.manifests.forms.dockerfile import Command, Image, Stage
 from servelint.manifests.forms.resources import Container, Setting, Workload
 from servelint.manifests.forms.sources import Sources, normal
+from servelint.manifests.python import files
 from servelint.manifests.shell import script as shell
 from servelint.manifests.shell.commandline import (
     ScriptStart,
@@ -23,6 +24,7 @@ from servelint.manifests.shell.commandline import (
     Words,
     WorkerCount,
     count,
+    last_option,
     started,
 )
 from servelint.manifests.shell.written import path_in
@@ -58,6 +60,7 @@ class Start:
     environment: Environment
     context: Context
     assumed: bool = False  # nothing says that the server starts but a variable that is named after it
+    unsaid: str = ""  # the variable that would say the number, where the image chooses it
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -106,18 +109,19 @@ class Follower:
         if container.command is not None:
             yield from self.words((*container.command, *(container.arguments or ())), environment, context)
         else:
-            found = (
-                list(self.image(image, environment, context, container.arguments))
-                if image is not None
-                else []
-            )
+            if image is not None:
+                found = list(self.image(image, environment, context, container.arguments))
+            elif container.image is not None and container.arguments is None:
+                found = list(self.by_itself(container.image, environment, context))
+            else:
+                found = []
             if not found and container.arguments:
                 # An entrypoint that cannot be followed most often ends in `exec "$@"`.
                 found = list(self.words(container.arguments, environment, context))
             yield from found or self.assumed(environment, context)
 
     def assumed(self, environment: Environment, context: Context) -> Iterator[Start]:
-        """The servers that a container's own variables name, where its image is not of this project."""
+        """The servers that a container's variables or kind name, where its image is not of this project."""
         container, image = context.container, context.image
         if container is None or (image is not None and (image.stage.command or image.stage.entrypoint)):
             return
@@ -128,6 +132,13 @@ class Follower:
                 workers = replace(workers, variable=name)
                 start = ServerStart(server, (), workers, "", "", ())
                 yield Start(start, workers, workers.text.place, environment, context, assumed=True)
+        for server in servers().servers:
+            if context.workload is not None and context.workload.kind in server.kinds:
+                value = last_option(container.arguments or (), server.workers.options)
+                workers = count(value) if value.runs else None
+                if workers is not None:
+                    start = ServerStart(server, (), workers, "", "", ())
+                    yield Start(start, workers, workers.text.place, environment, context, assumed=True)
 
     def image(
         self, image: Image, environment: Environment, context: Context, arguments: Words | None = None
@@ -135,7 +146,9 @@ class Follower:
         """The servers that an image starts; `arguments` replace its CMD."""
         stage = image.stage
         command = stage.command if arguments is None else Command(words=arguments)
-        if stage.entrypoint is not None and stage.entrypoint.script is not None:
+        if base_images.keeps_command(stage, command):
+            yield from self.by_itself(stage.base, environment, context)
+        elif stage.entrypoint is not None and stage.entrypoint.script is not None:
             yield from self.code(stage.entrypoint.script, environment, (), context, 0)
         elif stage.entrypoint is not None:
             yield from self.words((*stage.entrypoint.words, *_exec_words(command)), environment, context)
@@ -143,6 +156,38 @@ class Follower:
             yield from self.code(command.script, environment, (), context, 0)
         elif command is not None:
             yield from self.words(command.words, environment, context)
+
+    def by_itself(self, name: Located, environment: Environment, context: Context) -> Iterator[Start]:
+        """The server that an image from elsewhere is known to start by its own command."""
+        known = servers().base_image(name.text)
+        if known is None or not name.runs:
+            return
+        application = base_images.application(known, environment, self.sources, context.image)
+        server = servers().by_name(known.server)
+        kind = environment.get(known.worker_class)
+        start = ServerStart(server, (), None, application, kind.text if kind is not None else "", ())
+        if kind is not None and not start.runs_loop():
+            return
+        configured = self.replaced_configuration(known, server, environment, context)
+        if configured is not None:
+            if start.runs_loop(configured.worker_class):
+                yield Start(start, configured.workers, name.place, environment, context)
+            return
+        workers = base_images.workers(known, name, environment)
+        unsaid = known.workers if workers is not None and not workers.variable else ""
+        yield Start(start, workers, name.place, environment, context, unsaid=unsaid)
+
+    def replaced_configuration(
+        self, known: BaseImage, server: Server, environment: Environment, context: Context
+    ) -> files.ServerConfiguration | None:
+        """What a configuration file says that the project's image has in the place of its base's own."""
+        for path in known.configuration:
+            found = base_images.copied(path, self.sources, context.image)
+            source = self.sources.source(found) if found is not None else None
+            if source is not None:
+                self.scripts_read.add(source.path)
+                return files.configuration(source, server, environment)
+        return None
 
     def words(
         self, words: Words, environment: Environment, context: Context, depth: int = 0
@@ -231,7 +276,7 @@ class Follower:
             found = self.sources.module(module, path.parent)
             return self.sources.source(found) if found is not None else None
 
-        for call in python_files.server_calls(source, environment, parameters, find):
+        for call in files.server_calls(source, environment, parameters, find):
             application = call.application or path.name
             start = ServerStart(call.server, (), call.workers, application, "", ())
             yield Start(start, call.workers, call.place, environment, context)
@@ -242,7 +287,7 @@ class Follower:
         for server in servers().servers:
             if source is None or path.name not in server.configuration.files:
                 continue
-            found = python_files.configuration(source, server, Environment())
+            found = files.configuration(source, server, Environment())
             start = ServerStart(server, (), None, "", "", ())
             if found.workers is not None and start.runs_loop(found.worker_class):
                 yield Start(start, found.workers, found.workers.text.place, Environment(), context)
@@ -267,7 +312,7 @@ class Follower:
 
     def configuration(
         self, server: ServerStart, environment: Environment, context: Context
-    ) -> python_files.ServerConfiguration | None:
+    ) -> files.ServerConfiguration | None:
         """What the configuration file that a server reads sets; None where there is none to be found."""
         named = [name.removeprefix("python:").removeprefix("file:") for name in server.configuration]
         if named and named[0].startswith(tuple("0123456789")):
@@ -275,13 +320,13 @@ class Follower:
         for name in named:
             mounted = _mounted(name, context.config_maps)
             if mounted is not None and mounted.runs:
-                return python_files.embedded(mounted, PurePosixPath(name).name, server.server, environment)
+                return files.embedded(mounted, PurePosixPath(name).name, server.server, environment)
         for name in named or server.server.configuration.files:
             path = self.sources.resolve(name, context.base, context.image, python=True, exact=not named)
             source = self.sources.source(path) if path is not None else None
             if source is not None:
                 self.scripts_read.add(source.path)
-                return python_files.configuration(source, server.server, environment)
+                return files.configuration(source, server.server, environment)
         return None
 
 

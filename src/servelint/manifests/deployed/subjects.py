@@ -13,13 +13,15 @@ from servelint.serving import Application
 class ManyWorkers(NamedTuple):
     """A server with several workers; `readers` is how many templates or containers read the number (SRV201).
 
-    `assumed` says that only a variable named after the server tells that it starts.
+    `assumed` says that only a variable named after the server tells that it starts; `unsaid` is the variable
+    that would say the number, where the image chooses it.
     """
 
     workers: WorkerCount
     application: Application | None
     readers: int
     assumed: bool = False
+    unsaid: str = ""
 
 
 class MemoryMetric(NamedTuple):
@@ -30,9 +32,13 @@ class MemoryMetric(NamedTuple):
 
 
 class MemoryValue(NamedTuple):
-    """The value that turns a chart's memory metric on; `readers` is how many templates read it (SRV202)."""
+    """The value that turns a chart's memory metric on; `readers` is how many templates read it (SRV202).
+
+    `asked` says that a condition asks for it; else the metric is one of several that a template prints.
+    """
 
     autoscaler: Autoscaler
     metric: Metric
     value: Place
     readers: int
+    asked: bool

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from servelint.finding import Applicability, Edit, Fix
+from servelint.manifests.deployed.subjects import MemoryValue
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import (
     Node,
@@ -20,7 +19,6 @@ from servelint.manifests.forms.resources import Autoscaler, Metric
 from servelint.project.text.source import Source
 
 _TITLE = "Remove the memory metric"
-_GUARD_REACH = 500  # characters before a metric in which the condition that guards it stands
 _ONLY = "it is the only metric: scale on CPU, on requests in flight or on queue length instead"
 
 
@@ -40,24 +38,14 @@ def drop_metric(autoscaler: Autoscaler, metric: Metric) -> tuple[Fix | None, str
     return Fix(Applicability.UNSAFE, _TITLE, (edit,), reason), ""
 
 
-def unset_value(
-    autoscaler: Autoscaler, metric: Metric, target: Place, *, readers: int
-) -> tuple[Fix | None, str]:
-    """The fix in a values file that turns a memory metric on: no value, where the template asks for one.
-
-    `readers` is how many templates read the value.
-    """
-    if all(other.resource in ("", "memory") for other in autoscaler.metrics):
+def unset_value(subject: MemoryValue) -> tuple[Fix | None, str]:
+    """The fix in a values file that turns a memory metric on: no value, where the template asks for one."""
+    target = subject.value
+    if all(other.resource in ("", "memory") for other in subject.autoscaler.metrics):
         return None, _ONLY
-    line = target.source.line(target.span.line)
-    key = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*:", line)
-    asked = key is not None and re.search(
-        rf"\{{\{{-?\s*(?:if|with)\b[^}}]*\.{re.escape(key.group(1))}\b",
-        metric.token.source.text[max(0, metric.token.start - _GUARD_REACH) : metric.token.start],
-    )
-    if not asked or not target.verbatim:
-        return None, "the template scales on memory whatever the value: remove the metric there"
-    reason = "other templates read the value too" if readers > 1 else ""
+    if not subject.asked or not target.verbatim:
+        return None, "the template makes a metric of each entry: remove this one"
+    reason = "other templates read the value too" if subject.readers > 1 else ""
     applicability = Applicability.UNSAFE if reason else Applicability.SAFE
     # Not removed: in a file that is laid on another one, the other's value would come back.
     return Fix(applicability, "Turn the memory metric off", (target.edit("null"),), reason), ""

@@ -18,7 +18,7 @@ _TITLE = "Start one worker"
 _COMMENT = re.compile(
     r"(?:^|\s)#.*\b(?:workers?|process(?:es)?|timeouts?|concurren\w+|parallel\w*)\b", re.IGNORECASE
 )
-_UNKNOWN_IMAGE = "what the image does with the variable is not known"
+_UNKNOWN_IMAGE = "what the image does with the number is not known"
 _BLOCKING = "the application still blocks its event loop: one blocked worker serves nobody, four serve three"
 
 
@@ -28,6 +28,8 @@ def one_worker(subject: ManyWorkers, repaired: Collection[Span]) -> tuple[Fix | 
     One worker is right once nothing blocks its event loop, so the fix waits for those repairs, and is
     unsafe where they leave something.
     """
+    if subject.unsaid:
+        return None, f"the image chooses the number: set {subject.unsaid} to 1"
     fix, reason = _planned(subject.workers, subject.readers, _left_blocked(subject.application, repaired))
     if fix is not None and subject.assumed:
         return fix._replace(applicability=Applicability.UNSAFE, reason=fix.reason or _UNKNOWN_IMAGE), reason

@@ -37,8 +37,8 @@ def _plan(subject: object, repaired: Collection[Span]) -> tuple[Fix | None, str]
             return one_worker(subject, repaired)
         case MemoryMetric(autoscaler, metric):
             return drop_metric(autoscaler, metric)
-        case MemoryValue(autoscaler, metric, value, readers):
-            return unset_value(autoscaler, metric, value, readers=readers)
+        case MemoryValue():
+            return unset_value(subject)
     return None, ""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from servelint.boundary import Boundary
 from servelint.finding import Edit, Problem
+from servelint.manifests.documents import toml
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import (
     Node,
@@ -27,8 +28,9 @@ from servelint.manifests.forms import dockerfile, hcl, masking, terraform
 from servelint.manifests.shell import syntax as shell_syntax
 from servelint.project.text.parsing import parse as parse_python
 from servelint.project.text.source import Source, SourceError, decode
+from servelint.project.text.splice import spliced
 
-_YAML = (".yaml", ".yml", ".tpl", ".tftpl")
+_YAML = (".yaml", ".yml", ".tpl", ".tftpl", ".json")
 _SHELL = (".sh", ".bash", "")
 
 
@@ -81,11 +83,17 @@ def _verified(before: bytes, after: bytes, path: Path, edits: Sequence[Edit]) ->
         return _python(old, new, ranges)
     if masking.suffix(path) in _YAML:
         return _yaml(old, new, ranges)
+    if path.suffix == ".toml":
+        return "" if toml.parse(Located.of(new)) is not None else "the result would not be valid TOML"
     if path.suffix in terraform.SUFFIXES:
         read = hcl.well_formed(Located.of(new)) or not hcl.well_formed(Located.of(old))
         return "" if read else "the result would not be valid HCL"
-    if path.suffix in _SHELL or "ockerfile" in path.name:
-        return _tokens(old, new, ranges)
+    if dockerfile.NAME.fullmatch(path.name):
+        return _instructions(old, new, ranges)
+    if path.suffix in _SHELL:
+        made = spliced(old, (edit for edit in edits if edit.span.path == path))
+        written = _Ranges(tuple((part.start, part.end) for part in made.written))
+        return _tokens(_apart(old, ranges), _apart(new, written), old)
     return ""
 
 
@@ -164,33 +172,46 @@ def _python(old: Source, new: Source, ranges: _Ranges) -> str:
         same = type(first) is type(second)
         if same and isinstance(first, ast.Constant) and isinstance(second, ast.Constant):
             start = old.starts[first.lineno - 1] + first.col_offset
-            same = first.value == second.value or ranges.touch(start, start)
+            end = old.starts[(first.end_lineno or first.lineno) - 1] + (first.end_col_offset or 0)
+            same = first.value == second.value or ranges.touch(start, max(start, end))
         if not same:
             return "something else would change"
     return ""
 
 
-def _tokens(old: Source, new: Source, ranges: _Ranges) -> str:
-    """Shell scripts and Dockerfiles: the same tokens, save those that were edited."""
-    first, second = _leaves(old), _leaves(new)
-    if len(first) != len(second):
-        return "the result would have other words"
-    for (text, start, end), (other, _, _) in zip(first, second, strict=True):
-        if text != other and not ranges.touch(start, end):
-            return f"something else would change in line {old.position(start)[0]}"
-    return ""
-
-
-def _leaves(source: Source) -> list[tuple[str, int, int]]:
-    if "ockerfile" in source.path.name:
-        return [
-            (f"{item.name} {item.text.text}", item.text.place.start, item.text.place.end)
+def _instructions(old: Source, new: Source, ranges: _Ranges) -> str:
+    """Dockerfiles: the same instructions, save those that were edited."""
+    first, second = (
+        [
+            (f"{item.name} {item.text.text}", item.text.place)
             for item in dockerfile.instructions(Located.of(source))
             if item.text.runs
         ]
+        for source in (old, new)
+    )
+    if len(first) != len(second):
+        return "the result would have other words"
+    for (text, place), (other, _) in zip(first, second, strict=True):
+        if text != other and not ranges.touch(place.start, place.end):
+            return f"something else would change in line {place.span.line}"
+    return ""
+
+
+def _tokens(first: list[tuple[str, int]], second: list[tuple[str, int]], old: Source) -> str:
+    """Shell scripts: the same tokens, save those that were edited."""
+    for (text, start), (other, _) in zip(first, second, strict=False):
+        if text != other:
+            return f"something else would change in line {old.position(start)[0]}"
+    return "" if len(first) == len(second) else "the result would have other words"
+
+
+def _apart(source: Source, ranges: _Ranges) -> list[tuple[str, int]]:
+    """The tokens of a script that no edit touches; an expansion is several, and a number is one."""
     syntax = shell_syntax.parse(Located.of(source))
     return [
-        (syntax.raw(node), syntax.start(node), syntax.end(node))
+        (syntax.raw(node), syntax.start(node))
         for node in shell_syntax.descendants(syntax.root)
-        if node.child_count == 0 and node.type != "comment"
+        if node.child_count == 0
+        and node.type != "comment"
+        and not ranges.touch(syntax.start(node), syntax.end(node))
     ]

@@ -23,6 +23,8 @@ def autoscalers(document: YamlMapping, path: Path) -> Iterator[Autoscaler]:
         yield from _annotated(document, path)
         if kind in ("InferenceService", "LLMInferenceService"):
             yield from _inference_service(document, path)
+        elif kind == "SeldonDeployment":
+            yield from _seldon_deployment(document, path)
 
 
 def _horizontal(document: YamlMapping, path: Path) -> Autoscaler:
@@ -131,6 +133,31 @@ def _inference_service(document: YamlMapping, path: Path) -> Iterator[Autoscaler
                 document.text("kind"), document.text("metadata", "name"), path, document.text("kind"),
                 document.text("metadata", "name"), found, metrics,
             )  # fmt: skip
+
+
+_SELDON = (
+    (("hpaSpec", "metrics"), _metric),
+    (("hpaSpec", "metricsv2"), _metric),
+    (("kedaSpec", "triggers"), _trigger),
+)
+
+
+def _seldon_deployment(document: YamlMapping, path: Path) -> Iterator[Autoscaler]:
+    """Each component may have an autoscaler of its own, of Kubernetes or of KEDA.
+
+    https://docs.seldon.ai/seldon-core-1/configuration/deployments/scaling
+    """
+    kind, name = document.text("kind"), document.text("metadata", "name")
+    for predictor in document.mappings("spec", "predictors"):
+        for component in predictor.mappings("componentSpecs"):
+            for keys, read in _SELDON:
+                metrics = component.get(*keys)
+                if isinstance(metrics, YamlSequence):
+                    found = tuple(read(item) for item in metrics.items if isinstance(item, YamlMapping))
+                    containers = tuple(item.text("name") for item in component.mappings("spec", "containers"))
+                    yield Autoscaler(
+                        kind, name, path, kind, name, found, metrics, containers=containers or ("",)
+                    )
 
 
 def _own(document: YamlMapping, path: Path, value: Scalar) -> Autoscaler:

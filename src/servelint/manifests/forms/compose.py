@@ -205,15 +205,19 @@ class _Service:
             return {
                 key.value: self.filled(value.text)
                 if isinstance(value, Scalar) and not value.is_null
-                else None
+                else self.given(key.value)
                 for key, value in node.index().values()
             }
         found: dict[str, Located | None] = {}
         for item in scalars(node.items) if isinstance(node, YamlSequence) else ():
             name, equals, _ = item.value.partition("=")
             text = item.text
-            found[name] = self.filled(text.slice(len(name) + 1, len(text))) if equals else None
+            found[name] = self.filled(text.slice(len(name) + 1, len(text))) if equals else self.given(name)
         return found
+
+    def given(self, name: str) -> Located | None:
+        """A variable that a service takes from where compose is run: from the `.env` beside its file."""
+        return (self.variables(self.path.parent / ".env") or {}).get(name)
 
     def filled(self, text: Located) -> Located:
         """The text with `${NAME:-default}` replaced, from the `.env` file beside the compose file."""

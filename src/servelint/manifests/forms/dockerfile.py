@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from servelint.boundary import LimitError
+from servelint.knowledge.servers import servers
 from servelint.manifests.documents.text import Located, word
 from servelint.manifests.shell import written
 from servelint.project.text.source import split_lines
 
+NAME = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])", re.IGNORECASE)
 _INSTRUCTION = re.compile(r"\s*+([A-Za-z]++)(?:\s++|$)")
 _HEREDOC = re.compile(r"<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*+)\2")
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
 _FLAG = re.compile(r"--[a-z][a-z-]*+(?:=\S++)?\s++")
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+_WORDS = re.compile(r"\S++")
 _MAX_NESTING = 100
 _MAX_STAGES = 500
 _REFERENCE = re.compile(r"\\\$|\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:[-+])([^{}$]*))?\})")
@@ -65,7 +68,7 @@ class Stage:
     that it is built on, and `own_command` says that its CMD is not that stage's.
     """
 
-    base: str
+    base: Located
     name: str
     environment: dict[str, Located] = field(default_factory=dict)
     arguments: dict[str, Located] = field(default_factory=dict)
@@ -125,7 +128,7 @@ def stages(text: Located) -> list[Stage]:
         if instruction.name == "FROM":
             if len(found) >= _MAX_STAGES:
                 raise LimitError(f"more than {_MAX_STAGES} stages", _line(instruction.text))
-            stage = _start(instruction.text.text, named)
+            stage = _start(instruction.text, named)
             found.append(stage)
             if stage.name:
                 named[stage.name.lower()] = stage
@@ -140,13 +143,16 @@ def _line(text: Located) -> int:
     return text.place.span.line if text.runs else 0
 
 
-def _start(text: str, named: Mapping[str, Stage]) -> Stage:
-    words = [word for word in text.split() if not word.startswith("--")]
-    base = words[0] if words else ""
-    name = words[2] if len(words) > 2 and words[1].upper() == "AS" else ""
-    stage = named.get(base.lower())
+def _start(text: Located, named: Mapping[str, Stage]) -> Stage:
+    words = [
+        text.slice(*found.span()) for found in _WORDS.finditer(text.text) if not found[0].startswith("--")
+    ]
+    base = words[0] if words else text
+    name = words[2].text if len(words) > 2 and words[1].text.upper() == "AS" else ""
+    stage = named.get(base.text.lower())
     if stage is None:
-        return Stage(base, name)
+        known = servers().base_image(base.text)
+        return Stage(base, name, folder=known.folder if known is not None else "/")
     return Stage(
         stage.base,
         name,

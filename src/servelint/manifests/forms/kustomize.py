@@ -6,7 +6,7 @@ Patches are applied to nodes, not to text, so what a patch brings keeps its plac
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from servelint.manifests.forms.sources import normal
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 # Lists whose items a strategic merge tells apart by name; any other list is replaced whole.
 _NAMED = frozenset(("containers", "initContainers", "env", "volumes", "volumeMounts", "imagePullSecrets"))
+_STRING = "tag:yaml.org,2002:str"
 _DEPTH = 12
 _MAX_RESOURCES = 10_000
 _MAX_COMPONENTS = 1_000
@@ -36,10 +37,11 @@ _LITERAL = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 
 @dataclass(slots=True)
 class Builder:
-    """Builds kustomizations; `documents` reads a file."""
+    """Builds kustomizations; `documents` reads a file, `variables` an environment file."""
 
     files: frozenset[Path]
     documents: Callable[[Path], list[Node]]
+    variables: Callable[[Path], Mapping[str, Located | None] | None]
     _built: dict[Path, list[YamlMapping]] = field(default_factory=dict)
     _applying: list[Path] = field(default_factory=list)
     _applied: int = 0
@@ -106,10 +108,33 @@ class Builder:
                 found = self._accumulated(component, nested, found, depth + 1)
             finally:
                 self._applying.pop()
-        found.extend(_generated(kustomization))
+        found.extend(self._generated(kustomization, path.parent))
         for patch, target_of in self._patches(kustomization, path.parent):
             found = [result for node in found if (result := _patched(node, patch, target_of)) is not None]
         return found
+
+    def _generated(self, kustomization: YamlMapping, folder: Path) -> Iterator[YamlMapping]:
+        """The ConfigMaps that a kustomization generates from environment files and literals."""
+        for entry in kustomization.mappings("configMapGenerator"):
+            data: list[tuple[Scalar, Node]] = []
+            files = [file.value for file in scalars(entry.items("envs"))]
+            for file in (*files, *filter(None, [entry.text("env")])):
+                for name, value in (self.variables(normal(folder / file)) or {}).items():
+                    if value is not None:
+                        node = Scalar(value.text, _STRING, False, 0, len(value), value)
+                        data.append((_text(entry, name), node))
+            for literal in scalars(entry.items("literals")):
+                found = _LITERAL.match(literal.value)
+                if found:
+                    data.append((_part(literal, found.span(1)), _part(literal, found.span(2))))
+            named = entry.scalar("name")
+            if named is not None and data:
+                yield _mapping(
+                    entry,
+                    kind=_text(entry, "ConfigMap"),
+                    metadata=_mapping(entry, name=named),
+                    data=_over(entry, data),
+                )
 
     def _resources(self, kustomization: YamlMapping, path: Path, depth: int) -> list[YamlMapping]:
         found: list[YamlMapping] = []
@@ -173,24 +198,6 @@ def _changes(kustomization: YamlMapping) -> bool:
     return any(kustomization.items(key) for key in keys)
 
 
-def _generated(kustomization: YamlMapping) -> Iterator[YamlMapping]:
-    """The ConfigMaps that a kustomization generates from literals."""
-    for entry in kustomization.mappings("configMapGenerator"):
-        data: list[tuple[Scalar, Node]] = []
-        for literal in scalars(entry.items("literals")):
-            found = _LITERAL.match(literal.value)
-            if found:
-                data.append((_part(literal, found.span(1)), _part(literal, found.span(2))))
-        name = entry.scalar("name")
-        if name is not None and data:
-            yield _mapping(
-                entry,
-                kind=_text(entry, "ConfigMap"),
-                metadata=_mapping(entry, name=name),
-                data=_over(entry, data),
-            )
-
-
 def _part(scalar: Scalar, span: tuple[int, int]) -> Scalar:
     text = scalar.text.slice(*span)
     return Scalar(text.text, scalar.tag, False, 0, len(text), text)
@@ -198,7 +205,7 @@ def _part(scalar: Scalar, span: tuple[int, int]) -> Scalar:
 
 def _text(near: YamlMapping, value: str) -> Scalar:
     place = near.place
-    return Scalar(value, "tag:yaml.org,2002:str", True, 0, len(value), Located.computed(value, place))
+    return Scalar(value, _STRING, True, 0, len(value), Located.computed(value, place))
 
 
 def _over(near: YamlMapping, entries: list[tuple[Scalar, Node]]) -> YamlMapping:

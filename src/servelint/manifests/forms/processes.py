@@ -32,6 +32,8 @@ class Command:
     copies: Located | None = None
 
 
+_PROCFILES = re.compile(r"procfile(?:[._-].*)?|.*\.procfile", re.IGNORECASE)
+_DEVELOPMENT = re.compile(r"[._-](?:dev|development|local|test)(?![a-z])", re.IGNORECASE)
 _PROCFILE = Kind(re.compile(r"^[\w-]++:[ \t]*+(.+)$", re.MULTILINE))
 _SUPERVISOR = Kind(
     re.compile(r"^command[ \t]*+=[ \t]*+(.+(?:\r?\n[ \t]++\S.*)*)$", re.MULTILINE),
@@ -47,9 +49,9 @@ _SYSTEMD = Kind(
 def kind_of(path: Path) -> Kind | None:
     """How a file lists processes, or None where it does not."""
     name = path.name
-    if name == "Procfile" or name.startswith("Procfile."):
-        return _PROCFILE
-    if name.endswith((".conf", ".ini")) and "supervisor" in name:
+    if _PROCFILES.fullmatch(name):
+        return None if _DEVELOPMENT.search(name) else _PROCFILE
+    if name.endswith((".conf", ".ini")):  # others are not listed
         return _SUPERVISOR
     return _SYSTEMD if name.endswith(".service") else None
 

@@ -19,6 +19,9 @@ class Setting(StrEnum):
     KUBERNETES = "kubernetes"
     IMAGE = "image"  # a Dockerfile, or what its command runs
     COMPOSE = "compose"
+    PLATFORM = (
+        "platform"  # Render, Fly.io, Railway, App Engine, Heroku: one container, scaled by the platform
+    )
     PROCESS = "process"  # Procfile, supervisord, systemd: one host
 
 
@@ -84,7 +87,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Workload:
-    """Something that runs containers."""
+    """Something that runs containers; `folder` is where its commands start, if not beside its file."""
 
     kind: str
     name: str
@@ -93,6 +96,7 @@ class Workload:
     setting: Setting = Setting.KUBERNETES
     namespace: str = ""
     batch: bool = False
+    folder: Path | None = None
 
     @property
     def title(self) -> str:
@@ -115,7 +119,10 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Autoscaler:
-    """Something that sets the number of replicas of a workload."""
+    """Something that sets the number of replicas of a workload.
+
+    `containers` are the names of those that it scales, where the workload has others of their own scale.
+    """
 
     kind: str
     name: str
@@ -125,6 +132,7 @@ class Autoscaler:
     metrics: tuple[Metric, ...]
     items: YamlSequence | None = None
     namespace: str = ""
+    containers: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

@@ -135,7 +135,9 @@ class Sources:
             return next((found for found in candidates if found.parent in folders), None)
         if not candidates:
             return None
-        for target in (*_copied(wanted, image), *_copied_by_name(wanted, image)) if image is not None else ():
+        for target in (
+            (*copied_files(wanted, image), *_copied_by_name(wanted, image)) if image is not None else ()
+        ):
             if target in candidates:
                 return target
         return max(
@@ -174,7 +176,7 @@ def _copied_from(image: Image) -> Iterable[Path]:
             yield from (normal(image.path.parent / source) for source in copy.sources)
 
 
-def _copied(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
+def copied_files(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
     """Files of the build context that COPY may have put at a path of the image."""
     absolute = wanted if wanted.is_absolute() else PurePosixPath(image.stage.folder) / wanted
     for copy in reversed(image.stage.copies):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
-from servelint.manifests.forms import hcl, kubernetes
+from servelint.manifests.forms import hcl, kubernetes, platforms
 from servelint.manifests.forms.hcl import Block, Body
 from servelint.manifests.forms.resources import Autoscaler, Metric, Resources
 
@@ -30,7 +30,6 @@ _SERVICES = {
     "azurerm_container_app": "App",
 }
 _TASK = "aws_ecs_task_definition"
-_TASK_KEYS = {"entryPoint": "command", "command": "args", "environment": "env"}
 # Blocks of which there may be several, by the key of the list that they are in a document.
 _LISTS = {
     "container": "containers",
@@ -113,19 +112,11 @@ def _task(block: Block, documents: Callable[[Located], list[Node]]) -> YamlMappi
         read = documents(written.text) if written.text.runs else []
         written = read[0] if read else None
     items = written.items if isinstance(written, YamlSequence) else []
-    containers = [_renamed(item) for item in items if isinstance(item, YamlMapping)]
+    containers = [platforms.task_container(item) for item in items if isinstance(item, YamlMapping)]
     place = block.body.place
     found = YamlSequence(list(containers), 0, 0, place)
     spec = YamlMapping([(_word("containers", block), found)], 0, 0, place)
     return _with_spec(block, "Task", spec)
-
-
-def _renamed(container: YamlMapping) -> YamlMapping:
-    entries = [
-        (Scalar(_TASK_KEYS.get(key.value, key.value), key.tag, True, key.start, key.end, key.within), value)
-        for key, value in container.entries
-    ]
-    return YamlMapping(entries, container.start, container.end, container.within)
 
 
 def _mapping(body: Body) -> YamlMapping:

@@ -39,12 +39,16 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Variant:
-    """A chart rendered with one set of values. `readers` counts the templates that read a value."""
+    """A chart rendered with one set of values. `readers` counts the templates that read a value.
+
+    `switches` are the values that decide whether something is printed.
+    """
 
     chart: Chart
     values: Path | None
     rendered: tuple[Rendered, ...]
     readers: dict[tuple[str, int], set[str]]
+    switches: dict[tuple[str, int], bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,7 +171,7 @@ class Chart:
         if not servers and any(item.documents for item in rendered):
             done = {item.template for item in rendered}
             rendered += [self._rendered(engine, path) for path in self.templates if path not in done]
-        return Variant(self, laid, tuple(rendered), engine.readers)
+        return Variant(self, laid, tuple(rendered), engine.readers, engine.switches)
 
     def _wanted(self, path: Path, *, servers: bool) -> bool:
         if path.suffix not in _YAML or path.name.startswith("_"):

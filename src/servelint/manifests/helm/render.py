@@ -58,12 +58,17 @@ class _Continue(Exception):  # noqa: N818 - control flow of the template
 
 @dataclass(slots=True)
 class Engine:
-    """Renders the templates of one chart. `defines` are the named templates within reach."""
+    """Renders the templates of one chart. `defines` are the named templates within reach.
+
+    `switches` are the values that decide whether something is printed, by where they stand: those that a
+    condition asks for are true, those that something is printed for each of are false.
+    """
 
     defines: Mapping[str, Sequence[syntax.Piece]]
     root: Mapping[str, Value]
     values_paths: frozenset[str] = frozenset()
     readers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    switches: dict[tuple[str, int], bool] = field(default_factory=dict)
     template: str = ""
     steps: Budget = field(default_factory=lambda: Patience().budgets()[0])
     characters: Budget = field(default_factory=lambda: Patience().budgets()[1])
@@ -134,6 +139,26 @@ class Engine:
                 if str(run.source.path) in self.values_paths:
                     self.readers.setdefault((str(run.source.path), run.offset), set()).add(self.template)
 
+    def switch(self, value: Value, *, asked: bool) -> None:
+        """Remember that a value decides what is printed."""
+        if isinstance(value, Leaf):
+            place = value.text.place
+            key = (str(place.source.path), place.start)
+            self.switches[key] = asked or self.switches.get(key, False)
+
+    def ask(self, condition: syntax.Expression, frame: _Frame) -> None:
+        """Remember the values that a condition which holds asks for."""
+        match condition:
+            case syntax.Pipeline(commands=commands):
+                for command in commands:
+                    self.ask(command, frame)
+            case syntax.Command(words=words):
+                for word in words:
+                    self.ask(word, frame)
+            case syntax.Field() | syntax.Variable() | syntax.Dot():
+                self.steps.spend(1)
+                self.switch(self.value(condition, frame), asked=True)
+
     def block(self, block: syntax.Block, frame: _Frame, out: list[Located]) -> None:
         """`if`, `with` and `range`."""
         if block.kind == "range":
@@ -145,6 +170,7 @@ class Engine:
                 return
             value = self.pipeline(condition, frame, block.place)
             if truthy(value):
+                self.ask(condition, frame)
                 scoped = block.kind == "with" if position == 0 else block.otherwise == "with"
                 inner = frame.inner(value if scoped else frame.dot)
                 if position == 0 and block.variables:
@@ -161,6 +187,7 @@ class Engine:
         for key, value in entries:
             self.steps.spend(1)
             self.nesting = nesting  # `break` and `continue` leave what is nested
+            self.switch(value, asked=False)
             inner = frame.inner(value)
             if len(block.variables) == 2:
                 inner.assign(block.variables[0], key, declares=True)

@@ -45,13 +45,15 @@ def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Find
             start.server.server.name,
             workers.variable,
         ),
-        subject=ManyWorkers(workers, application, readers, start.assumed),
+        subject=ManyWorkers(workers, application, readers, start.assumed, start.unsaid),
     )
 
 
 def _message(start: Start, workers: WorkerCount) -> str:
     server = start.server.server.name
     through = f" ({workers.variable})" if workers.variable else ""
+    if start.unsaid:
+        through = f": the image chooses the number where {start.unsaid} does not say it"
     if workers.per_core:
         return f"{server} starts one worker or more per core of the host in {_where(start)}{through}"
     return f"{server} starts {workers.number} workers in {_where(start)}{through}"

@@ -35,7 +35,8 @@ def _missing(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> 
     }
     for workload in described:
         for container in workload.containers:
-            counts = not container.init and container.image is not None and container.name
+            counts = not container.init and container.image is not None and bool(container.name)
+            counts = counts and (not autoscaler.containers or container.name in autoscaler.containers)
             if counts and container.name not in requested and metric.container in ("", container.name):
                 yield _finding(autoscaler, metric, workload, container)
                 return

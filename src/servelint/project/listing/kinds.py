@@ -34,10 +34,18 @@ _MANIFEST_SUFFIXES = (
 _MANIFEST_NAMES = re.compile(
     r"""
     (?: dockerfile | containerfile | procfile | \.env | hypercorn ) (?: [._-].* )?
+    | [^/]+\.procfile | (?: fly | railway ) (?: [._-].* )? \.toml | nixpacks\.toml
     | pyproject\.toml | \.dockerignore | kustomization | [^/]*supervisor[^/]*\.(?:conf|ini)
     """,
     re.VERBOSE,
 )
+# JSON is data most often; these names are looked for by platforms.
+_JSON_NAMES = re.compile(
+    r"railway(?:[._-].*)?\.json|(?:.*[._-])?(?:ecs[._-].*|task[._-]?def(?:inition)?s?(?:[._-].*)?)\.json"
+)
+# What these are for is told by what is in them.
+_SETTINGS_SUFFIXES = (".conf", ".ini")
+_SETTINGS_SIZE = 8192  # bytes in which supervisord's first section stands
 _PROSE_SUFFIXES = (".md", ".rst", ".txt", ".html", ".json", ".js", ".ts", ".png", ".svg", ".lock")
 
 
@@ -51,6 +59,8 @@ def kind_of(name: str) -> Kind | None:
         lower = lower.rsplit(".", 1)[0]
     if lower.endswith(_MANIFEST_SUFFIXES):
         return Kind.MANIFEST
+    if lower.endswith(".json") and _JSON_NAMES.fullmatch(lower):
+        return Kind.MANIFEST
     if _MANIFEST_NAMES.fullmatch(lower) and not lower.endswith(_PROSE_SUFFIXES):
         return Kind.MANIFEST
     return None
@@ -58,15 +68,18 @@ def kind_of(name: str) -> Kind | None:
 
 def may_be_read(name: str) -> bool:
     """Whether the name of a file is of a kind that is read, or may be that of a script or a folder."""
-    return "." not in name or kind_of(name) is not None
+    return "." not in name or name.endswith(_SETTINGS_SUFFIXES) or kind_of(name) is not None
 
 
-def is_shell_script(path: str) -> bool:
-    """Whether a file begins as a shell script does."""
+def is_manifest(path: str) -> bool:
+    """Whether a file of no known name is a shell script or supervisord's configuration, by how it begins."""
+    settings = path.endswith(_SETTINGS_SUFFIXES)
     try:
-        start = disk.beginning(path, 64)
+        start = disk.beginning(path, _SETTINGS_SIZE if settings else 64)
     except OSError:
         return False
+    if settings:
+        return re.search(rb"(?m)^\[(?:program:|supervisord\])", start) is not None
     return (
         re.match(rb"#!\s*\S*/(?:(?:env|with-contenv)\s+(?:-\S+\s+)*+)?(?:ba|da|a|k|z)?sh\b", start)
         is not None

@@ -19,7 +19,7 @@ from servelint.project import disk
 from servelint.project.config import DEFAULT_EXCLUDE, OUTPUT_FOLDERS, Config
 from servelint.project.globs import PatternLimitError, Patterns, compile_patterns
 from servelint.project.listing import index, repository
-from servelint.project.listing.kinds import Kind, is_shell_script, kind_of, may_be_read
+from servelint.project.listing.kinds import Kind, is_manifest, kind_of, may_be_read
 
 # Patterns with the folder, ending in `/`, that they are relative to; the last that fits decides.
 _Ignores: TypeAlias = tuple[tuple[str, Patterns], ...]
@@ -255,7 +255,7 @@ class Listing:
             self.skipped.append(Skipped(Path(path), "not a regular file"))
             return
         kind = kind_of(path.rpartition("/")[2])
-        if kind is None and not is_shell_script(path):
+        if kind is None and not is_manifest(path):
             return
         if status.st_size > self.limit:
             self.too_large[path] = Problem(Path(path), _too_large(status.st_size, self.limit))

@@ -1,6 +1,6 @@
 """Python files that say how a server runs: `gunicorn.conf.py`, and calls like `uvicorn.run(..., workers=4)`.
 
-What the expressions in them are worth is the matter of `python_module`.
+What the expressions in them are worth is the matter of `module`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from servelint.knowledge.servers import Call, Server, servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
-from servelint.manifests.forms.python_module import FindModule, PythonModule, Scope, parsed
+from servelint.manifests.python.module import FindModule, PythonModule, Scope, parsed
 from servelint.manifests.shell.commandline import ASSUMED_CORES, Words, WorkerCount, count
 from servelint.project.text.source import Source, decode_leniently
 
@@ -82,7 +82,7 @@ def server_calls(
     module.find_defaults(tree)
     known = servers()
     last_names = {name.rpartition(".")[2] for name in known.calls}
-    for scope, calls in _calls_by_scope(tree):
+    for scope, calls in calls_by_scope(tree):
         likely = [call for call in calls if _last_name(call) in last_names or _may_configure(call, module)]
         if not likely:
             continue
@@ -100,14 +100,32 @@ def _called(module: PythonModule, node: ast.Call, server: Server, call: Call) ->
     single = keywords.get(call.single_process) if call.single_process else None
     if single is not None and not (isinstance(single, ast.Constant) and not single.value):
         return None
+    application = _application(node, call.application)
     expression = keywords.get(call.workers)
     workers = module.workers(expression) if expression is not None else None
     if expression is None:
         workers = count(given) if (given := module.given(call.program_options)) is not None else None
+        workers = workers or (_from_environment(module, call) if application else None)
+    elif isinstance(expression, ast.Constant) and call.per_core == expression.value:
+        workers = _per_core(module, expression)
     if call.all_cores and _is_true(keywords.get(call.all_cores)):
-        place = module.place(keywords[call.all_cores])
-        workers = WorkerCount(ASSUMED_CORES, True, Located.computed(place.written, place))
-    return ServerCall(server, workers, _application(node, call.application), module.place(node))
+        workers = _per_core(module, keywords[call.all_cores])
+    return ServerCall(server, workers, application, module.place(node))
+
+
+def _per_core(module: PythonModule, node: ast.expr) -> WorkerCount:
+    place = module.place(node)
+    return WorkerCount(ASSUMED_CORES, True, Located.computed(place.written, place))
+
+
+def _from_environment(module: PythonModule, call: Call) -> WorkerCount | None:
+    """The number that a variable of the container says where the call says none."""
+    for name in call.environment:
+        value = module.environment.get(name)
+        found = count(value) if value is not None else None
+        if found is not None:
+            return replace(found, variable=name)
+    return None
 
 
 def _configured(module: PythonModule, node: ast.Call) -> ServerCall | None:
@@ -141,7 +159,7 @@ def _last_name(call: ast.Call) -> str:
     return getattr(call.func, "attr", "") or getattr(call.func, "id", "")
 
 
-def _calls_by_scope(tree: ast.Module) -> list[tuple[Scope, list[ast.Call]]]:
+def calls_by_scope(tree: ast.Module) -> list[tuple[Scope, list[ast.Call]]]:
     """The calls of the module and of each function, a function's own apart from those around it."""
     found: dict[Scope, list[ast.Call]] = {}
     waiting: list[tuple[Scope, ast.AST]] = [(tree, tree)]

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from servelint.boundary import LimitError
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
-from servelint.manifests.forms.python_values import LARGEST, Value, arithmetic, comparison, extreme
+from servelint.manifests.python.values import LARGEST, Value, arithmetic, comparison, extreme
 from servelint.manifests.shell.commandline import ASSUMED_CORES, Words, WorkerCount, count, last_option
 from servelint.project.text.parsing import parse
 from servelint.project.text.source import Source

@@ -1,0 +1,89 @@
+"""Which files matter, told from their bytes: a repository may hold thousands that do not."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from servelint.knowledge.servers import servers
+from servelint.manifests.forms.sources import Sources
+
+_AUTOSCALED = (
+    *(b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling"),
+    *(b"hpaSpec", b"kedaSpec"),
+)
+
+
+class Relevance:
+    """What files name: servers, variables that set a worker count, autoscalers, programs of the project."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        names = (*servers().variables, *(kind for server in servers().servers for kind in server.kinds))
+        images = (name for image in servers().base_images for name in image.names)
+        self.words = (*_AUTOSCALED, *(name.encode() for name in (*names, *images)))
+        self.naming: dict[Path, bool] = {}
+
+    def calls_server(self, path: Path) -> bool:
+        """Whether a Python file may start a server with a number of workers that stands in it."""
+        data = self.sources.data(path)
+        words = {call.workers.encode() for _, call in servers().calls.values() if call.workers}
+        return any(package in data for package in self.packages) and any(word in data for word in words)
+
+    def matters(self, path: Path) -> bool:
+        """Whether a file names a server, a variable of one or an autoscaler."""
+        data = self.sources.data(path)
+        if _only_defines(data):
+            return False
+        return any(word in data for word in self.words) or self.names_server(path)
+
+    def names_server(self, path: Path) -> bool:
+        """Whether a file holds the name of a server."""
+        known = self.naming.get(path)
+        if known is None:
+            data = self.sources.data(path)
+            known = self.naming[path] = any(word in data for word in servers().words)
+        return known
+
+    @functools.cached_property
+    def programs(self) -> tuple[bytes, ...]:
+        """The names, as files and modules, of the Python files that start a server themselves."""
+        words = [name.rpartition(".")[2].encode() for name in servers().calls]
+        words += [
+            name.rpartition(".")[2].encode() for server in servers().servers for name in server.applications
+        ]
+        found: set[bytes] = set()
+        for path in self.sources.tree.python:
+            data = self.sources.data(path)
+            if any(package in data for package in self.packages) and any(word in data for word in words):
+                found.add(path.name.encode())
+                found.add((path.parent.name if path.name == "__main__.py" else path.stem).encode())
+        return tuple(sorted(found))
+
+    @functools.cached_property
+    def packages(self) -> frozenset[bytes]:
+        """The packages with calls that start a server."""
+        called = {
+            name for server in servers().servers for name in (*(server.calls or {}), *server.applications)
+        }
+        return frozenset(name.partition(".")[0].encode() for name in called)
+
+    def may_run_program(self, path: Path) -> bool:
+        """Whether a manifest may run one of those files: nothing else in it names a server."""
+        if not self.programs:
+            return False
+        data = self.sources.data(path)
+        return any(word in data for word in self.programs)
+
+
+def _only_defines(data: bytes) -> bool:
+    """Whether there are as many definitions of resources in a file as there are documents.
+
+    No definition is read, and such files are long: to look for a dozen words in them takes longer.
+    """
+    defined = data.count(b"\nkind: CustomResourceDefinition")
+    if not defined:
+        return False
+    head = data[: data.find(b"\n---") + 1]
+    begun = any(line.strip() and not line.startswith((b"#", b"---")) for line in head.splitlines())
+    return data.count(b"\n---") + begun <= defined

@@ -1,0 +1,1 @@
+"""What Python files say about how a server is started, and what their expressions are worth."""
