@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,26 +22,31 @@ def finding(name: str = "app.py", line: int = 2, **values: object) -> Finding:
     return replace(made, **values)  # type: ignore[arg-type]
 
 
+def fingerprint(item: Finding, read: Callable[[Path], bytes]) -> str:
+    (only,) = baseline.plain_fingerprints([item], read)
+    return only
+
+
 def test_lines_and_file_names_do_not_matter() -> None:
     moved = b"\n\n" + TEXT
-    plain = baseline.fingerprint(finding(), lambda _: TEXT)
-    assert baseline.fingerprint(finding(line=4), lambda _: moved) == plain
-    assert baseline.fingerprint(finding("renamed.py"), lambda _: TEXT) == plain
+    plain = fingerprint(finding(), lambda _: TEXT)
+    assert fingerprint(finding(line=4), lambda _: moved) == plain
+    assert fingerprint(finding("renamed.py"), lambda _: TEXT) == plain
 
 
 def test_formatting_does_not_matter() -> None:
     split = b"async def a():\n    model.predict(\n        x,\n    )\n"
     wide = finding(span=Span(ROOT / "app.py", 2, 5, 4, 6))
-    assert baseline.fingerprint(wide, lambda _: split) == baseline.fingerprint(finding(), lambda _: TEXT)
+    assert fingerprint(wide, lambda _: split) == fingerprint(finding(), lambda _: TEXT)
 
 
 def test_rule_function_and_call_matter() -> None:
     prints = {
-        baseline.fingerprint(finding(), lambda _: TEXT),
-        baseline.fingerprint(finding(code="SRV102"), lambda _: TEXT),
-        baseline.fingerprint(finding(function="b"), lambda _: TEXT),
-        baseline.fingerprint(finding(), lambda _: TEXT.replace(b"(x)", b"(y)")),
-        baseline.fingerprint(finding(identity=("given",)), lambda _: TEXT),
+        fingerprint(finding(), lambda _: TEXT),
+        fingerprint(finding(code="SRV102"), lambda _: TEXT),
+        fingerprint(finding(function="b"), lambda _: TEXT),
+        fingerprint(finding(), lambda _: TEXT.replace(b"(x)", b"(y)")),
+        fingerprint(finding(identity=("given",)), lambda _: TEXT),
     }
     assert len(prints) == 5
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 from servelint.finding import Applicability, Edit, Finding, Severity
 from servelint.lint import Report, check_tree, left_out
@@ -22,6 +23,14 @@ from servelint.project.reported.selection import UNREADABLE
 from servelint.project.text.source import SourceError, decode
 from servelint.project.text.splice import Together, splice
 from servelint.project.text.writing import LEADS_OUT, leads_out, remove_leftovers, replace_file
+
+# How many fixes that do not hold up are looked for between two that do: each costs a check of the project.
+# The more is found, the longer a check takes; a half of all fixes is tried this often in any case.
+_FINDINGS_CHECKED = 20_000
+_LEAST_ATTEMPTS = 32
+_NOT_TRIED = "it was not tried: too many other fixes did not hold up"
+
+Name: TypeAlias = tuple[object, ...]
 
 
 class WriteError(OSError):
@@ -65,68 +74,140 @@ def apply(
     """
     work = _Work(propose(report), unsafe, tuple(known), propose)
     count = 0
-    while batch := work.next_batch():
-        count += 1
-        stage(f"applying fixes, round {count}")
-        work.attempt(batch)
-    return work.outcome()
+    while True:
+        batch = work.next_batch()
+        if batch:
+            count += 1
+            stage(f"applying fixes, round {count}")
+            work.attempt(batch)
+        elif not work.try_again():
+            return work.outcome()
+
+
+class _Named(NamedTuple):
+    """A finding and the name that no other one has."""
+
+    name: Name
+    finding: Finding
+
+
+class _Names:
+    """Names for findings that they keep from round to round, while others go.
+
+    Those that nothing tells apart, such as equal calls on one line, are numbered in the order of the text.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[Name, list[int]] = {}
+        self._next: Counter[Name] = Counter()
+
+    def of(self, report: Report, cured: Collection[Name] = ()) -> tuple[_Named, ...]:
+        """The findings of the report with their names; `cured` are those that the last round took away."""
+        prints = baseline.plain_fingerprints(report.findings, report.tree.read)
+        alike = [(*_key(item), mark) for item, mark in zip(report.findings, prints, strict=True)]
+        for name, count in Counter(alike).items():
+            left = [number for number in self._numbers.get(name, ()) if (*name, number) not in cured]
+            for _ in range(count - len(left)):
+                left.append(self._next[name])
+                self._next[name] += 1
+            self._numbers[name] = left[:count]
+        waiting = {name: iter(self._numbers[name]) for name in alike}
+        return tuple(
+            _Named((*name, next(waiting[name])), finding)
+            for name, finding in zip(alike, report.findings, strict=True)
+        )
 
 
 @dataclass(slots=True)
 class _Work:
-    """The state between rounds: the report of the text as it is now, and what became of each fix."""
+    """The state between rounds: the report of the text as it is now, and what became of each fix.
+
+    A fix may be taken back for what another has not done yet, so all of them are tried once more on the text
+    that is left when no other can be applied. A second run finds that very text, and changes nothing.
+    """
 
     report: Report
     unsafe: bool
     known: tuple[baseline.Entry, ...]
     propose: Callable[[Report], Report]
-    wanted: frozenset[tuple[object, ...]] = frozenset()
-    counts: Counter[tuple[object, ...]] = field(default_factory=Counter)
+    names: _Names = field(default_factory=_Names)
+    findings: tuple[_Named, ...] = ()
+    wanted: frozenset[Name] = frozenset()
+    counts: Counter[Name] = field(default_factory=Counter)
     applied: list[Finding] = field(default_factory=list)
-    rejected: dict[tuple[object, ...], Rejected] = field(default_factory=dict)
+    rejected: dict[Name, Rejected] = field(default_factory=dict)
     original: dict[Path, bytes | None] = field(default_factory=dict)
-    first_seen: dict[tuple[object, ...], Finding] = field(default_factory=dict)
+    first_seen: dict[Name, Finding] = field(default_factory=dict)
+    # Whether the text has changed since a fix was taken back, and how many more batches may be tried on it.
+    changed: bool = False
+    attempts: int = 0
 
     def __post_init__(self) -> None:
-        self.first_seen = {self._name(finding): finding for finding in reversed(self.report.findings)}
+        self.findings = self.names.of(self.report)
+        self.first_seen = dict(self.findings)
         self.wanted = frozenset(_key(finding) for finding in self.report.findings)
         self.counts = _count(self.report)
+        self.attempts = self._most_attempts()
 
-    def next_batch(self) -> list[Finding]:
+    def next_batch(self) -> list[_Named]:
         """Findings whose fixes can be applied now, none in the way of another."""
-        batch: list[Finding] = []
+        batch: list[_Named] = []
         taken = Together()
-        for finding in self.report.findings:
-            fix = finding.fix
+        for named in self.findings:
+            fix = named.finding.fix
             # What waits for others is planned anew, and waits no more, once they have been applied.
             if fix is None or fix.waits:
                 continue
-            if _key(finding) not in self.wanted or self._name(finding) in self.rejected:
+            if named.name in self.rejected or _key(named.finding) not in self.wanted:
                 continue
             if fix.applicability is Applicability.UNSAFE and not self.unsafe:
                 continue
             if taken.take(fix.edits):
-                batch.append(finding)
+                batch.append(named)
         return batch
 
-    def attempt(self, batch: list[Finding]) -> bool:
+    def try_again(self) -> bool:
+        """Forget which fixes were taken back, if the text has changed since; whether it has."""
+        if not (self.changed and self.rejected):
+            return False
+        self.rejected.clear()
+        self.changed = False
+        return True
+
+    def attempt(self, batch: Sequence[_Named]) -> bool:
         """Apply a batch, or as much of it as holds up; whether the text changed."""
-        try:
-            edits = _by_file(batch)
-            changed = {path: self._spliced(path, found) for path, found in edits.items()}
-            checked = check_tree(self.report.tree.with_overlay(changed), self.report.config)
-            fault = self._altered(batch, changed, edits) or self._fault(batch, checked)
-        except SourceError as error:
-            fault = str(error)
+        if not self.attempts:
+            self.rejected |= {name: Rejected(finding, _NOT_TRIED) for name, finding in batch}
+            return False
+        self.attempts -= 1
+        fault = self._apply([finding for _, finding in batch], {name for name, _ in batch})
         if not fault:
-            self._keep(batch, changed, checked)
             return True
         if len(batch) == 1:
-            self.rejected[self._name(batch[0])] = Rejected(batch[0], fault)
+            self.rejected[batch[0].name] = Rejected(batch[0].finding, fault)
             return False
         middle = len(batch) // 2
         # Once a half is kept the positions of the other are stale: it waits for the next round.
         return self.attempt(batch[:middle]) or self.attempt(batch[middle:])
+
+    def _apply(self, batch: Sequence[Finding], names: Collection[Name]) -> str:
+        """Apply the fixes of all; why they are not, empty if they are."""
+        try:
+            edits = _by_file(batch)
+            changed = {path: self._spliced(path, found) for path, found in edits.items()}
+            fault = self._altered(batch, changed, edits)
+        except SourceError as error:
+            fault = str(error)
+        if fault:
+            return fault
+        checked = check_tree(self.report.tree.with_overlay(changed), self.report.config)
+        fault = self._fault(batch, checked)
+        if not fault:
+            self._keep(names, changed, checked)
+        return fault
+
+    def _most_attempts(self) -> int:
+        return max(_FINDINGS_CHECKED // max(len(self.findings), 1), _LEAST_ATTEMPTS)
 
     def outcome(self) -> Outcome:
         changed = {
@@ -141,9 +222,6 @@ class _Work:
             rejected=tuple(self.rejected.values()),
             report=self.report,
         )
-
-    def _name(self, finding: Finding) -> tuple[object, ...]:
-        return (*_key(finding), baseline.fingerprint(finding, self.report.tree.read))
 
     def _spliced(self, path: Path, edits: frozenset[Edit]) -> bytes:
         return splice(decode(path, self._content(path) or b""), edits)
@@ -182,7 +260,7 @@ class _Work:
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
-    def _fault(self, batch: list[Finding], checked: Report) -> str:
+    def _fault(self, batch: Sequence[Finding], checked: Report) -> str:
         """Why the result may not be kept; empty if it may."""
         now = _count(checked)
         for finding in checked.findings:
@@ -194,20 +272,23 @@ class _Work:
                 return "the finding would remain"
         return ""
 
-    def _keep(self, batch: list[Finding], changed: Mapping[Path, bytes], checked: Report) -> None:
+    def _keep(self, cured: Collection[Name], changed: Mapping[Path, bytes], checked: Report) -> None:
         for path in changed:
             self.original.setdefault(path, self._content(path))
         # Told as they stood when the user last saw the file, not where earlier rounds have moved them.
-        self.applied += [self.first_seen.get(self._name(finding), finding) for finding in batch]
+        self.applied += [self.first_seen.get(name, item) for name, item in self.findings if name in cured]
         now = _count(checked)
         self.wanted |= {key for key in now if now[key] > self.counts[key]}
         self.counts = now
         timed = replace(checked, seconds=self.report.seconds)
         left = replace(left_out(timed, "", self.known), stale=())
         self.report = self.propose(left)
+        self.findings = self.names.of(self.report, cured)
+        self.changed = True
+        self.attempts = self._most_attempts()
 
 
-def _by_file(batch: list[Finding]) -> dict[Path, frozenset[Edit]]:
+def _by_file(batch: Sequence[Finding]) -> dict[Path, frozenset[Edit]]:
     """The edits of some fixes; those that several of them need are there once."""
     edits: dict[Path, set[Edit]] = defaultdict(set)
     for finding in batch:
@@ -216,7 +297,7 @@ def _by_file(batch: list[Finding]) -> dict[Path, frozenset[Edit]]:
     return {path: frozenset(found) for path, found in edits.items()}
 
 
-def _key(finding: Finding) -> tuple[object, ...]:
+def _key(finding: Finding) -> Name:
     """What stays the same about a finding when the lines around it move."""
     return (finding.code, finding.span.path, finding.function)
 
@@ -227,7 +308,7 @@ def _is_remark(finding: Finding, cured: Sequence[Finding]) -> bool:
     return informs and any(other.severity is not Severity.INFO for other in cured)
 
 
-def _count(report: Report) -> Counter[tuple[object, ...]]:
+def _count(report: Report) -> Counter[Name]:
     return Counter(_key(finding) for finding in report.accountable)
 
 

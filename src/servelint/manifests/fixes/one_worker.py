@@ -64,7 +64,7 @@ def _fix(place: Place, reason: str) -> Fix:
     applicability = Applicability.UNSAFE if reason else Applicability.SAFE
     line = _line_of_comment(place)
     title = f"{_TITLE}; reword the comment about it in line {line}" if line else _TITLE
-    return Fix(applicability, title, (place.edit("1"),), reason)
+    return Fix(applicability, title, (place.edit("1"),), reason, replaces=(place.span,))
 
 
 def _line_of_comment(place: Place) -> int:

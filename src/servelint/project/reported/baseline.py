@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from servelint.escape import json_text, unicode_text
 from servelint.finding import Finding
 from servelint.project import disk
-from servelint.project.text.source import decode_leniently
+from servelint.project.text.source import Source, decode_leniently
 
 VERSION = 1
 
@@ -42,21 +42,35 @@ class Comparison(NamedTuple):
     stale: tuple[Entry, ...]
 
 
-def fingerprint(finding: Finding, read: Callable[[Path], bytes]) -> str:
-    """Sixteen hexadecimal digits that name a finding across moved lines, renamed files and reformatting.
+def plain_fingerprints(findings: Iterable[Finding], read: Callable[[Path], bytes]) -> list[str]:
+    """Sixteen hexadecimal digits a finding, that name it across moved lines, renamed files and reformatting.
 
-    `read` gives the content of a file, for findings without an identity of their own.
+    Findings may have equal ones. `read` gives the content of a file, for those without an identity of their
+    own; each file is read once.
     """
     import hashlib
 
-    parts = (finding.code, *(finding.identity or _identity(finding, read)))
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    sources: dict[Path, Source | None] = {}
+    found: list[str] = []
+    for finding in findings:
+        path = finding.span.path
+        if not finding.identity and path not in sources:
+            sources[path] = _source(path, read)
+        parts = (finding.code, *(finding.identity or _identity(finding, sources[path])))
+        text = "\0".join(parts).encode("utf-8", "surrogatepass")
+        found.append(hashlib.sha256(text).hexdigest()[:16])
+    return found
 
 
-def _identity(finding: Finding, read: Callable[[Path], bytes]) -> tuple[str, ...]:
+def _source(path: Path, read: Callable[[Path], bytes]) -> Source | None:
     try:
-        source = decode_leniently(finding.span.path, read(finding.span.path))
+        return decode_leniently(path, read(path))
     except OSError:
+        return None
+
+
+def _identity(finding: Finding, source: Source | None) -> tuple[str, ...]:
+    if source is None:
         return (finding.function, finding.library, finding.message)
     text = source.slice(finding.span) or source.line(finding.span.line)
     return (finding.function, finding.library, re.sub(r"\s+|,(?=\s*[)\]}])", "", text))
@@ -66,8 +80,7 @@ def fingerprints(findings: Iterable[Finding], read: Callable[[Path], bytes]) -> 
     """A fingerprint for each finding, in order; the second of several equal ones ends in `-2`, and so on."""
     seen: Counter[str] = Counter()
     unique: list[str] = []
-    for finding in findings:
-        plain = fingerprint(finding, read)
+    for plain in plain_fingerprints(findings, read):
         seen[plain] += 1
         unique.append(plain if seen[plain] == 1 else f"{plain}-{seen[plain]}")
     return tuple(unique)
@@ -75,9 +88,10 @@ def fingerprints(findings: Iterable[Finding], read: Callable[[Path], bytes]) -> 
 
 def entries(findings: Iterable[Finding], root: Path, read: Callable[[Path], bytes]) -> tuple[Entry, ...]:
     """What a baseline keeps of `findings`, sorted."""
+    kept = list(findings)
     made = (
-        Entry(fingerprint(item, read), item.code, _relative(item.span.path, root), item.message)
-        for item in findings
+        Entry(mark, item.code, _relative(item.span.path, root), item.message)
+        for item, mark in zip(kept, plain_fingerprints(kept, read), strict=True)
     )
     return tuple(sorted(made, key=lambda entry: (entry.path, entry.code, entry.fingerprint, entry.message)))
 
@@ -98,7 +112,7 @@ def compare(
     waiting: dict[str, list[Entry]] = defaultdict(list)
     for entry in known:
         waiting[entry.fingerprint].append(entry)
-    prints = [fingerprint(finding, read) for finding in findings]
+    prints = plain_fingerprints(findings, read)
     matched: set[int] = set()
     for same_file in (True, False):
         for index, finding in enumerate(findings):
