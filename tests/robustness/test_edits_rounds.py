@@ -52,15 +52,16 @@ class Planted:
 def test_one_fix_that_is_taken_back_does_not_keep_its_siblings_from_being_tried(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planted = Planted(project, monkeypatch, "first\nbad\nlast\n")
+    planted = Planted(project, monkeypatch, "bad\nfirst\nlast\n")
     planted.judge = lambda lines: [
-        planted.finding(number, line, "bad" if line == "bad" else "0")
+        # those that hold up are in the way of each other
+        planted.finding(number, line, "bad" if line == "bad" else "0", f"# {line}\n" * (line != "bad"))
         for number, line in enumerate(lines, start=1)
         if line in ("first", "bad", "last")
     ]
     outcome = planted.fix()
-    assert outcome.after[planted.path] == b"0\nbad\n0\n"
-    assert [item.finding.span.line for item in outcome.rejected] == [2]
+    assert outcome.after[planted.path] == b"# last\n# first\nbad\n0\n0\n"
+    assert [item.finding.span.line for item in outcome.rejected] == [3]
     assert not planted.fix().after
 
 

@@ -56,6 +56,14 @@ class Source:
         end = self.starts[number] if number < len(self.starts) else len(self.text)
         return self.text[self.starts[number - 1] : end].rstrip("\r\n")
 
+    def length(self, number: int) -> int:
+        """How long line `number` is without its end; its text is not copied."""
+        end = self.starts[number] if number < len(self.starts) else len(self.text)
+        start = self.starts[number - 1]
+        while end > start and self.text[end - 1] in "\r\n":
+            end -= 1
+        return end - start
+
     @property
     def line_count(self) -> int:
         """How many lines there are; a last one without an end counts, an empty one after the last end too."""
@@ -75,7 +83,7 @@ class Source:
 
     def offset(self, line: int, column: int) -> int:
         """Where a position is in `text`; raises `SourceError` for one outside the file."""
-        if not 1 <= line <= len(self.starts) or not 1 <= column <= len(self.line(line)) + 1:
+        if not 1 <= line <= len(self.starts) or not 1 <= column <= self.length(line) + 1:
             raise SourceError(f"{self.path}:{line}:{column} is outside the file")
         return self.starts[line - 1] + column - 1
 

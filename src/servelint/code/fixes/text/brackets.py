@@ -21,6 +21,7 @@ from servelint.code.fixes.text.syntax import Placed, Syntax
 from servelint.finding import Edit
 
 Span: TypeAlias = tuple[int, int]
+_MOST_PARTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def replaced(syntax: Syntax, node: ast.Call, replacement: Replacement, limit: in
     leaf, brackets = _around(syntax, node)
     start, end = brackets[0].span if brackets else leaf
     line, indent = syntax.line_start(node.lineno), syntax.indent(node.lineno)
-    after = len(syntax.source.line(node.lineno)) - (end - line)
+    after = syntax.source.length(node.lineno) - (end - line)
     writer = _Writer(syntax, (syntax.start(node), syntax.end(node)), replacement, limit, leaf, brackets)
     targets = () if brackets else _targets(syntax, node, leaf, line + len(indent))
     if targets:
@@ -99,7 +100,7 @@ def _around(syntax: Syntax, node: ast.Call) -> tuple[Span, tuple[Bracket, ...]]:
             outer, child
         ):
             continue
-        if not isinstance(outer, ast.expr):
+        if not isinstance(outer, ast.expr) or _is_long(outer):
             break
         bracket = _bracket(syntax, outer, child)
         if bracket is not None:
@@ -109,6 +110,12 @@ def _around(syntax: Syntax, node: ast.Call) -> tuple[Span, tuple[Bracket, ...]]:
         if bracket is None:
             leaf = outer
     return (syntax.start(leaf), syntax.end(leaf)), tuple(reversed(found))
+
+
+def _is_long(node: ast.expr) -> bool:
+    """Whether there is too much in it to be written anew for each of the calls in it."""
+    parts = [value for _, value in ast.iter_fields(node) if isinstance(value, list)]
+    return sum(map(len, parts)) > _MOST_PARTS
 
 
 def _shares_parentheses(outer: ast.AST, inner: ast.AST) -> bool:

@@ -18,6 +18,8 @@ from servelint.project.text.source import split_lines
 # What formatters take where nothing is configured, and what a file may show instead.
 DEFAULT_LENGTH = 88
 LONGEST = 120
+# No formatter has been at a longer line, and to lay out all of it for each of its calls may cost any time.
+_UNFORMATTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,11 @@ def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesis
     several = any(character in text[start:end] for character in "\r\n")
     if given is None:
         return _hugging(syntax, node, wrapping, inside, parenthesised=parenthesised)
-    line, limit = syntax.source.line(node.lineno), line_length(syntax)
+    length, limit = syntax.source.length(node.lineno), line_length(syntax)
     bare = _inline(wrapping, given)
     inline = f"({bare})" if parenthesised else bare
-    if not several and len(line) - (end - start) + len(inline) <= limit:
+    fits = length - (end - start) + len(inline) <= limit
+    if not several and (fits or length > _UNFORMATTED):
         return _hugging(syntax, node, wrapping, inside, parenthesised=parenthesised)
     commented = any(argument.above or argument.beside for argument in given)
     layout = _Layout(limit, exploded=commented or (several and inside.rstrip().endswith(",")))
@@ -64,8 +67,8 @@ def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesis
         if not parenthesised:
             return layout.write(wrapping, given, indent)
         deeper = f"{indent}    "
-        fits = not several and len(deeper) + len(bare) <= limit
-        return f"(\n{deeper}{bare if fits else layout.write(wrapping, given, deeper)}\n{indent})"
+        flat = not several and len(deeper) + len(bare) <= limit
+        return f"(\n{deeper}{bare if flat else layout.write(wrapping, given, deeper)}\n{indent})"
 
     if several:
         return (syntax.edit(start, end, over_lines(syntax.indent(node.lineno))),)
@@ -78,7 +81,8 @@ def substituted(syntax: Syntax, node: ast.Call, wrapping: Wrapping) -> Edit:
     inline, layout = _inline(wrapping, ()), _Layout(line_length(syntax), exploded=False)
     if node.lineno != node.end_lineno:
         return syntax.edit(start, end, layout.write(wrapping, (), syntax.indent(node.lineno)))
-    if len(syntax.source.line(node.lineno)) - (end - start) + len(inline) <= layout.limit:
+    length = syntax.source.length(node.lineno)
+    if length > _UNFORMATTED or length - (end - start) + len(inline) <= layout.limit:
         return syntax.edit(start, end, inline)
     written = Replacement(inline, lambda indent: layout.write(wrapping, (), indent))
     return replaced(syntax, node, written, layout.limit)

@@ -45,6 +45,7 @@ class Syntax:
         self._ends: list[int] = []
         self._places: dict[ast.AST, Place] = {}
         self._heads: dict[ast.AST, ast.AST] = {}
+        self._columns: dict[int, Sequence[int]] = {}
         self._own: dict[Function, tuple[ast.AST, ...]] = {}
         self._worked_out: dict[tuple[Callable[..., Any], ast.AST], Any] = {}
         self._imports: dict[Function, list[ast.Import | ast.ImportFrom]] = {}
@@ -225,9 +226,19 @@ class Syntax:
         return self.source.span(self.start(node), self.end(node))
 
     def _offset(self, line: int, column: int) -> int:
-        text = self.source.line(line)
-        characters = column if text.isascii() else len(text.encode()[:column].decode(errors="ignore"))
-        return self.source.starts[line - 1] + characters
+        """The offset of a column that counts bytes, as those of nodes do."""
+        if line not in self._columns:
+            self._columns[line] = _columns(self.source.line(line))
+        columns = self._columns[line]
+        return self.source.starts[line - 1] + (columns[column] if columns else column)
+
+
+def _columns(text: str) -> Sequence[int]:
+    """The character that each byte of the text belongs to, its end included; empty where they are the same."""
+    if text.isascii():
+        return ()
+    found = [number for number, character in enumerate(text) for _ in character.encode()]
+    return (*found, len(text))
 
 
 def suites(node: ast.AST) -> Iterator[list[ast.stmt]]:

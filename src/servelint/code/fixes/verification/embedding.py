@@ -110,9 +110,20 @@ class Embedding:
             return False
         if not _same_docstring(old, new):
             return False
+        if isinstance(old, ast.If) and isinstance(new, ast.If):
+            return self._branches(old, new)
         return all(
             self._field(name, getattr(old, name, None), getattr(new, name, None)) for name in old._fields
         )
+
+    def _branches(self, old: ast.If, new: ast.If) -> bool:
+        """As `_node`. An `elif` is in the tree in the one before it, and a thousand of them are no nesting."""
+        while self._part(old.test, new.test) and self._suite(old.body, new.body):
+            old_branch, new_branch = _elif(old), _elif(new)
+            if old_branch is None or new_branch is None:
+                return self._suite(old.orelse, new.orelse)
+            old, new = old_branch, new_branch
+        return False
 
     def _field(self, name: str, old: object, new: object) -> bool:
         if isinstance(old, list) and isinstance(new, list):
@@ -173,6 +184,14 @@ class Embedding:
             else:
                 return False
         return True
+
+
+def _elif(statement: ast.If) -> ast.If | None:
+    """The `if` that is all there is in the other branch."""
+    match statement.orelse:
+        case [ast.If() as branch]:
+            return branch
+    return None
 
 
 def _same_docstring(old: ast.AST, new: ast.AST) -> bool:

@@ -8,7 +8,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeAlias
 
 from servelint.code.fixes.text import variables
@@ -65,7 +65,7 @@ class Names:
     def _is_brought(self, name: str, node: Placed | ast.arg) -> bool:
         """Whether the name stands in an edit, and did not where the edit was made."""
         part = self._written_at(node)
-        return part is not None and name not in _WORD.findall(part.removed)
+        return part is not None and name not in _words(part.removed)
 
     def _written_at(self, node: Placed | ast.arg) -> Written | None:
         start = self.after.start(node)
@@ -218,6 +218,12 @@ def _imported(alias: ast.alias, syntax: Syntax | None) -> str:
     if isinstance(statement, ast.ImportFrom):
         return f"{'.' * statement.level}{statement.module or ''}:{alias.name}"
     return alias.name if alias.asname else alias.name.partition(".")[0]
+
+
+@lru_cache(maxsize=64)
+def _words(text: str) -> frozenset[str]:
+    """The words of a text: many names may stand in one edit."""
+    return frozenset(_WORD.findall(text))
 
 
 def _suite(scope: Scope) -> Sequence[ast.AST]:
