@@ -13,8 +13,8 @@ from __future__ import annotations
 import ast
 
 from servelint.code.fixes.blocks import moving
-from servelint.code.fixes.blocks.block import Block, UnmovableError
-from servelint.code.fixes.blocks.regions import Regions
+from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.safety import Safety
 from servelint.code.fixes.blocks.wrappings import Offloading
 from servelint.code.fixes.drop_async import DropAsync
@@ -50,6 +50,7 @@ class OffloadPlanner:
         self.safety = Safety(analysis, self.files)
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
+        self._blocks: dict[tuple[Block, str, Form, Pool | None, bool], tuple[Edit, ...]] = {}
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, or None and why there is none."""
@@ -69,7 +70,7 @@ class OffloadPlanner:
 
     def _plan(self, call: BlockingCall, syntax: Syntax, function: Function | None) -> tuple[Fix | None, str]:
         region = self.regions.of(call)
-        moved, why = self._moved(call, region.block) if region is not None else (None, "")
+        moved, why = self._moved(call, region) if region is not None else (None, "")
         if moved is not None and (
             region is None or not region.optional or moved.applicability is Applicability.SAFE
         ):
@@ -94,24 +95,27 @@ class OffloadPlanner:
         parenthesised = placement.needs_parentheses(syntax, node)
         edits = style.rewritten(syntax, node, wrapping, parenthesised=parenthesised)
         doubt = self.safety.doubt(call, node, function, _workers(offloading.pool))
-        return self._made(call, offloading, needed, edits, doubt, f"Await `{call.text}` {offloading.where}")
+        every = _all_edits(offloading, needed, edits)
+        return self._made(call, offloading, every, doubt, f"Await `{call.text}` {offloading.where}")
 
-    def _moved(self, call: BlockingCall, block: Block) -> tuple[Fix | None, str]:
+    def _moved(self, call: BlockingCall, region: Region) -> tuple[Fix | None, str]:
         """The fix that runs the block as one, or None and why it cannot be moved."""
-        try:
-            found = block.variables()
-        except UnmovableError as error:
-            return None, str(error)
+        block, found = region.block, region.variables
+        if isinstance(found, str):
+            return None, found
         reason = self.safety.obstacle_of_block(call, block)
         if reason:
             return None, reason
         needed = Needed(self.files)
         offloading = self._offloading(call, block.function, block.first_line, needed)
         name = self.names.of(call, block)
-        edit = moving.moved(block, found, name, offloading)
+        key = (block, name, offloading.form, offloading.pool, offloading.copies_context)
+        if key not in self._blocks:  # the text of a block is one object for all the calls in it
+            edit = moving.moved(block, found, name, offloading)
+            self._blocks[key] = _all_edits(offloading, needed, (edit,))
         doubt = self.safety.doubt_of_block(call, block, _workers(offloading.pool))
         title = f"Run the block with `{call.text}` {offloading.where}"
-        return self._made(call, offloading, needed, (edit,), doubt, title), ""
+        return self._made(call, offloading, self._blocks[key], doubt, title), ""
 
     def in_pool(
         self, call: BlockingCall, function: Function, line: int, pool: Pool, needed: Needed
@@ -132,7 +136,6 @@ class OffloadPlanner:
         self,
         call: BlockingCall,
         offloading: Offloading,
-        needed: Needed,
         edits: tuple[Edit, ...],
         doubt: str,
         title: str,
@@ -140,14 +143,13 @@ class OffloadPlanner:
         pool = offloading.pool
         reason = doubt or self._copied(call, pool)
         applicability = Applicability.UNSAFE if reason else Applicability.SAFE
-        every = needed.with_edits(pool.edits if pool is not None else (), edits)
-        return Fix(applicability, title, every, reason)
+        return Fix(applicability, title, edits, reason)
 
     def _takes_pool(self, call: BlockingCall) -> bool:
         if self.forms.of(call.caller.module) is not Form.RUN_IN_EXECUTOR:
             return False
         region = self.regions.of(call)
-        movable = region is not None and not region.block.obstacle()
+        movable = region is not None and not isinstance(region.variables, str)
         return movable or not placement.obstacle(self.analysis, call)
 
     def _copied(self, call: BlockingCall, pool: Pool | None) -> str:
@@ -163,6 +165,12 @@ class OffloadPlanner:
         wanted = policy.load().context_modules
         reach = self.analysis.reach
         return any(reach.libraries(inner) & wanted for path in modules for inner in reach.closure(path))
+
+
+def _all_edits(offloading: Offloading, needed: Needed, edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """The edits with those that make the pool and import what they use."""
+    pool = offloading.pool
+    return needed.with_edits(pool.edits if pool is not None else (), edits)
 
 
 def _workers(pool: Pool | None) -> int | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from servelint.code.facts.nodes import annotation
-from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.blocks.block import Block, UnmovableError, Variables
 from servelint.code.fixes.text import placement, variables
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function, Syntax
@@ -18,15 +19,32 @@ from servelint.code.loop.bound import LoopBound
 MAXIMUM_BETWEEN = 2
 # So many are moved together that could as well be awaited one by one: each carries the text of the block.
 MAXIMUM_TOGETHER = 30
+# Each of its calls carries the text of a block: so many characters of fixes may come of one.
+MAXIMUM_TEXT = 20_000_000
 _SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Region:
-    """A block, and whether its calls could as well be awaited one by one (`optional`)."""
+    """A block with so many blocking calls, and whether they could as well be awaited one by one (`optional`).
+
+    All of them are given the same one: what is found out about the block is found out once.
+    """
 
     block: Block
+    calls: int
     optional: bool
+
+    @cached_property
+    def variables(self) -> Variables | str:
+        """What the nested function needs; why the block cannot be moved where that is so."""
+        try:
+            found = self.block.variables()
+        except UnmovableError as error:
+            return str(error)
+        if self.calls * (self.block.end - self.block.start) > MAXIMUM_TEXT:
+            return f"it is too long to be moved for each of its {self.calls:,} calls"
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +84,8 @@ class Regions:
             block = _block(group, syntax, function)
             optional = all(seed.single for seed in group)
             if not optional or len(block.statements) > 1:
-                yield from ((seed.call, Region(block, optional)) for seed in group)
+                region = Region(block, len(group), optional)
+                yield from ((seed.call, region) for seed in group)
 
     def _seed(self, call: BlockingCall, syntax: Syntax, function: Function) -> _Seed | None:
         node = syntax.at(call.position, ast.expr)

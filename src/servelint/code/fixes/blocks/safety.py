@@ -44,6 +44,8 @@ class Safety:
         self.policy = policy.load()
         self._frames: dict[Frame, str] = {}
         self._shared_places: dict[Function, Shared] = {}
+        self._doubts: dict[tuple[Frame, Block], tuple[str, str]] = {}
+        self._obstacles: dict[tuple[Frame, Block], str] = {}
         self._written: dict[tuple[Function, Range], str] = {}
         self._by_line: dict[int, dict[int, list[tuple[int, Site]]]] = {}
 
@@ -60,16 +62,24 @@ class Safety:
 
     def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> str:
         """The first reason why running the block in a thread might change behaviour; empty without one."""
+        key = (call.frame, block)
+        if key not in self._doubts:
+            self._doubts[key] = self._doubts_of_block(call, block)
+        first, below = self._doubts[key]
+        return first or self._threads(call, workers) or below
+
+    def _doubts_of_block(self, call: BlockingCall, block: Block) -> tuple[str, str]:
+        """What is the same for all calls of the block: reasons in its function, and below that."""
         facts = call.caller.facts
         sites = self._sites(facts, block)
-        return (
+        first = (
             self._contexts_around(call, block)
             or next((r for site in sites if (r := self._arguments(call, site.call))), "")
             or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
             or self._writes_shared(block)
-            or self._threads(call, workers)
-            or self._below(frame for site in sites for frame in self._called(call.frame, site.call))
         )
+        inner = (frame for site in sites for frame in self._called(call.frame, site.call))
+        return first, "" if first else self._below(inner)
 
     def _contexts_around(self, call: BlockingCall, block: Block) -> str:
         """Why the `with` blocks that stay around the block might matter to it."""
@@ -160,7 +170,10 @@ class Safety:
 
     def obstacle_of_block(self, call: BlockingCall, block: Block) -> str:
         """The same for all calls of the block."""
-        return self._obstacle(call.frame, self._sites(call.caller.facts, block))
+        key = (call.frame, block)
+        if key not in self._obstacles:
+            self._obstacles[key] = self._obstacle(call.frame, self._sites(call.caller.facts, block))
+        return self._obstacles[key]
 
     def _sites(self, facts: FunctionFacts, block: Block) -> list[Site]:
         """The calls that come into the thread with the block, in the order in which they are made."""

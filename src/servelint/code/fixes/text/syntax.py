@@ -234,7 +234,7 @@ class Syntax:
 
 
 def _columns(text: str) -> Sequence[int]:
-    """The character that each byte of the text belongs to, its end included; empty where they are the same."""
+    """The character that each byte of the text belongs to, and the end; empty where all are ASCII."""
     if text.isascii():
         return ()
     found = [number for number, character in enumerate(text) for _ in character.encode()]

@@ -117,7 +117,7 @@ class Embedding:
         )
 
     def _branches(self, old: ast.If, new: ast.If) -> bool:
-        """As `_node`. An `elif` is in the tree in the one before it, and a thousand of them are no nesting."""
+        """As `_node`: an `elif` is in the tree in the one before, but a thousand of them are no nesting."""
         while self._part(old.test, new.test) and self._suite(old.body, new.body):
             old_branch, new_branch = _elif(old), _elif(new)
             if old_branch is None or new_branch is None:
