@@ -134,7 +134,7 @@ def _made(cls: str, size: Size) -> str:
 
 def _after_imports(syntax: Syntax, content: str) -> Edit:
     """The edit that puts the lines below the head of the file, an empty line between."""
-    head = header(syntax.tree)
+    head = header(syntax)
     if not head:
         return _before_first(syntax, content)
     line = (head[-1].end_lineno or head[-1].lineno) + 1

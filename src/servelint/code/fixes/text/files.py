@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from servelint.code.fixes.text.header import Head
 from servelint.code.fixes.text.imports import Imports
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.graph.project import Module
@@ -18,6 +19,7 @@ class Files:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
         self._syntax: dict[str, Syntax] = {}
+        self._heads: dict[str, Head] = {}
         self._globals: dict[Path, frozenset[str]] = {}
 
     def syntax(self, module: Module) -> Syntax:
@@ -29,9 +31,11 @@ class Files:
 
     def imports(self, module: Module) -> Imports:
         """What collects the imports that a fix needs in the file."""
-        return Imports(
-            self.syntax(module), lambda name: self.analysis.project.resolve(module, name, 0) is not None
-        )
+        if module.path not in self._heads:
+            self._heads[module.path] = Head(
+                self.syntax(module), lambda name: self.analysis.project.resolve(module, name, 0) is not None
+            )
+        return Imports(self._heads[module.path])
 
     def global_names(self, syntax: Syntax) -> frozenset[str]:
         """The names of variables that the file assigns at its top level, or declares global."""

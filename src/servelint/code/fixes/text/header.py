@@ -4,13 +4,152 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+import sys
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import IntEnum
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
+
+from servelint.code.fixes.text.syntax import Syntax
 
 _DUNDER = re.compile(r"__\w+__")
+Importing: TypeAlias = ast.Import | ast.ImportFrom
 
 
-def header(tree: ast.Module) -> tuple[ast.stmt, ...]:
+class Section(IntEnum):
+    """The blocks of imports, in the order in which formatters put them."""
+
+    FUTURE = 0
+    STANDARD = 1
+    LIBRARY = 2
+    PROJECT = 3
+    RELATIVE = 4
+
+
+class Imported(NamedTuple):
+    """A name that an import binds, the statement, and which of the file's imports it is."""
+
+    number: int
+    statement: Importing
+    alias: ast.alias
+
+
+class Index:
+    """What some imports bind, by the module and the member that it is; the first of several."""
+
+    def __init__(self, statements: Iterable[Importing]) -> None:
+        self._found: dict[tuple[str, str], Imported] = {}
+        for number, statement in enumerate(statements):
+            for place, alias in enumerate(statement.names):
+                member = isinstance(statement, ast.ImportFrom)
+                key = (module_of(statement), alias.name) if member else (alias.name, "")
+                self._found.setdefault(key, Imported((number << 32) + place, statement, alias))
+
+    def of(self, modules: Iterable[str], name: str) -> Imported | None:
+        """The first import of the member, or of a module that has it."""
+        keys = ((module, member) for module in modules for member in (name, ""))
+        found = [self._found[key] for key in keys if key in self._found]
+        return min(found, key=lambda item: item.number, default=None)
+
+
+class Group:
+    """The imports of one section and form: `import a`, or `from a import b`."""
+
+    def __init__(self, statements: Sequence[Importing]) -> None:
+        self.statements = statements
+        self.keys = [module_of(statement) for statement in statements]
+        self.is_sorted = all(one <= other for one, other in pairwise(self.keys))
+
+    def before(self, module: str) -> Importing | None:
+        """The last import that comes before one of the module, where they are sorted."""
+        place = bisect_left(self.keys, module) if self.is_sorted else 0
+        return self.statements[place - 1] if place else None
+
+
+class Head:
+    """The head of one file, which all fixes in it ask for: worked out once.
+
+    `is_project` tells modules of the project.
+    """
+
+    def __init__(self, syntax: Syntax, is_project: Callable[[str], bool]) -> None:
+        self.syntax = syntax
+        self.is_project = is_project
+        self.statements = header(syntax)
+        self.imports = [s for s in self.statements if isinstance(s, Importing)]
+
+    @cached_property
+    def leading(self) -> Index:
+        """The imports of the file's head that are always made."""
+        return Index(self.imports)
+
+    @cached_property
+    def anywhere(self) -> Index:
+        """The imports that are always made when the file is imported, wherever they stand."""
+        return Index(s for s in self.syntax.tree.body if isinstance(s, Importing))
+
+    @cached_property
+    def _sections(self) -> list[Section]:
+        return [self.section(module_of(statement)) for statement in self.imports]
+
+    @cached_property
+    def sections(self) -> frozenset[Section]:
+        """The sections that the file has."""
+        return frozenset(self._sections)
+
+    @cached_property
+    def _groups(self) -> dict[tuple[Section, bool], Group]:
+        found: dict[tuple[Section, bool], list[Importing]] = {}
+        for statement, section in zip(self.imports, self._sections, strict=True):
+            found.setdefault((section, isinstance(statement, ast.ImportFrom)), []).append(statement)
+        return {key: Group(statements) for key, statements in found.items()}
+
+    @cached_property
+    def _by_module(self) -> dict[str, list[Importing]]:
+        found: dict[str, list[Importing]] = {}
+        for statement in self.imports:
+            found.setdefault(module_of(statement), []).append(statement)
+        return found
+
+    def of_module(self, module: str) -> Sequence[Importing]:
+        """The imports of the head that name the module first."""
+        return self._by_module.get(module, ())
+
+    def group(self, section: Section, *, members: bool) -> Group:
+        """The imports of a section, of the form that takes members or the other."""
+        return self._groups.get((section, members), Group(()))
+
+    def first_after(self, section: Section) -> Importing | None:
+        """The first import of a later section."""
+        pairs = zip(self.imports, self._sections, strict=True)
+        return next((statement for statement, other in pairs if other > section), None)
+
+    def section(self, module: str) -> Section:
+        """The section that an import of the module belongs to."""
+        if module.startswith("."):
+            return Section.RELATIVE
+        if module == "__future__":
+            return Section.FUTURE
+        if module.partition(".")[0] in sys.stdlib_module_names:
+            return Section.STANDARD
+        return Section.PROJECT if self.is_project(module) else Section.LIBRARY
+
+
+def module_of(statement: Importing) -> str:
+    """The module as it is written, dots included; the first of `import a, b`."""
+    if isinstance(statement, ast.ImportFrom):
+        return "." * statement.level + (statement.module or "")
+    return statement.names[0].name
+
+
+def header(syntax: Syntax) -> tuple[ast.stmt, ...]:
     """The statements of the file's head: what else there is stands below them."""
+    return syntax.worked_out(_header, syntax.tree)
+
+
+def _header(_: Syntax, tree: ast.Module) -> tuple[ast.stmt, ...]:
     found: list[ast.stmt] = []
     for number, statement in enumerate(tree.body):
         if not (_is_docstring(number, statement) or _belongs(statement)):
@@ -19,16 +158,6 @@ def header(tree: ast.Module) -> tuple[ast.stmt, ...]:
     while found and _is_dunder(found[-1]) and any(map(_imports, found)):
         found.pop()  # written below the imports, so nothing has to stand below it
     return tuple(found)
-
-
-def leading_imports(tree: ast.Module) -> list[ast.Import | ast.ImportFrom]:
-    """The imports of the file's head that are always made."""
-    return [s for s in header(tree) if isinstance(s, ast.Import | ast.ImportFrom)]
-
-
-def imports_anywhere(tree: ast.Module) -> list[ast.Import | ast.ImportFrom]:
-    """The imports that are always made when the file is imported, wherever they stand."""
-    return [s for s in tree.body if isinstance(s, ast.Import | ast.ImportFrom)]
 
 
 def _is_docstring(number: int, statement: ast.stmt) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import NamedTuple
 
-from servelint.code.fixes.text.header import header, imports_anywhere, is_text, leading_imports
+from servelint.code.fixes.text.header import Head, Importing, Index, Section, is_text, module_of
 from servelint.code.fixes.text.style import line_length
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.finding import Edit
+
+# What stands on the rest of a line, its first character.
+_FOLLOWING = re.compile(r"[ \t]*+([^ \t]?)")
 
 
 class NameTakenError(Exception):
@@ -21,16 +23,6 @@ class NameTakenError(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
-
-
-class Section(IntEnum):
-    """The blocks of imports, in the order in which formatters put them."""
-
-    FUTURE = 0
-    STANDARD = 1
-    LIBRARY = 2
-    PROJECT = 3
-    RELATIVE = 4
 
 
 class Wanted(NamedTuple):
@@ -47,12 +39,16 @@ class Wanted(NamedTuple):
 
 @dataclass(slots=True)
 class Imports:
-    """Collects what one fix needs to import into one file; `is_project` tells modules of the project."""
+    """Collects what one fix needs to import into one file."""
 
-    syntax: Syntax
-    is_project: Callable[[str], bool]
+    head: Head
     _wanted: set[Wanted] = field(default_factory=set)
     _new_modules: set[str] = field(default_factory=set)
+
+    @property
+    def syntax(self) -> Syntax:
+        """The file."""
+        return self.head.syntax
 
     def member(
         self,
@@ -90,16 +86,15 @@ class Imports:
 
         What a function does has all of the file's imports; what the file does itself has those above.
         """
-        tree = self.syntax.tree
-        above = leading_imports(tree) if function is None else imports_anywhere(tree)
-        for statement in (*self._earlier(function, line), *above):
-            for alias in statement.names:
-                if isinstance(statement, ast.ImportFrom):
-                    if _module(statement) in modules and alias.name == name:
-                        return self._visible(alias.asname or name, statement, function)
-                elif alias.name in modules:
-                    return f"{self._visible(alias.asname or alias.name, statement, function)}.{name}"
-        return ""
+        own = self.syntax.worked_out(_made_by, function).of(modules, name) if function is not None else None
+        if own is not None and own.statement.lineno >= line:
+            own = None
+        found = own or (self.head.leading if function is None else self.head.anywhere).of(modules, name)
+        if found is None:
+            return ""
+        bound = found.alias.asname or found.alias.name
+        spelled = self._visible(bound, found.statement, function)
+        return spelled if isinstance(found.statement, ast.ImportFrom) else f"{spelled}.{name}"
 
     def new_module(self, module: str) -> None:
         """Take a module that the fix makes for one of the project."""
@@ -121,8 +116,8 @@ class Imports:
 
     def _joined(self, wanted: Wanted) -> Edit | None:
         """The edit that adds the name to an import of the same module, where that stands on one line."""
-        for statement in self._leading():
-            if not wanted.name or _module(statement) != wanted.module or statement.names[-1].name == "*":
+        for statement in self.head.of_module(wanted.module) if wanted.name else ():
+            if statement.names[-1].name == "*":
                 continue
             line = self.syntax.source.line(statement.lineno)
             written = self.syntax.text(statement)
@@ -143,56 +138,42 @@ class Imports:
         content = "\n".join("".join(sections[section]) for section in sorted(sections))
         if place and text[place - 1] not in "\r\n":
             content = f"\n{content}"
-        present = {self._section_of(statement) for statement in self._leading()}
-        following = text[place:].lstrip(" \t")
+        present = self.head.sections
+        found = _FOLLOWING.match(text, place)
+        following = found[1] if found is not None else ""
         previous = text[:place].rstrip(" \t\r\n")
         blank_before = place - len(previous) > len(self.syntax.source.newline)
         if min(sections) not in present and previous and not blank_before:
             content = f"\n{content}"
-        if max(sections) not in present and following and following[0] not in "\r\n":
+        if max(sections) not in present and following and following not in "\r\n":
             content = f"{content}\n"
         return self.syntax.edit(place, place, content)
 
-    def _leading(self) -> list[ast.Import | ast.ImportFrom]:
-        """The imports that the file begins with."""
-        return leading_imports(self.syntax.tree)
-
-    def _section_of(self, statement: ast.Import | ast.ImportFrom) -> Section:
-        return self._section(_module(statement))
-
     def _section(self, module: str) -> Section:
-        if module.startswith("."):
-            return Section.RELATIVE
-        if module == "__future__":
-            return Section.FUTURE
-        if module.partition(".")[0] in sys.stdlib_module_names:
-            return Section.STANDARD
-        ours = module in self._new_modules or self.is_project(module)
-        return Section.PROJECT if ours else Section.LIBRARY
+        return Section.PROJECT if module in self._new_modules else self.head.section(module)
 
     def _place(self, wanted: Wanted, section: Section) -> int:
         """Where the line goes: among those of its section and form, sorted if they are."""
-        block = [s for s in self._leading() if self._section_of(s) is section]
-        same = [s for s in block if isinstance(s, ast.ImportFrom) is bool(wanted.name)]
-        keys = [_module(statement) for statement in same]
-        before = [s for s, key in zip(same, keys, strict=True) if key < wanted.module]
-        if before and keys == sorted(keys):
-            return self._after(before[-1])
-        if same:
-            return self._before(same[0]) if keys == sorted(keys) else self._after(same[-1])
-        if block:
-            return self._after(block[-1]) if wanted.name else self._before(block[0])
+        same, others = (
+            self.head.group(section, members=members) for members in (bool(wanted.name), not wanted.name)
+        )
+        before = same.before(wanted.module)
+        if before is not None:
+            return self._after(before)
+        if same.statements:
+            first, last = same.statements[0], same.statements[-1]
+            return self._before(first) if same.is_sorted else self._after(last)
+        if others.statements:
+            first, last = others.statements[0], others.statements[-1]
+            return self._after(last) if wanted.name else self._before(first)
         return self._new_section(section)
 
     def _new_section(self, section: Section) -> int:
         """Where a section starts that the file does not have: before the first that comes after it."""
-        leading = self._leading()
-        for statement in leading:
-            if self._section_of(statement) > section:
-                return self._before(statement)
-        body, head = self.syntax.tree.body, header(self.syntax.tree)
-        if leading:
-            return self._after(leading[-1])
+        following = self.head.first_after(section)
+        if following is not None:
+            return self._before(following)
+        body, head = self.syntax.tree.body, (self.head.imports or self.head.statements)
         if head:
             return self._after(head[-1])
         return self._before(body[0]) if body else 0
@@ -220,13 +201,8 @@ class Imports:
         """Whether the node is a part of an import that binds the name to what is wanted."""
         statement = self.syntax.parent(node)
         if isinstance(statement, ast.ImportFrom):
-            return bool(wanted.name) and _module(statement) == wanted.module
+            return bool(wanted.name) and module_of(statement) == wanted.module
         return isinstance(node, ast.alias) and node.asname is None and not wanted.name
-
-    def _earlier(self, function: Function | None, line: int) -> list[ast.Import | ast.ImportFrom]:
-        """The imports that the function itself has made when it comes to the line."""
-        made = self.syntax.imports_of(function) if function is not None else ()
-        return [statement for statement in made if statement.lineno < line]
 
     def _visible(self, name: str, imported: ast.stmt, function: Function | None) -> str:
         """The name, if neither the function nor, later on, the file binds it to something else."""
@@ -240,8 +216,6 @@ class Imports:
         return name
 
 
-def _module(statement: ast.Import | ast.ImportFrom) -> str:
-    """The module as it is written, dots included; the first of `import a, b`."""
-    if isinstance(statement, ast.ImportFrom):
-        return "." * statement.level + (statement.module or "")
-    return statement.names[0].name
+def _made_by(_: Syntax, function: Function) -> Index:
+    """The imports that the function's body makes first-hand."""
+    return Index(statement for statement in function.body if isinstance(statement, Importing))

@@ -48,7 +48,6 @@ class Syntax:
         self._columns: dict[int, Sequence[int]] = {}
         self._own: dict[Function, tuple[ast.AST, ...]] = {}
         self._worked_out: dict[tuple[Callable[..., Any], ast.AST], Any] = {}
-        self._imports: dict[Function, list[ast.Import | ast.ImportFrom]] = {}
         self._number_nodes()
 
     def _number_nodes(self) -> None:
@@ -160,12 +159,6 @@ class Syntax:
         numbers = {node.lineno for node in self.nodes if isinstance(node, ast.Call)}
         lines = map(self.source.line, numbers)
         return max((len(line) for line in lines if not any(mark in line for mark in "\"'#")), default=0)
-
-    def imports_of(self, function: Function) -> list[ast.Import | ast.ImportFrom]:
-        """The imports that the function's body makes first-hand."""
-        if function not in self._imports:
-            self._imports[function] = [s for s in function.body if isinstance(s, ast.Import | ast.ImportFrom)]
-        return self._imports[function]
 
     def worked_out(self, make: Callable[[Syntax, Node], T], node: Node) -> T:
         """What `make` makes of one node of the file, made once."""
