@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from servelint import lint
+from servelint import edits, lint
 from servelint.project.config import Config
 
 HEAD = "import torch\nfrom fastapi import FastAPI\n\napp = FastAPI()\nmodel = torch.nn.Linear(1, 1)\n"
@@ -35,6 +35,23 @@ def _functions(number: int) -> str:
     return HEAD + calls + ENDPOINT.format(name="predict", body=uses)
 
 
+def _unclosed(number: int) -> str:
+    return _endpoints(1) + "class A(\n#" * number * 5 + "\n):\n    pass\n"
+
+
+def _on_a_line(number: int) -> str:
+    return HEAD + ENDPOINT.format(name="predict", body=f"    x = [{'model(x), ' * number}]\n")
+
+
+def _imports(number: int) -> str:
+    return "".join(f"import module{n}\n" for n in range(number)) + _endpoints(number)
+
+
+def _in_a_block(number: int) -> str:
+    body = "    with torch.no_grad():\n" + "        y = model(x)\n" * number
+    return HEAD + ENDPOINT.format(name="predict", body=body)
+
+
 KINDS: dict[str, Callable[[int], str]] = {
     "calls": _in_one("    model(x)\n"),
     "calls apart": _in_one("    y = model(x)\n    print(y, x)\n    x = await x\n"),
@@ -43,10 +60,15 @@ KINDS: dict[str, Callable[[int], str]] = {
     "elif": _elif,
     "endpoints": _endpoints,
     "functions": _functions,
+    "unclosed classes": _unclosed,
+    "calls on a line": _on_a_line,
+    "imports": _imports,
+    "calls in a block": _in_a_block,
 }
+FIXED = ("calls", "elif", "endpoints", "calls on a line", "calls in a block")
 
 
-def _steps(folder: Path, text: str) -> int:
+def _steps(folder: Path, text: str, *, fix: bool = False) -> int:
     (folder / "app.py").write_text(text, encoding="utf-8")
     steps = 0
 
@@ -57,10 +79,12 @@ def _steps(folder: Path, text: str) -> int:
     sys.setprofile(count)
     try:
         report = lint.check([folder], Config(folder))
+        applied = edits.apply(report, unsafe=True).applied if fix else ()
     finally:
         sys.setprofile(None)
     assert report.findings
     assert not report.problems
+    assert len(applied) == (len(report.findings) if fix else 0)
     return steps
 
 
@@ -69,5 +93,14 @@ def test_twice_as_much_costs_twice_as_much(kind: str, tmp_path: Path) -> None:
     make = KINDS[kind]
     _steps(tmp_path, make(1))  # what is read once a process
     first, second, third = (_steps(tmp_path, make(number)) for number in (60, 120, 240))
+    assert second / first < MOST
+    assert third / second < MOST
+
+
+@pytest.mark.parametrize("kind", FIXED)
+def test_twice_as_much_to_repair_costs_twice_as_much(kind: str, tmp_path: Path) -> None:
+    make = KINDS[kind]
+    _steps(tmp_path, make(1), fix=True)
+    first, second, third = (_steps(tmp_path, make(number), fix=True) for number in (60, 120, 240))
     assert second / first < MOST
     assert third / second < MOST

@@ -11,11 +11,13 @@ import pytest
 from manifests.harness import check, written
 
 from servelint.knowledge import types as knowledge
+from servelint.knowledge.servers import servers
 from servelint.manifests.documents import linear_regex
+from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import parse
-from servelint.manifests.forms import masking
-from servelint.manifests.helm import syntax
+from servelint.manifests.forms import masking, python_files
+from servelint.manifests.helm import charts, syntax
 from servelint.manifests.shell import arithmetic
 from servelint.project.reported import suppress
 from servelint.project.text.source import decode
@@ -511,3 +513,21 @@ def test_documents_beyond_a_limit_are_null() -> None:
     [document] = parse(_located("a: &a [*a]\nb: 1\n"), told.append)
     assert len(told) == 1
     assert document.text("b") == "1"
+
+
+def test_values_times_templates_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charts, "_MOST_RENDERINGS", 6)
+    values = {f"c/values-{n}.yaml": f"n: {n}\n" for n in range(9)}
+    others = {f"c/templates/other{n}.yaml": "kind: ConfigMap\n" for n in range(2)}
+    found, told = _told(written(tmp_path, {**_CHART, **values, **others, "w.yaml": _WORKLOAD}))
+    assert "c/templates/good.yaml:7: SRV202" in found
+    left_out = "more than 6 renderings of templates: the last values are left out"
+    assert told == [f"c/Chart.yaml:0: rendering the chart: {left_out}"]
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "0x" + "f" * 9000, "[" * 5000, "\xe9 = \n"])
+def test_a_configuration_that_tomllib_cannot_read_is_none(value: str, tmp_path: Path) -> None:
+    text = f"workers = {value}\n"
+    source = decode(tmp_path / "hypercorn.toml", text.encode())
+    (server,) = (item for item in servers().servers if item.name == "hypercorn")
+    assert python_files.configuration(source, server, Environment()).workers is None

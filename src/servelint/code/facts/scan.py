@@ -143,8 +143,14 @@ def classes(data: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
 
 
 def _headers(data: bytes) -> Iterator[tuple[bytes, list[bytes], int]]:
-    """The name of each class, the words in the brackets after it, and where the colon is."""
+    """The name of each class, the words in the brackets after it, and where the colon is.
+
+    A class begins a line, which ends the list of bases above it: what is named in one begins none.
+    """
+    end = 0
     for match in _CLASS.finditer(data):
+        if match.start() < end:
+            continue
         depth, end = 0, len(data)
         words: list[bytes] = []
         for token in _IN_BASES.finditer(data, match.end()):

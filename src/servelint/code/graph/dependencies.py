@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from servelint.code.facts.contents import Files
+from servelint.project.text import toml
 
 _NAMES = ("pyproject.toml", "requirements.txt", "requirements.in", "Pipfile", "setup.cfg", "environment.yml")
 # A requirement as PEP 508 spells it, at the beginning of a line, also in quotes or behind a dash.
@@ -70,21 +71,16 @@ def _of_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _of_toml(text: str) -> Iterator[tuple[str, str]]:
-    import tomllib
-
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return
+    data = toml.table(text) or {}
     project = _table(data, "project")
     lists = [project.get("dependencies"), *_table(project, "optional-dependencies").values()]
     for item in (item for items in lists if isinstance(items, list) for item in items):
-        yield from _of_lines(str(item))
+        yield from _of_lines(item if isinstance(item, str) else "")
     poetry = _table(_table(data, "tool"), "poetry")
     for table in (_table(poetry, "dependencies"), _table(data, "packages")):
         for name, version in table.items():
             asked = version.get("version", "") if isinstance(version, dict) else version
-            yield normalised(name), str(asked)
+            yield normalised(name), asked if isinstance(asked, str) else ""
 
 
 def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from servelint.boundary import Boundary, problem
+from servelint.boundary import Boundary, LimitError, problem
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
 from servelint.manifests.forms.sources import Sources
@@ -27,6 +27,8 @@ _RETIRED = re.compile(
     r"extensions/v1beta1|policy/v1beta1|autoscaling/v2beta|networking\.k8s\.io/v1beta1|batch/v1beta1"
 )
 _WRAPPER_SIZE = 500
+# Each values file is laid on the chart anew, and each time all its templates are rendered.
+_MOST_RENDERINGS = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,9 +154,14 @@ class Chart:
         if self.disabled:
             return
         yield self.render(None, servers=servers)
-        for path in self.extra_values:
+        room = max(_MOST_RENDERINGS // max(len(self.templates), 1), 1)
+        if room < len(self.extra_values) + len(self.overlays):
+            limit = f"more than {_MOST_RENDERINGS:,} renderings of templates: the last values are left out"
+            about = self.folder / "Chart.yaml"
+            self.sources.note(problem(LimitError(limit), about, "rendering the chart"))
+        for path in self.extra_values[:room]:
             yield self.render(Overlay(path, from_node(_document(self.sources, path))), servers=servers)
-        for overlay in self.overlays:
+        for overlay in self.overlays[: max(room - len(self.extra_values), 0)]:
             yield self.render(overlay, servers=servers)
 
     def render(self, extra: Overlay | None, *, servers: bool) -> Variant:

@@ -15,7 +15,11 @@ from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.python.module import FindModule, PythonModule, Scope, parsed
 from servelint.manifests.shell.commandline import ASSUMED_CORES, Words, WorkerCount, count
+from servelint.project.text import toml
 from servelint.project.text.source import Source, decode_leniently
+
+# In bits: a larger number of workers is a mistake, and Python may refuse to write it down.
+_WIDEST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +185,8 @@ def _application(call: ast.Call, position: int | None) -> str:
 
 
 def _toml(source: Source, server: Server) -> ServerConfiguration:
-    import tomllib
-
-    try:
-        settings = tomllib.loads(source.text)
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return ServerConfiguration(None, "")
-    number = settings.get(server.workers.setting)
-    if not isinstance(number, int) or isinstance(number, bool):
+    number = (toml.table(source.text) or {}).get(server.workers.setting)
+    if not isinstance(number, int) or isinstance(number, bool) or number.bit_length() > _WIDEST:
         return ServerConfiguration(None, "")
     offset = _toml_value(source.text, server.workers.setting, str(number))
     if offset is None:
