@@ -72,7 +72,7 @@ class TestLibrary:
     def test_says_where_it_was_read(self, library: Library) -> None:
         assert SOURCE.fullmatch(library.source)
 
-    @pytest.mark.parametrize("aspect", ["thread_safe", "gil"])
+    @pytest.mark.parametrize("aspect", ["thread_safe", "gil", "context"])
     def test_claims_have_a_known_verdict_and_a_reason(self, library: Library, aspect: str) -> None:
         claim: Claim = getattr(library, aspect)
         assert (
@@ -80,6 +80,7 @@ class TestLibrary:
             in {
                 "thread_safe": {"yes", "no", "unknown"},
                 "gil": {"releases", "holds", "mixed", "unknown"},
+                "context": {"read", "unread", "unknown"},
             }[aspect]
         )
         assert not claim.source or SOURCE.fullmatch(claim.source)

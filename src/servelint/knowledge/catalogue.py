@@ -50,6 +50,7 @@ def _library(file: Table) -> Library:
         source=file.need("source", str),
         thread_safe=_claim(file.table("thread-safe")),
         gil=_claim(file.table("gil")),
+        context=_claim(file.table("context")),
         advice=file.get("advice", str, ""),
         functions={
             key: _entry(key, value, name, file.where) for key, value in file.table("functions").items()

@@ -109,6 +109,8 @@ class Library(NamedTuple):
     source: str
     thread_safe: Claim
     gil: Claim
+    # Whether it may read context variables that its caller has set: read | unread | unknown.
+    context: Claim
     advice: str
     functions: Mapping[str, Entry]
     types: Mapping[str, LibraryType]

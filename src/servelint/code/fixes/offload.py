@@ -11,9 +11,12 @@ is left to a person.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
+from servelint.code.facts.facts import Site
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block, UnmovableError
+from servelint.code.fixes.blocks.contexts import Contexts
 from servelint.code.fixes.blocks.regions import Regions
 from servelint.code.fixes.blocks.safety import Safety
 from servelint.code.fixes.blocks.wrappings import Offloading
@@ -48,6 +51,7 @@ class OffloadPlanner:
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
         self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
         self.safety = Safety(analysis, self.files)
+        self.contexts = Contexts(analysis, self.safety)
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
 
@@ -87,7 +91,8 @@ class OffloadPlanner:
     def _awaited(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> Fix:
         """The fix that awaits the call itself."""
         needed = Needed(self.files)
-        offloading = self._offloading(call, function, node.lineno, needed)
+        sites = [call.site] if call.site is not None else []
+        offloading = self._offloading(call, sites, function, node.lineno, needed)
         wrapping = offloading.of(
             syntax.text(node.func), arguments=bool(node.args), keywords=bool(node.keywords)
         )
@@ -106,7 +111,8 @@ class OffloadPlanner:
         if reason:
             return None, reason
         needed = Needed(self.files)
-        offloading = self._offloading(call, block.function, block.first_line, needed)
+        sites = self.safety.sites(call.caller.facts, block)
+        offloading = self._offloading(call, sites, block.function, block.first_line, needed)
         name = self.names.of(call, block)
         edit = moving.moved(block, found, name, offloading)
         doubt = self.safety.doubt_of_block(call, block, _workers(offloading.pool))
@@ -117,13 +123,15 @@ class OffloadPlanner:
         self, call: BlockingCall, function: Function, line: int, pool: Pool, needed: Needed
     ) -> Offloading:
         """How a call is written that runs in the pool, whatever form the project uses."""
-        imports, copies = needed.of(call.caller.module), self._reads_context(call)
+        imports, copies = needed.of(call.caller.module), self.contexts.may_read(call, ())
         return Offloading(Form.RUN_IN_EXECUTOR, pool, copies, "", imports, function, line)
 
-    def _offloading(self, call: BlockingCall, function: Function, line: int, needed: Needed) -> Offloading:
+    def _offloading(
+        self, call: BlockingCall, sites: Sequence[Site], function: Function, line: int, needed: Needed
+    ) -> Offloading:
         form = self.forms.of(call.caller.module)
         pool = self.pools.choose(call, function, needed.of) if form is Form.RUN_IN_EXECUTOR else None
-        copies = form is Form.RUN_IN_EXECUTOR and self._reads_context(call)
+        copies = form is Form.RUN_IN_EXECUTOR and self.contexts.may_read(call, sites)
         imports = needed.of(call.caller.module)
         also = self.forms.threadpool_modules if form is Form.RUN_IN_THREADPOOL else ()
         return Offloading(form, pool, copies, self.forms.project_name, imports, function, line, also)
@@ -156,13 +164,6 @@ class OffloadPlanner:
         if pool is None or not pool.is_new_global or not imported:
             return ""
         return f"{min(imported)} copies the code to its workers, which a pool in a global may prevent"
-
-    def _reads_context(self, call: BlockingCall) -> bool:
-        """Whether code that the call may reach reads context variables: trace ids, request ids."""
-        modules = {call.caller.module.path, *(hop.path for hop in call.blocking.hops)}
-        wanted = policy.load().context_modules
-        reach = self.analysis.reach
-        return any(reach.libraries(inner) & wanted for path in modules for inner in reach.closure(path))
 
 
 def _workers(pool: Pool | None) -> int | None:

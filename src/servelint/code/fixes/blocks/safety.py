@@ -55,20 +55,20 @@ class Safety:
             or self._arguments(call, call.site.call)
             or self._around(call, node, function)
             or self._threads(call, workers)
-            or self._below(self._called(call.frame, call.site.call))
+            or self._below(self.called(call.frame, call.site.call))
         )
 
     def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> str:
         """The first reason why running the block in a thread might change behaviour; empty without one."""
         facts = call.caller.facts
-        sites = self._sites(facts, block)
+        sites = self.sites(facts, block)
         return (
             self._contexts_around(call, block)
             or next((r for site in sites if (r := self._arguments(call, site.call))), "")
             or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
             or self._writes_shared(block)
             or self._threads(call, workers)
-            or self._below(frame for site in sites for frame in self._called(call.frame, site.call))
+            or self._below(frame for site in sites for frame in self.called(call.frame, site.call))
         )
 
     def _contexts_around(self, call: BlockingCall, block: Block) -> str:
@@ -160,9 +160,9 @@ class Safety:
 
     def obstacle_of_block(self, call: BlockingCall, block: Block) -> str:
         """The same for all calls of the block."""
-        return self._obstacle(call.frame, self._sites(call.caller.facts, block))
+        return self._obstacle(call.frame, self.sites(call.caller.facts, block))
 
-    def _sites(self, facts: FunctionFacts, block: Block) -> list[Site]:
+    def sites(self, facts: FunctionFacts, block: Block) -> list[Site]:
         """The calls that come into the thread with the block, in the order in which they are made."""
         by_line = self._by_line.get(id(facts))
         if by_line is None:
@@ -177,7 +177,7 @@ class Safety:
         made = [v for site in sites for v, _ in plain(self.analysis.evaluator.evaluate(frame, site.call))]
         if any(self._belongs_to_the_loop(value) for value in made):
             return "what it makes works on the event loop and may need it from the start: make it at start-up"
-        return self._stopping(inner for site in sites for inner in self._called(frame, site.call))
+        return self._stopping(inner for site in sites for inner in self.called(frame, site.call))
 
     def _belongs_to_the_loop(self, value: Value) -> bool:
         """Whether the value is an engine whose inference is asynchronous throughout."""
@@ -188,7 +188,7 @@ class Safety:
         return Role.COROUTINE in roles and Role.INFERENCE not in roles
 
     def _stopping(self, frames: Iterable[Frame]) -> str:
-        for frame in self._reached(frames):
+        for frame in self.reached(frames):
             facts = self.analysis.evaluator.facts(frame)
             syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
             function = None if facts.is_generator else function_at(syntax, facts.position)
@@ -201,7 +201,7 @@ class Safety:
 
     def _below(self, frames: Iterable[Frame]) -> str:
         """The first reason against a thread in these functions and those that they call."""
-        for number, frame in enumerate(self._reached(frames)):
+        for number, frame in enumerate(self.reached(frames)):
             if number >= MAXIMUM_FUNCTIONS:
                 return "the call goes through too many functions to be sure"
             reason = self._in_function(frame)
@@ -209,7 +209,7 @@ class Safety:
                 return reason
         return ""
 
-    def _reached(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def reached(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The functions and those that they call, one time each, to one more than the maximum."""
         seen: set[tuple[str, int]] = set()
         waiting = list(frames)
@@ -221,9 +221,9 @@ class Safety:
             seen.add(key)
             yield inner
             for site in self.analysis.evaluator.facts(inner).sites:
-                waiting += self._called(inner, site.call)
+                waiting += self.called(inner, site.call)
 
-    def _called(self, frame: Frame, made: Call) -> Iterator[Frame]:
+    def called(self, frame: Frame, made: Call) -> Iterator[Frame]:
         """The functions of the project that a call runs."""
         for value, _ in plain(self.analysis.evaluator.calls.callees(frame, made)):
             yield from self._entered(value, frame, made)
