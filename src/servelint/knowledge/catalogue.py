@@ -49,6 +49,7 @@ def _library(file: Table) -> Library:
         modules=file.names("modules"),
         source=file.need("source", str),
         thread_safe=_claim(file.table("thread-safe")),
+        thread_safe_remote=_claim(file.table("thread-safe-remote")),
         gil=_claim(file.table("gil")),
         context=_claim(file.table("context")),
         advice=file.get("advice", str, ""),

@@ -108,6 +108,8 @@ class Library(NamedTuple):
     modules: tuple[str, ...]
     source: str
     thread_safe: Claim
+    # The same for its remote calls, where that differs from what it does in this process.
+    thread_safe_remote: Claim
     gil: Claim
     # Whether it may read context variables that its caller has set: read | unread | unknown.
     context: Claim
@@ -116,6 +118,11 @@ class Library(NamedTuple):
     types: Mapping[str, LibraryType]
     # Context managers whose effect on inference ends at the thread that enters them.
     thread_local: tuple[str, ...] = ()
+
+    def may_share(self, role: Role) -> str:
+        """Whether several threads may make calls of the role on one object at once: a verdict."""
+        remote = self.thread_safe_remote.verdict
+        return remote if role is Role.REMOTE and remote != Verdict.UNKNOWN else self.thread_safe.verdict
 
 
 class Phase(StrEnum):

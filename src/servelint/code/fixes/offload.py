@@ -11,7 +11,7 @@ is left to a person.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from servelint.code.facts.facts import Site
 from servelint.code.fixes.blocks import moving
@@ -22,7 +22,7 @@ from servelint.code.fixes.blocks.safety import Safety
 from servelint.code.fixes.blocks.wrappings import Offloading
 from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.handoffs import HandoffFixes
-from servelint.code.fixes.pools.forms import Form, Forms
+from servelint.code.fixes.pools.forms import Form, Forms, is_pooled
 from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import Pools
 from servelint.code.fixes.pools.services import Services
@@ -36,6 +36,21 @@ from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.finding import Applicability, Edit, Fix
 from servelint.knowledge.types import Role
 from servelint.project.config import PLAIN_DEF
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What moves together: the blocking calls in it, all of its calls, and where it stands."""
+
+    calls: tuple[BlockingCall, ...]
+    sites: tuple[Site, ...]
+    function: Function
+    line: int
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether there is inference in it."""
+        return any(map(is_pooled, self.calls))
 
 
 class OffloadPlanner:
@@ -91,8 +106,8 @@ class OffloadPlanner:
     def _awaited(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> Fix:
         """The fix that awaits the call itself."""
         needed = Needed(self.files)
-        sites = [call.site] if call.site is not None else []
-        offloading = self._offloading(call, sites, function, node.lineno, needed)
+        sites = (call.site,) if call.site is not None else ()
+        offloading = self._offloading(call, Moved((call,), sites, function, node.lineno), needed)
         wrapping = offloading.of(
             syntax.text(node.func), arguments=bool(node.args), keywords=bool(node.keywords)
         )
@@ -111,30 +126,34 @@ class OffloadPlanner:
         if reason:
             return None, reason
         needed = Needed(self.files)
-        sites = self.safety.sites(call.caller.facts, block)
-        offloading = self._offloading(call, sites, block.function, block.first_line, needed)
+        offloading = self._offloading(call, self._in_block(call, block), needed)
         name = self.names.of(call, block)
         edit = moving.moved(block, found, name, offloading)
         doubt = self.safety.doubt_of_block(call, block, _workers(offloading.pool))
         title = f"Run the block with `{call.text}` {offloading.where}"
         return self._made(call, offloading, needed, (edit,), doubt, title), ""
 
+    def _in_block(self, call: BlockingCall, block: Block) -> Moved:
+        every = self.analysis.blocking_calls_of(call.caller)
+        calls = tuple(other for other in every if block.holds(other.position))
+        sites = tuple(self.safety.sites(call.caller.facts, block))
+        return Moved(calls, sites, block.function, block.first_line)
+
     def in_pool(
         self, call: BlockingCall, function: Function, line: int, pool: Pool, needed: Needed
     ) -> Offloading:
         """How a call is written that runs in the pool, whatever form the project uses."""
-        imports, copies = needed.of(call.caller.module), self.contexts.may_read(call, ())
+        imports, copies = needed.of(call.caller.module), self.contexts.may_read([call], ())
         return Offloading(Form.RUN_IN_EXECUTOR, pool, copies, "", imports, function, line)
 
-    def _offloading(
-        self, call: BlockingCall, sites: Sequence[Site], function: Function, line: int, needed: Needed
-    ) -> Offloading:
-        form = self.forms.of(call.caller.module)
-        pool = self.pools.choose(call, function, needed.of) if form is Form.RUN_IN_EXECUTOR else None
-        copies = form is Form.RUN_IN_EXECUTOR and self.contexts.may_read(call, sites)
+    def _offloading(self, call: BlockingCall, moved: Moved, needed: Needed) -> Offloading:
+        form = self.forms.of(call, pooled=moved.is_pooled)
+        pool = self.pools.choose(call, moved.function, needed.of) if form is Form.RUN_IN_EXECUTOR else None
+        copies = form is Form.RUN_IN_EXECUTOR and self.contexts.may_read(moved.calls, moved.sites)
         imports = needed.of(call.caller.module)
         also = self.forms.threadpool_modules if form is Form.RUN_IN_THREADPOOL else ()
-        return Offloading(form, pool, copies, self.forms.project_name, imports, function, line, also)
+        name = self.forms.project_name
+        return Offloading(form, pool, copies, name, imports, moved.function, moved.line, also)
 
     def _made(
         self,
@@ -152,7 +171,7 @@ class OffloadPlanner:
         return Fix(applicability, title, every, reason)
 
     def _takes_pool(self, call: BlockingCall) -> bool:
-        if self.forms.of(call.caller.module) is not Form.RUN_IN_EXECUTOR:
+        if self.forms.of(call, pooled=is_pooled(call)) is not Form.RUN_IN_EXECUTOR:
             return False
         region = self.regions.of(call)
         movable = region is not None and not region.block.obstacle()

@@ -1,7 +1,7 @@
 """Whether code that moves to a thread may read context variables: trace ids, callbacks, request ids.
 
-A thread starts with an empty context. It is given a copy unless it is known that nothing below the call reads it:
-to copy costs a microsecond.
+A thread starts with an empty context. It is given a copy unless it is known that nothing below the call reads
+it: to copy costs a microsecond.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ class Contexts:
         self.policy = policy.load()
         self._libraries: dict[str, frozenset[str]] = {}
 
-    def may_read(self, call: BlockingCall, sites: Sequence[Site]) -> bool:
-        """Whether the calls at the sites, which move with the blocking call, may read the context."""
-        here = call.caller.module.path
+    def may_read(self, calls: Sequence[BlockingCall], sites: Sequence[Site]) -> bool:
+        """Whether what moves may read the context: the blocking calls of a function, and others with them."""
+        here, frame = calls[0].caller.module.path, calls[0].frame
         if self._imported(here) & self.policy.context_modules or self._sets_context(here):
             return True
-        if not self._is_free(call.blocking.library):
+        if not all(self._is_free(call.blocking.library) for call in calls):
             return True
-        if not all(self._is_unread(call.frame, site.call, here) for site in sites):
+        if not all(self._is_unread(frame, site.call, here) for site in sites):
             return True
-        frames = [inner for site in sites for inner in self.safety.called(call.frame, site.call)]
-        frames += self._on_the_way(call)
-        for number, frame in enumerate(self.safety.reached(frames)):
-            made = self.analysis.evaluator.facts(frame).sites
-            if number >= MAXIMUM_FUNCTIONS or not all(self._is_unread(frame, s.call, here) for s in made):
+        frames = [inner for site in sites for inner in self.safety.called(frame, site.call)]
+        frames += (inner for call in calls for inner in self._on_the_way(call))
+        for number, inner in enumerate(self.safety.reached(frames)):
+            made = self.analysis.evaluator.facts(inner).sites
+            if number >= MAXIMUM_FUNCTIONS or not all(self._is_unread(inner, s.call, here) for s in made):
                 return True
         return False
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.pools.forms import is_pooled
 from servelint.code.fixes.text import placement, variables
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function, Syntax
@@ -158,7 +159,7 @@ def _joins(group: Sequence[_Seed], seed: _Seed, syntax: Syntax, function: Functi
         return False
     if seed.first <= end:
         return True
-    if len(group) >= MAXIMUM_TOGETHER:
+    if len(group) >= MAXIMUM_TOGETHER or is_pooled(seed.call) is not is_pooled(group[-1].call):
         return False
     alone = [one.suite[one.first] for one in (*group, seed) if one.single]
     if not all(isinstance(statement, _SIMPLE) for statement in (*alone, *seed.suite[end + 1 : seed.first])):

@@ -137,8 +137,8 @@ class Safety:
         return dotted(expression) if unknown and dotted(expression) in self.policy.thread_bound_names else ""
 
     def _threads(self, call: BlockingCall, workers: int | None) -> str:
-        if workers == 1 or call.blocking.thread_safe:
-            return ""
+        if workers == 1 or call.blocking.thread_safe or call.blocking.role is Role.LOAD:
+            return ""  # what is loaded is new
         library = call.blocking.library or "the model"
         if call.blocking.thread_safe is False:
             return f"{library} must not be called by two threads at once, and the pool may have several"

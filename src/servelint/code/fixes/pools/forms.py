@@ -8,7 +8,7 @@ from functools import cached_property
 
 from servelint.code.facts.facts import Call, Site, last_name
 from servelint.code.graph.project import Module
-from servelint.code.judge.analysis import Analysis
+from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.calls import argument
 from servelint.code.values.values import External, Frame, plain
 from servelint.knowledge.types import Role
@@ -43,6 +43,17 @@ _SPELLED = {
 }
 
 
+# Their place is where they do not hold up predictions: as many of them as requests are under way.
+_UNPOOLED = frozenset({Role.LOAD, Role.REMOTE})
+# Where these are imported, there are the threads of `run_in_threadpool`, which do not resolve host names too.
+_WITH_THREADPOOL = frozenset({"fastapi", "starlette"})
+
+
+def is_pooled(call: BlockingCall) -> bool:
+    """Whether the call belongs in the pool for inference: loads and remote calls do not."""
+    return call.blocking.role not in _UNPOOLED
+
+
 class Forms:
     """Chooses the form for each file of one project."""
 
@@ -54,7 +65,17 @@ class Forms:
         self._fixed = Form.PROJECT if own else _CONFIGURED.get(configured)
         self._used: dict[str, Form] | None = None
 
-    def of(self, module: Module) -> Form:
+    def of(self, call: BlockingCall, *, pooled: bool) -> Form:
+        """The form for the call, or for the block around it, which is `pooled` if it has inference in it."""
+        module = call.caller.module
+        form = self._of_inference(module)
+        if pooled or form is not Form.RUN_IN_EXECUTOR:
+            return form
+        remote = call.blocking.role is Role.REMOTE
+        known = remote and self.analysis.reach.libraries(module.path) & _WITH_THREADPOOL
+        return Form.RUN_IN_THREADPOOL if known else Form.TO_THREAD
+
+    def _of_inference(self, module: Module) -> Form:
         """The configured form; else what the file, then the service does with inference already."""
         if self._fixed is not None:
             return self._fixed
