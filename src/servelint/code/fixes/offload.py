@@ -37,15 +37,22 @@ from servelint.finding import Applicability, Edit, Fix
 from servelint.knowledge.types import Role
 from servelint.project.config import PLAIN_DEF
 
+# So many calls of a service that would each be long get one coroutine that does it for all of them.
+SEVERAL = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What moves together: the blocking calls in it, all of its calls, and where it stands."""
+    """What moves together: the blocking calls in it, all of its calls, and where it stands.
+
+    `keywords` says that it is one call with keyword arguments.
+    """
 
     calls: tuple[BlockingCall, ...]
     sites: tuple[Site, ...]
     function: Function
     line: int
+    keywords: bool = False
 
     @property
     def is_pooled(self) -> bool:
@@ -106,8 +113,7 @@ class OffloadPlanner:
     def _awaited(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> Fix:
         """The fix that awaits the call itself."""
         needed = Needed(self.files)
-        sites = (call.site,) if call.site is not None else ()
-        offloading = self._offloading(call, Moved((call,), sites, function, node.lineno), needed)
+        offloading = self._offloading(call, _alone(call, function, node), needed)
         wrapping = offloading.of(
             syntax.text(node.func), arguments=bool(node.args), keywords=bool(node.keywords)
         )
@@ -148,12 +154,44 @@ class OffloadPlanner:
 
     def _offloading(self, call: BlockingCall, moved: Moved, needed: Needed) -> Offloading:
         form = self.forms.of(call, pooled=moved.is_pooled)
-        pool = self.pools.choose(call, moved.function, needed.of) if form is Form.RUN_IN_EXECUTOR else None
-        copies = form is Form.RUN_IN_EXECUTOR and self.contexts.may_read(moved.calls, moved.sites)
-        imports = needed.of(call.caller.module)
+        imports, function = needed.of(call.caller.module), moved.function
+        pool, copies = None, False
+        if form is Form.RUN_IN_EXECUTOR:
+            copies = self.contexts.may_read(moved.calls, moved.sites)
+            pool = self._pool(call, moved, needed, context=copies)
         also = self.forms.threadpool_modules if form is Form.RUN_IN_THREADPOOL else ()
-        name = self.forms.project_name
-        return Offloading(form, pool, copies, name, imports, moved.function, moved.line, also)
+        return Offloading(form, pool, copies, self.forms.project_name, imports, function, moved.line, also)
+
+    def _pool(self, call: BlockingCall, moved: Moved, needed: Needed, *, context: bool) -> Pool:
+        """The pool, with the dispatcher where calls are written with one."""
+        imports, function = needed.of(call.caller.module), moved.function
+        if self.forms.dispatches:
+            found = self.pools.dispatched(call, function, imports, keywords=moved.keywords, context=context)
+            if found is not None:
+                return found
+        dispatch = self.forms.dispatches and self._makes_dispatcher(call)
+        return self.pools.choose(call, function, needed.of, dispatch=dispatch)
+
+    def _makes_dispatcher(self, call: BlockingCall) -> bool:
+        """Whether the calls of the service get a dispatcher: where several would be long without."""
+        if self.forms.is_dispatcher_wanted:
+            return True
+        found: set[tuple[str, int]] = set()
+        for other in self.pools.companions(call):
+            moved = self._moving(other)
+            if moved is not None and (moved.keywords or self.contexts.may_read(moved.calls, moved.sites)):
+                found.add((other.caller.module.path, moved.line))
+        return len(found) >= SEVERAL
+
+    def _moving(self, call: BlockingCall) -> Moved | None:
+        """What moves with a call; None where it is not found in its file."""
+        region = self.regions.of(call)
+        if region is not None:
+            return self._in_block(call, region.block)
+        syntax = self.files.syntax(call.caller.module)
+        function = placement.function_at(syntax, call.caller.facts.position)
+        node = syntax.at(call.position, ast.Call)
+        return None if function is None or node is None else _alone(call, function, node)
 
     def _made(
         self,
@@ -183,6 +221,12 @@ class OffloadPlanner:
         if pool is None or not pool.is_new_global or not imported:
             return ""
         return f"{min(imported)} copies the code to its workers, which a pool in a global may prevent"
+
+
+def _alone(call: BlockingCall, function: Function, node: ast.Call) -> Moved:
+    """The call that moves by itself."""
+    sites = (call.site,) if call.site is not None else ()
+    return Moved((call,), sites, function, node.lineno, keywords=bool(node.keywords))
 
 
 def _workers(pool: Pool | None) -> int | None:

@@ -12,7 +12,7 @@ from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.calls import argument
 from servelint.code.values.values import External, Frame, plain
 from servelint.knowledge.types import Role
-from servelint.project.config import PLAIN_DEF, PROJECT_OFFLOAD
+from servelint.project.config import AUTO, DISPATCHER, PLAIN_DEF, PROJECT_OFFLOAD
 
 
 class Form(Enum):
@@ -30,6 +30,7 @@ _CONFIGURED = {
     "to-thread": Form.TO_THREAD,
     "run-in-threadpool": Form.RUN_IN_THREADPOOL,
     "anyio": Form.ANYIO,
+    DISPATCHER: Form.RUN_IN_EXECUTOR,
     PLAIN_DEF: Form.RUN_IN_EXECUTOR,  # where `async` cannot be dropped
 }
 THREADPOOL = ("starlette.concurrency", "run_in_threadpool")
@@ -62,6 +63,8 @@ class Forms:
         configured = analysis.config.fix.offload
         own = configured.startswith(PROJECT_OFFLOAD)
         self.project_name = configured.removeprefix(PROJECT_OFFLOAD) if own else ""
+        self.is_dispatcher_wanted = configured == DISPATCHER
+        self.dispatches = configured in (AUTO, PLAIN_DEF, DISPATCHER)
         self._fixed = Form.PROJECT if own else _CONFIGURED.get(configured)
         self._used: dict[str, Form] | None = None
 
