@@ -230,3 +230,17 @@ def test_the_threads_of_its_pool_count(tmp_path: Path, workers: int, applicabili
     assert finding.fix is not None
     assert finding.fix.title == "Await `net()` with `off`"
     assert finding.fix.applicability is applicability
+
+
+def test_a_call_whose_result_a_helper_is_given(tmp_path: Path) -> None:
+    """The helper gets the function and its arguments, and the endpoint beside it uses the helper too."""
+    (tmp_path / "offloads.py").write_text(own(workers=4))
+    given = '\n\n@app.post("/e")\nasync def eager(row: list):\n    return (await off(net(row)))[0]\n'
+    (tmp_path / "main.py").write_text(f"from offloads import off\n{service(1)}{given}")
+    found = check([], Config(root=tmp_path, select=("SRV101", "SRV103"))).findings
+    assert sorted(finding.code for finding in found) == ["SRV101", "SRV103"]
+    outcome = edits.apply(check([], Config(root=tmp_path, select=("SRV101", "SRV103"))), unsafe=True)
+    text = outcome.after[tmp_path / "main.py"].decode()
+    assert "    return (await off(net, row))[0]\n" in text
+    assert "    return await off(net, row, scale=1)\n" in text
+    assert not outcome.report.findings
