@@ -177,6 +177,7 @@ def _entry_point(table: Table, framework: str) -> EntryPoint:
         thread_when=dict(table.table("thread-when").items()),
         loop_below={name: int(major) for name, major in table.table("loop-below").strings().items()},
         any_receiver=table.get("any-receiver", bool, False),
+        awaits=table.get("awaits", bool, False),
         framework=framework,
     )
     table.done()

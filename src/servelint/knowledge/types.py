@@ -164,6 +164,8 @@ class EntryPoint:
     loop_below: Mapping[str, int] = field(default_factory=dict)
     # Whether its last name counts on a receiver that nobody knows, in a file that imports the framework.
     any_receiver: bool = False
+    # Whether a coroutine function would be awaited in the place of a plain one.
+    awaits: bool = False
     framework: str = ""
 
 

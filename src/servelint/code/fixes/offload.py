@@ -14,6 +14,7 @@ import ast
 from dataclasses import dataclass
 
 from servelint.code.facts.facts import Site
+from servelint.code.fixes.add_async import AddAsync
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block, UnmovableError
 from servelint.code.fixes.blocks.contexts import Contexts
@@ -68,7 +69,8 @@ class OffloadPlanner:
         self.files = Files(analysis)
         services = Services(analysis)
         self.forms = Forms(analysis)
-        self.regions = Regions(analysis, self.files)
+        self.add_async = AddAsync(analysis, self.files)
+        self.regions = Regions(analysis, self.files, self.add_async.may_await)
         self.names = moving.Names(self.files)
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
         self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
@@ -100,7 +102,7 @@ class OffloadPlanner:
             region is None or not region.optional or moved.applicability is Applicability.SAFE
         ):
             return moved, ""
-        reason = placement.obstacle(self.analysis, call) or self.safety.obstacle(call)
+        reason = self._obstacle(call) or self.safety.obstacle(call)
         node = syntax.at(call.position, ast.Call)
         if not reason and (function is None or node is None):
             return None, "the call could not be found in the file"
@@ -203,9 +205,10 @@ class OffloadPlanner:
         title: str,
     ) -> Fix:
         pool = offloading.pool
-        reason = doubt or self._copied(call, pool)
+        change = self.add_async.plan(call.caller, offloading.function)
+        reason = doubt or change.doubt or self._copied(call, pool)
         applicability = Applicability.UNSAFE if reason else Applicability.SAFE
-        every = needed.with_edits(pool.edits if pool is not None else (), edits)
+        every = needed.with_edits(pool.edits if pool is not None else (), edits, change.edits)
         return Fix(applicability, title, every, reason)
 
     def _takes_pool(self, call: BlockingCall) -> bool:
@@ -213,7 +216,10 @@ class OffloadPlanner:
             return False
         region = self.regions.of(call)
         movable = region is not None and not region.block.obstacle()
-        return movable or not placement.obstacle(self.analysis, call)
+        return movable or not self._obstacle(call)
+
+    def _obstacle(self, call: BlockingCall) -> str:
+        return placement.obstacle(self.analysis, call, may_await=self.add_async.may_await(call.caller))
 
     def _copied(self, call: BlockingCall, pool: Pool | None) -> str:
         """Why a new global pool is in the way of the framework; empty if it is not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from servelint.code.facts.nodes import annotation
@@ -44,9 +44,11 @@ class _Seed:
 class Regions:
     """Finds the blocks of one project's functions."""
 
-    def __init__(self, analysis: Analysis, files: Files) -> None:
+    def __init__(self, analysis: Analysis, files: Files, may_await: Callable[[LoopBound], bool]) -> None:
+        """`may_await` tells whether a function is a coroutine, or can be made one."""
         self.analysis = analysis
         self.files = files
+        self._may_await = may_await
         self._found: dict[LoopBound, dict[int, Region]] = {}
         self._readers: dict[LoopBound, dict[str, list[ast.expr]]] = {}
 
@@ -59,7 +61,7 @@ class Regions:
     def _work_out(self, caller: LoopBound) -> Iterator[tuple[BlockingCall, Region]]:
         syntax = self.files.syntax(caller.module)
         function = placement.function_at(syntax, caller.facts.position)
-        if function is None or not caller.facts.is_async:
+        if function is None or not self._may_await(caller):
             return
         calls = self.analysis.blocking_calls_of(caller)
         seeds = [seed for call in calls if (seed := self._seed(call, syntax, function))]
@@ -81,7 +83,7 @@ class Regions:
         suite, number = place
         if held is not None:
             return _Seed(call, suite, number, number, single=False)
-        reason = placement.obstacle(self.analysis, call)
+        reason = placement.obstacle(self.analysis, call, may_await=self._may_await(call.caller))
         if not reason and isinstance(node, ast.Call):
             reason = placement.awaitable_at(syntax, node, function)
         if not reason:
