@@ -72,14 +72,16 @@ class TestLibrary:
     def test_says_where_it_was_read(self, library: Library) -> None:
         assert SOURCE.fullmatch(library.source)
 
-    @pytest.mark.parametrize("aspect", ["thread_safe", "gil"])
+    @pytest.mark.parametrize("aspect", ["thread_safe", "thread_safe_remote", "gil", "context"])
     def test_claims_have_a_known_verdict_and_a_reason(self, library: Library, aspect: str) -> None:
         claim: Claim = getattr(library, aspect)
         assert (
             claim.verdict
             in {
                 "thread_safe": {"yes", "no", "unknown"},
+                "thread_safe_remote": {"yes", "no", "unknown"},
                 "gil": {"releases", "holds", "mixed", "unknown"},
+                "context": {"read", "unread", "unknown"},
             }[aspect]
         )
         assert not claim.source or SOURCE.fullmatch(claim.source)

@@ -31,11 +31,11 @@ def first_finding() -> str:
 
 
 def first_change() -> str:
-    """The change of the example's endpoints, without the headers that only a machine reads."""
+    """The pool of the example and its first endpoint, without the headers that only a machine reads."""
     patch = servelint("fix", "--diff", "examples/bankchurn")
     hunks = re.findall(r"^(@@ .*?)(?=^@@ |^--- |\Z)", patch, re.MULTILINE | re.DOTALL)
-    shown = next((hunk for hunk in hunks if "run_in_executor" in hunk), hunks[0])
-    return f"```diff\n{shown.rstrip()}\n```"
+    first = next((number for number, hunk in enumerate(hunks) if "run_in_executor" in hunk), 0)
+    return f"```diff\n{''.join(hunks[first : first + 2]).rstrip()}\n```"
 
 
 PARTS = {"output": first_finding, "diff": first_change, "rules": rules}

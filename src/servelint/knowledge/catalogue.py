@@ -49,7 +49,9 @@ def _library(file: Table) -> Library:
         modules=file.names("modules"),
         source=file.need("source", str),
         thread_safe=_claim(file.table("thread-safe")),
+        thread_safe_remote=_claim(file.table("thread-safe-remote")),
         gil=_claim(file.table("gil")),
+        context=_claim(file.table("context")),
         advice=file.get("advice", str, ""),
         functions={
             key: _entry(key, value, name, file.where) for key, value in file.table("functions").items()
@@ -175,6 +177,7 @@ def _entry_point(table: Table, framework: str) -> EntryPoint:
         thread_when=dict(table.table("thread-when").items()),
         loop_below={name: int(major) for name, major in table.table("loop-below").strings().items()},
         any_receiver=table.get("any-receiver", bool, False),
+        awaits=table.get("awaits", bool, False),
         framework=framework,
     )
     table.done()

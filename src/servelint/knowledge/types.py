@@ -108,12 +108,21 @@ class Library(NamedTuple):
     modules: tuple[str, ...]
     source: str
     thread_safe: Claim
+    # The same for its remote calls, where that differs from what it does in this process.
+    thread_safe_remote: Claim
     gil: Claim
+    # Whether it may read context variables that its caller has set: read | unread | unknown.
+    context: Claim
     advice: str
     functions: Mapping[str, Entry]
     types: Mapping[str, LibraryType]
     # Context managers whose effect on inference ends at the thread that enters them.
     thread_local: tuple[str, ...] = ()
+
+    def may_share(self, role: Role) -> str:
+        """Whether several threads may make calls of the role on one object at once: a verdict."""
+        remote = self.thread_safe_remote.verdict
+        return remote if role is Role.REMOTE and remote != Verdict.UNKNOWN else self.thread_safe.verdict
 
 
 class Phase(StrEnum):
@@ -155,6 +164,8 @@ class EntryPoint:
     loop_below: Mapping[str, int] = field(default_factory=dict)
     # Whether its last name counts on a receiver that nobody knows, in a file that imports the framework.
     any_receiver: bool = False
+    # Whether a coroutine function would be awaited in the place of a plain one.
+    awaits: bool = False
     framework: str = ""
 
 

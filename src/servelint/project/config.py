@@ -19,8 +19,8 @@ from servelint.project.text.source import split_lines
 
 FILE_NAMES = ("servelint.toml", "pyproject.toml")
 _LONGEST_MESSAGE = 1_000  # characters
-PLAIN_DEF = "def"
-OFFLOAD_FORMS = ("auto", "run-in-executor", "to-thread", "run-in-threadpool", "anyio", PLAIN_DEF)
+AUTO, DISPATCHER, PLAIN_DEF = "auto", "dispatcher", "def"
+OFFLOAD_FORMS = (AUTO, "run-in-executor", DISPATCHER, "to-thread", "run-in-threadpool", "anyio", PLAIN_DEF)
 PROJECT_OFFLOAD = "project:"
 MAX_FILE_SIZE = 2 * 1024 * 1024  # bytes: the syntax tree of a larger one takes more than a gigabyte
 OUTPUT_FOLDERS = ("build", "dist")

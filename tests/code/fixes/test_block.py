@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ RUN = "await asyncio.get_running_loop().run_in_executor("
 
 def found(folder: Path, *lines: str) -> list[Finding]:
     text = HEAD + START + "".join(f"    {line}\n" for line in lines)
-    (folder / "pyproject.toml").write_text("[tool.ruff]\nline-length = 140\n")
+    (folder / "pyproject.toml").write_text("[tool.ruff]\nline-length = 180\n")
     (folder / "main.py").write_text(text)
     return list(check([], Config(root=folder, select=("SRV101", "SRV102"))).findings)
 
@@ -225,7 +226,10 @@ def lines(text: str) -> list[str]:
 @pytest.mark.parametrize("name", MOVES)
 def test_the_block_moves(tmp_path: Path, name: str) -> None:
     before, after = MOVES[name]
-    wanted = after.replace("AWAIT ", f"{RUN}_inference_executor, ")
+    # PyTorch may read the context; faster-whisper, in the case of the lazy result, does not.
+    copied = "" if name == "lazy" else "contextvars.copy_context().run, "
+    bound = re.sub(r"AWAIT (run_inference, .*)", r"AWAIT functools.partial(\1)", after) if copied else after
+    wanted = bound.replace("AWAIT ", f"{RUN}_inference_executor, {copied}")
     assert fixed(tmp_path, *lines(before)) == lines(wanted)
 
 
@@ -292,7 +296,7 @@ def test_a_block_that_writes_what_requests_share_is_unsafe(tmp_path: Path) -> No
 def test_calls_that_can_be_awaited_safely_one_by_one_are_not_moved_unsafely(tmp_path: Path) -> None:
     text = ("first = model(row)", "app.state.first = first", "return model(first)")
     body = fixed(tmp_path, *text)
-    assert body[1] == "app.state.first = first"
+    assert "app.state.first = first" in body
     assert sum("run_in_executor" in line for line in body) == 2
 
 

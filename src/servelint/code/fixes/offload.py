@@ -11,15 +11,19 @@ is left to a person.
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 
+from servelint.code.facts.facts import Site
+from servelint.code.fixes.add_async import AddAsync
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.blocks.contexts import Contexts
 from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.safety import Safety
 from servelint.code.fixes.blocks.wrappings import Offloading
 from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.handoffs import HandoffFixes
-from servelint.code.fixes.pools.forms import Form, Forms
+from servelint.code.fixes.pools.forms import Form, Forms, is_pooled
 from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import Pools
 from servelint.code.fixes.pools.services import Services
@@ -34,6 +38,28 @@ from servelint.finding import Applicability, Edit, Fix
 from servelint.knowledge.types import Role
 from servelint.project.config import PLAIN_DEF
 
+# So many calls of a service that would each be long get one coroutine that does it for all of them.
+SEVERAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What moves together: the blocking calls in it, all of its calls, and where it stands.
+
+    `keywords` says that it is one call with keyword arguments.
+    """
+
+    calls: tuple[BlockingCall, ...]
+    sites: tuple[Site, ...]
+    function: Function
+    line: int
+    keywords: bool = False
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether there is inference in it."""
+        return any(map(is_pooled, self.calls))
+
 
 class OffloadPlanner:
     """Plans the fixes of one project."""
@@ -43,11 +69,13 @@ class OffloadPlanner:
         self.files = Files(analysis)
         services = Services(analysis)
         self.forms = Forms(analysis)
-        self.regions = Regions(analysis, self.files)
+        self.add_async = AddAsync(analysis, self.files)
+        self.regions = Regions(analysis, self.files, self.add_async.may_await)
         self.names = moving.Names(self.files)
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
         self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
         self.safety = Safety(analysis, self.files)
+        self.contexts = Contexts(analysis, self.safety)
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self._blocks: dict[tuple[Block, str, Form, Pool | None, bool], tuple[Edit, ...]] = {}
@@ -75,7 +103,7 @@ class OffloadPlanner:
             region is None or not region.optional or moved.applicability is Applicability.SAFE
         ):
             return moved, ""
-        reason = placement.obstacle(self.analysis, call) or self.safety.obstacle(call)
+        reason = self._obstacle(call) or self.safety.obstacle(call)
         node = syntax.at(call.position, ast.Call)
         if not reason and (function is None or node is None):
             return None, "the call could not be found in the file"
@@ -88,7 +116,7 @@ class OffloadPlanner:
     def _awaited(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> Fix:
         """The fix that awaits the call itself."""
         needed = Needed(self.files)
-        offloading = self._offloading(call, function, node.lineno, needed)
+        offloading = self._offloading(call, _alone(call, function, node), needed)
         wrapping = offloading.of(
             syntax.text(node.func), arguments=bool(node.args), keywords=bool(node.keywords)
         )
@@ -107,7 +135,7 @@ class OffloadPlanner:
         if reason:
             return None, reason
         needed = Needed(self.files)
-        offloading = self._offloading(call, block.function, block.first_line, needed)
+        offloading = self._offloading(call, self._in_block(call, block), needed)
         name = self.names.of(call, block)
         key = (block, name, offloading.form, offloading.pool, offloading.copies_context)
         if key not in self._blocks:  # the text of a block is one object for all the calls in it
@@ -117,20 +145,59 @@ class OffloadPlanner:
         title = f"Run the block with `{call.text}` {offloading.where}"
         return self._made(call, offloading, self._blocks[key], doubt, title), ""
 
+    def _in_block(self, call: BlockingCall, block: Block) -> Moved:
+        every = self.analysis.blocking_calls_of(call.caller)
+        calls = tuple(other for other in every if block.holds(other.position))
+        sites = tuple(self.safety.sites(call.caller.facts, block))
+        return Moved(calls, sites, block.function, block.first_line)
+
     def in_pool(
         self, call: BlockingCall, function: Function, line: int, pool: Pool, needed: Needed
     ) -> Offloading:
         """How a call is written that runs in the pool, whatever form the project uses."""
-        imports, copies = needed.of(call.caller.module), self._reads_context(call)
+        imports, copies = needed.of(call.caller.module), self.contexts.may_read([call], ())
         return Offloading(Form.RUN_IN_EXECUTOR, pool, copies, "", imports, function, line)
 
-    def _offloading(self, call: BlockingCall, function: Function, line: int, needed: Needed) -> Offloading:
-        form = self.forms.of(call.caller.module)
-        pool = self.pools.choose(call, function, needed.of) if form is Form.RUN_IN_EXECUTOR else None
-        copies = form is Form.RUN_IN_EXECUTOR and self._reads_context(call)
-        imports = needed.of(call.caller.module)
+    def _offloading(self, call: BlockingCall, moved: Moved, needed: Needed) -> Offloading:
+        form = self.forms.of(call, pooled=moved.is_pooled)
+        imports, function = needed.of(call.caller.module), moved.function
+        pool, copies = None, False
+        if form is Form.RUN_IN_EXECUTOR:
+            copies = self.contexts.may_read(moved.calls, moved.sites)
+            pool = self._pool(call, moved, needed, context=copies)
         also = self.forms.threadpool_modules if form is Form.RUN_IN_THREADPOOL else ()
-        return Offloading(form, pool, copies, self.forms.project_name, imports, function, line, also)
+        return Offloading(form, pool, copies, self.forms.project_name, imports, function, moved.line, also)
+
+    def _pool(self, call: BlockingCall, moved: Moved, needed: Needed, *, context: bool) -> Pool:
+        """The pool, with the dispatcher where calls are written with one."""
+        imports, function = needed.of(call.caller.module), moved.function
+        if self.forms.dispatches:
+            found = self.pools.dispatched(call, function, imports, keywords=moved.keywords, context=context)
+            if found is not None:
+                return found
+        dispatch = self.forms.dispatches and self._makes_dispatcher(call)
+        return self.pools.choose(call, function, needed.of, dispatch=dispatch)
+
+    def _makes_dispatcher(self, call: BlockingCall) -> bool:
+        """Whether the calls of the service get a dispatcher: where several would be long without."""
+        if self.forms.is_dispatcher_wanted:
+            return True
+        found: set[tuple[str, int]] = set()
+        for other in self.pools.companions(call):
+            moved = self._moving(other)
+            if moved is not None and (moved.keywords or self.contexts.may_read(moved.calls, moved.sites)):
+                found.add((other.caller.module.path, moved.line))
+        return len(found) >= SEVERAL
+
+    def _moving(self, call: BlockingCall) -> Moved | None:
+        """What moves with a call; None where it is not found in its file."""
+        region = self.regions.of(call)
+        if region is not None:
+            return self._in_block(call, region.block)
+        syntax = self.files.syntax(call.caller.module)
+        function = placement.function_at(syntax, call.caller.facts.position)
+        node = syntax.at(call.position, ast.Call)
+        return None if function is None or node is None else _alone(call, function, node)
 
     def _made(
         self,
@@ -141,16 +208,21 @@ class OffloadPlanner:
         title: str,
     ) -> Fix:
         pool = offloading.pool
-        reason = doubt or self._copied(call, pool)
+        change = self.add_async.plan(call.caller, offloading.function)
+        reason = doubt or change.doubt or self._copied(call, pool)
         applicability = Applicability.UNSAFE if reason else Applicability.SAFE
-        return Fix(applicability, title, edits, reason)
+        every = tuple(dict.fromkeys((*edits, *change.edits)))
+        return Fix(applicability, title, every, reason)
 
     def _takes_pool(self, call: BlockingCall) -> bool:
-        if self.forms.of(call.caller.module) is not Form.RUN_IN_EXECUTOR:
+        if self.forms.of(call, pooled=is_pooled(call)) is not Form.RUN_IN_EXECUTOR:
             return False
         region = self.regions.of(call)
         movable = region is not None and not isinstance(region.variables, str)
-        return movable or not placement.obstacle(self.analysis, call)
+        return movable or not self._obstacle(call)
+
+    def _obstacle(self, call: BlockingCall) -> str:
+        return placement.obstacle(self.analysis, call, may_await=self.add_async.may_await(call.caller))
 
     def _copied(self, call: BlockingCall, pool: Pool | None) -> str:
         """Why a new global pool is in the way of the framework; empty if it is not."""
@@ -159,12 +231,11 @@ class OffloadPlanner:
             return ""
         return f"{min(imported)} copies the code to its workers, which a pool in a global may prevent"
 
-    def _reads_context(self, call: BlockingCall) -> bool:
-        """Whether code that the call may reach reads context variables: trace ids, request ids."""
-        modules = {call.caller.module.path, *(hop.path for hop in call.blocking.hops)}
-        wanted = policy.load().context_modules
-        reach = self.analysis.reach
-        return any(reach.libraries(inner) & wanted for path in modules for inner in reach.closure(path))
+
+def _alone(call: BlockingCall, function: Function, node: ast.Call) -> Moved:
+    """The call that moves by itself."""
+    sites = (call.site,) if call.site is not None else ()
+    return Moved((call,), sites, function, node.lineno, keywords=bool(node.keywords))
 
 
 def _all_edits(offloading: Offloading, needed: Needed, edits: tuple[Edit, ...]) -> tuple[Edit, ...]:

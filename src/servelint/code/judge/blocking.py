@@ -436,7 +436,7 @@ class Judge:
 
     def _blocking(self, role: Role, library: str, name: str, hops: tuple[Hop, ...]) -> Blocking:
         known = self.catalogue.libraries.get(library)
-        verdict = known.thread_safe.verdict if known else Verdict.UNKNOWN
+        verdict = known.may_share(role) if known else Verdict.UNKNOWN
         safe = verdict == Verdict.YES if verdict in (Verdict.YES, Verdict.NO) else None
         return Blocking(role, library, name, Confidence.HIGH, hops, safe)
 

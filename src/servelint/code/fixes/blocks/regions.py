@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block, UnmovableError, Variables
+from servelint.code.fixes.pools.forms import is_pooled
 from servelint.code.fixes.text import placement, variables
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function, Syntax
@@ -61,9 +62,11 @@ class _Seed:
 class Regions:
     """Finds the blocks of one project's functions."""
 
-    def __init__(self, analysis: Analysis, files: Files) -> None:
+    def __init__(self, analysis: Analysis, files: Files, may_await: Callable[[LoopBound], bool]) -> None:
+        """`may_await` tells whether a function is a coroutine, or can be made one."""
         self.analysis = analysis
         self.files = files
+        self._may_await = may_await
         self._found: dict[LoopBound, dict[int, Region]] = {}
         self._readers: dict[LoopBound, dict[str, list[ast.expr]]] = {}
 
@@ -76,7 +79,7 @@ class Regions:
     def _work_out(self, caller: LoopBound) -> Iterator[tuple[BlockingCall, Region]]:
         syntax = self.files.syntax(caller.module)
         function = placement.function_at(syntax, caller.facts.position)
-        if function is None or not caller.facts.is_async:
+        if function is None or not self._may_await(caller):
             return
         calls = self.analysis.blocking_calls_of(caller)
         seeds = [seed for call in calls if (seed := self._seed(call, syntax, function))]
@@ -99,7 +102,7 @@ class Regions:
         suite, number = place
         if held is not None:
             return _Seed(call, suite, number, number, single=False)
-        reason = placement.obstacle(self.analysis, call)
+        reason = placement.obstacle(self.analysis, call, may_await=self._may_await(call.caller))
         if not reason and isinstance(node, ast.Call):
             reason = placement.awaitable_at(syntax, node, function)
         if not reason:
@@ -177,7 +180,7 @@ def _joins(group: Sequence[_Seed], seed: _Seed, syntax: Syntax, function: Functi
         return False
     if seed.first <= end:
         return True
-    if len(group) >= MAXIMUM_TOGETHER:
+    if len(group) >= MAXIMUM_TOGETHER or is_pooled(seed.call) is not is_pooled(group[-1].call):
         return False
     alone = [one.suite[one.first] for one in (*group, seed) if one.single]
     if not all(isinstance(statement, _SIMPLE) for statement in (*alone, *seed.suite[end + 1 : seed.first])):

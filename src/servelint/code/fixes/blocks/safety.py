@@ -57,7 +57,7 @@ class Safety:
             or self._arguments(call, call.site.call)
             or self._around(call, node, function)
             or self._threads(call, workers)
-            or self._below(self._called(call.frame, call.site.call))
+            or self._below(self.called(call.frame, call.site.call))
         )
 
     def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> str:
@@ -71,14 +71,14 @@ class Safety:
     def _doubts_of_block(self, call: BlockingCall, block: Block) -> tuple[str, str]:
         """What is the same for all calls of the block: reasons in its function, and below that."""
         facts = call.caller.facts
-        sites = self._sites(facts, block)
+        sites = self.sites(facts, block)
         first = (
             self._contexts_around(call, block)
             or next((r for site in sites if (r := self._arguments(call, site.call))), "")
             or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
             or self._writes_shared(block)
         )
-        inner = (frame for site in sites for frame in self._called(call.frame, site.call))
+        inner = (frame for site in sites for frame in self.called(call.frame, site.call))
         return first, "" if first else self._below(inner)
 
     def _contexts_around(self, call: BlockingCall, block: Block) -> str:
@@ -147,8 +147,8 @@ class Safety:
         return dotted(expression) if unknown and dotted(expression) in self.policy.thread_bound_names else ""
 
     def _threads(self, call: BlockingCall, workers: int | None) -> str:
-        if workers == 1 or call.blocking.thread_safe:
-            return ""
+        if workers == 1 or call.blocking.thread_safe or call.blocking.role is Role.LOAD:
+            return ""  # what is loaded is new
         library = call.blocking.library or "the model"
         if call.blocking.thread_safe is False:
             return f"{library} must not be called by two threads at once, and the pool may have several"
@@ -172,10 +172,10 @@ class Safety:
         """The same for all calls of the block."""
         key = (call.frame, block)
         if key not in self._obstacles:
-            self._obstacles[key] = self._obstacle(call.frame, self._sites(call.caller.facts, block))
+            self._obstacles[key] = self._obstacle(call.frame, self.sites(call.caller.facts, block))
         return self._obstacles[key]
 
-    def _sites(self, facts: FunctionFacts, block: Block) -> list[Site]:
+    def sites(self, facts: FunctionFacts, block: Block) -> list[Site]:
         """The calls that come into the thread with the block, in the order in which they are made."""
         by_line = self._by_line.get(id(facts))
         if by_line is None:
@@ -190,7 +190,7 @@ class Safety:
         made = [v for site in sites for v, _ in plain(self.analysis.evaluator.evaluate(frame, site.call))]
         if any(self._belongs_to_the_loop(value) for value in made):
             return "what it makes works on the event loop and may need it from the start: make it at start-up"
-        return self._stopping(inner for site in sites for inner in self._called(frame, site.call))
+        return self._stopping(inner for site in sites for inner in self.called(frame, site.call))
 
     def _belongs_to_the_loop(self, value: Value) -> bool:
         """Whether the value is an engine whose inference is asynchronous throughout."""
@@ -201,7 +201,7 @@ class Safety:
         return Role.COROUTINE in roles and Role.INFERENCE not in roles
 
     def _stopping(self, frames: Iterable[Frame]) -> str:
-        for frame in self._reached(frames):
+        for frame in self.reached(frames):
             facts = self.analysis.evaluator.facts(frame)
             syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
             function = None if facts.is_generator else function_at(syntax, facts.position)
@@ -214,7 +214,7 @@ class Safety:
 
     def _below(self, frames: Iterable[Frame]) -> str:
         """The first reason against a thread in these functions and those that they call."""
-        for number, frame in enumerate(self._reached(frames)):
+        for number, frame in enumerate(self.reached(frames)):
             if number >= MAXIMUM_FUNCTIONS:
                 return "the call goes through too many functions to be sure"
             reason = self._in_function(frame)
@@ -222,7 +222,7 @@ class Safety:
                 return reason
         return ""
 
-    def _reached(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def reached(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The functions and those that they call, one time each, to one more than the maximum."""
         seen: set[tuple[str, int]] = set()
         waiting = list(frames)
@@ -234,9 +234,9 @@ class Safety:
             seen.add(key)
             yield inner
             for site in self.analysis.evaluator.facts(inner).sites:
-                waiting += self._called(inner, site.call)
+                waiting += self.called(inner, site.call)
 
-    def _called(self, frame: Frame, made: Call) -> Iterator[Frame]:
+    def called(self, frame: Frame, made: Call) -> Iterator[Frame]:
         """The functions of the project that a call runs."""
         for value, _ in plain(self.analysis.evaluator.calls.callees(frame, made)):
             yield from self._entered(value, frame, made)

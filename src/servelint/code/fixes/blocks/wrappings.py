@@ -29,6 +29,8 @@ class Offloading:
     @property
     def where(self) -> str:
         """How people are told: "in `pool`", "with asyncio.to_thread"."""
+        if self.pool is not None and self.pool.dispatcher:
+            return f"with `{self.pool.dispatcher}`"
         return f"in `{self.pool.text}`" if self.pool is not None else f"with {self.form.value}"
 
     def of(
@@ -56,6 +58,8 @@ class Offloading:
                     f"{self._member('anyio', 'to_thread')}.run_sync", (), callee, partial=keywords
                 )
         assert self.pool is not None
+        if self.pool.dispatcher:
+            return Wrapping(self.pool.dispatcher, (callee,))
         head = f"{self._member('asyncio', 'get_running_loop')}().run_in_executor"
         if not self.copies_context:
             return self._positional(head, (self.pool.text,), callee, partial=keywords)

@@ -8,11 +8,11 @@ from functools import cached_property
 
 from servelint.code.facts.facts import Call, Site, last_name
 from servelint.code.graph.project import Module
-from servelint.code.judge.analysis import Analysis
+from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.calls import argument
 from servelint.code.values.values import External, Frame, plain
 from servelint.knowledge.types import Role
-from servelint.project.config import PLAIN_DEF, PROJECT_OFFLOAD
+from servelint.project.config import AUTO, DISPATCHER, PLAIN_DEF, PROJECT_OFFLOAD
 
 
 class Form(Enum):
@@ -30,6 +30,7 @@ _CONFIGURED = {
     "to-thread": Form.TO_THREAD,
     "run-in-threadpool": Form.RUN_IN_THREADPOOL,
     "anyio": Form.ANYIO,
+    DISPATCHER: Form.RUN_IN_EXECUTOR,
     PLAIN_DEF: Form.RUN_IN_EXECUTOR,  # where `async` cannot be dropped
 }
 THREADPOOL = ("starlette.concurrency", "run_in_threadpool")
@@ -43,6 +44,17 @@ _SPELLED = {
 }
 
 
+# Their place is where they do not hold up predictions: as many of them as requests are under way.
+_UNPOOLED = frozenset({Role.LOAD, Role.REMOTE})
+# Where these are imported, there are the threads of `run_in_threadpool`, which do not resolve host names too.
+_WITH_THREADPOOL = frozenset({"fastapi", "starlette"})
+
+
+def is_pooled(call: BlockingCall) -> bool:
+    """Whether the call belongs in the pool for inference: loads and remote calls do not."""
+    return call.blocking.role not in _UNPOOLED
+
+
 class Forms:
     """Chooses the form for each file of one project."""
 
@@ -51,10 +63,22 @@ class Forms:
         configured = analysis.config.fix.offload
         own = configured.startswith(PROJECT_OFFLOAD)
         self.project_name = configured.removeprefix(PROJECT_OFFLOAD) if own else ""
+        self.is_dispatcher_wanted = configured == DISPATCHER
+        self.dispatches = configured in (AUTO, PLAIN_DEF, DISPATCHER)
         self._fixed = Form.PROJECT if own else _CONFIGURED.get(configured)
         self._used: dict[str, Form] | None = None
 
-    def of(self, module: Module) -> Form:
+    def of(self, call: BlockingCall, *, pooled: bool) -> Form:
+        """The form for the call, or for the block around it, which is `pooled` if it has inference in it."""
+        module = call.caller.module
+        form = self._of_inference(module)
+        if pooled or form is not Form.RUN_IN_EXECUTOR:
+            return form
+        remote = call.blocking.role is Role.REMOTE
+        known = remote and self.analysis.reach.libraries(module.path) & _WITH_THREADPOOL
+        return Form.RUN_IN_THREADPOOL if known else Form.TO_THREAD
+
+    def _of_inference(self, module: Module) -> Form:
         """The configured form; else what the file, then the service does with inference already."""
         if self._fixed is not None:
             return self._fixed

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from servelint.code.fixes.pools import dispatchers
 from servelint.code.fixes.pools.lifespan import Lifespans
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.pools.sizing import Size, Sizes
 from servelint.code.fixes.text.header import header
-from servelint.code.fixes.text.imports import Imports, NameTakenError
+from servelint.code.fixes.text.imports import Imports, NameTakenError, Wanted
+from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.style import fitted, line_length
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.graph.project import Module
@@ -29,6 +31,7 @@ ImportsOf: TypeAlias = Callable[[Module], Imports]
 # The attribute of the state, the module of its own and the global in it.
 NAME = "inference_executor"
 PRIVATE_NAME = f"_{NAME}"
+_AROUND_FUNCTIONS = 2  # empty lines
 MODULE, CLASS = "concurrent.futures", "ThreadPoolExecutor"
 
 
@@ -36,13 +39,15 @@ MODULE, CLASS = "concurrent.futures", "ThreadPoolExecutor"
 class Pool:
     """How the call spells the pool, its size (None where that is not known), and the edits that make it.
 
-    `is_new_global` says that the edits make a global.
+    `is_new_global` says that the edits make a global. `dispatcher` is the coroutine that runs a function in
+    the pool, empty where each call does so itself.
     """
 
     text: str
     workers: int | None
     edits: tuple[Edit, ...] = ()
     is_new_global: bool = False
+    dispatcher: str = ""
 
 
 class NewPools:
@@ -57,17 +62,33 @@ class NewPools:
         self._services: dict[str, tuple[bool, frozenset[str]]] = {}
 
     def make(
-        self, call: BlockingCall, function: Function, companions: Sequence[BlockingCall], imports: ImportsOf
+        self,
+        call: BlockingCall,
+        function: Function,
+        companions: Sequence[BlockingCall],
+        imports: ImportsOf,
+        *,
+        dispatch: bool,
     ) -> Pool:
-        """The pool for the call and its companions in the service. Raises `NameTakenError`."""
+        """The pool for the call and its companions in the service. Raises `NameTakenError`.
+
+        With `dispatch` there is a dispatcher beside it, if there is a place that all of them reach.
+        """
         reached, others = self._of_service(call.caller.module.path, companions)
-        if reached and self.lifespans.state(call):
-            pool = self._in_lifespan(call, imports)
+        users = sorted({call.caller.module.path, *others})
+        lifespan = self.lifespans.reaching(call.caller.module) if reached else None
+        alone = lifespan is not None and users == [lifespan.module.path] and bool(lifespan.application)
+        if reached and self.lifespans.state(call) and (alone or not dispatch):
+            pool = self._in_lifespan(call, imports, dispatch=dispatch)
             if pool is not None:
                 return pool
-        users = sorted({call.caller.module.path, *others})
-        pool = self._in_module_of_its_own(call, function, users, imports) if len(users) > 1 else None
-        return pool or self._in_file(call, imports)
+        if len(users) > 1:
+            pool = self._in_module_of_its_own(call, function, users, imports, dispatch=dispatch)
+            if pool is not None:
+                return pool
+        if dispatch and len(users) > 1:
+            return self.make(call, function, companions, imports, dispatch=False)
+        return self._in_file(call, imports, dispatch=dispatch)
 
     def _of_service(self, path: str, companions: Sequence[BlockingCall]) -> tuple[bool, frozenset[str]]:
         """Whether all companions of a file's calls reach the application's state; the files they are in."""
@@ -76,7 +97,7 @@ class NewPools:
             self._services[path] = reached, frozenset(other.caller.module.path for other in companions)
         return self._services[path]
 
-    def _in_lifespan(self, call: BlockingCall, imports: ImportsOf) -> Pool | None:
+    def _in_lifespan(self, call: BlockingCall, imports: ImportsOf, *, dispatch: bool) -> Pool | None:
         lifespan = self.lifespans.reaching(call.caller.module)
         if lifespan is None:
             return None
@@ -85,10 +106,32 @@ class NewPools:
         made = self.lifespans.start_and_stop(
             lifespan, NAME, lambda function: _construction(size, imports(home), function), size.comment
         )
-        return Pool(f"{self.lifespans.state(call)}.{NAME}", size.workers, made) if made is not None else None
+        if made is None:
+            return None
+        text = f"{self.lifespans.state(call)}.{NAME}"
+        syntax = self.files.syntax(home)
+        if not dispatch or not _is_free(syntax):
+            return Pool(text, size.workers, made)
+        above, function = dispatchers.written(
+            f"{lifespan.application}.state.{NAME}",
+            imports(home).member,
+            syntax,
+            typed=dispatchers.is_typed(syntax),
+        )
+        definition = function_at(syntax, home.function(lifespan.index).position)
+        last = definition.end_lineno if definition is not None else None
+        text_above = f"\n\n{above}\n\n" if above else "\n\n"
+        beside = _below(syntax, last or 1, text_above + function, _AROUND_FUNCTIONS)
+        return Pool(text, size.workers, (*made, beside), dispatcher=dispatchers.NAME)
 
     def _in_module_of_its_own(
-        self, call: BlockingCall, function: Function, users: Sequence[str], imports: ImportsOf
+        self,
+        call: BlockingCall,
+        function: Function,
+        users: Sequence[str],
+        imports: ImportsOf,
+        *,
+        dispatch: bool,
     ) -> Pool | None:
         """A global of a new file that imports nothing of the project, so that all can import it.
 
@@ -99,19 +142,21 @@ class NewPools:
         spelled = {m.path: self.services.spelled(m, str(home)) for m in modules}
         if not all(spelled.values()) or self.analysis.project.has_module(str(home.with_suffix(""))):
             return None
+        syntaxes = [self.files.syntax(module) for module in modules]
+        dispatch = dispatch and all(map(_is_free, syntaxes))
         size = self.sizes.of(modules)
         needed, name = imports(call.caller.module), spelled[call.caller.module.path]
         needed.new_module(name)
-        text = needed.member(name, NAME, function, prefer_from=True)
-        comment = f"{size.comment}\n" if size.comment else ""
-        content = (
-            '"""The thread pool in which the service runs its models."""\n\n'
-            f"from {MODULE} import {CLASS}\n\n"
-            f"{comment}{NAME} = {_made(CLASS, size)}\n"
-        )
-        return Pool(text, size.workers, (Edit(Span(home, 1, 1, 1, 1), content),), is_new_global=True)
+        wanted = dispatchers.NAME if dispatch else NAME
+        text = needed.member(name, wanted, function, prefer_from=True)
+        typed = any(map(dispatchers.is_typed, syntaxes))
+        content = _new_file(size, dispatch=dispatch, typed=typed)
+        made = (Edit(Span(home, 1, 1, 1, 1), content),)
+        if dispatch:
+            return Pool(NAME, size.workers, made, is_new_global=True, dispatcher=text)
+        return Pool(text, size.workers, made, is_new_global=True)
 
-    def _in_file(self, call: BlockingCall, imports: ImportsOf) -> Pool:
+    def _in_file(self, call: BlockingCall, imports: ImportsOf, *, dispatch: bool) -> Pool:
         """A global of the call's file."""
         module = call.caller.module
         syntax = self.files.syntax(module)
@@ -120,8 +165,38 @@ class NewPools:
         size = self.sizes.of([module])
         made = f"{PRIVATE_NAME} = {_construction(size, imports(module), None)}"
         comment = f"{size.comment}\n" if size.comment else ""
-        edit = _after_imports(syntax, f"{comment}{fitted(made, line_length(syntax))}\n")
-        return Pool(PRIVATE_NAME, size.workers, (edit,), is_new_global=True)
+        content = f"{comment}{fitted(made, line_length(syntax))}\n"
+        if not dispatch or not _is_free(syntax):
+            edit = _after_imports(syntax, content)
+            return Pool(PRIVATE_NAME, size.workers, (edit,), is_new_global=True)
+        typed = dispatchers.is_typed(syntax)
+        above, function = dispatchers.written(PRIVATE_NAME, imports(module).member, syntax, typed=typed)
+        edit = _after_imports(syntax, f"{content}{above}\n\n{function}", _AROUND_FUNCTIONS)
+        return Pool(PRIVATE_NAME, size.workers, (edit,), is_new_global=True, dispatcher=dispatchers.NAME)
+
+
+def _is_free(syntax: Syntax) -> bool:
+    """Whether the file has no other use for the name of the dispatcher."""
+    return dispatchers.NAME not in syntax.names and dispatchers.NAME not in syntax.binders
+
+
+def _new_file(size: Size, *, dispatch: bool, typed: bool) -> str:
+    """The module for the pool, with the dispatcher if there is to be one."""
+    wanted = [(MODULE, CLASS)]
+
+    def member(module: str, name: str, *, prefer_from: bool = False) -> str:
+        wanted.append((module, name if prefer_from else ""))
+        return name if prefer_from else f"{module}.{name}"
+
+    above, function = dispatchers.written(NAME, member, None, typed=typed) if dispatch else ("", "")
+    lines = sorted({Wanted(module, name) for module, name in wanted}, key=lambda w: (bool(w.name), w))
+    comment = f"{size.comment}\n" if size.comment else ""
+    return (
+        '"""The thread pool in which the service runs its models."""\n\n'
+        + "".join(line.line for line in lines)
+        + f"\n{comment}{NAME} = {_made(CLASS, size)}\n{above}"
+        + (f"\n\n{function}" if function else "")
+    )
 
 
 def _construction(size: Size, imports: Imports, function: Function | None) -> str:
@@ -132,20 +207,26 @@ def _made(cls: str, size: Size) -> str:
     return f'{cls}(max_workers={size.workers}, thread_name_prefix="inference")'
 
 
-def _after_imports(syntax: Syntax, content: str) -> Edit:
-    """The edit that puts the lines below the head of the file, an empty line between."""
+def _after_imports(syntax: Syntax, content: str, blank: int = 1) -> Edit:
+    """The edit that puts the lines below the head of the file, with `blank` empty lines after them."""
     head = header(syntax)
     if not head:
-        return _before_first(syntax, content)
-    line = (head[-1].end_lineno or head[-1].lineno) + 1
-    place = syntax.line_start(line)
-    before = "\n" if syntax.source.text[place - 1] in "\r\n" else "\n\n"
-    after = "\n" if syntax.source.line(line).strip() else ""
-    return syntax.edit(place, place, before + content + after)
+        return _before_first(syntax, content, blank)
+    last = head[-1].end_lineno or head[-1].lineno
+    before = "\n" if syntax.source.text[syntax.line_start(last + 1) - 1] in "\r\n" else "\n\n"
+    return _below(syntax, last, before + content, blank)
 
 
-def _before_first(syntax: Syntax, content: str) -> Edit:
+def _below(syntax: Syntax, line: int, content: str, blank: int) -> Edit:
+    """The edit that puts the lines below the line, and `blank` empty lines between them and what follows."""
+    place = syntax.line_start(line + 1)
+    following = (number for number in range(blank) if syntax.source.line(line + 1 + number).strip())
+    missing = blank - next(following, blank)
+    return syntax.edit(place, place, content + "\n" * missing)
+
+
+def _before_first(syntax: Syntax, content: str, blank: int) -> Edit:
     """The edit for a file that begins with neither text nor imports: above its first statement."""
     body = syntax.tree.body
     place = syntax.line_start(syntax.first_line(body[0])) if body else 0
-    return syntax.edit(place, place, f"{content}\n")
+    return syntax.edit(place, place, content + "\n" * blank)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position
+from servelint.code.fixes.pools.dispatchers import Dispatchers
 from servelint.code.fixes.pools.lifespan import Lifespans, is_local
 from servelint.code.fixes.pools.new_pool import ImportsOf, NewPools, Pool
 from servelint.code.fixes.pools.services import Services
@@ -39,21 +40,42 @@ class Pools:
         self.services = services
         self.lifespans = Lifespans(analysis, files)
         self.new = NewPools(analysis, files, self.lifespans, self.services)
+        self.dispatchers = Dispatchers(analysis, files, services)
         self._takes_pool = takes_pool
         self._homeless: dict[str, list[BlockingCall]] = {}
         self._beside: dict[str, list[BlockingCall]] = {}
         self._known: dict[tuple[Frame, Position], Pool | None] = {}
 
-    def choose(self, call: BlockingCall, function: Function, imports: ImportsOf) -> Pool:
-        """The pool for the call; adds what it needs to `imports`. Raises `NameTakenError`."""
+    def choose(
+        self, call: BlockingCall, function: Function, imports: ImportsOf, *, dispatch: bool = False
+    ) -> Pool:
+        """The pool for the call; adds what it needs to `imports`. Raises `NameTakenError`.
+
+        With `dispatch` one that is made has a dispatcher.
+        """
         existing = self._existing(call) or self._elsewhere(call, function, imports(call.caller.module))
-        return existing or self.new.make(call, function, self._companions(call), imports)
+        return existing or self.new.make(call, function, self.companions(call), imports, dispatch=dispatch)
+
+    def dispatched(
+        self, call: BlockingCall, function: Function, imports: Imports, *, keywords: bool, context: bool
+    ) -> Pool | None:
+        """The pool of a dispatcher that the project has; None where it would not do for the call."""
+        found = self.dispatchers.of(call.caller.module)
+        if found is None or is_local(call, found[0].name):
+            return None
+        dispatcher, module = found
+        unfit = (keywords and not dispatcher.takes_keywords) or (context and not dispatcher.copies_context)
+        if unfit or not dispatcher.pool or not self._is_dedicated(dispatcher.pool):
+            return None
+        spelled = imports.member(module, dispatcher.name, function, prefer_from=True) if module else ""
+        workers = self._workers(dispatcher.module, dispatcher.pool)
+        return Pool(dispatcher.pool, workers, dispatcher=spelled or dispatcher.name)
 
     def is_of_threads(self, name: str) -> bool:
         """Whether the class of that name is a pool of threads, which another can stand for."""
         return self.policy.thread_pools.find(name) is not None
 
-    def _companions(self, call: BlockingCall) -> list[BlockingCall]:
+    def companions(self, call: BlockingCall) -> list[BlockingCall]:
         """The calls of the same service, this one included, for which there is no pool yet."""
         here = call.caller.module.path
         if here not in self._beside:

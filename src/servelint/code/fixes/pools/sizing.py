@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from servelint.code.fixes.pools.forms import is_pooled
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 from servelint.code.judge.applications import CodeApplications
@@ -53,7 +54,8 @@ class Sizes:
         calls = [call for path in sorted(paths) for call in self.analysis.blocking_calls_in(path)]
         limits = list(self._limits({module.path for module in modules}))
         size = pool_size(
-            [libraries.get(call.blocking.library) for call in calls], min(limits) if limits else None
+            [libraries.get(call.blocking.library) for call in calls if is_pooled(call)],
+            min(limits) if limits else None,
         )
         configured = self.analysis.config.fix.max_workers
         return size if configured is None else Size(configured, size.reason)

@@ -13,14 +13,17 @@ from servelint.code.values.values import External, ExternalObject, Generator, La
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)
 
 
-def obstacle(analysis: Analysis, call: BlockingCall) -> str:
-    """Why the call cannot be moved where nothing but the analysis is needed to tell; empty if it can."""
+def obstacle(analysis: Analysis, call: BlockingCall, *, may_await: bool = False) -> str:
+    """Why the call cannot be moved where nothing but the analysis is needed to tell; empty if it can.
+
+    `may_await` says that its function can be made a coroutine.
+    """
     facts, site = call.caller.facts, call.site
     if site is None:
         return "iterating is the inference: collect the results in a function and offload that"
     if facts.is_lambda:
         return "a lambda cannot await: make it an `async def` and offload the call there"
-    if not facts.is_async:
+    if not facts.is_async and not may_await:
         return (
             f"`{facts.name}` is a plain `def` that runs on the event loop and cannot await: "
             "make it an `async def` and offload the call there"

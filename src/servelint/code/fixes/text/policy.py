@@ -15,6 +15,9 @@ class Policy:
     """The lists of `rules/fixes.yaml`; each index answers for qualified names."""
 
     context_modules: frozenset[str]
+    context_setters: frozenset[str]
+    context_free: frozenset[str]
+    context_handlers: frozenset[str]
     thread_bound: NameIndex[str]
     thread_bound_names: frozenset[str]
     needs_loop: NameIndex[str]
@@ -39,6 +42,9 @@ def load() -> Policy:
     file = table("fixes.yaml")
     policy = Policy(
         context_modules=frozenset(file.names("context-modules")),
+        context_setters=frozenset(file.names("context-setters")),
+        context_free=frozenset(file.names("context-free")),
+        context_handlers=frozenset(file.names("context-handlers")),
         thread_bound=_index(file, "thread-bound"),
         thread_bound_names=frozenset(file.names("thread-bound-names")),
         needs_loop=_index(file, "needs-loop"),

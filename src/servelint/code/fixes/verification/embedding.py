@@ -37,6 +37,9 @@ def same(one: object, other: object) -> bool:
     return True
 
 
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)  # a fix may make one the other
+
+
 class Embedding:
     """Looks for the tree before the edits in the tree after them.
 
@@ -104,9 +107,7 @@ class Embedding:
 
     def _node(self, old: ast.AST, new: ast.AST) -> bool:
         """Whether the node is there again, with the same parts or such that hold them."""
-        if type(old) is not type(new) and not (
-            isinstance(old, ast.AsyncFunctionDef) and isinstance(new, ast.FunctionDef)
-        ):
+        if type(old) is not type(new) and not (isinstance(old, _FUNCTIONS) and isinstance(new, _FUNCTIONS)):
             return False
         if not _same_docstring(old, new):
             return False

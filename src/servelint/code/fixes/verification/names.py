@@ -65,7 +65,10 @@ class Names:
     def _is_brought(self, name: str, node: Placed | ast.arg) -> bool:
         """Whether the name stands in an edit, and did not where the edit was made."""
         part = self._written_at(node)
-        return part is not None and name not in _words(part.removed)
+        if part is None or name in _words(part.removed):
+            return False
+        # Of `async` in front of a `def` that was there, the name is none.
+        return name in _words(self.after.source.text[part.start : part.end])
 
     def _written_at(self, node: Placed | ast.arg) -> Written | None:
         start = self.after.start(node)
