@@ -151,6 +151,9 @@ def _framework(file: Table) -> Framework:
         executors=file.names("executors"),
         waits=file.names("waits"),
         waits_iterated=file.names("waits-when-iterated"),
+        runs_when_iterated=tuple(map(_offload, file.tables("runs-when-iterated"))),
+        draws=file.names("draws"),
+        operates=file.table("operates").strings(),
         sets_default_executor=file.names("sets-default-executor"),
     )
     file.done()
@@ -198,6 +201,7 @@ def _offload(table: Table) -> Offload:
         awaitable=table.get("awaitable", bool, True),
         wraps=table.get("wraps", bool, False),
         starts=table.get("starts", bool, False),
+        results=table.get("results", bool, False),
     )
     table.done()
     if bool(offload.name) == bool(offload.method):

@@ -176,7 +176,8 @@ class Offload(NamedTuple):
     With `wraps` the call returns a callable that does the running (`sync_to_async(f)`). `pool` is the
     position of the executor argument; `default_pool` says that `None` or its absence means the loop's
     shared default executor. `awaitable` says that the result has to be awaited; with `starts` the work runs
-    even if nobody does.
+    even if nobody does. Of what is run while a result is gone through, `results` says that the elements are
+    what it gives.
     """
 
     name: str = ""
@@ -188,12 +189,15 @@ class Offload(NamedTuple):
     awaitable: bool = True
     wraps: bool = False
     starts: bool = False
+    results: bool = False
 
 
 class Framework(NamedTuple):
     """One file of `rules/frameworks/`.
 
-    `runs` are calls that call one of their arguments at once on the calling thread (`map`, `sorted`),
+    `runs` are calls that call one of their arguments at once on the calling thread (`sorted`),
+    `runs_when_iterated` those that do while their result is gone through (`map`), `draws` those whose result
+    then goes through the arguments (`zip`), `operates` those that stand for an operator (`len`),
     `on_loop` those that make the event loop call it later (`call_soon`), `injects` those whose result at
     run time is what their argument returns (`Depends`), `passes` those whose result is their argument,
     `awaits` those that take awaitables, `gathers` those of them whose own result has to be awaited,
@@ -231,6 +235,9 @@ class Framework(NamedTuple):
     executors: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()
     waits_iterated: tuple[str, ...] = ()
+    runs_when_iterated: tuple[Offload, ...] = ()
+    draws: tuple[str, ...] = ()
+    operates: Mapping[str, str] = _NOTHING
     sets_default_executor: tuple[str, ...] = ()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Protocol
 
 from servelint.boundary import LimitError
@@ -22,20 +23,39 @@ from servelint.code.facts.facts import (
     Listed,
     Mapping,
     Name,
+    Operated,
+    Operation,
     Read,
     Sequence,
     Site,
+    Slice,
     Spread,
     Subscript,
     Text,
 )
-from servelint.code.facts.nodes import Link, chain, choice, operands, position_of
+from servelint.code.facts.nodes import (
+    COMPARED,
+    OPERATORS,
+    UNARY,
+    Link,
+    chain,
+    choice,
+    operands,
+    position_of,
+    root,
+)
 
 # What people write is nested some twenty deep. Long chains (`a + b`, `x.f().g()`, `elif`) nest nothing.
 MAXIMUM_NESTING = 500
 NESTED_LINKS = 50
 # So many links of a chain know the one before; what is further away is not known to them.
 MAXIMUM_CHAIN = 100
+MAXIMUM_OPERANDS = 10
+# What may be an object of one of the project's classes.
+_OBJECTS = (Name, Attribute, Call, Subscript, Awaited, Choice, Operated, Element)
+_OPERANDS = (*_OBJECTS, Sequence, Listed)
+# What the conversions of formatted strings call; without one it is `format`.
+_CONVERSIONS = {ord("s"): "str", ord("r"): "repr", ord("a"): "repr"}
 
 
 class Depth(Protocol):
@@ -53,11 +73,13 @@ class Expressions:
         self.sites: list[Site] = []
         self.iterations: list[Iteration] = []
         self.reads: list[Read] = []
+        self.operations: list[Operation] = []
         self.yields: list[Expression] = []
         self.awaited: set[str] = set()
         self.awaits = False
         self.is_generator = False
         self.used: set[str] = set()
+        self.operated: set[str] = set()
         self.aside = False
         self.contexts: tuple[Expression, ...] = ()
         self.endless = False
@@ -104,6 +126,24 @@ class Expressions:
         self.aside = outer
         return made
 
+    def test(self, node: ast.expr) -> None:
+        """Record the calls in a condition, and that the language asks whether its value is true."""
+        self.truth(node, self.look(node))
+
+    def truth(self, node: ast.expr, made: Expression) -> None:
+        """Record that the language asks whether a value is true; of `a and b`, that `a` is asked is known."""
+        if isinstance(node, ast.BoolOp) and isinstance(made, Choice):
+            self.truth(node.values[-1], made.options[-1])
+        elif not isinstance(node, ast.BinOp):
+            self.operate("bool", (made,), node)
+
+    def operate(self, operator: str, operands: tuple[Expression, ...], node: ast.expr | ast.stmt) -> None:
+        """Record an operation, unless none of the operands can be an object."""
+        objects = [operand for operand in operands if isinstance(operand, _OBJECTS)]
+        if objects:
+            self.operated.update(name for name in map(root, objects) if name)
+            self.operations.append(Operation(Operated(operator, operands), position_of(node), self.endless))
+
     def value(self, node: ast.expr, use: str = "other", name: str = "") -> Expression:
         """Turn an expression whose value goes somewhere, even if that of what it is in does not."""
         outer, self.aside = self.aside, False
@@ -122,6 +162,8 @@ class Expressions:
         read = self.attribute(node)
         if isinstance(node.ctx, ast.Load):
             self.reads.append(Read(read, position_of(node), self.endless))
+        elif isinstance(node.ctx, ast.Del):
+            self.operate("delattr", (read.value, Constant(read.name)), node)
         return read
 
     def attribute(self, node: ast.Attribute) -> Attribute:
@@ -130,7 +172,18 @@ class Expressions:
     def of_Subscript(self, node: ast.Subscript, *_: str) -> Expression:
         if self.module.nesting > NESTED_LINKS:
             return self.chained(node, "other", "")
-        return Subscript(self.expression(node.value), self.expression(node.slice))
+        made = Subscript(self.expression(node.value), self.expression(node.slice))
+        self.subscribed(node, made)
+        return made
+
+    def subscribed(self, node: ast.Subscript, made: Subscript) -> None:
+        """Record that an item is asked for or removed."""
+        if not isinstance(node.ctx, ast.Store):
+            self.operate("getitem" if isinstance(node.ctx, ast.Load) else "delitem", made, node)
+
+    def of_Slice(self, node: ast.Slice, *_: str) -> Slice:
+        parts = (node.lower, node.upper, node.step)
+        return Slice(*(None if part is None else self.expression(part) for part in parts))
 
     def of_Call(self, node: ast.Call, use: str, name: str) -> Expression:
         if self.module.nesting > NESTED_LINKS:
@@ -161,6 +214,7 @@ class Expressions:
                     self.reads.append(Read(made, position_of(link), self.endless))
             elif isinstance(link, ast.Subscript):
                 made = Subscript(made, self.expression(link.slice))
+                self.subscribed(link, made)
             else:
                 made = self.call(link, made, *((use, name) if not number else ("other", "")))
         self.aside = outer
@@ -173,7 +227,9 @@ class Expressions:
         self.awaits = True
         if isinstance(node.value, ast.Name):
             self.awaited.add(node.value.id)
-        return Awaited(self.expression(node.value, use="await"))
+        made = self.expression(node.value, use="await")
+        self.operate("await", (made,), node.value)
+        return Awaited(made)
 
     def of_Lambda(self, node: ast.Lambda, *_: str) -> Closure:
         return self.closure(node)
@@ -189,33 +245,68 @@ class Expressions:
         return Mapping(keys, tuple(self.expression(value) for value in node.values))
 
     def of_BoolOp(self, node: ast.BoolOp, use: str, name: str) -> Choice:
-        return Choice(tuple(self.expression(value, use, name) for value in node.values))
+        options = tuple(self.expression(value, use, name) for value in node.values)
+        for value, made in zip(node.values[:-1], options, strict=False):
+            self.truth(value, made)
+        return Choice(options)
+
+    def of_UnaryOp(self, node: ast.UnaryOp, *_: str) -> Expression:
+        made = self.look(node.operand)
+        if isinstance(node.op, ast.Not):
+            self.truth(node.operand, made)
+            return OPAQUE
+        if (
+            isinstance(made, Constant)
+            and isinstance(node.op, ast.USub)
+            and isinstance(made.value, int | float)
+        ):
+            return Constant(-made.value)
+        self.operate(UNARY[type(node.op)], (made,), node)
+        return Operated(UNARY[type(node.op)], (made,)) if isinstance(made, _OBJECTS) else OPAQUE
+
+    def of_Compare(self, node: ast.Compare, *_: str) -> Expression:
+        left = self.look(node.left)
+        for operator, other in zip(node.ops, node.comparators, strict=True):
+            right = self.look(other)
+            if isinstance(operator, ast.In | ast.NotIn):
+                self.operate("contains", (right, left), node)
+            elif type(operator) in COMPARED:
+                self.operate(COMPARED[type(operator)], (left, right), node)
+            left = right
+        return OPAQUE
+
+    def of_FormattedValue(self, node: ast.FormattedValue, *_: str) -> Expression:
+        made = self.look(node.value)
+        self.operate(_CONVERSIONS.get(node.conversion, "format"), (made,), node.value)
+        if node.format_spec is not None:
+            self.look(node.format_spec)
+        return made
 
     def of_BinOp(self, node: ast.BinOp, *_: str) -> Expression:
         first, others = operands(node)
         if isinstance(node.op, ast.BitOr):  # of dicts, types and LangChain's chains
-            return choice([self.expression(first), *map(self.expression, others)])
-        return self.text((first, *others))
+            options = [self.expression(first), *(self.expression(other) for _, other in others)]
+            for left, right in pairwise(options):
+                self.operate("or", (left, right), node)
+            return choice(options)
+        made = self.look(first)
+        parts = [made]
+        for number, (operator, other) in enumerate(others):
+            name, right = OPERATORS[type(operator)], self.look(other)
+            parts.append(right)
+            self.operate(name, (made, right), node)
+            either = isinstance(made, _OPERANDS) or isinstance(right, _OPERANDS)
+            made = Operated(name, (made, right)) if either and number < MAXIMUM_OPERANDS else OPAQUE
+        return text(parts) or made
 
     def of_JoinedStr(self, node: ast.JoinedStr, *_: str) -> Expression:
-        return self.text(node.values)
-
-    def of_FormattedValue(self, node: ast.FormattedValue, *_: str) -> Expression:
-        if node.format_spec is not None:
-            self.look(node.format_spec)
-        return self.look(node.value)
-
-    def text(self, parts: Iterable[ast.expr]) -> Expression:
-        """Text put together, where it may be an address; the values of other sums go nowhere."""
-        made = tuple(map(self.look, parts))
-        pieces = [part.value for part in made if isinstance(part, Constant) and isinstance(part.value, str)]
-        return Text(made) if any("/" in piece for piece in pieces) else OPAQUE
+        return text(list(map(self.look, node.values))) or OPAQUE
 
     def of_IfExp(self, node: ast.IfExp, use: str, name: str) -> Choice:
         options: list[Expression] = []
         other: ast.expr = node
         while isinstance(other, ast.IfExp):
-            self.look(other.test)
+            self.test(other.test)
             self.narrow(other.test)
             options.append(self.expression(other.body, use, name))
             other = other.orelse
@@ -263,11 +354,12 @@ class Expressions:
             value = self.value(generator.iter, use)
             if generator.is_async:
                 self.awaits = True
+                self.operate("async for", (value,), generator.iter)
             else:
                 self.iterations.append(Iteration(value, position_of(generator.iter), self.endless))
             self.bind(generator.target, Element(value))
             for condition in generator.ifs:
-                self.look(condition)
+                self.test(condition)
                 self.narrow(condition)
 
     def call(self, node: ast.Call, function: Expression, use: str, name: str) -> Call:
@@ -284,6 +376,12 @@ class Expressions:
         call = Call(function, arguments, keywords, position_of(node))
         self.sites.append(Site(call, use, None, name, self.contexts, self.endless))
         return call
+
+
+def text(parts: list[Expression]) -> Text | None:
+    """Text put together, where it may be an address; None for other sums."""
+    pieces = [part.value for part in parts if isinstance(part, Constant) and isinstance(part.value, str)]
+    return Text(tuple(parts)) if any("/" in piece for piece in pieces) else None
 
 
 def by_type(cls: type, prefix: str) -> dict[type[ast.AST], Callable[..., Any]]:

@@ -13,27 +13,36 @@ from typing import Any
 from servelint.code.facts.expressions import Expressions, by_type
 from servelint.code.facts.facts import (
     OPAQUE,
+    Attribute,
     Binding,
     Call,
     ClassFacts,
     ClassValue,
     Closure,
+    Constant,
     Element,
     Entered,
     Expression,
     FunctionFacts,
     Import,
     Iteration,
+    Listed,
     ModuleFacts,
     Name,
     Narrowed,
+    Operated,
+    Operation,
     Parameter,
     Position,
+    Sequence,
+    Subscript,
 )
 from servelint.code.facts.nodes import (
+    OPERATORS,
     FunctionNode,
     annotation,
     branches,
+    captured,
     class_statements,
     guards,
     instance_tests,
@@ -43,7 +52,7 @@ from servelint.code.facts.nodes import (
     is_main,
     is_plain,
     is_stub,
-    part,
+    parts,
     position_of,
 )
 from servelint.project.text.parsing import parse
@@ -132,6 +141,7 @@ class _Body(Expressions):
             sites=tuple(self.sites),
             iterations=tuple(self.iterations),
             reads=tuple(self.reads),
+            operations=tuple(self.operations),
             returns=tuple(self.returns),
             yields=tuple(self.yields),
             imports=tuple(self.imports),
@@ -143,6 +153,7 @@ class _Body(Expressions):
             guarded=self._is_guarded(parameters),
             demo=self.module.demo,
             used=frozenset(self.used.difference(p.name for p in parameters if is_plain(p.annotation))),
+            operated=frozenset(self.operated - self.used),
         )
 
     def _is_guarded(self, parameters: tuple[Parameter, ...]) -> bool:
@@ -166,6 +177,9 @@ class _Body(Expressions):
             elif isinstance(child, ast.stmt):
                 self.statements([child])
             else:
+                if isinstance(child, ast.ExceptHandler) and child.name and child.type is not None:
+                    caught = Narrowed(self.quiet(child.type))
+                    self.bindings.append(Binding(Name(child.name), caught, None, child.lineno))
                 self.children(child)
 
     def on_Expr(self, node: ast.Expr) -> None:
@@ -182,9 +196,14 @@ class _Body(Expressions):
             node.targets[0].id if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name) else ""
         )
         drawn = any(is_drawn(target) for target in node.targets)
-        value = self.expression(node.value, use="iterate" if drawn else "assign", name=single)
+        if isinstance(node.value, ast.GeneratorExp):
+            value: Expression = self.generator(node.value)
+        else:
+            value = self.expression(node.value, use="iterate" if drawn else "assign", name=single)
         if drawn:
             self.iterations.append(Iteration(value, position_of(node.value), self.endless))
+        elif any(isinstance(target, ast.Tuple | ast.List) for target in node.targets):
+            self.operate("unpack", (value,), node.value)
         for target in node.targets:
             self.bind(target, value)
 
@@ -197,8 +216,12 @@ class _Body(Expressions):
         self.bind(node.target, value, annotation(node.annotation))
 
     def on_AugAssign(self, node: ast.AugAssign) -> None:
-        self.look(node.value)
-        self.look(node.target)
+        value, target = self.look(node.value), self.look(node.target)
+        self.operate(f"i{OPERATORS[type(node.op)]}", (target, value), node)
+        self.stored(node.target, target, OPAQUE)
+        if isinstance(value, Sequence | Listed):
+            filled = Binding(Subscript(target, OPAQUE), Element(value), None, node.lineno)
+            self.bindings.append(filled)
 
     def on_For(self, node: ast.For | ast.AsyncFor) -> None:
         lazy = isinstance(node, ast.AsyncFor)
@@ -206,6 +229,7 @@ class _Body(Expressions):
         if not lazy:
             self.iterations.append(Iteration(value, position_of(node.iter), self.endless))
         if lazy:
+            self.operate("async for", (value,), node.iter)
             self.awaits = True
             if isinstance(node.iter, ast.Name):
                 self.awaited.add(node.iter.id)
@@ -216,7 +240,7 @@ class _Body(Expressions):
     on_AsyncFor = on_For
 
     def on_While(self, node: ast.While) -> None:
-        self.look(node.test)
+        self.test(node.test)
         self.narrow(node.test)
         self.looped(node.body, endless=is_endless(node))
         self.statements(node.orelse)
@@ -230,6 +254,8 @@ class _Body(Expressions):
         outer = self.contexts
         for item in node.items:
             value = self.expression(item.context_expr, use="enter")
+            if not isinstance(value, Call):  # that is judged as a call site
+                self.operate("with", (value,), item.context_expr)
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, Entered(value))
             self.contexts = (*self.contexts, value)
@@ -240,6 +266,7 @@ class _Body(Expressions):
         self.awaits = True
         for item in node.items:
             value = self.expression(item.context_expr, use="async")
+            self.operate("async with", (value,), item.context_expr)
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, Entered(value))
         self.statements(node.body)
@@ -248,7 +275,7 @@ class _Body(Expressions):
         for branch in branches(node):
             if isinstance(branch, ast.If):
                 self.guards += guards(branch.test)
-                self.look(branch.test)
+                self.test(branch.test)
                 self.narrow(branch.test)
                 outer, self.module.demo = self.module.demo, self.module.demo or is_main(branch.test)
                 self.statements(branch.body)
@@ -257,22 +284,24 @@ class _Body(Expressions):
                 self.statements(branch)
 
     def on_Assert(self, node: ast.Assert) -> None:
-        self.look(node.test)
+        self.test(node.test)
         self.narrow(node.test)
+
+    def on_Raise(self, node: ast.Raise) -> None:
+        self.children(node)
+        if isinstance(node.exc, ast.Name | ast.Attribute):
+            self.operate("raise", (self.quiet(node.exc),), node.exc)
 
     def on_Match(self, node: ast.Match) -> None:
         subject = self.expression(node.subject)
         for case in node.cases:
-            for pattern in ast.walk(case.pattern):
-                if isinstance(pattern, ast.MatchAs | ast.MatchStar) and pattern.name:
-                    cls = pattern.pattern if isinstance(pattern, ast.MatchAs) else None
-                    value = Narrowed(self.expression(cls.cls)) if isinstance(cls, ast.MatchClass) else subject
-                    self.bindings.append(Binding(Name(pattern.name), value, None, node.lineno))
-                elif isinstance(pattern, ast.MatchClass) and pattern is case.pattern:
-                    narrowed = Narrowed(self.quiet(pattern.cls))
-                    self.bindings.append(Binding(self.quiet(node.subject), narrowed, None, node.lineno))
+            for name, value in captured(case.pattern, subject):
+                self.bindings.append(Binding(Name(name), value, None, node.lineno))
+            if isinstance(case.pattern, ast.MatchClass):
+                narrowed = Narrowed(self.quiet(case.pattern.cls))
+                self.bindings.append(Binding(self.quiet(node.subject), narrowed, None, node.lineno))
             if case.guard is not None:
-                self.look(case.guard)
+                self.test(case.guard)
             self.statements(case.body)
 
     def on_Global(self, node: ast.Global | ast.Nonlocal) -> None:
@@ -297,7 +326,8 @@ class _Body(Expressions):
                 )
 
     def on_Delete(self, node: ast.Delete) -> None:
-        del node  # unbinding tells nothing about values
+        for target in node.targets:
+            self.look(target)
 
     def on_FunctionDef(self, node: FunctionNode) -> None:
         index = self.function(node)
@@ -306,7 +336,10 @@ class _Body(Expressions):
     on_AsyncFunctionDef = on_FunctionDef
 
     def on_ClassDef(self, node: ast.ClassDef) -> None:
-        self.names[node.name] = ClassValue(self.klass(node))
+        made = ClassValue(self.klass(node))
+        self.names[node.name] = made
+        if self.index and node.bases:
+            self.operations.append(Operation(Operated("class", (made,)), position_of(node), self.endless))
 
     # -- definitions -----------------------------------------------------------------------------
 
@@ -318,7 +351,7 @@ class _Body(Expressions):
         qualname = f"{prefix or self.prefix}{node.name}"
         body = _Body(self.module, index, self.index, owner, f"{qualname}.<locals>.")
         body.statements(node.body)
-        self.used |= body.used
+        self.within(body)
         self.module.functions[index] = body.done(
             node.name, qualname, position_of(node), node, decorators, parameters
         )
@@ -331,7 +364,7 @@ class _Body(Expressions):
         qualname = f"{self.prefix}<lambda>"
         body = _Body(self.module, index, self.index, None, f"{qualname}.")
         body.returns.append(body.expression(node.body, use="return"))
-        self.used |= body.used
+        self.within(body)
         self.module.functions[index] = body.done(
             "<lambda>", qualname, position_of(node), node, parameters=parameters
         )
@@ -346,9 +379,14 @@ class _Body(Expressions):
         body.is_generator = True
         body.comprehension(node.generators)
         body.yields.append(body.expression(node.elt, use="yield"))
-        self.used |= body.used
+        self.within(body)
         self.module.functions[index] = body.done("<genexpr>", qualname, position_of(node))
         return Call(Closure(index), (), (), position_of(node))
+
+    def within(self, body: _Body) -> None:
+        """Take over what a body inside this one does with names."""
+        self.used |= body.used
+        self.operated |= body.operated
 
     def parameters(self, args: ast.arguments) -> tuple[Parameter, ...]:
         positional = [*args.posonlyargs, *args.args]
@@ -387,7 +425,7 @@ class _Body(Expressions):
             else:
                 inner.statements([statement])
         self.sites += inner.sites
-        self.used |= inner.used
+        self.within(inner)
         self.module.classes[index] = ClassFacts(
             node.name,
             qualname,
@@ -408,10 +446,21 @@ class _Body(Expressions):
         if isinstance(target, ast.Starred):
             target = target.value
         if isinstance(target, ast.Tuple | ast.List):
-            for number, item in enumerate(target.elts):
-                self.bind(item, part(value, number))
+            starred = [isinstance(item, ast.Starred) for item in target.elts]
+            for item, one in zip(target.elts, parts(value, starred), strict=True):
+                self.bind(item, one)
             return
-        self.bindings.append(Binding(self.expression(target), value, note, target.lineno))
+        made = self.expression(target)
+        self.stored(target, made, value or OPAQUE)
+        self.bindings.append(Binding(made, value, note, target.lineno))
+
+    def stored(self, node: ast.expr, target: Expression, value: Expression) -> None:
+        """Record that an item or an attribute is set."""
+        match target:
+            case Subscript(holder, key):
+                self.operate("setitem", (holder, key, value), node)
+            case Attribute(holder, name):
+                self.operate("setattr", (holder, Constant(name), value), node)
 
     def narrow(self, test: ast.expr) -> None:
         for target, cls in instance_tests(test):

@@ -42,6 +42,14 @@ class Subscript(NamedTuple):
     key: Expression
 
 
+class Slice(NamedTuple):
+    """`lower:upper:step` as a key."""
+
+    lower: Expression | None
+    upper: Expression | None
+    step: Expression | None
+
+
 class Constant(NamedTuple):
     """A literal: text, number, truth value or None."""
 
@@ -131,8 +139,15 @@ class Text(NamedTuple):
     parts: tuple[Expression, ...]
 
 
+class Operated(NamedTuple):
+    """What an operator gives: it is named like its special method, `add` for `a + b`."""
+
+    operator: str
+    operands: tuple[Expression, ...]
+
+
 class Opaque(NamedTuple):
-    """Whatever else: arithmetic, comparisons, formatted strings."""
+    """Whatever else: comparisons, formatted strings."""
 
 
 Expression: TypeAlias = (
@@ -153,6 +168,8 @@ Expression: TypeAlias = (
     | Call
     | Spread
     | Text
+    | Slice
+    | Operated
     | Opaque
 )
 
@@ -184,6 +201,11 @@ class Iteration(NamedTuple):
     position: Position
     endless: bool
 
+    @property
+    def about(self) -> Expression:
+        """What the source shows of it."""
+        return self.iterable
+
 
 class Read(NamedTuple):
     """`value.name` where it is read and not called: it may be a property; `endless` as for a site."""
@@ -191,6 +213,28 @@ class Read(NamedTuple):
     attribute: Attribute
     position: Position
     endless: bool
+
+    @property
+    def about(self) -> Expression:
+        """What the source shows of it."""
+        return self.attribute
+
+
+class Operation(NamedTuple):
+    """What the language does to objects through methods of their classes; `endless` as for a site.
+
+    `a + b`, `a[b]`, `a[b] = c`, `a in b`, `if a`, `f"{a}"`, `with a`, `await a`, `a.b = c`, `raise A`,
+    `class A`.
+    """
+
+    operated: Operated
+    position: Position
+    endless: bool
+
+    @property
+    def about(self) -> Expression:
+        """What the source shows of it."""
+        return self.operated
 
 
 class Binding(NamedTuple):
@@ -233,6 +277,7 @@ class FunctionFacts(NamedTuple):
     `demo` says that it is defined under `if __name__ == "__main__"`.
     `used` are the names whose values go anywhere, in functions inside it too: one that is only compared,
     computed with or formatted is not among them, nor is a parameter that is declared as text or a number.
+    `operated` are the other names that operators are applied to.
     """
 
     name: str
@@ -250,6 +295,7 @@ class FunctionFacts(NamedTuple):
     sites: tuple[Site, ...]
     iterations: tuple[Iteration, ...]
     reads: tuple[Read, ...]
+    operations: tuple[Operation, ...]
     returns: tuple[Expression, ...]
     yields: tuple[Expression, ...]
     imports: tuple[Import, ...]
@@ -261,6 +307,7 @@ class FunctionFacts(NamedTuple):
     guarded: bool
     demo: bool
     used: frozenset[str]
+    operated: frozenset[str]
 
 
 class ClassFacts(NamedTuple):
@@ -322,4 +369,46 @@ def dotted(expression: Expression | None) -> str:
             return f"(await {dotted(value)})"
         case Closure():
             return "lambda"
+        case Operated(operator, operands):
+            return _SHOWN.get(operator, f"{operator}({{}})").format(*map(dotted, operands), "?", "?")
     return "?"
+
+
+# How operations are written.
+BINARY = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "matmul": "@",
+    "truediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "pow": "**",
+    "lshift": "<<",
+    "rshift": ">>",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+}
+COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+_SHOWN = {
+    **{name: f"{{}} {sign} {{}}" for name, sign in (BINARY | COMPARISONS).items()},
+    **{f"i{name}": f"{{}} {sign}= {{}}" for name, sign in BINARY.items()},
+    "neg": "-{}",
+    "pos": "+{}",
+    "invert": "~{}",
+    "getitem": "{}[{}]",
+    "setitem": "{}[{}] = {}",
+    "delitem": "del {}[{}]",
+    "setattr": "{}.{} = {}",
+    "delattr": "del {}.{}",
+    "contains": "{1} in {0}",
+    "bool": "bool({})",
+    "unpack": "{}",
+    "with": "with {}",
+    "async with": "async with {}",
+    "async for": "async for ... in {}",
+    "await": "await {}",
+    "raise": "raise {}",
+    "class": "class {}",
+}

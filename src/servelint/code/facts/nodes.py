@@ -16,9 +16,11 @@ from servelint.code.facts.facts import (
     Constant,
     Expression,
     Name,
+    Narrowed,
     Opaque,
     Position,
     Sequence,
+    Slice,
     Spread,
     Subscript,
 )
@@ -26,6 +28,31 @@ from servelint.code.facts.facts import (
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 # What a chain is made of.
 Link: TypeAlias = ast.Attribute | ast.Subscript | ast.Call
+# Operators by the names of their special methods.
+OPERATORS: dict[type[ast.operator], str] = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.MatMult: "matmul",
+    ast.Div: "truediv",
+    ast.FloorDiv: "floordiv",
+    ast.Mod: "mod",
+    ast.Pow: "pow",
+    ast.LShift: "lshift",
+    ast.RShift: "rshift",
+    ast.BitAnd: "and",
+    ast.BitOr: "or",
+    ast.BitXor: "xor",
+}
+UNARY: dict[type[ast.unaryop], str] = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "invert"}
+COMPARED: dict[type[ast.cmpop], str] = {
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Gt: "gt",
+    ast.GtE: "ge",
+}
 MAXIMUM_NESTED_OPTIONS = 50
 MAXIMUM_ANNOTATION = 100
 
@@ -59,7 +86,7 @@ def annotation(node: ast.expr | None, nesting: int = 0) -> Expression | None:
             return Subscript(inner(value), inner(key))
         case ast.BinOp(op=ast.BitOr()):
             first, others = operands(node)
-            return choice([inner(first), *map(inner, others)])
+            return choice([inner(first), *(inner(other) for _, other in others)])
         case ast.Tuple(elts=items) | ast.List(elts=items):
             return Sequence(tuple(map(inner, items)))
         case ast.Call(func=func, args=args, keywords=keywords):
@@ -111,12 +138,12 @@ def chain(node: Link) -> tuple[list[Link], ast.expr]:
         links.append(inner)
 
 
-def operands(node: ast.BinOp) -> tuple[ast.expr, list[ast.expr]]:
-    """The first operand of `a + b - c`, and the others; those of `|` apart from those of other operators."""
-    kind, others = isinstance(node.op, ast.BitOr), [node.right]
+def operands(node: ast.BinOp) -> tuple[ast.expr, list[tuple[ast.operator, ast.expr]]]:
+    """The first operand of `a + b - c`, and the others with what stands before them; those of `|` apart."""
+    kind, others = isinstance(node.op, ast.BitOr), [(node.op, node.right)]
     first = node.left
     while isinstance(first, ast.BinOp) and isinstance(first.op, ast.BitOr) is kind:
-        others.append(first.right)
+        others.append((first.op, first.right))
         first = first.left
     return first, others[::-1]
 
@@ -133,13 +160,90 @@ def choice(options: list[Expression], *, to_the_right: bool = False) -> Choice:
     return made
 
 
-def part(value: Expression | None, number: int) -> Expression | None:
-    """What unpacking the value gives to the target at a 0-based place."""
+def parts(value: Expression | None, starred: list[bool]) -> Iterator[Expression | None]:
+    """What unpacking the value gives to each of the targets, one of which may be starred."""
+    star = starred.index(True) if True in starred else len(starred)
+    for number in range(len(starred)):
+        place = number if number <= star else number - len(starred)
+        behind = Constant(star + 1 - len(starred)) if star + 1 < len(starred) else None
+        key = Slice(Constant(star), behind, None) if number == star else Constant(place)
+        yield _part(value, key)
+
+
+def _part(value: Expression | None, key: Slice | Constant) -> Expression | None:
     if value is None or isinstance(value, Opaque):
         return value
-    if isinstance(value, Sequence) and not any(isinstance(i, Spread) for i in value.items):
-        return value.items[number] if number < len(value.items) else OPAQUE
-    return Subscript(value, Constant(number))
+    if isinstance(value, Sequence):
+        return picked(value.items, key) or Subscript(value, key)
+    return Subscript(value, key)
+
+
+def picked(items: tuple[Expression, ...], key: Expression | None) -> Expression | None:
+    """The item, or the part, of a display that a key names; None where that is not known."""
+    if any(isinstance(item, Spread) for item in items):
+        return None
+    match key:
+        case Constant(int(number)):
+            return items[number] if -len(items) <= number < len(items) else OPAQUE
+        case Slice():
+            ends = bounds(key)
+            return Sequence(items[ends]) if ends is not None else None
+    return None
+
+
+def bounds(key: Slice) -> slice | None:
+    """The slice that a key is; None where one of its numbers is not known."""
+    numbers: list[int | None] = []
+    for bound in key:
+        match bound:
+            case None:
+                numbers.append(None)
+            case Constant(int(number)):
+                numbers.append(number)
+            case _:
+                return None
+    return slice(*numbers) if numbers[2] != 0 else None
+
+
+def root(expression: Expression) -> str:
+    """The name at the bottom of attributes and items: `a` of `a.b[c]`; empty for what has none."""
+    while isinstance(expression, Attribute | Subscript):
+        expression = expression.value
+    return expression.id if isinstance(expression, Name) else ""
+
+
+def captured(pattern: ast.pattern, subject: Expression) -> Iterator[tuple[str, Expression]]:
+    """The names that a pattern binds, and what to: a part of what is matched, or an object of a class."""
+    match pattern:
+        case ast.MatchAs(pattern=inner, name=name):
+            if name:
+                cls = inner.cls if isinstance(inner, ast.MatchClass) else None
+                yield name, Narrowed(annotation(cls) or OPAQUE) if cls is not None else subject
+            if inner is not None:
+                yield from captured(inner, subject)
+        case ast.MatchStar(name=name):
+            if name:
+                yield name, subject
+        case ast.MatchSequence(patterns=patterns):
+            starred = [isinstance(one, ast.MatchStar) for one in patterns]
+            for one, value in zip(patterns, parts(subject, starred), strict=True):
+                yield from captured(one, value or OPAQUE)
+        case ast.MatchMapping(keys=keys, patterns=patterns, rest=rest):
+            for key, one in zip(keys, patterns, strict=True):
+                text = key.value if isinstance(key, ast.Constant) else None
+                known = Constant(text) if isinstance(text, str | int) else OPAQUE
+                yield from captured(one, Subscript(subject, known))
+            if rest:
+                yield rest, subject
+        case ast.MatchOr(patterns=patterns):
+            for one in patterns:
+                yield from captured(one, subject)
+        case ast.MatchClass(cls=cls, patterns=patterns, kwd_attrs=names, kwd_patterns=named):
+            narrowed = Choice((subject, Narrowed(annotation(cls) or OPAQUE)))
+            for number, one in enumerate(patterns):
+                yield from captured(one, Subscript(narrowed, Constant(number)))
+            for name, one in zip(names, named, strict=True):
+                yield from captured(one, Attribute(narrowed, name))
 
 
 def position_of(node: ast.expr | ast.stmt) -> Position:
@@ -174,7 +278,7 @@ def is_accessor(node: FunctionNode) -> bool:
 
 
 def is_drawn(target: ast.expr) -> bool:
-    """Whether an assignment to the target takes all that its value iterates over: `first, *rest = value`."""
+    """Whether an assignment to the target iterates over its value: `first, *rest = value`."""
     return isinstance(target, ast.Tuple | ast.List) and any(isinstance(i, ast.Starred) for i in target.elts)
 
 

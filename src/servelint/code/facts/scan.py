@@ -54,6 +54,7 @@ _BRANCH = re.compile(rb"\n([ \t]++)(?:if|try|with|for|while|match|async)\b")
 _COROUTINE = re.compile(rb"async[ \t]+def\b")
 # What has been matched is not given back: six times as fast, for words are long and most are not called.
 _CALLED = re.compile(rb"(?<!%(name)s)(%(name)s++)[\s)]*+(?:\(|(?:#[^\n]*+[\s)]*+)+\()" % {b"name": _NAME})
+_GENERIC = re.compile(rb"(%(name)s++)\[[^][()\n]{0,200}+\]\(" % {b"name": _NAME})
 _WORD = re.compile(rb"%(name)s+" % {b"name": _NAME})
 
 
@@ -109,8 +110,9 @@ def has_coroutines(data: bytes) -> bool:
 
 
 def called(data: bytes) -> frozenset[str]:
-    """The last names of what the file calls."""
-    return _texts(_CALLED.findall(data))
+    """The last names of what the file calls, `Box` for `Box[int](1)`."""
+    generic = _GENERIC.findall(data) if b"](" in data else ()
+    return _texts(chain(_CALLED.findall(data), generic))
 
 
 def functions_calling(data: bytes, names: Container[str]) -> Iterator[str]:

@@ -74,6 +74,7 @@ class Module:
         self._attributes: dict[str, list[Bound]] | None = None
         self._filled: dict[str, list[Filled]] | None = None
         self._calls: dict[str, list[tuple[int, Site]]] | None = None
+        self._accessors: dict[tuple[int | None, str, str], int] | None = None
 
     @property
     def package(self) -> str:
@@ -175,6 +176,17 @@ class Module:
             for decorator in cls.decorators:
                 if last_name(decorator) == name:
                     yield Decorated(decorator, cls.parent, facts.ClassValue(number))
+
+    def accessor(self, cls: int, name: str, kind: str) -> int | None:
+        """The function of the class that sets or deletes (`kind`) the property, by its index."""
+        if self._accessors is None:
+            self._accessors = {
+                (function.owner, function.name, decorator.name): index
+                for index, function in enumerate(self.facts.functions)
+                for decorator in function.decorators
+                if isinstance(decorator, Attribute) and decorator.name in ("setter", "deleter")
+            }
+        return self._accessors.get((cls, name, "setter" if kind == "set" else "deleter"))
 
     def _scope_of(self, index: int, name: str) -> int:
         """The function in whose scope an assignment to `name` inside function `index` binds it."""

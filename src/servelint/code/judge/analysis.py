@@ -19,8 +19,7 @@ from servelint.code.graph.imports import Resolver
 from servelint.code.graph.project import Project
 from servelint.code.graph.reach import Reach
 from servelint.code.judge.blocking import Judge
-from servelint.code.judge.hops import Hop
-from servelint.code.judge.outcomes import Blocking
+from servelint.code.judge.outcomes import Blocking, Hop
 from servelint.code.loop.bound import Loop, LoopBound
 from servelint.code.loop.offloads import Handoff
 from servelint.code.names.frameworks import Frameworks
@@ -231,18 +230,10 @@ class Analysis:
                 if caller.serves_in(endless=site.endless):
                     text = f"{dotted(site.call.function)}()"
                     yield BlockingCall(caller, frame, site.call.position, blocking, site, text)
-            for iteration in caller.facts.iterations:
-                blocking = self.judge.iteration(frame, iteration)
-                if blocking is not None and caller.serves_in(endless=iteration.endless):
-                    text = dotted(iteration.iterable)
-                    yield BlockingCall(caller, frame, iteration.position, blocking, None, text)
-            for read in caller.facts.reads:
-                blocking = self.judge.read(frame, read)
-                if blocking is None or self._is_preloaded(blocking):
-                    continue
-                if caller.serves_in(endless=read.endless):
-                    text = dotted(read.attribute)
-                    yield BlockingCall(caller, frame, read.position, blocking, None, text)
+            for subject, blocking in self.judge.implicit.in_body(frame, caller.facts):
+                if not self._is_preloaded(blocking) and caller.serves_in(endless=subject.endless):
+                    text = dotted(subject.about)
+                    yield BlockingCall(caller, frame, subject.position, blocking, None, text)
 
     def _is_preloaded(self, blocking: Blocking) -> bool:
         """Whether the blocking is a load that start-up has done already."""

@@ -6,37 +6,39 @@ call; the answer is worked out once for each way in which the function is entere
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from servelint.code.facts.facts import (
     Attribute,
     Call,
+    Element,
     Expression,
     FunctionFacts,
-    Iteration,
-    Listed,
+    Operated,
     Position,
     Read,
     Site,
     dotted,
+    last_name,
 )
 from servelint.code.graph.reach import Reach
 from servelint.code.judge import addresses
-from servelint.code.judge.hops import Hop
+from servelint.code.judge.implicit import Implicit
 from servelint.code.judge.names import Names
 from servelint.code.judge.outcomes import (
     COROUTINE,
     HARMLESS,
     UNKNOWN,
     Blocking,
+    Hop,
     Outcome,
     less_sure,
     preference,
 )
 from servelint.code.judge.waits import Waits
 from servelint.code.loop.offloads import Handoffs
-from servelint.code.values.calls import argument, role_in_call
+from servelint.code.values.calls import CALLERS, argument, role_in_call
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.memory import Memory
 from servelint.code.values.values import (
@@ -47,7 +49,6 @@ from servelint.code.values.values import (
     FunctionReference,
     Generator,
     Instance,
-    LazyResult,
     LibraryMethod,
     LibraryObject,
     Offloaded,
@@ -75,7 +76,7 @@ class Judge:
         self.own_calls = name_index(own_calls)
         self.handoffs = Handoffs(evaluator)
         self.waits = Waits(evaluator, self.handoffs)
-        self._streaming: dict[tuple[str, int], tuple[Position, ...]] = {}
+        self.implicit = Implicit(self)
         self._summaries: Memory[Blocking | None] = Memory(None, MAXIMUM_HOPS)
 
     # -- sites -----------------------------------------------------------------------------------
@@ -84,78 +85,21 @@ class Judge:
         """The blocking that the call at the site does on its own thread, if any."""
         if site.use in ("await", "async"):
             return None
-        streamed = self._is_streamed(frame, site.call.position)
+        streamed = self.implicit.is_streamed(frame, site.call.position)
         if streamed and site.use != "iterate":
             return None
-        found = self.call(frame, site.call, site)
-        if found is None and site.use == "iterate" and not streamed:
-            found = self._consumed(
+        found = self.call(frame, site.call, site) or self.implicit.read_to_call(frame, site.call)
+        if (
+            found is None
+            and not streamed
+            and (site.use == "iterate" or self.implicit.is_given_away(frame, site))
+        ):
+            found = self.implicit.consumed(
                 frame, self.evaluator.evaluate(frame, site.call), site.call.position, site.call
             )
         if found is None and site.use == "enter":
-            found = self._entered(frame, site.call)
+            found = self.implicit.entered(frame, site.call)
         return found
-
-    def _entered(self, frame: Frame, call: Call) -> Blocking | None:
-        """The blocking that entering a context manager of the project does: up to `yield`, or `__enter__`."""
-        values = self.evaluator.evaluate(frame, call)
-        found = self._consumed(frame, values, call.position, call.function)
-        if found is not None:
-            return found
-        for value, _ in plain(values):
-            for method in self.evaluator.attribute(value, "__enter__") if isinstance(value, Instance) else ():
-                outcome = self.outcome(method, frame, call._replace(arguments=(), keywords=()))
-                if outcome.blocking is not None:
-                    return outcome.blocking
-        return None
-
-    def iteration(self, frame: Frame, iteration: Iteration) -> Blocking | None:
-        """The blocking that iterating a variable does: the variable holds a lazy result."""
-        if isinstance(iteration.iterable, Call):
-            return None  # judged as a call site
-        if self._is_streamed(frame, iteration.position):
-            return None
-        values = self.evaluator.evaluate(frame, iteration.iterable)
-        return self._consumed(frame, values, iteration.position, iteration.iterable)
-
-    def read(self, frame: Frame, read: Read) -> Blocking | None:
-        """The blocking that reading an attribute does: it is a property of the project."""
-        if read.attribute.name not in self.evaluator.project.properties:
-            return None
-        for value, certain in plain(self.evaluator.evaluate(frame, read.attribute.value)):
-            getter = self.evaluator.classes.getter(value, read.attribute.name)
-            inner = self.summary(getter) if getter is not None else None
-            if getter is not None and inner is not None:
-                hop = Hop(frame.module, read.position, f"reads {dotted(read.attribute)}")
-                functions = ((getter.module, getter.function), *inner.functions)
-                found = replace(inner, hops=(hop, *inner.hops), functions=functions)
-                return found if certain else less_sure(found)
-        return None
-
-    def _is_streamed(self, frame: Frame, position: Position) -> bool:
-        """Whether the position is in a generator expression that a streaming response iterates later."""
-        return any(
-            outer.line <= position.line
-            and position.end_line <= outer.end_line
-            and outer != position
-            and (outer.line, outer.column) < (position.line, position.column)
-            for outer in self._streams(frame)
-        )
-
-    def _streams(self, frame: Frame) -> tuple[Position, ...]:
-        """The calls in the frame's function that iterate a generator expression later."""
-        key = (frame.module, frame.function)
-        if key not in self._streaming:
-            self._streaming[key] = tuple(
-                site.call.position
-                for site in self.evaluator.facts(frame).sites
-                if any(isinstance(given, Listed) and given.lazy for given in site.call.arguments)
-                and any(
-                    isinstance(value, External) and self.frameworks.streams.find(value.name)
-                    for value, _ in plain(self.evaluator.calls.callees(frame, site.call))
-                )
-            )
-        return self._streaming[key]
 
     def call(self, frame: Frame, call: Call, site: Site | None = None) -> Blocking | None:
         """The blocking that a call does; `site` tells whether its result is awaited."""
@@ -163,21 +107,25 @@ class Judge:
             return None
         values = self.evaluator.calls.callees(frame, call)
         judged = [(value, self.outcome(value, frame, call), certain) for value, certain in plain(values)]
-        outcomes = [(outcome, certain) for _, outcome, certain in judged]
-        if any(outcome.coroutine for outcome, _ in outcomes):
+        found = self.weighed(judged)
+        if found is not None or any(outcome.harmless for _, outcome, _ in judged):
+            return found
+        return self._by_name(frame, call, values) or self._by_method(frame, call)
+
+    def weighed(self, judged: Sequence[tuple[Value | None, Outcome, bool]]) -> Blocking | None:
+        """The worst of what several targets may do, each with its outcome and whether it is certain."""
+        if any(outcome.coroutine for _, outcome, _ in judged):
             return None  # an object that is one of several is used as the asynchronous one
         found = [
             outcome.blocking if certain else less_sure(outcome.blocking)
-            for outcome, certain in outcomes
+            for _, outcome, certain in judged
             if outcome.blocking is not None
         ]
-        if found:
-            harmless = sum(outcome.harmless and self._is_known(value) for value, outcome, _ in judged)
-            best = min(found, key=preference)
-            return less_sure(best, among=harmless / len(found)) if harmless else best
-        if any(outcome.harmless for outcome, _ in outcomes):
+        if not found:
             return None
-        return self._by_name(frame, call, values) or self._by_method(frame, call)
+        harmless = sum(outcome.harmless and self._is_known(value) for value, outcome, _ in judged)
+        best = min(found, key=preference)
+        return less_sure(best, among=harmless / len(found)) if harmless else best
 
     # -- values ----------------------------------------------------------------------------------
 
@@ -191,13 +139,15 @@ class Judge:
             case Instance():
                 return self._of_instance(value, frame, call)
             case LibraryObject(type_name):
-                return self._of_method(LibraryMethod(type_name, "__call__"), frame, call)
+                return self.of_method(LibraryMethod(type_name, "__call__"), frame, call)
             case LibraryMethod():
-                return self._of_method(value, frame, call)
+                return self.of_method(value, frame, call)
             case External(name):
                 return self._of_external(name, frame, call)
             case ExternalObject(name):
                 return self._of_external(f"{name}.__call__", frame, call)
+            case Partial(External(name), _, _) if name in CALLERS:
+                return self._of_caller(value, frame, call)
             case Partial(FunctionReference() as function, arguments, keywords):
                 entered = self.evaluator.calls.enter(function, frame, call, arguments, keywords)
                 return self._of_frame(function, entered, frame, call)
@@ -206,6 +156,19 @@ class Judge:
             case Offloaded():
                 return HARMLESS
         return UNKNOWN
+
+    def _of_caller(self, made: Partial, frame: Frame, call: Call) -> Outcome:
+        """What `methodcaller("run")(value)` does: the method is called, or an attribute is read."""
+        special = self.evaluator.special
+        if made.function == External("operator.methodcaller"):
+            bare = call._replace(arguments=(), keywords=())
+            found = (self.outcome(value, frame, bare) for value in special.targets(made, frame, call))
+            return next((outcome for outcome in found if outcome.blocking is not None), HARMLESS)
+        if made.function != External("operator.attrgetter"):
+            return HARMLESS
+        reads = (Attribute(value, name) for value in call.arguments[:1] for name in special.named(made))
+        read = (self.implicit.read(frame, Read(one, call.position, endless=False)) for one in reads)
+        return Outcome(next((blocking for blocking in read if blocking is not None), None), harmless=True)
 
     def _of_function(self, function: FunctionReference, frame: Frame, call: Call) -> Outcome:
         if self.own_calls or self.frameworks.own_offloads:
@@ -225,7 +188,7 @@ class Judge:
         inner = self.summary(entered)
         if inner is None:
             return HARMLESS
-        return Outcome(self._through(frame, call.position, call.function, inner, entered))
+        return Outcome(self.through(frame, call.position, call.function, inner, entered))
 
     def _of_class(self, cls: ClassReference, frame: Frame, call: Call) -> Outcome:
         for constructor in self.evaluator.classes.constructors(cls):
@@ -245,7 +208,7 @@ class Judge:
             through = self._overridden(instance, value, frame, call)
             if through is not None:
                 return through
-            return self._of_method(value, frame, call)
+            return self.of_method(value, frame, call)
         return UNKNOWN
 
     def _overridden(
@@ -263,7 +226,8 @@ class Judge:
                             return outcome
         return None
 
-    def _of_method(self, method: LibraryMethod, frame: Frame, call: Call) -> Outcome:
+    def of_method(self, method: LibraryMethod, frame: Frame, call: Call) -> Outcome:
+        """What calling the method of a library does."""
         entry = self.catalogue.method(method.type, method.method)
         if entry is None:
             return UNKNOWN if self.catalogue.is_open(method.type) else HARMLESS
@@ -276,10 +240,19 @@ class Judge:
         if self.frameworks.offload.find(name, last) or self.frameworks.on_loop.find(name, last):
             return HARMLESS
         runs = self.frameworks.runs.find(name)
-        if runs is not None:
-            return self._running(argument(call, runs.position, runs.keyword), frame, call)
+        function = argument(call, runs.position, runs.keyword) if runs is not None else None
+        if runs is not None and (function is not None or runs.position is not None):
+            return self._running(function, frame, call)
+        if self.frameworks.runs_when_iterated.find(name) or self.frameworks.draws.find(name):
+            return HARMLESS
         if self.frameworks.consumes.find(name):
             return self._consuming(frame, call)
+        operator = self.frameworks.operates.find(name)
+        if operator is not None:
+            operated = Operated(last if operator == "*" else operator, call.arguments)
+            found = self.implicit.operated(frame, operated, call.position)
+            if found is not None:
+                return Outcome(found)
         return self._of_library(name, frame, call)
 
     def _of_library(self, name: str, frame: Frame, call: Call) -> Outcome:
@@ -293,7 +266,7 @@ class Judge:
             return self._of_entry(known.construct, known.name, frame, call)
         method = self.evaluator.calls.class_method(name)
         if method is not None:
-            return self._of_method(method, frame, call)
+            return self.of_method(method, frame, call)
         return HARMLESS if name.startswith("builtins.") else UNKNOWN
 
     def _of_entry(self, entry: Entry, type_name: str, frame: Frame, call: Call) -> Outcome:
@@ -312,7 +285,9 @@ class Judge:
         """A call that calls its argument at once, or makes the calls in it: `map(model.predict, batches)`."""
         if function is None:
             return HARMLESS
-        inner = Call(function, (), (), call.position)
+        given = next((a for a in call.arguments if a is not function), None)
+        by_key = given is not None and function not in call.arguments
+        inner = Call(function, (Element(given),) if by_key and given is not None else (), (), call.position)
         called = [value for value, _ in plain(self.evaluator.evaluate(frame, function))]
         calls = [value for value, _ in plain(self.evaluator.elements(frame, function))]
         called += [value.function for value in calls if isinstance(value, Pending) and value.offloaded]
@@ -320,8 +295,10 @@ class Judge:
         return next((outcome for outcome in found if outcome.blocking is not None), HARMLESS)
 
     def _consuming(self, frame: Frame, call: Call) -> Outcome:
-        for value in call.arguments:
-            found = self._consumed(frame, self.evaluator.evaluate(frame, value), call.position, call.function)
+        single = last_name(call.function) not in ("min", "max") or len(call.arguments) == 1
+        for value in call.arguments if single else ():
+            values = self.evaluator.evaluate(frame, value)
+            found = self.implicit.consumed(frame, values, call.position, call.function)
             if found is not None:
                 return Outcome(found)
         return HARMLESS
@@ -331,29 +308,13 @@ class Judge:
         match call.function:
             case Attribute(_, name) if name in self.frameworks.consuming_methods:
                 return self._consuming(frame, call).blocking
-        return None
-
-    def _consumed(
-        self, frame: Frame, values: Values, position: Position, what: Expression
-    ) -> Blocking | None:
-        """The blocking that iterating the values does on the thread that iterates."""
-        for value, certain in plain(values):
-            found: Blocking | None = None
-            match value:
-                case Generator(function, made) if not self.evaluator.facts(function).is_async:
-                    entered = made or self.evaluator.frames(function.module, function.function)
-                    inner = self.summary(entered)
-                    if inner is not None:
-                        found = self._through(frame, position, what, inner, entered)
-                case LazyResult(name, library, role):
-                    hop = Hop(frame.module, position, f"iterating {dotted(what)} runs {name} ({library})")
-                    found = replace(self._blocking(role, library, name, (hop,)), drawn=True)
-                case LibraryObject(type_name):
-                    call = Call(what, (), (), position)
-                    found = self._of_method(LibraryMethod(type_name, "__iter__"), frame, call).blocking
-                    found = replace(found, drawn=True) if found is not None else None
-            if found is not None:
-                return found if certain else less_sure(found)
+            case Attribute(_, name) if name in self.frameworks.runs.methods:
+                run = self.frameworks.runs.methods[name]
+                return self._running(argument(call, run.position, run.keyword), frame, call).blocking
+            case Attribute(base, "send" | "throw" | "__next__"):
+                values = self.evaluator.evaluate(frame, base)
+                generators = tuple(value for value in values if isinstance(value, Generator))
+                return self.implicit.consumed(frame, generators, call.position, call.function)
         return None
 
     # -- functions -------------------------------------------------------------------------------
@@ -370,14 +331,7 @@ class Judge:
             found = self.site(frame, site)
             if found is not None:
                 yield found
-        for iteration in facts.iterations:
-            found = self.iteration(frame, iteration)
-            if found is not None:
-                yield found
-        for read in facts.reads:
-            found = self.read(frame, read)
-            if found is not None:
-                yield found
+        yield from (found for _, found in self.implicit.in_body(frame, facts))
         yield from self._waited_for(frame, facts)
 
     def _waited_for(self, frame: Frame, facts: FunctionFacts) -> Iterator[Blocking]:
@@ -404,7 +358,7 @@ class Judge:
         hop = Hop(frame.module, call.position, text)
         return Blocking(role, "", dotted(call.function), Confidence.MEDIUM, (hop,))
 
-    def _is_known(self, value: Value) -> bool:
+    def _is_known(self, value: Value | None) -> bool:
         """Whether something that was found harmless is known to be: nothing in it calls what nobody knows."""
         if not isinstance(value, FunctionReference):
             return True
@@ -432,17 +386,19 @@ class Judge:
     def _sink(self, role: Role, library: str, name: str, frame: Frame, call: Call) -> Blocking:
         shown = f" ({library})" if library else ""
         hop = Hop(frame.module, call.position, f"{dotted(call.function)} is {name}{shown}")
-        return self._blocking(role, library, name, (hop,))
+        return self.made(role, library, name, (hop,))
 
-    def _blocking(self, role: Role, library: str, name: str, hops: tuple[Hop, ...]) -> Blocking:
+    def made(self, role: Role, library: str, name: str, hops: tuple[Hop, ...]) -> Blocking:
+        """The blocking that a library does by what is called so."""
         known = self.catalogue.libraries.get(library)
         verdict = known.may_share(role) if known else Verdict.UNKNOWN
         safe = verdict == Verdict.YES if verdict in (Verdict.YES, Verdict.NO) else None
         return Blocking(role, library, name, Confidence.HIGH, hops, safe)
 
-    def _through(
+    def through(
         self, frame: Frame, position: Position, what: Expression, inner: Blocking, entered: Frame
     ) -> Blocking:
+        """The blocking of a function's body, where the function is called."""
         hop = Hop(frame.module, position, f"calls {dotted(what)}")
         functions = ((entered.module, entered.function), *inner.functions)
         return replace(inner, hops=(hop, *inner.hops), functions=functions)

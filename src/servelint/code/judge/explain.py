@@ -19,6 +19,7 @@ from servelint.code.facts.facts import (
     Expression,
     Iteration,
     Mapping,
+    Operation,
     Position,
     Read,
     Sequence,
@@ -29,6 +30,7 @@ from servelint.code.facts.facts import (
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis, deep_recursion
 from servelint.code.judge.bindings import Bindings
+from servelint.code.judge.implicit import implicit
 from servelint.code.judge.outcomes import Blocking
 from servelint.code.judge.unknown import Unknown, Unknowns
 from servelint.code.judge.waits import Wait
@@ -63,12 +65,12 @@ def explain(analysis: Analysis, path: str, line: int, told: SequenceOf[Told]) ->
 
 
 class _Subject(NamedTuple):
-    """A call, an iteration or the read of an attribute, which may be a property, in a function's body."""
+    """A call, an iteration, the read of an attribute or an operation in a function's body."""
 
     function: int
     position: Position
     expression: Expression
-    about: Site | Iteration | Read
+    about: Site | Iteration | Read | Operation
 
     @property
     def site(self) -> Site | None:
@@ -89,6 +91,8 @@ class _Subject(NamedTuple):
                 return f"{told}()"
             case Iteration():
                 return f"going through {told}"
+            case Operation():
+                return told
         return f"reading {told}"
 
 
@@ -116,9 +120,13 @@ class _Explanation:
                 # Going through what a call gives is a part of that call.
                 if not isinstance(iteration.iterable, Call):
                     yield from _on(line, _Subject(index, iteration.position, iteration.iterable, iteration))
-            for read in function.reads:
-                subject = _Subject(index, read.position, read.attribute, read)
-                if any(True for _ in _on(line, subject)) and self._runs_code(subject):
+            for read in implicit(function):
+                subject = _Subject(index, read.position, read.about, read)
+                if (
+                    not isinstance(read, Iteration)
+                    and any(True for _ in _on(line, subject))
+                    and self._runs_code(subject)
+                ):
                     yield subject
 
     def _runs_code(self, subject: _Subject) -> bool:
@@ -185,9 +193,7 @@ class _Explanation:
         match subject.about:
             case Site():
                 return self.judge.site(frame, subject.about)
-            case Iteration():
-                return self.judge.iteration(frame, subject.about)
-        return self.judge.read(frame, subject.about)
+        return self.judge.implicit.of(frame, subject.about)
 
     def _told_here(self, subject: _Subject) -> list[Told]:
         """The findings that stand exactly there."""

@@ -1,15 +1,25 @@
-"""What judging a call gives: how it blocks, or that it is known to return at once."""
+"""What judging a call comes to: how it blocks, that it is harmless, or that nothing is known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import overload
 
-from servelint.code.judge.hops import Hop
+from servelint.code.facts.facts import Position
 from servelint.finding import Confidence
 from servelint.knowledge.types import Role
 
 # How many harmless targets there may be for one that blocks before nothing is said of the call.
 MAXIMUM_HARMLESS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One call on the way: the file and position of the call, and what it calls."""
+
+    path: str
+    position: Position
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,10 @@ COROUTINE = Outcome(harmless=True, coroutine=True)
 UNKNOWN = Outcome()
 
 
+@overload
+def less_sure(blocking: Blocking, among: float = 0) -> Blocking: ...
+@overload
+def less_sure(blocking: None, among: float = 0) -> None: ...
 def less_sure(blocking: Blocking | None, among: float = 0) -> Blocking | None:
     """The same as one of several targets; `among` are the harmless ones for each that blocks."""
     if blocking is None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Iteration, Name, Site, dotted
-from servelint.code.judge.hops import Hop
+from servelint.code.judge.outcomes import Hop
 from servelint.code.loop.futures import made_by
 from servelint.code.loop.offloads import Handoffs
 from servelint.code.names import evidence

@@ -19,9 +19,11 @@ from servelint.code.facts.facts import (
     Spread,
     Subscript,
     Text,
+    last_name,
 )
 from servelint.code.values.values import (
     ClassReference,
+    Drawn,
     External,
     Frame,
     FunctionReference,
@@ -48,6 +50,8 @@ from servelint.knowledge.types import Entry, Offload, Role
 if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
 
+# What the standard library's makers of decorators are called.
+_DECORATING = frozenset({"wraps", "lru_cache", "cache"})
 # How many nested calls may pass their arguments on before they are forgotten.
 MAXIMUM_PASSING = 12
 
@@ -78,7 +82,14 @@ class Calls:
         match call.function, call.arguments:
             case Name("super"), _:
                 return self.evaluator.classes.super_of(frame)
-            case Name("getattr"), (holder, Constant(str(name)), *_):
+            case Name("type"), (value,):
+                return self.evaluator.attributes(evaluate(frame, value), "__class__")
+            case Name("globals"), ():
+                return (ModuleReference(frame.module),)
+            case Name("getattr"), (holder, Constant(str(name)), *default):
+                found = self.evaluator.attributes(evaluate(frame, holder), name)
+                return found or union(evaluate(frame, value) for value in default)
+            case Attribute(holder, "__getattribute__"), (Constant(str(name)),):
                 return self.evaluator.attributes(evaluate(frame, holder), name)
             case Name("getattr"), (holder, name, *_):
                 return self._attribute_named(evaluate(frame, holder), evaluate(frame, name))
@@ -90,10 +101,22 @@ class Calls:
                 values = evaluate(frame, base)
                 if not any(isinstance(v, Instance) for v, _ in plain(values)):
                     return self.evaluator.item(frame, base, key)
+            case Attribute(base, "pop" | "popleft"), ():
+                if not any(isinstance(v, Instance) for v, _ in plain(evaluate(frame, base))):
+                    return self.evaluator.elements(frame, base)
+            case Call() as maker, (value,) if self._decorates(frame, maker):
+                return evaluate(frame, value)
             case Attribute(base, "values" | "copy"), ():
                 if any(isinstance(v, Literal) for v, _ in plain(evaluate(frame, base))):
                     return evaluate(frame, base)
         return None
+
+    def _decorates(self, frame: Frame, maker: Call) -> bool:
+        """Whether a call makes a decorator that gives what it is given: `wraps(f)`, `lru_cache(8)`."""
+        if last_name(maker.function) not in _DECORATING:
+            return False
+        callees = plain(self.callees(frame, maker))
+        return any(isinstance(v, External) and v.name.startswith("functools.") for v, _ in callees)
 
     def _attribute_named(self, holders: Values, names: Values) -> Values:
         """What `getattr(holder, name)` gives; for a name that nobody knows, what a model infers with."""
@@ -143,6 +166,8 @@ class Calls:
                 return self._of_method(LibraryMethod(type_name, "__call__"), call)
             case LibraryMethod():
                 return self._of_method(value, call)
+            case Partial(External(name), _, _) if name in CALLERS:
+                return self.evaluator.special.called(value, frame, call)
             case Partial():
                 return self._of_partial(value, frame, call)
             case Offloaded(function):
@@ -185,13 +210,20 @@ class Calls:
 
     def _of_external(self, name: str, frame: Frame, call: Call) -> Values:
         evaluate = self.evaluator.evaluate
-        if name == "functools.partial" and call.arguments:
+        if (name in PARTIALS or name in CALLERS) and call.arguments:
             rest = tuple(evaluate(frame, a) for a in call.arguments[1:])
             keywords = tuple((k, evaluate(frame, v)) for k, v in call.keywords if k)
+            if name in CALLERS:
+                return (Partial(External(name), (evaluate(frame, call.arguments[0]), *rest), keywords),)
             return tuple(Partial(function, rest, keywords) for function in evaluate(frame, call.arguments[0]))
         if name == "importlib.import_module" and call.arguments:
             return self._module_named(frame, call.arguments[0])
         frameworks = self.evaluator.frameworks
+        drawing = frameworks.runs_when_iterated.find(name)
+        if drawing is not None:
+            return self._drawing(frame, call, drawing)
+        if frameworks.draws.find(name):
+            return union(evaluate(frame, value) for value in call.arguments)
         passed = frameworks.passes.names.find(name)
         if passed is not None:
             return self._argument_value(frame, call, passed)
@@ -202,6 +234,24 @@ class Calls:
                 return tuple(Offloaded(f) for f, _ in plain(functions))
             return tuple(Pending(f, offloaded=True) for f, _ in plain(functions))
         return self._of_library(name, call)
+
+    def _drawing(self, frame: Frame, call: Call, entry: Offload) -> Values:
+        """The iterator that `map(function, values)` gives."""
+        function = argument(call, entry.position, entry.keyword)
+        others = [value for value in call.arguments if value is not function]
+        elements = tuple(self.evaluator.elements(frame, value) for value in others)
+        sources = union(self.evaluator.evaluate(frame, value) for value in others)
+        functions = self.evaluator.evaluate(frame, function) if function is not None else ()
+        if not functions:
+            return sources
+        return tuple(Drawn(value, elements, sources, entry.results) for value, _ in plain(functions))
+
+    def drawn(self, value: Drawn) -> Values:
+        """The elements that the iterator gives."""
+        if not value.results:
+            return union(value.arguments)
+        called = Partial(value.function, value.arguments)
+        return self.returned(called, self.evaluator.frames("", 0), NO_ARGUMENTS)
 
     def _of_library(self, name: str, call: Call) -> Values:
         catalogue = self.evaluator.catalogue
@@ -273,7 +323,7 @@ class Calls:
 
     def result_of(self, function: Value) -> Values:
         """What a callable gives when nothing is known of its arguments, awaited where it is a coroutine."""
-        return self.awaited(self.returned(function, self.evaluator.frames("", 0), _NO_ARGUMENTS))
+        return self.awaited(self.returned(function, self.evaluator.frames("", 0), NO_ARGUMENTS))
 
     def method_result(self, value: Value, name: str) -> Values:
         """What `value.name()` gives."""
@@ -305,6 +355,8 @@ class Calls:
                 )
                 facts = self.evaluator.facts(function)
                 return union(self.evaluator.evaluate(here, item) for item in facts.yields)
+            case Drawn():
+                return self.drawn(value)
             case Guess(inner):
                 return guessed(self.yielded(inner))
         return ()
@@ -388,26 +440,11 @@ class Calls:
             v for v in found if not (isinstance(v, Literal) and isinstance(v.expression, Constant | Text))
         )
 
-    def applied(self, frame: Frame, decorator: Expression, values: Values) -> Values:
-        """What a decorator makes of the values."""
-        found: list[Values] = []
-        for value, _ in plain(self.evaluator.evaluate(frame, decorator)):
-            match value:
-                case External(name):
-                    entry = self.evaluator.frameworks.offload.names.find(name)
-                    if entry is not None and entry.wraps:
-                        found.append(tuple(Offloaded(v) for v, _ in plain(values)))
-                case FunctionReference():
-                    given = self.enter(value, self.evaluator.frames("", 0), _NO_ARGUMENTS, (values,))
-                    found.append(self.of_function(value, given))
-                case Partial(FunctionReference() as function, arguments, keywords):
-                    nowhere = self.evaluator.frames("", 0)
-                    given = self.enter(function, nowhere, _NO_ARGUMENTS, (*arguments, values), keywords)
-                    found.append(self.of_function(function, given))
-        return union(found)
 
-
-_NO_ARGUMENTS = Call(OPAQUE, (), (), Position(0, 0, 0, 0))
+PARTIALS = frozenset({"functools.partial", "functools.partialmethod"})
+# What they make does to its argument what is named: calls a method, reads an attribute, takes an item.
+CALLERS = frozenset({"operator.methodcaller", "operator.attrgetter", "operator.itemgetter"})
+NO_ARGUMENTS = Call(OPAQUE, (), (), Position(0, 0, 0, 0))
 
 
 def _is_class(name: str) -> bool:

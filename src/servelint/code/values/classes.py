@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from servelint.code.facts.facts import Attribute, ClassFacts, FunctionFacts, Name, dotted
+from servelint.code.facts.facts import Attribute, ClassFacts, FunctionFacts, Name
 from servelint.code.values.calls import argument
+from servelint.code.values.members import Members, decorators_of, is_property
 from servelint.code.values.values import (
     ClassReference,
     External,
@@ -25,8 +27,6 @@ from servelint.code.values.values import (
 if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
 
-PROPERTIES = frozenset({"property", "cached_property", "functools.cached_property", "hybrid_property"})
-
 
 class Classes:
     """The part of the evaluation that is about classes."""
@@ -36,13 +36,17 @@ class Classes:
         self._lineages: dict[ClassReference, tuple[ClassReference | External, ...]] = {}
         self._unfinished: set[ClassReference] = set()
         self._circular = False
+        self.members = Members(self)
 
     def facts(self, cls: ClassReference) -> ClassFacts:
         """The facts of a class."""
         return self.evaluator.module(cls.module).facts.classes[cls.number]
 
     def lineage(self, cls: ClassReference) -> tuple[ClassReference | External, ...]:
-        """The class and its bases, depth first, each once; outside the project by name."""
+        """The class and its bases in the order in which Python asks them; outside the project by name.
+
+        Where there is no such order (what a base is may depend on a condition), depth first, each once.
+        """
         if cls in self._unfinished:
             self._circular = True
             return (cls,)  # a class that inherits from itself ends here
@@ -75,13 +79,17 @@ class Classes:
 
     def _joined(self, cls: ClassReference) -> tuple[ClassReference | External, ...]:
         """The lineage of a class whose bases' lineages are known, or under way where it is a circle."""
+        bases = tuple(dict.fromkeys(self._all_bases(cls)))
         lineages = [
             self._lineages.get(base, (base,)) if isinstance(base, ClassReference) else (base,)
-            for base in self._all_bases(cls)
+            for base in bases
         ]
         self._circular |= any(base in self._unfinished for base in self._bases(cls))
         if len(lineages) == 1 and not self._circular:
             return (cls, *lineages[0])
+        merged = None if self._circular else _merged([*lineages, bases])
+        if merged is not None:
+            return (cls, *merged)
         return tuple(dict.fromkeys((cls, *(above for lineage in lineages for above in lineage))))
 
     def subclasses(self, cls: ClassReference) -> Iterator[ClassReference]:
@@ -120,9 +128,9 @@ class Classes:
     def receiver(self, frame: Frame, function: FunctionFacts) -> Value | None:
         """What a method's first parameter is when nothing is known of the call."""
         owner = self.owner(frame, function)
-        if owner is None or "staticmethod" in _decorators(function):
+        if owner is None or "staticmethod" in decorators_of(function):
             return None
-        if "classmethod" in _decorators(function) or function.name in ("__new__", "__init_subclass__"):
+        if "classmethod" in decorators_of(function) or function.name in ("__new__", "__init_subclass__"):
             return owner
         return Instance(owner, exact=False)
 
@@ -151,10 +159,18 @@ class Classes:
 
     def constructed(self, cls: ClassReference) -> Values:
         """What calling the class gives."""
-        return (Instance(cls),)
+        made = Instance(cls)
+        for method, _ in plain(self._from_lineage(made, "__new__", self.lineage(cls))):
+            if isinstance(method, FunctionReference):
+                frame = self.evaluator.frames(method.module, method.function, receiver=method.receiver)
+                given = (value for value, _ in plain(self.evaluator.calls.returns(frame)))
+                others = tuple(v for v in given if isinstance(v, Instance) and cls not in self.lineage(v.cls))
+                return others or (made,)
+        return (made,)
 
     def constructors(self, cls: ClassReference) -> Iterator[FunctionReference]:
         """The methods of the project that run when the class is called."""
+        yield from self.members.makers(cls)
         for name in ("__new__", "__init__", "__post_init__", "model_post_init"):
             for method, _ in plain(self._from_lineage(Instance(cls), name, self.lineage(cls))):
                 if isinstance(method, FunctionReference):
@@ -174,10 +190,24 @@ class Classes:
                 after = lineage[lineage.index(cls) + 1 :] if cls in lineage else self.lineage(cls)[1:]
                 return self._from_lineage(receiver, name, after)
             case ClassReference():
-                return self._from_lineage(value, name, self.lineage(value))
+                found = self._from_lineage(value, name, self.lineage(value))
+                return found or self.of_metaclass(value, name)
             case Instance(cls, exact):
                 found = self._from_lineage(value, name, self.lineage(cls))
-                return found if exact else self._with_overrides(cls, name, found)
+                found = found if exact else self._with_overrides(cls, name, found)
+                return found or self.members.otherwise(value, name)
+
+    def of_metaclass(self, cls: ClassReference, name: str) -> Values:
+        """What an attribute of a class is that its metaclass has: a method gets the class."""
+        found: list[Value] = []
+        for meta in self.members.metaclasses(cls):
+            for value, _ in plain(self._from_lineage(Instance(meta), name, self.lineage(meta))):
+                own = isinstance(value, FunctionReference) and value.receiver == Instance(meta)
+                found.append(self._with_receiver(value, cls) if own else value)
+        return tuple(found)
+
+    def _with_receiver(self, value: Value, receiver: Value) -> Value:
+        return replace(value, receiver=receiver) if isinstance(value, FunctionReference) else value
 
     def _with_overrides(self, cls: ClassReference, name: str, found: Values) -> Values:
         """Add what subclasses put in place of an attribute; a stub gives way to them."""
@@ -226,7 +256,7 @@ class Classes:
             method = self._method(receiver, base, name)
             if method:
                 return union((method, *assigned))
-            assigned += self._assigned(base, name)
+            assigned += self._assigned(receiver, base, name)
         found = union(assigned)
         if found:
             return found
@@ -241,24 +271,12 @@ class Classes:
             return ()
         module = self.evaluator.module(cls.module)
         function = module.function(number)
-        kinds = _decorators(function)
-        if _is_property(kinds):
+        kinds = decorators_of(function)
+        if is_property(kinds):
             frame = self.evaluator.frames(cls.module, number, receiver=receiver)
             return self.evaluator.calls.returns(frame) if isinstance(receiver, Instance) else ()
-        values = self.evaluator.decorated(self.evaluator.frames(cls.module, facts.parent), number)
+        values = self.evaluator.decorators.decorated(self.evaluator.frames(cls.module, facts.parent), number)
         return tuple(self._bind(value, receiver, function, kinds) for value in values)
-
-    def getter(self, receiver: Value, name: str) -> Frame | None:
-        """The frame of the property that reading an attribute of the object runs, if it is one."""
-        if not isinstance(receiver, Instance):
-            return None
-        for base in self.lineage(receiver.cls):
-            number = self.facts(base).methods.get(name) if isinstance(base, ClassReference) else None
-            if isinstance(base, ClassReference) and number is not None:
-                function = self.evaluator.module(base.module).function(number)
-                is_getter = _is_property(_decorators(function))
-                return self.evaluator.frames(base.module, number, receiver=receiver) if is_getter else None
-        return None
 
     def _bind(self, value: Value, receiver: Value, function: FunctionFacts, kinds: frozenset[str]) -> Value:
         if not isinstance(value, FunctionReference) or "staticmethod" in kinds:
@@ -271,13 +289,13 @@ class Classes:
             return value  # `Model.predict`: the caller passes the object
         return FunctionReference(value.module, value.function, receiver, value.frame)
 
-    def _assigned(self, cls: ClassReference, name: str) -> Iterator[Values]:
+    def _assigned(self, receiver: Value, cls: ClassReference, name: str) -> Iterator[Values]:
         """What `self.name = ...` in the class's methods and `name = ...` in its body give."""
         module = self.evaluator.module(cls.module)
         body = self.evaluator.frames(cls.module, self.facts(cls).parent)
         for binding in self.facts(cls).bindings:
             if isinstance(binding.target, Name) and binding.target.id == name:
-                found = self.evaluator.evaluate(body, binding.value)
+                found = self.members.held(receiver, cls, name, body, binding)
                 declared = self.evaluator.annotations.annotated(body, binding.annotation)
                 yield found or declared
                 open_ = not declared or self.evaluator.annotations.leaves_open(binding.annotation, declared)
@@ -286,7 +304,9 @@ class Classes:
         for bound in module.attributes(name):
             target = bound.binding.target
             if isinstance(target, Attribute) and self._is_of(module.path, bound.function, target, cls):
-                yield self.evaluator.bound(module, bound)
+                made = receiver.made if isinstance(receiver, Instance) else None
+                here = made is not None and (made.module, made.function) == (module.path, bound.function)
+                yield self.evaluator.bound(module, bound, made if here else None)
 
     def _given_to_field(self, cls: ClassReference, name: str) -> Iterator[Values]:
         """What calls of a class without a constructor of its own, such as a dataclass, give for a field."""
@@ -334,6 +354,28 @@ class Classes:
         return ()
 
 
+def _merged(
+    lineages: list[tuple[ClassReference | External, ...]],
+) -> tuple[ClassReference | External, ...] | None:
+    """The order of bases: each before its own, and in the order of each list; None where there is none.
+
+    It is the C3 linearization: https://docs.python.org/3/howto/mro.html
+    """
+    rest = [list(lineage[::-1]) for lineage in lineages if lineage]
+    found: list[ClassReference | External] = []
+    while rest:
+        behind = {base for lineage in rest for base in lineage[:-1]}
+        first = next((lineage[-1] for lineage in rest if lineage[-1] not in behind), None)
+        if first is None:
+            return None
+        found.append(first)
+        for lineage in rest:
+            if lineage[-1] == first:
+                lineage.pop()
+        rest = [lineage for lineage in rest if lineage]
+    return tuple(found)
+
+
 def _class_of(value: Value) -> ClassReference | None:
     match value:
         case ClassReference():
@@ -343,11 +385,3 @@ def _class_of(value: Value) -> ClassReference | None:
         case Super(cls):
             return cls
     return None
-
-
-def _is_property(kinds: frozenset[str]) -> bool:
-    return bool(kinds & PROPERTIES) or any(kind.endswith("_property") for kind in kinds)
-
-
-def _decorators(function: FunctionFacts) -> frozenset[str]:
-    return frozenset(dotted(decorator) for decorator in function.decorators)

@@ -27,12 +27,12 @@ from servelint.code.facts.facts import (
     Mapping,
     Name,
     Narrowed,
+    Operated,
     Parameter,
     Sequence,
     Spread,
     Subscript,
     Text,
-    last_name,
 )
 from servelint.code.graph.project import Bound, Module, Project
 from servelint.code.names.frameworks import Frameworks
@@ -40,7 +40,10 @@ from servelint.code.values.annotations import Annotations
 from servelint.code.values.callers import Callers
 from servelint.code.values.calls import Calls
 from servelint.code.values.classes import Classes
+from servelint.code.values.decorators import Decorators
+from servelint.code.values.items import Items
 from servelint.code.values.memory import Memory
+from servelint.code.values.special import Special
 from servelint.code.values.values import (
     ClassReference,
     External,
@@ -48,14 +51,11 @@ from servelint.code.values.values import (
     Frame,
     Frames,
     FunctionReference,
-    Guess,
     Instance,
     LibraryMethod,
     LibraryObject,
     Literal,
     ModuleReference,
-    Offloaded,
-    Packed,
     State,
     Super,
     Value,
@@ -83,6 +83,9 @@ class Evaluator:
         self.classes = Classes(self)
         self.calls = Calls(self)
         self.callers = Callers(self)
+        self.special = Special(self)
+        self.items = Items(self)
+        self.decorators = Decorators(self)
         self._known_modules = catalogue.modules | frameworks.modules
         self._memory: Memory[Values] = Memory((), MAXIMUM_DEPTH)
         self._nesting = 0
@@ -137,7 +140,7 @@ class Evaluator:
             case Awaited(value):
                 return self.calls.awaited(self.evaluate(frame, value))
             case Closure(number):
-                return self.decorated(frame, number)
+                return self.decorators.decorated(frame, number)
             case ClassValue(number):
                 return (ClassReference(frame.module, number),)
             case Element(value):
@@ -148,6 +151,8 @@ class Evaluator:
                 return self.annotations.annotated(frame, annotation)
             case Spread(value):
                 return self.elements(frame, value)
+            case Operated():
+                return self.special.result(frame, expression)
         return ()
 
     def frame(self, module: Module, function: int) -> Frame:
@@ -257,14 +262,19 @@ class Evaluator:
             return (ModuleReference(top),) if top else ()
         return (ModuleReference(path),)
 
-    def module_member(self, path: str, name: str) -> Values:
-        """What `name` is in the module or package whose file or folder is `path`."""
+    def module_member(self, path: str, name: str, *, dynamic: bool = True) -> Values:
+        """What `name` is in the module or package whose file or folder is `path`.
+
+        With `dynamic`, what the module's `__getattr__` gives for it as well.
+        """
         module = self.project.module(path)
         found = self.member(module, name) if module is not None else ()
         if found:
             return found
         submodule = self.project.submodule(path, name)
-        return (ModuleReference(submodule),) if submodule else ()
+        if submodule:
+            return (ModuleReference(submodule),)
+        return self.classes.members.of_module(path, name) if dynamic else ()
 
     # -- parameters ------------------------------------------------------------------------------
 
@@ -323,6 +333,10 @@ class Evaluator:
                 return self.classes.attribute(value, name)
             case State():
                 return self.shared(name)
+            case FunctionReference(module, function, _, frame) if name in ("__func__", "__wrapped__"):
+                return (FunctionReference(module, function, None, frame),)
+            case FunctionReference() if name in ("__call__", "dispatch"):
+                return (value,)
         return ()
 
     def _library_attribute(self, type_name: str, name: str) -> Values:
@@ -356,138 +370,11 @@ class Evaluator:
 
     def item(self, frame: Frame, container: Expression, key: Expression) -> Values:
         """What `container[key]` may be."""
-        # Both are parts of a file's facts, which live as long as the evaluation: their identity will do.
-        asked = ("item of", frame, id(container), id(key))
-        return self.remembered(asked, lambda: self._item(frame, container, key))
-
-    def _item(self, frame: Frame, container: Expression, key: Expression) -> Values:
-        match container, key:
-            case Element(Call(Attribute(base, "items"), _, _, _)), Constant(1):
-                return self.elements(frame, base)
-            case Element(Call(Name("enumerate"), (base, *_), _, _)), Constant(1):
-                return self.elements(frame, base)
-            case Element(Call(Name("zip"), bases, _, _)), Constant(int(number)) if number < len(bases):
-                return self.elements(frame, bases[number])
-        found = [self._item_of(frame, value, key) for value in self.evaluate(frame, container)]
-        return union((*found, *self._filled(frame, container, key)))
+        return self.items.item(frame, container, key)
 
     def elements(self, frame: Frame, container: Expression) -> Values:
         """What iterating the container gives."""
-        asked = ("elements of", frame, id(container))
-        return self.remembered(asked, lambda: self._elements(frame, container))
-
-    def _elements(self, frame: Frame, container: Expression) -> Values:
-        match container:
-            case Call(Attribute(base, "values" | "copy"), _, _, _):
-                return self.elements(frame, base)
-        found = [self._item_of(frame, value, None) for value in self.evaluate(frame, container)]
-        return union((*found, *self._filled(frame, container, None)))
-
-    def _item_of(self, frame: Frame, value: Value, key: Expression | None) -> Values:
-        match value:
-            case Guess(inner):
-                return guessed(self._item_of(frame, inner, key))
-            case Literal(made, expression):
-                asked = ("item", made, id(expression), key)
-                return self.remembered(asked, lambda: self._literal_item(made, expression, key))
-            case Packed(items):
-                if isinstance(key, Constant) and isinstance(key.value, int) and 0 <= key.value < len(items):
-                    return items[key.value]
-                return union(items)
-            case LibraryObject(type_name):
-                held = self.catalogue.items(type_name, key.value if isinstance(key, Constant) else None)
-                return (LibraryObject(held),) if held else ()
-            case Instance():
-                method = "__iter__" if key is None else "__getitem__"
-                return self.calls.method_result(value, method)
-            case State() if isinstance(key, Constant):
-                return self._application_item(key)
-            case ExternalObject(qualified) if isinstance(key, Constant):
-                known = qualified.partition(".")[0] in self.frameworks.distributions
-                return self._application_item(key) if known else ()
-        return self.calls.yielded(value) if key is None else ()
-
-    def _literal_item(self, frame: Frame, expression: Expression, key: Expression | None) -> Values:
-        match expression:
-            case Sequence(items):
-                if isinstance(key, Constant) and isinstance(key.value, int) and 0 <= key.value < len(items):
-                    return self.evaluate(frame, items[key.value])
-                return union(self.evaluate(frame, item) for item in items)
-            case Mapping(keys, values):
-                pairs = list(zip(keys, values, strict=True))
-                if isinstance(key, Constant) and (exact := [v for k, v in pairs if k == key]):
-                    return self.evaluate(frame, exact[-1])
-                spread = [self.item(frame, v, key) for k, v in pairs if k is None and key is not None]
-                if isinstance(key, Constant) and all(isinstance(k, Constant) for k in keys):
-                    return ()
-                return union((*(self.evaluate(frame, v) for k, v in pairs if k is not None), *spread))
-            case Listed(element, _):
-                return self.evaluate(frame, element)
-        return ()
-
-    def _filled(self, frame: Frame, container: Expression, key: Expression | None) -> Iterator[Values]:
-        """What the project puts into the container elsewhere (`models["a"] = load()`)."""
-        name = last_name(container)
-        if not name:
-            return
-        for module in self._holders(frame, container):
-            for item in module.filled(name):
-                if item.may_be_at(key):
-                    yield self.evaluate(self.frame(module, item.function), item.value)
-
-    def _holders(self, frame: Frame, container: Expression) -> Iterator[Module]:
-        """The files that may fill a container: where it stands, and where it is imported from."""
-        here = self.module(frame.module)
-        yield here
-        match container:
-            case Name(id):
-                for item in here.facts.body.imports:
-                    path = self.project.resolve(here, item.module, item.level) if item.local == id else None
-                    other = self.project.module(path) if path else None
-                    if other is not None:
-                        yield other
-            case Attribute(base, _):
-                for value in self.evaluate(frame, base):
-                    match value:
-                        case Instance(ClassReference(path)) | ModuleReference(path) if path != here.path:
-                            other = self.project.module(path)
-                            if other is not None:
-                                yield other
-
-    def _application_item(self, key: Constant) -> Values:
-        """What is ever assigned to `app[key]` for an application object or bag."""
-        if not isinstance(key.value, str):
-            return ()
-        name = key.value
-        return self.remembered(("application item", name), lambda: union(self._application_items(name)))
-
-    def _application_items(self, name: str) -> Iterator[Values]:
-        for module, bound in self.project.items(name):
-            target = bound.binding.target
-            if isinstance(target, Subscript):
-                owners = self.evaluate(self.frame(module, bound.function), target.value)
-                if not owners or any(isinstance(owner, State | ExternalObject) for owner in owners):
-                    yield self.bound(module, bound)
-
-    # -- functions -------------------------------------------------------------------------------
-
-    def decorated(self, frame: Frame, number: int) -> Values:
-        """A function as its callers see it, after its decorators."""
-        module = self.module(frame.module)
-        made_in = frame if frame.function and (frame.arguments or frame.parent or frame.receiver) else None
-        raw: Values = (FunctionReference(module.path, number, frame=made_in),)
-        decorators = module.function(number).decorators
-        if not decorators:
-            return raw
-        key = ("decorated", frame, number)
-        return self.remembered(key, lambda: self._decorate(frame, raw, decorators)) or raw
-
-    def _decorate(self, frame: Frame, values: Values, decorators: tuple[Expression, ...]) -> Values:
-        for decorator in reversed(decorators):
-            applied = self.calls.applied(frame, decorator, values)
-            if any(isinstance(v, FunctionReference | Offloaded) for v, _ in plain(applied)):
-                values = applied
-        return values
+        return self.items.elements(frame, container)
 
 
 def _builtin(module: Module, name: str) -> Values:

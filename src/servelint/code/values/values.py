@@ -98,6 +98,9 @@ def _level(value: Value) -> int:
             return 1 + max(_level(function), *(_level(v) for values in arguments for v in values), 0)
         case Packed(items):
             return 1 + max((_level(v) for values in items for v in values), default=0)
+        case Drawn(function, arguments, sources, _):
+            inner = (_level(v) for values in (*arguments, sources) for v in values)
+            return 1 + max(_level(function), *inner, 0)
         case Pending(function) | Offloaded(function) | Guess(function):
             return _level(function)
     return 0
@@ -168,10 +171,16 @@ class ClassReference:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An object of a class of the project. Unless `exact`, it may be of a subclass."""
+    """An object of a class of the project. Unless `exact`, it may be of a subclass.
+
+    `made` is the frame of the constructor where what it was given matters: of a decorator. `member` is the
+    name of a member of an enumeration.
+    """
 
     cls: ClassReference
     exact: bool = True
+    made: Frame | None = None
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +221,19 @@ class Generator:
 
     function: FunctionReference
     frame: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """An iterator that calls `function` for each element of `sources` (`map`).
+
+    With `results` it gives what that returns, else the elements themselves.
+    """
+
+    function: Value
+    arguments: tuple[Values, ...]
+    sources: Values
+    results: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +278,7 @@ Value: TypeAlias = (
     | Packed
     | Pending
     | Generator
+    | Drawn
     | Offloaded
     | State
     | Super

@@ -1,0 +1,213 @@
+"""What containers hold: displays, what is put into them elsewhere, and what objects give for a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from servelint.code.facts.facts import (
+    Attribute,
+    Call,
+    Constant,
+    Element,
+    Expression,
+    Listed,
+    Mapping,
+    Name,
+    Sequence,
+    Slice,
+    Subscript,
+    last_name,
+)
+from servelint.code.facts.nodes import bounds, picked
+from servelint.code.graph.project import Module
+from servelint.code.values.values import (
+    ClassReference,
+    ExternalObject,
+    Frame,
+    Guess,
+    Instance,
+    LibraryObject,
+    Literal,
+    ModuleReference,
+    Packed,
+    State,
+    Value,
+    Values,
+    guessed,
+    union,
+)
+
+if TYPE_CHECKING:
+    from servelint.code.values.evaluate import Evaluator
+
+# How many items of lists that are put together are told apart.
+MAXIMUM_ITEMS = 50
+
+
+class Items:
+    """The part of the evaluation that is about containers."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._sliced: dict[tuple[int, Slice], Expression] = {}
+
+    def item(self, frame: Frame, container: Expression, key: Expression) -> Values:
+        """What `container[key]` may be."""
+        # Both are parts of a file's facts, which live as long as the evaluation: their identity will do.
+        asked = ("item of", frame, id(container), id(key))
+        return self.evaluator.remembered(asked, lambda: self._item(frame, container, key))
+
+    def _item(self, frame: Frame, container: Expression, key: Expression) -> Values:
+        match container, key:
+            case Element(Call(Attribute(base, "items"), _, _, _)), Constant(1):
+                return self.elements(frame, base)
+            case Element(Call(Name("enumerate"), (base, *_), _, _)), Constant(1):
+                return self.elements(frame, base)
+            case Element(Call(Name("zip"), bases, _, _)), Constant(int(number)) if number < len(bases):
+                return self.elements(frame, bases[number])
+        found = [self._item_of(frame, value, key) for value in self.evaluator.evaluate(frame, container)]
+        return union((*found, *self._filled(frame, container, key)))
+
+    def elements(self, frame: Frame, container: Expression) -> Values:
+        """What iterating the container gives."""
+        asked = ("elements of", frame, id(container))
+        return self.evaluator.remembered(asked, lambda: self._elements(frame, container))
+
+    def _elements(self, frame: Frame, container: Expression) -> Values:
+        match container:
+            case Call(Attribute(base, "values" | "copy"), _, _, _):
+                return self.elements(frame, base)
+        found = [self._item_of(frame, value, None) for value in self.evaluator.evaluate(frame, container)]
+        return union((*found, *self._filled(frame, container, None)))
+
+    def _item_of(self, frame: Frame, value: Value, key: Expression | None) -> Values:
+        match value:
+            case Guess(inner):
+                return guessed(self._item_of(frame, inner, key))
+            case Literal(made, expression):
+                asked = ("item", made, id(expression), key)
+                return self.evaluator.remembered(asked, lambda: self._literal_item(made, expression, key))
+            case Packed(items):
+                return _packed_item(items, key)
+            case LibraryObject(type_name):
+                held = self.evaluator.catalogue.items(
+                    type_name, key.value if isinstance(key, Constant) else None
+                )
+                return (LibraryObject(held),) if held else ()
+            case Instance():
+                members = self.evaluator.classes.members
+                return members.element(value) if key is None else members.item(value, key)
+            case ClassReference():
+                members = self.evaluator.classes.members
+                return members.element(value) if key is None else members.parameterised(value, key)
+            case ModuleReference(path):
+                names = key.value if isinstance(key, Constant) and isinstance(key.value, str) else ""
+                return self.evaluator.module_member(path, names) if names else ()
+            case State() if isinstance(key, Constant):
+                return self._application_item(key)
+            case ExternalObject(qualified) if isinstance(key, Constant):
+                known = qualified.partition(".")[0] in self.evaluator.frameworks.distributions
+                return self._application_item(key) if known else ()
+        return self.evaluator.calls.yielded(value) if key is None else ()
+
+    def _literal_item(self, frame: Frame, expression: Expression, key: Expression | None) -> Values:
+        match expression:
+            case Sequence(items):
+                found = picked(items, key)
+                if isinstance(key, Slice):
+                    part = self._sliced.setdefault((id(expression), key), found) if found else expression
+                    return (Literal(frame, part),)
+                return (
+                    self.evaluator.evaluate(frame, found)
+                    if found
+                    else union(self.evaluator.evaluate(frame, i) for i in items)
+                )
+            case Listed() if isinstance(key, Slice):
+                return (Literal(frame, expression),)
+            case Mapping(keys, values):
+                pairs = list(zip(keys, values, strict=True))
+                if isinstance(key, Constant) and (exact := [v for k, v in pairs if k == key]):
+                    return self.evaluator.evaluate(frame, exact[-1])
+                spread = [self.item(frame, v, key) for k, v in pairs if k is None and key is not None]
+                if isinstance(key, Constant) and all(isinstance(k, Constant) for k in keys):
+                    return ()
+                return union(
+                    (*(self.evaluator.evaluate(frame, v) for k, v in pairs if k is not None), *spread)
+                )
+            case Listed(element, _):
+                return self.evaluator.evaluate(frame, element)
+        return ()
+
+    def joined(self, frame: Frame, operands: tuple[Expression, ...]) -> Values:
+        """What lists, one of which is written out, hold when they are put together or repeated."""
+        found: list[Values] = []
+        for value in (value for operand in operands for value in self.evaluator.evaluate(frame, operand)):
+            match value:
+                case Packed(items):
+                    found += items
+                case Literal(made, Sequence(items)):
+                    found += [self.evaluator.evaluate(made, item) for item in items[:MAXIMUM_ITEMS]]
+                case Literal(made, Listed(element, _)):
+                    found.append(self.evaluator.evaluate(made, element))
+        return (Packed(tuple(found[:MAXIMUM_ITEMS])),) if any(found) else ()
+
+    def _filled(self, frame: Frame, container: Expression, key: Expression | None) -> Iterator[Values]:
+        """What the project puts into the container elsewhere (`models["a"] = load()`)."""
+        name = last_name(container)
+        if not name:
+            return
+        for module in self._holders(frame, container):
+            for item in module.filled(name):
+                if item.may_be_at(key):
+                    yield self.evaluator.evaluate(self.evaluator.frame(module, item.function), item.value)
+
+    def _holders(self, frame: Frame, container: Expression) -> Iterator[Module]:
+        """The files that may fill a container: where it stands, and where it is imported from."""
+        here = self.evaluator.module(frame.module)
+        yield here
+        match container:
+            case Name(id):
+                for item in here.facts.body.imports:
+                    path = (
+                        self.evaluator.project.resolve(here, item.module, item.level)
+                        if item.local == id
+                        else None
+                    )
+                    other = self.evaluator.project.module(path) if path else None
+                    if other is not None:
+                        yield other
+            case Attribute(base, _):
+                for value in self.evaluator.evaluate(frame, base):
+                    match value:
+                        case Instance(ClassReference(path)) | ModuleReference(path) if path != here.path:
+                            other = self.evaluator.project.module(path)
+                            if other is not None:
+                                yield other
+
+    def _application_item(self, key: Constant) -> Values:
+        """What is ever assigned to `app[key]` for an application object or bag."""
+        if not isinstance(key.value, str):
+            return ()
+        name = key.value
+        return self.evaluator.remembered(
+            ("application item", name), lambda: union(self._application_items(name))
+        )
+
+    def _application_items(self, name: str) -> Iterator[Values]:
+        for module, bound in self.evaluator.project.items(name):
+            target = bound.binding.target
+            if isinstance(target, Subscript):
+                owners = self.evaluator.evaluate(self.evaluator.frame(module, bound.function), target.value)
+                if not owners or any(isinstance(owner, State | ExternalObject) for owner in owners):
+                    yield self.evaluator.bound(module, bound)
+
+
+def _packed_item(items: tuple[Values, ...], key: Expression | None) -> Values:
+    match key:
+        case Constant(int(number)) if -len(items) <= number < len(items):
+            return items[number]
+        case Slice():
+            ends = bounds(key)
+            return (Packed(items if ends is None else items[ends]),)
+    return union(items)
