@@ -16,8 +16,9 @@ from servelint.manifests.documents import linear_regex
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import parse
-from servelint.manifests.forms import masking, python_files
+from servelint.manifests.forms import masking
 from servelint.manifests.helm import charts, syntax
+from servelint.manifests.python import files
 from servelint.manifests.shell import arithmetic
 from servelint.project.reported import suppress
 from servelint.project.text.source import decode
@@ -530,4 +531,4 @@ def test_a_configuration_that_tomllib_cannot_read_is_none(value: str, tmp_path: 
     text = f"workers = {value}\n"
     source = decode(tmp_path / "hypercorn.toml", text.encode())
     (server,) = (item for item in servers().servers if item.name == "hypercorn")
-    assert python_files.configuration(source, server, Environment()).workers is None
+    assert files.configuration(source, server, Environment()).workers is None
