@@ -11,6 +11,7 @@ is left to a person.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from servelint.code.facts.facts import Site
@@ -34,6 +35,8 @@ from servelint.code.fixes.text.imports import NameTakenError
 from servelint.code.fixes.text.needed import Needed
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.loop.bound import LoopBound
+from servelint.code.values.values import Frame
 from servelint.finding import Applicability, Edit, Fix
 from servelint.knowledge.types import Role
 from servelint.project.config import PLAIN_DEF
@@ -78,6 +81,9 @@ class OffloadPlanner:
         self.contexts = Contexts(analysis, self.safety)
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
+        self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
+        self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
+        self._dispatching: dict[str, bool] = {}
         self._blocks: dict[tuple[Block, str, Form, Pool | None, bool], tuple[Edit, ...]] = {}
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
@@ -146,10 +152,21 @@ class OffloadPlanner:
         return self._made(call, offloading, self._blocks[key], doubt, title), ""
 
     def _in_block(self, call: BlockingCall, block: Block) -> Moved:
-        every = self.analysis.blocking_calls_of(call.caller)
-        calls = tuple(other for other in every if block.holds(other.position))
-        sites = tuple(self.safety.sites(call.caller.facts, block))
-        return Moved(calls, sites, block.function, block.first_line)
+        key = (call.frame, block)
+        if key not in self._in_blocks:  # one object for all the calls in it
+            calls = tuple(self._calls_in(call.caller, block))
+            sites = tuple(self.safety.sites(call.caller.facts, block))
+            self._in_blocks[key] = Moved(calls, sites, block.function, block.first_line)
+        return self._in_blocks[key]
+
+    def _calls_in(self, caller: LoopBound, block: Block) -> Iterator[BlockingCall]:
+        by_line = self._by_line.get(caller)
+        if by_line is None:
+            by_line = self._by_line[caller] = {}
+            for call in self.analysis.blocking_calls_of(caller):
+                by_line.setdefault(call.position.line, []).append(call)
+        for line in range(block.first_line, block.last_line + 1):
+            yield from (call for call in by_line.get(line, ()) if block.holds(call.position))
 
     def in_pool(
         self, call: BlockingCall, function: Function, line: int, pool: Pool, needed: Needed
@@ -180,14 +197,22 @@ class OffloadPlanner:
 
     def _makes_dispatcher(self, call: BlockingCall) -> bool:
         """Whether the calls of the service get a dispatcher: where several would be long without."""
-        if self.forms.is_dispatcher_wanted:
-            return True
+        path = call.caller.module.path
+        if path not in self._dispatching:
+            self._dispatching[path] = self.forms.is_dispatcher_wanted or self._has_several(call)
+        return self._dispatching[path]
+
+    def _has_several(self, call: BlockingCall) -> bool:
         found: set[tuple[str, int]] = set()
         for other in self.pools.companions(call):
             moved = self._moving(other)
-            if moved is not None and (moved.keywords or self.contexts.may_read(moved.calls, moved.sites)):
+            if moved is None or (other.caller.module.path, moved.line) in found:
+                continue
+            if moved.keywords or self.contexts.may_read(moved.calls, moved.sites):
                 found.add((other.caller.module.path, moved.line))
-        return len(found) >= SEVERAL
+                if len(found) == SEVERAL:
+                    return True
+        return False
 
     def _moving(self, call: BlockingCall) -> Moved | None:
         """What moves with a call; None where it is not found in its file."""

@@ -24,6 +24,7 @@ class ImportGraph:
         self.resolver = resolver
         self.contents = contents
         self.read = contents.plain
+        self._libraries: dict[str, set[str]] = {}
         self._statements: dict[str, tuple[Statement, ...]] = {}
         self._targets: dict[str, tuple[str, ...]] = {}
 
@@ -44,7 +45,10 @@ class ImportGraph:
 
     def libraries(self, path: str) -> set[str]:
         """The top-level modules that the file imports."""
-        return {item.module.partition(".")[0] for item in self.statements(path) if not item.level}
+        if path not in self._libraries:
+            imported = (item.module for item in self.statements(path) if not item.level)
+            self._libraries[path] = {module.partition(".")[0] for module in imported}
+        return self._libraries[path]
 
     def closure(self, path: str) -> frozenset[str]:
         """The file and all files that it imports, directly or not."""

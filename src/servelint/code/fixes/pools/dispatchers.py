@@ -150,12 +150,6 @@ def written(pool: str, member: Member, syntax: Syntax | None, *, typed: bool) ->
     )
 
 
-def is_typed(syntax: Syntax) -> bool:
-    """Whether most functions of the file say what they return."""
-    functions = [n for n in syntax.nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return sum(function.returns is not None for function in functions) * 2 > len(functions)
-
-
 def _variable(syntax: Syntax | None) -> str:
     """A name for the type that the function returns; empty where the file has taken all of them."""
     taken = {*syntax.names, *syntax.binders} if syntax is not None else set()

@@ -116,7 +116,7 @@ class NewPools:
             f"{lifespan.application}.state.{NAME}",
             imports(home).member,
             syntax,
-            typed=dispatchers.is_typed(syntax),
+            typed=syntax.is_typed,
         )
         definition = function_at(syntax, home.function(lifespan.index).position)
         last = definition.end_lineno if definition is not None else None
@@ -149,7 +149,7 @@ class NewPools:
         needed.new_module(name)
         wanted = dispatchers.NAME if dispatch else NAME
         text = needed.member(name, wanted, function, prefer_from=True)
-        typed = any(map(dispatchers.is_typed, syntaxes))
+        typed = any(syntax.is_typed for syntax in syntaxes)
         content = _new_file(size, dispatch=dispatch, typed=typed)
         made = (Edit(Span(home, 1, 1, 1, 1), content),)
         if dispatch:
@@ -169,7 +169,7 @@ class NewPools:
         if not dispatch or not _is_free(syntax):
             edit = _after_imports(syntax, content)
             return Pool(PRIVATE_NAME, size.workers, (edit,), is_new_global=True)
-        typed = dispatchers.is_typed(syntax)
+        typed = syntax.is_typed
         above, function = dispatchers.written(PRIVATE_NAME, imports(module).member, syntax, typed=typed)
         edit = _after_imports(syntax, f"{content}{above}\n\n{function}", _AROUND_FUNCTIONS)
         return Pool(PRIVATE_NAME, size.workers, (edit,), is_new_global=True, dispatcher=dispatchers.NAME)

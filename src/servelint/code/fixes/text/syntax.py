@@ -140,6 +140,12 @@ class Syntax:
         return frozenset(node.id for node in self.nodes if isinstance(node, ast.Name))
 
     @cached_property
+    def is_typed(self) -> bool:
+        """Whether most functions of the file say what they return."""
+        functions = [node for node in self.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        return sum(function.returns is not None for function in functions) * 2 > len(functions)
+
+    @cached_property
     def attributes(self) -> frozenset[str]:
         """The names of all attributes that are read or bound."""
         return frozenset(node.attr for node in self.nodes if isinstance(node, ast.Attribute))
