@@ -56,6 +56,7 @@ class Reach:
         self.ordinary = (sys.stdlib_module_names | frameworks.modules | {"builtins"}) - self.model_modules
         self._paths = tuple(paths)
         self._sinks = [name for lib in catalogue.libraries.values() for name in _blocking_names(lib)]
+        self._unpicklers = [n for lib in catalogue.libraries.values() for n in _giving_names(lib, catalogue)]
         self._clients = [name for lib in catalogue.libraries.values() for name in _addressed_names(lib)]
         self._above: dict[str, set[str]] = {}
         self._beside: dict[str, set[str]] = {}
@@ -181,7 +182,14 @@ class Reach:
     @cached_property
     def _sink_files(self) -> set[str]:
         own = (p for p in self.sources if any(scan.mentions(self.graph.read(p), w) for w in self._own))
-        return {*self._importing_any(self._sinks), *own, *self._asking}
+        return {*self._importing_any(self._sinks), *own, *self._asking, *self._unpickling}
+
+    @cached_property
+    def _unpickling(self) -> list[str]:
+        """The files that read what may be anything, joined to one in which something predicts."""
+        readers = list(self._importing_any(self._unpicklers))
+        joined = self._joined(path for path in self._joined(readers) if _PREDICTS in self.graph.read(path))
+        return [path for path in readers if path in joined]
 
     @cached_property
     def _asking(self) -> list[str]:
@@ -251,6 +259,8 @@ class Reach:
                 yield from paths
 
 
+_PREDICTS = b".predict"
+
 # Namespaces that very different distributions share: one segment says nothing of what is imported.
 _NAMESPACES = frozenset({"google", "azure"})
 
@@ -287,6 +297,15 @@ def _blocking_names(library: Library) -> Iterator[str]:
     entries = (entry for entry in _entries(library) if not entry.addressed)
     if any(entry.role.blocks or entry.role is Role.LAZY for entry in entries):
         yield from _names(library)
+
+
+def _giving_names(library: Library, catalogue: Catalogue) -> Iterator[str]:
+    """The names of a library that blocks nowhere, if what its functions give does: what a pickle holds."""
+    if any(entry.role.blocks or entry.role is Role.LAZY for entry in _entries(library)):
+        return
+    given = (catalogue.types.get(entry.returns) for entry in library.functions.values())
+    if any(known is not None and known.open for known in given):
+        yield from library.functions
 
 
 def _addressed_names(library: Library) -> Iterator[str]:

@@ -16,7 +16,7 @@ from servelint.code.facts.facts import Call, Position, Site, dotted
 from servelint.code.graph.dependencies import Dependencies
 from servelint.code.graph.edges import ImportGraph
 from servelint.code.graph.imports import Resolver
-from servelint.code.graph.project import Project
+from servelint.code.graph.project import Module, Project
 from servelint.code.graph.reach import Reach
 from servelint.code.judge.blocking import Judge
 from servelint.code.judge.outcomes import Blocking, Hop
@@ -237,11 +237,20 @@ class Analysis:
 
     def _is_preloaded(self, blocking: Blocking) -> bool:
         """Whether the blocking is a load that start-up has done already."""
-        if blocking.role is not Role.LOAD:
-            return False
-        return any(
-            self.loop.is_preloaded(self.evaluator.module(path), index) for path, index in blocking.functions
-        )
+        return self.preloaded(blocking) is not None
+
+    def preloaded(self, blocking: Blocking) -> tuple[Module, int] | None:
+        """The function on the way that loads once, and that start-up has called; None where there is none.
+
+        What making the object infers (a warm-up) is part of its load.
+        """
+        functions = [(self.evaluator.module(path), index) for path, index in blocking.functions]
+        makes = [number for number, (module, index) in enumerate(functions) if _is_constructor(module, index)]
+        for number, (module, index) in enumerate(functions):
+            loads = blocking.role is Role.LOAD or any(number < made for made in makes)
+            if loads and self.loop.is_preloaded(module, index):
+                return module, index
+        return None
 
     def source(self, path: str) -> Source:
         """The text of a file that has been parsed."""
@@ -285,6 +294,10 @@ def _once(calls: Sequence[BlockingCall]) -> Iterator[BlockingCall]:
             yield call
         elif not 1 <= goes_on.position.line - call.position.end_line <= NEAR:
             yield call  # in one expression, or far from each other, each has its own fix
+
+
+def _is_constructor(module: Module, index: int) -> bool:
+    return module.function(index).name == "__init__"
 
 
 def _characters(line: str, column: int) -> int:

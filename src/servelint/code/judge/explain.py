@@ -39,7 +39,6 @@ from servelint.code.loop.bound import LoopBound
 from servelint.code.loop.offloads import Handoff
 from servelint.code.values.values import Frame, FunctionReference, plain
 from servelint.finding import Finding, Span
-from servelint.knowledge.types import Role
 
 # How many calls that nobody knows, and how many callers, are named.
 MAXIMUM_NAMED = 5
@@ -217,13 +216,12 @@ class _Explanation:
             return f"no library that blocks is in reach of {self.words.place(path)}"
         if blocking is None:
             return "no rule is about it"
-        if blocking.role is Role.LOAD:
-            for kept_in, number in blocking.functions:
-                module = self.evaluator.module(kept_in)
-                if self.analysis.loop.is_preloaded(module, number):
-                    place = self.words.place(kept_in, module.function(number).position.line)
-                    name = module.function(number).qualname
-                    return f"{name} ({place}) loads once, and start-up has called it before the first request"
+        kept = self.analysis.preloaded(blocking)
+        if kept is not None:
+            module, number = kept
+            place = self.words.place(module.path, module.function(number).position.line)
+            name = module.function(number).qualname
+            return f"{name} ({place}) loads once, and start-up has called it before the first request"
         return self._told_elsewhere(caller, blocking)
 
     def _told_elsewhere(self, caller: LoopBound, blocking: Blocking) -> str:

@@ -56,6 +56,8 @@ class Names:
                     return self.evidence.role_of_unlisted(call, of_model=True)
                 case External(name) if _is_method(name) and not self.reach.is_ordinary(name):
                     return self.evidence.role_of_unlisted(call, of_model=False)
+                case ExternalObject(name) if not self.reach.is_ordinary(name):
+                    return self.evidence.role_of_object(name)
         return None
 
     def _is_elsewhere(self, frame: Frame, call: Call) -> bool:

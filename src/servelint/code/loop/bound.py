@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
+from servelint.code.facts import scan
 from servelint.code.facts.facts import FunctionFacts, Site, last_name
 from servelint.code.graph.project import Module
 from servelint.code.graph.reach import Reach
@@ -59,6 +60,9 @@ class LoopBound:
         return self.loop.role(self.module, self.index, self.facts)[1]
 
 
+_IS_MAIN = b"__main__"
+
+
 class Loop:
     """Finds the loop-bound functions of a project."""
 
@@ -78,6 +82,8 @@ class Loop:
         self._own_loop = name_index(loop_bound)
         self._own_startup = name_index(startup)
         self._phases: dict[tuple[str, int], Where | None] = {}
+        self._scripts: dict[str, bool] = {}
+        self._serving_calls = evidence.load().serving
         self._at_startup: dict[tuple[str, int], bool] = {}
         self._below: dict[tuple[str, int], bool] = {}
 
@@ -151,15 +157,44 @@ class Loop:
         function = module.function(index)
         if any(point.phase is Phase.SERVING for point in self.entry_points.of(module, index)):
             return Where.LOOP
+        by_name = function.name.lstrip("_") in self.startup_words and not _is_asked(function)
         called = False
-        for where in self._callers(module, index):
-            if where is Where.LOOP:
+        for where, caller in self._callers(module, index):
+            # Of a caller that nobody calls nothing is known; of this one its name says when it runs.
+            if where is Where.LOOP and not (by_name and self._is_unknown(caller)):
                 return Where.LOOP
             called = True
-        by_name = function.name.lstrip("_") in self.startup_words and not _is_asked(function)
-        return Where.STARTUP if called or by_name else Where.LOOP
+        return Where.STARTUP if called or by_name or self._is_script(module) else Where.LOOP
 
-    def _callers(self, module: Module, index: int) -> Iterator[Where]:
+    def _is_script(self, module: Module) -> bool:
+        """Whether the file is a program that ends: nothing imports it, serves in it or waits for ever."""
+        path = module.path
+        if path not in self._scripts:
+            called = self.reach.words(path, scan.called)
+            self._scripts[path] = (
+                "run" in called
+                and _IS_MAIN in self.reach.graph.read(path)
+                and called.isdisjoint(self._serving_calls)
+                and not self.reach.importers(path)
+                and not any(site.endless for function in module.facts.functions for site in function.sites)
+                and not any(
+                    self.entry_points.of(module, index) for index in range(len(module.facts.functions))
+                )
+            )
+        return self._scripts[path]
+
+    def _is_unknown(self, caller: Frame) -> bool:
+        """Whether nothing says what calls the coroutine function: no framework and no code."""
+        module = self.evaluator.module(caller.module)
+        function = module.function(caller.function)
+        if not function.is_async or self.entry_points.of(module, caller.function):
+            return False
+        if self._own_loop.find(self._name(module, function)):
+            return False
+        frame = self.evaluator.frame(module, caller.function)
+        return not any(True for _ in self.evaluator.callers.call_sites(frame))
+
+    def _callers(self, module: Module, index: int) -> Iterator[tuple[Where, Frame]]:
         frame = self.evaluator.frame(module, index)
         for caller, call in self.evaluator.callers.call_sites(frame):
             other = self.evaluator.module(caller.module)
@@ -168,7 +203,7 @@ class Loop:
             site = next((s for s in other.function(caller.function).sites if s.call is call), None)
             if other.function(caller.function).demo and other is module:
                 continue  # the file shows how it is used: that is not all the use there is
-            yield self._caller_phase(other, caller, site)
+            yield self._caller_phase(other, caller, site), caller
 
     def _caller_phase(self, module: Module, caller: Frame, site: Site | None) -> Where:
         if site is not None and site.receiver is not None:
@@ -216,8 +251,16 @@ class Loop:
         function = module.function(index)
         return (
             self.keeps(function)
-            and self.runs_at_startup(module, index)
+            and (self.runs_at_startup(module, index) or self._is_set_at_startup(module, function))
             and not self._is_made_anew(module, function)
+        )
+
+    def _is_set_at_startup(self, module: Module, function: FunctionFacts) -> bool:
+        """Whether start-up calls another function of the file that sets the global of this one."""
+        return any(
+            other is not function and not function.outer.isdisjoint(other.outer)
+            for index, other in enumerate(module.facts.functions)
+            if other.outer and self.runs_at_startup(module, index)
         )
 
     def _is_made_anew(self, module: Module, function: FunctionFacts) -> bool:
@@ -231,7 +274,9 @@ class Loop:
         """Whether the body that makes an object runs for requests, and makes another one each time."""
         module = self.evaluator.module(maker.module)
         function = module.function(maker.function)
-        return not self.keeps(function) and not self._is_startup(maker)
+        if self.keeps(function):
+            return False
+        return not self._is_startup(maker) or self.is_called_on_loop(module, maker.function)
 
     def keeps(self, function: FunctionFacts) -> bool:
         """Whether the function makes its result once: it asks first whether it has one, or is cached."""

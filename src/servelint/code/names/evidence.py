@@ -29,10 +29,22 @@ class Evidence:
     codecs: frozenset[str]
     startup: frozenset[str]
     closing: frozenset[str]
+    serving: frozenset[str]
     strong_verbs: frozenset[str]
     weak_verbs: frozenset[str]
     subjects: frozenset[str]
     addresses: re.Pattern[str]
+    short_words: frozenset[str]
+    short_methods: frozenset[str]
+
+    def is_short(self, call: Call) -> bool:
+        """Whether the names in a call say that it takes microseconds: of text, or of a `label_encoder`."""
+        if not isinstance(call.function, Attribute):
+            return False
+        receiver, method = call.function.value, call.function.name
+        if method in self.short_methods and not words_of(receiver).isdisjoint(self.short_words):
+            return True
+        return method in self.text_methods and self.is_text(receiver, method, call)
 
     def role_of_unlisted(self, call: Call, *, of_model: bool) -> Role | None:
         """What the words of a method's name say it does; None where they say nothing.
@@ -52,6 +64,11 @@ class Evidence:
         )
         return Role.INFERENCE if telling else None
 
+    def role_of_object(self, name: str) -> Role | None:
+        """What calling an object does whose class has the qualified name, and that nobody has catalogued."""
+        words = frozenset(split(name.rpartition(".")[2]))
+        return Role.INFERENCE if words & self.called and not words & self.never else None
+
     def role_of(self, call: Call) -> Role | None:
         """What the names in a call say it does; None where they say nothing."""
         match call.function:
@@ -65,7 +82,7 @@ class Evidence:
 
     def _of_method(self, receiver: Expression, method: str, call: Call) -> Role | None:
         words = words_of(receiver)
-        if words & self.never or self._is_text(receiver, method, call):
+        if words & self.never or self.is_text(receiver, method, call):
             return None
         if method in self.unmistakable:
             return self.unmistakable[method]
@@ -77,9 +94,11 @@ class Evidence:
             return Role.LOAD
         if self._is(self.called, call.function) and not method[:1].isupper():
             return Role.INFERENCE
+        if self._is(self.called, receiver) and self.role_of_unlisted(call, of_model=False):
+            return Role.INFERENCE
         return self._of_given(method, call)
 
-    def _is_text(self, receiver: Expression, method: str, call: Call) -> bool:
+    def is_text(self, receiver: Expression, method: str, call: Call) -> bool:
         """Whether the receiver is text about a model, or the method that of a text: `model_id.encode()`."""
         parts = split(last_name(receiver))
         if parts and parts[-1] in self.about:
@@ -176,10 +195,13 @@ def load() -> Evidence:
         codecs=frozenset(data.table("text").names("codecs")),
         startup=frozenset(data.names("startup")),
         closing=frozenset(data.names("closing")),
+        serving=frozenset(data.names("serving")),
         strong_verbs=frozenset(data.table("verbs").names("strong")),
         weak_verbs=frozenset(data.table("verbs").names("weak")),
         subjects=frozenset(data.table("verbs").names("subjects")),
         addresses=re.compile("|".join(data.names("addresses"))),
+        short_words=frozenset(data.table("short").names("words")),
+        short_methods=frozenset(data.table("short").names("methods")),
     )
 
 
