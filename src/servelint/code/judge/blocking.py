@@ -229,11 +229,10 @@ class Judge:
     def of_method(self, method: LibraryMethod, frame: Frame, call: Call) -> Outcome:
         """What calling the method of a library does."""
         entry = self.catalogue.method(method.type, method.method)
-        is_open = self.catalogue.is_open(method.type)
         if entry is None:
-            return UNKNOWN if is_open else HARMLESS
-        if is_open and self.names.evidence.is_short(call):
-            return HARMLESS
+            return UNKNOWN if self.catalogue.is_open(method.type) else HARMLESS
+        if self.catalogue.attribute(method.type, "*") and self.names.evidence.is_short(call):
+            return HARMLESS  # an artefact is anything that somebody stored, and so is what it holds
         return self._of_entry(entry, method.type, frame, call)
 
     def _of_external(self, name: str, frame: Frame, call: Call) -> Outcome:

@@ -8,7 +8,7 @@ from enum import Enum
 from functools import cached_property
 
 from servelint.code.facts import scan
-from servelint.code.facts.facts import FunctionFacts, Site, last_name
+from servelint.code.facts.facts import Constant, FunctionFacts, Name, Site, last_name
 from servelint.code.graph.project import Module
 from servelint.code.graph.reach import Reach
 from servelint.code.loop.entrypoints import EntryPoints
@@ -61,6 +61,7 @@ class LoopBound:
 
 
 _IS_MAIN = b"__main__"
+_NOTHING = Constant(None)
 
 
 class Loop:
@@ -176,7 +177,7 @@ class Loop:
                 and _IS_MAIN in self.reach.graph.read(path)
                 and called.isdisjoint(self._serving_calls)
                 and not self.reach.importers(path)
-                and not any(site.endless for function in module.facts.functions for site in function.sites)
+                and not any(_stays(function) for function in module.facts.functions)
                 and not any(
                     self.entry_points.of(module, index) for index in range(len(module.facts.functions))
                 )
@@ -253,6 +254,18 @@ class Loop:
             self.keeps(function)
             and (self.runs_at_startup(module, index) or self._is_set_at_startup(module, function))
             and not self._is_made_anew(module, function)
+            and not self._is_dropped(module, function)
+        )
+
+    def _is_dropped(self, module: Module, function: FunctionFacts) -> bool:
+        """Whether the service forgets, while it serves, the global that the function keeps."""
+        return any(
+            binding.target.id in function.outer
+            for index, other in enumerate(module.facts.functions)
+            if index and not function.outer.isdisjoint(other.outer)
+            for binding in other.bindings
+            if isinstance(binding.target, Name) and binding.value == _NOTHING
+            if self.where(module, index, other) is not Where.STARTUP
         )
 
     def _is_set_at_startup(self, module: Module, function: FunctionFacts) -> bool:
@@ -298,6 +311,11 @@ class Loop:
         if where is Where.ELSEWHERE:
             return self.runs_at_startup(module, caller.function)
         return where is Where.STARTUP
+
+
+def _stays(function: FunctionFacts) -> bool:
+    """Whether the function goes on for ever, or shows how a file is used that serves elsewhere."""
+    return function.demo or any(site.endless for site in function.sites)
 
 
 def _is_asked(function: FunctionFacts) -> bool:
