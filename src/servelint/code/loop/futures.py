@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from servelint.code.facts.facts import (
     Attribute,
@@ -27,19 +28,24 @@ _VIEWS = frozenset({"values", "items", "keys", "copy"})
 
 def made_by(facts: FunctionFacts, expression: Expression) -> Iterator[Call]:
     """The calls that may have made what the expression is, through variables and containers."""
-    for found in _resolved(facts, expression, frozenset()):
+    for found in _resolved(facts, expression, set()):
         if isinstance(found, Call):
             yield found
 
 
-def _resolved(facts: FunctionFacts, expression: Expression, seen: frozenset[str]) -> Iterator[Expression]:
+# The variables that have been looked at: as what they hold themselves, and (True) for what is in them.
+Seen: TypeAlias = set[tuple[str, bool]]
+
+
+def _resolved(facts: FunctionFacts, expression: Expression, seen: Seen) -> Iterator[Expression]:
     match expression:
         case Name(id):
-            if id in seen:
+            if (id, False) in seen:
                 return
+            seen.add((id, False))
             for binding in facts.bindings:
                 if binding.target == expression and binding.value is not None:
-                    yield from _resolved(facts, binding.value, seen | {id})
+                    yield from _resolved(facts, binding.value, seen)
         case Choice(options):
             for option in options:
                 yield from _resolved(facts, option, seen)
@@ -51,16 +57,17 @@ def _resolved(facts: FunctionFacts, expression: Expression, seen: frozenset[str]
             yield expression
 
 
-def _drawn(facts: FunctionFacts, container: Expression, seen: frozenset[str]) -> Iterator[Expression]:
+def _drawn(facts: FunctionFacts, container: Expression, seen: Seen) -> Iterator[Expression]:
     for item in _items(facts, container, seen):
         yield from _resolved(facts, item, seen)
 
 
-def _items(facts: FunctionFacts, container: Expression, seen: frozenset[str]) -> Iterator[Expression]:
+def _items(facts: FunctionFacts, container: Expression, seen: Seen) -> Iterator[Expression]:
     """What may be in the container: what it is made with, and what the function puts into it."""
     if isinstance(container, Name):
-        if container.id in seen:
+        if (container.id, True) in seen:
             return
+        seen.add((container.id, True))
         yield from _put_into(facts, container)
     for held in _resolved(facts, container, seen):
         match held:

@@ -76,6 +76,8 @@ class Evidence:
                 return self._of_method(receiver, method, call)
             case Name(name):
                 return self._of_name(name, call)
+            case Subscript(_, Constant(str(key))) if self.strong_verbs.intersection(split(key)[:1]):
+                return Role.INFERENCE  # `bundle["predict_fn"](rows)`
             case Subscript():
                 return Role.INFERENCE if self._is(self.called, call.function) else None
         return None

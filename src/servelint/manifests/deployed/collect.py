@@ -290,14 +290,17 @@ class _Collector:
     def add_platforms(self, paths: Iterable[Path]) -> None:
         """Files of platforms that run containers, and documents that mean the same as Kubernetes'."""
         for path in paths:
-            if not (platforms.is_platform(path) or path.suffix == ".json" or self.is_container_app(path)):
+            if not (platforms.is_platform(path) or path.suffix == ".json" or self.is_cloud(path)):
                 continue
             if self.images.starts or self.relevance.matters(path) or self.relevance.may_run_program(path):
                 with self.boundary(path, "reading what a platform runs"):
                     self.add_platform(path)
 
-    def is_container_app(self, path: Path) -> bool:
+    def is_cloud(self, path: Path) -> bool:
+        """Whether a file is a template of CloudFormation, or describes a container app of Azure."""
         data = self.sources.data(path) if path.suffix in _YAML else b""
+        if b"AWS::" in data:
+            return b"Resources" in self.sources.top_keys(path)
         named = b"containers:" in data and any(word in data for word in platforms.CONTAINER_APP)
         return named and b"properties" in self.sources.top_keys(path)
 
@@ -309,10 +312,8 @@ class _Collector:
             for service in platforms.services(node, path):
                 image = self.images.at(service.dockerfile) if service.dockerfile is not None else None
                 self.follow(service.workload, {}, image)
-            meant = platforms.document(node)
-            if meant is not None:
-                found.extend(kubernetes.resources([meant], path))
-                found.autoscalers.extend(platforms.autoscalers(node, path))
+            found.extend(kubernetes.resources(list(platforms.documents(node)), path))
+            found.autoscalers.extend(platforms.autoscalers(node, path))
         self.add_scope(found)
 
     def add_processes(self, paths: Iterable[Path]) -> None:

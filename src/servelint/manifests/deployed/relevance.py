@@ -6,11 +6,12 @@ import functools
 from pathlib import Path
 
 from servelint.knowledge.servers import servers
+from servelint.manifests.forms import platforms
 from servelint.manifests.forms.sources import Sources
 
 _AUTOSCALED = (
     *(b"HorizontalPodAutoscaler", b"ScaledObject", b"/metric:", b"scaleMetric", b"autoScaling"),
-    *(b"hpaSpec", b"kedaSpec"),
+    *(b"hpaSpec", b"kedaSpec", platforms.ECS_MEMORY.encode()),
 )
 
 

@@ -34,11 +34,12 @@ class MemoryMetric(NamedTuple):
 class MemoryValue(NamedTuple):
     """The value that turns a chart's memory metric on; `readers` is how many templates read it (SRV202).
 
-    `asked` says that a condition asks for it; else the metric is one of several that a template prints.
+    `asked` says that a condition asks for it; not so (False), the metric is one of
+    several that a template prints, or the template prints it whatever the value is (None).
     """
 
     autoscaler: Autoscaler
     metric: Metric
     value: Place
     readers: int
-    asked: bool
+    asked: bool | None

@@ -43,6 +43,8 @@ def unset_value(subject: MemoryValue) -> tuple[Fix | None, str]:
     target = subject.value
     if all(other.resource in ("", "memory") for other in subject.autoscaler.metrics):
         return None, _ONLY
+    if subject.asked is None:
+        return None, "the template scales on memory whatever the value is: remove the metric there"
     if not subject.asked or not target.verbatim:
         return None, "the template makes a metric of each entry: remove this one"
     reason = "other templates read the value too" if subject.readers > 1 else ""

@@ -206,12 +206,52 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
 
 # One of these stands in a file about a container app.
 CONTAINER_APP = (b"Microsoft.App", b"nvironmentId:", b"configuration:")
+# https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PredefinedMetricSpecification.html
+ECS_MEMORY = "ECSServiceAverageMemoryUtilization"
+_NUMBER = re.compile(r"[0-9.]{1,9}")
 _TASK_KEYS = {"entryPoint": "command", "command": "args", "environment": "env"}
 _WORD = "tag:yaml.org,2002:str"
 
 
-def document(node: YamlMapping) -> YamlMapping | None:
-    """The Kubernetes document that an ECS task definition or a container app means; None for others."""
+def documents(node: YamlMapping) -> Iterator[YamlMapping]:
+    """The Kubernetes documents that ECS task definitions and container apps mean."""
+    meant = _document(node)
+    if meant is not None:
+        yield meant
+    for name, properties in _resources(node, "AWS::ECS::TaskDefinition"):
+        containers = (_renamed(_lowered(c), _TASK_KEYS) for c in properties.mappings("ContainerDefinitions"))
+        found = _list(containers, properties)
+        spec = YamlMapping([(_word("containers", properties), found)], 0, 0, properties.within)
+        yield _described("Task", properties.get("Family") or name, spec, properties)
+
+
+def _resources(node: YamlMapping, kind: str) -> Iterator[tuple[Scalar, YamlMapping]]:
+    """The names and properties of the resources of a kind in a CloudFormation template.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
+    """
+    resources = node.mapping("Resources")
+    for name, resource in resources.index().values() if resources is not None else ():
+        properties = resource.mapping("Properties") if isinstance(resource, YamlMapping) else None
+        if isinstance(resource, YamlMapping) and properties is not None and resource.text("Type") == kind:
+            yield name, properties
+
+
+def _lowered(container: YamlMapping) -> YamlMapping:
+    """A container with the keys of the task definition's own form: `Command` is `command` there."""
+    entries: list[tuple[Scalar, Node]] = []
+    for key, value in container.entries:
+        items = value.items if isinstance(value, YamlSequence) else []
+        if items and all(isinstance(item, YamlMapping) for item in items):
+            meant: Node = _list((_lowered(i) for i in items if isinstance(i, YamlMapping)), container)
+        else:
+            meant = value
+        lowered = key.value[:1].lower() + key.value[1:]
+        entries.append((Scalar(lowered, key.tag, True, key.start, key.end, key.within), meant))
+    return YamlMapping(entries, container.start, container.end, container.within)
+
+
+def _document(node: YamlMapping) -> YamlMapping | None:
     task = node.mapping("taskDefinition") or node
     if task.items("containerDefinitions"):
         found = _list(map(task_container, task.mappings("containerDefinitions")), task)
@@ -224,7 +264,17 @@ def document(node: YamlMapping) -> YamlMapping | None:
 
 
 def autoscalers(node: YamlMapping, path: Path) -> Iterator[Autoscaler]:
-    """The memory rules of a container app."""
+    """The memory rules of a container app, and the policies of CloudFormation that track memory."""
+    for policy, properties in _resources(node, "AWS::ApplicationAutoScaling::ScalingPolicy"):
+        tracking = properties.mapping("TargetTrackingScalingPolicyConfiguration")
+        tracked = (
+            tracking.scalar("PredefinedMetricSpecification", "PredefinedMetricType") if tracking else None
+        )
+        if tracking is not None and tracked is not None and tracked.value == ECS_MEMORY:
+            known = tracking.scalar("TargetValue")
+            target = known if known is not None and _NUMBER.fullmatch(known.value) else None
+            metric = Metric("memory", tracked.text.place, None, target=target, utilization=target is not None)
+            yield Autoscaler("scaling policy", policy.value, path, "", "", (metric,))
     template = node.mapping("properties", "template")
     if template is not None and _is_container_app(node):
         for rule in template.mappings("scale", "rules"):

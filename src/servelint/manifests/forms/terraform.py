@@ -42,7 +42,6 @@ _LISTS = {
     "metric": "metrics",
 }
 _KEYS = {"target_cpu_utilization_percentage": "targetCPUUtilizationPercentage"}
-_MEMORY = "ECSServiceAverageMemoryUtilization"
 
 
 def resources(code: Located, path: Path, documents: Callable[[Located], list[Node]]) -> Resources:
@@ -156,7 +155,7 @@ def _autoscalers(block: Block, path: Path) -> Iterator[Autoscaler]:
         for policy in body.below("target_tracking_scaling_policy_configuration"):
             for metric in policy.below("predefined_metric_specification"):
                 kind, target = metric.get("predefined_metric_type"), policy.get("target_value")
-                if isinstance(kind, Scalar) and kind.value == _MEMORY:
+                if isinstance(kind, Scalar) and kind.value == platforms.ECS_MEMORY:
                     yield _own("scaling policy", name, path, kind, target)
     elif block.labels[0] == "azurerm_container_app":
         for rule in body.below("template", "custom_scale_rule"):

@@ -51,8 +51,7 @@ def _switched_on(
 ) -> Finding | None:
     """The finding on the value that makes a chart's template scale on memory, if there is one.
 
-    The value is where a user of the chart turns it off; the template is where it is read. A value that sets
-    the target only turns nothing off.
+    The value is where a user of the chart looks for it; the template is where it is read.
     """
     target = metric.target.text if metric.target is not None else None
     if target is None or not target.runs or target.place.source.path == metric.token.source.path:
@@ -60,8 +59,6 @@ def _switched_on(
     place = target.place
     key = (str(place.source.path), place.start)
     asked = deployment.switches.get(key)
-    if asked is None:
-        return replace(finding, trace=(Step(place.span, "its target stands here"), *finding.trace))
     readers = len(deployment.readers.get(key, ()))
     return replace(
         finding,
