@@ -42,7 +42,6 @@ from servelint.code.facts.nodes import (
     choice,
     operands,
     position_of,
-    root,
 )
 
 # What people write is nested some twenty deep. Long chains (`a + b`, `x.f().g()`, `elif`) nest nothing.
@@ -79,7 +78,6 @@ class Expressions:
         self.awaits = False
         self.is_generator = False
         self.used: set[str] = set()
-        self.operated: set[str] = set()
         self.aside = False
         self.contexts: tuple[Expression, ...] = ()
         self.endless = False
@@ -139,9 +137,7 @@ class Expressions:
 
     def operate(self, operator: str, operands: tuple[Expression, ...], node: ast.expr | ast.stmt) -> None:
         """Record an operation, unless none of the operands can be an object."""
-        objects = [operand for operand in operands if isinstance(operand, _OBJECTS)]
-        if objects:
-            self.operated.update(name for name in map(root, objects) if name)
+        if any(isinstance(operand, _OBJECTS) for operand in operands):
             self.operations.append(Operation(Operated(operator, operands), position_of(node), self.endless))
 
     def value(self, node: ast.expr, use: str = "other", name: str = "") -> Expression:

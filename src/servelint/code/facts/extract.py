@@ -153,7 +153,6 @@ class _Body(Expressions):
             guarded=self._is_guarded(parameters),
             demo=self.module.demo,
             used=frozenset(self.used.difference(p.name for p in parameters if is_plain(p.annotation))),
-            operated=frozenset(self.operated - self.used),
         )
 
     def _is_guarded(self, parameters: tuple[Parameter, ...]) -> bool:
@@ -386,7 +385,6 @@ class _Body(Expressions):
     def within(self, body: _Body) -> None:
         """Take over what a body inside this one does with names."""
         self.used |= body.used
-        self.operated |= body.operated
 
     def parameters(self, args: ast.arguments) -> tuple[Parameter, ...]:
         positional = [*args.posonlyargs, *args.args]

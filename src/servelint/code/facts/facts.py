@@ -277,7 +277,6 @@ class FunctionFacts(NamedTuple):
     `demo` says that it is defined under `if __name__ == "__main__"`.
     `used` are the names whose values go anywhere, in functions inside it too: one that is only compared,
     computed with or formatted is not among them, nor is a parameter that is declared as text or a number.
-    `operated` are the other names that operators are applied to.
     """
 
     name: str
@@ -307,7 +306,6 @@ class FunctionFacts(NamedTuple):
     guarded: bool
     demo: bool
     used: frozenset[str]
-    operated: frozenset[str]
 
 
 class ClassFacts(NamedTuple):

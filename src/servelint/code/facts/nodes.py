@@ -205,13 +205,6 @@ def bounds(key: Slice) -> slice | None:
     return slice(*numbers) if numbers[2] != 0 else None
 
 
-def root(expression: Expression) -> str:
-    """The name at the bottom of attributes and items: `a` of `a.b[c]`; empty for what has none."""
-    while isinstance(expression, Attribute | Subscript):
-        expression = expression.value
-    return expression.id if isinstance(expression, Name) else ""
-
-
 def captured(pattern: ast.pattern, subject: Expression) -> Iterator[tuple[str, Expression]]:
     """The names that a pattern binds, and what to: a part of what is matched, or an object of a class."""
     match pattern:

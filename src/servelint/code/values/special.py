@@ -102,10 +102,6 @@ OPERATIONS: dict[str, _Methods] = {
     "isinstance": _Methods((("__instancecheck__",),), operand=1),
     "issubclass": _Methods((("__subclasscheck__",),), operand=1),
 }
-# What makes an object of a class do more than its attributes and methods say.
-_ACTING = frozenset(
-    method for known in OPERATIONS.values() for group in (*known.groups, known.reflected) for method in group
-).union(("__getattr__", "__getattribute__", "__setattr__", "__call__"))
 
 
 class Run(NamedTuple):
@@ -125,7 +121,6 @@ class Special:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self._defined: dict[str, bool] = {}
-        self._acting: dict[ClassReference, bool] = {}
 
     # -- which methods run -----------------------------------------------------------------------
 
@@ -184,16 +179,6 @@ class Special:
                 if self.evaluator.catalogue.method(type_name, name) is not None:
                     return (LibraryMethod(type_name, name),)
         return ()
-
-    def acts(self, value: Value) -> bool:
-        """Whether the value is an object of the project on whose class operators may call something."""
-        if not isinstance(value, Instance):
-            return False
-        if value.cls not in self._acting:
-            lineage = self.evaluator.classes.lineage(value.cls)
-            own = (self.evaluator.classes.facts(base) for base in lineage if isinstance(base, ClassReference))
-            self._acting[value.cls] = any(not _ACTING.isdisjoint(facts.methods) for facts in own)
-        return self._acting[value.cls]
 
     # -- what operators give ---------------------------------------------------------------------
 
