@@ -188,19 +188,20 @@ class Reach:
     def _unpickling(self) -> list[str]:
         """The files that read what may be anything, joined to one in which something predicts."""
         readers = list(self._importing_any(self._unpicklers))
-        joined = self._joined(path for path in self._joined(readers) if _PREDICTS in self.graph.read(path))
-        return [path for path in readers if path in joined]
+        return self._joined_to_one(readers, self._joined(readers), lambda data: _PREDICTS in data)
 
     @cached_property
     def _asking(self) -> list[str]:
         """The files that import a client for which addresses count, joined to one that may hold a model's."""
         clients = list(self._importing_any(self._clients))
-        if not clients:
-            return []
-        addresses = evidence.addresses()
-        holding = (path for path in self.sources if addresses.search(self.graph.read(path)))
-        joined = self._joined(holding)
-        return [path for path in clients if path in joined]
+        return self._joined_to_one(clients, self.sources, evidence.may_hold_address)
+
+    def _joined_to_one(
+        self, paths: list[str], others: Iterable[str], holds: Callable[[bytes], bool]
+    ) -> list[str]:
+        """Those of the paths that are joined by imports to one of the others whose bytes hold something."""
+        joined = self._joined(path for path in others if holds(self.graph.read(path))) if paths else set()
+        return [path for path in paths if path in joined]
 
     @cached_property
     def _by_library(self) -> dict[str, list[str]]:

@@ -33,7 +33,8 @@ class Evidence:
     strong_verbs: frozenset[str]
     weak_verbs: frozenset[str]
     subjects: frozenset[str]
-    addresses: re.Pattern[str]
+    hosts: frozenset[str]
+    paths: Mapping[str, re.Pattern[str]]
     short_words: frozenset[str]
     short_methods: frozenset[str]
 
@@ -154,13 +155,29 @@ def may_tell(name: str) -> bool:
 
 def is_address(text: str) -> bool:
     """Whether the text is, or ends like, the address of a model."""
-    return load().addresses.search(text) is not None
+    known = load()
+    return any(host in text for host in known.hosts) or any(
+        path.search(text) for word, path in known.paths.items() if word in text
+    )
+
+
+def may_hold_address(data: bytes) -> bool:
+    """Whether a file may hold the address of a model, or the last part of one."""
+    hosts, paths = _in_bytes()
+    return any(host in data for host in hosts) or any(
+        path.search(data) for word, path in paths if word in data
+    )
 
 
 @cache
-def addresses() -> re.Pattern[bytes]:
-    """What a file that holds the address of a model has in its bytes."""
-    return re.compile(load().addresses.pattern.encode())
+def _in_bytes() -> tuple[tuple[bytes, ...], tuple[tuple[bytes, re.Pattern[bytes]], ...]]:
+    """The hosts, and the words and expressions of the paths: in a file a text ends where its quote does."""
+    known = load()
+    paths = ((word, path.pattern.replace("$", "[\"']")) for word, path in known.paths.items())
+    return (
+        tuple(host.encode() for host in sorted(known.hosts)),
+        tuple((word.encode(), re.compile(path.encode())) for word, path in paths),
+    )
 
 
 @cache
@@ -201,7 +218,10 @@ def load() -> Evidence:
         strong_verbs=frozenset(data.table("verbs").names("strong")),
         weak_verbs=frozenset(data.table("verbs").names("weak")),
         subjects=frozenset(data.table("verbs").names("subjects")),
-        addresses=re.compile("|".join(data.names("addresses"))),
+        hosts=frozenset(data.table("addresses").names("hosts")),
+        paths={
+            word: re.compile(path) for word, path in data.table("addresses").table("paths").strings().items()
+        },
         short_words=frozenset(data.table("short").names("words")),
         short_methods=frozenset(data.table("short").names("methods")),
     )
