@@ -10,6 +10,7 @@ import re
 from servelint.boundary import LimitError
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
+from servelint.project.text import toml
 
 _PART = re.compile(r"\s*+([\w-]++|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*+')[ \t]*+")
 _BASIC = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"")
@@ -20,13 +21,7 @@ _STRING, _OTHER = "tag:yaml.org,2002:str", "tag:yaml.org,2002:int"
 
 def parse(text: Located) -> YamlMapping | None:
     """The document; None where it is not TOML. Raises `LimitError`."""
-    import tomllib  # most projects have no such file
-
-    try:
-        tomllib.loads(text.text)
-    except (ValueError, RecursionError):
-        return None
-    return _Reader(text).document()
+    return _Reader(text).document() if toml.table(text.text) is not None else None
 
 
 class _Reader:

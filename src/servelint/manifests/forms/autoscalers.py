@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from servelint.manifests.documents.yaml_document import Scalar, YamlMapping, YamlSequence
+from servelint.manifests.documents.text import Place
+from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
 from servelint.manifests.forms.resources import Autoscaler, Metric
 
 _ANNOTATIONS = ("autoscaling.knative.dev/metric", "serving.kserve.io/metric", "autoscaling.kserve.io/metric")
 _RESOURCES = ("cpu", "memory")
+_NUMBER = re.compile(r"[0-9.]{1,9}")
 
 
 def autoscalers(document: YamlMapping, path: Path) -> Iterator[Autoscaler]:
@@ -158,6 +161,19 @@ def _seldon_deployment(document: YamlMapping, path: Path) -> Iterator[Autoscaler
                     yield Autoscaler(
                         kind, name, path, kind, name, found, metrics, containers=containers or ("",)
                     )
+
+
+def number(node: Node | None) -> Scalar | None:
+    """The node, if it is a number."""
+    return node if isinstance(node, Scalar) and _NUMBER.fullmatch(node.value) else None
+
+
+def on_memory(
+    kind: str, name: str, path: Path, token: Place, target: Scalar | None, workload: str = ""
+) -> Autoscaler:
+    """What scales on memory alone, `token` saying so; `workload` is the kind of that of the same name."""
+    metric = Metric("memory", token, None, target=target, utilization=target is not None)
+    return Autoscaler(kind, name, path, workload, name if workload else "", (metric,))
 
 
 def _own(document: YamlMapping, path: Path, value: Scalar) -> Autoscaler:

@@ -17,7 +17,9 @@ from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
 from servelint.manifests.forms import kubernetes
-from servelint.manifests.forms.resources import Autoscaler, Metric, Resources
+from servelint.manifests.forms.autoscalers import on_memory
+from servelint.manifests.forms.platforms import TASK_KEYS
+from servelint.manifests.forms.resources import Autoscaler, Resources
 from servelint.manifests.python.files import calls_by_scope
 from servelint.manifests.python.module import PythonModule, parsed
 from servelint.manifests.shell.commandline import UNKNOWN
@@ -42,7 +44,6 @@ _PLUS = re.compile(r"cdk8s_plus_\d+\.(Deployment|StatefulSet|DaemonSet)")
 _CONTAINERS = frozenset(
     ("add_container", "ApplicationLoadBalancedTaskImageOptions", "NetworkLoadBalancedTaskImageOptions")
 )
-_TASK_KEYS = {"entryPoint": "command", "command": "args", "environment": "env"}
 _MEMORY = ("scale_on_memory_utilization", "Metric.resource_memory")
 _TARGETS = ("target_utilization_percent",)
 
@@ -95,9 +96,7 @@ class _Reader:
         """The workload of one container that a call describes, in words of AWS's CDK or of Kubernetes."""
         entries = self.entries(call)
         if not any(key.value in ("args", "env") for key, _ in entries):
-            entries = [
-                (self.key(_TASK_KEYS.get(key.value, key.value), call), value) for key, value in entries
-            ]
+            entries = [(self.key(TASK_KEYS.get(key.value, key.value), call), value) for key, value in entries]
         entries = [
             (key, self.listed(value) if key.value == "env" and isinstance(value, YamlMapping) else value)
             for key, value in entries
@@ -139,8 +138,7 @@ class _Reader:
         given = [keyword.value for keyword in call.keywords if keyword.arg in _TARGETS]
         value = self.node(given[0]) if given else None
         known = value if isinstance(value, Scalar) and value.value.isdecimal() else None
-        metric = Metric("memory", token, None, target=known, utilization=known is not None)
-        yield Autoscaler("autoscaler", "", path, "", "", (metric,))
+        yield on_memory("autoscaler", "", path, token, known)
 
     def node(self, expression: ast.expr) -> Node:
         """An expression as a node; raises `LimitError` for names that lead on without end."""

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence, scalars
-from servelint.manifests.forms.resources import Autoscaler, Container, Metric, Setting, Workload
+from servelint.manifests.forms.autoscalers import number, on_memory
+from servelint.manifests.forms.resources import Autoscaler, Container, Setting, Workload
 from servelint.manifests.forms.sources import normal
 from servelint.manifests.shell.commandline import Words, split
 
@@ -208,8 +209,7 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
 CONTAINER_APP = (b"Microsoft.App", b"nvironmentId:", b"configuration:")
 # https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PredefinedMetricSpecification.html
 ECS_MEMORY = "ECSServiceAverageMemoryUtilization"
-_NUMBER = re.compile(r"[0-9.]{1,9}")
-_TASK_KEYS = {"entryPoint": "command", "command": "args", "environment": "env"}
+TASK_KEYS = {"entryPoint": "command", "command": "args", "environment": "env"}
 _WORD = "tag:yaml.org,2002:str"
 
 
@@ -219,7 +219,7 @@ def documents(node: YamlMapping) -> Iterator[YamlMapping]:
     if meant is not None:
         yield meant
     for name, properties in _resources(node, "AWS::ECS::TaskDefinition"):
-        containers = (_renamed(_lowered(c), _TASK_KEYS) for c in properties.mappings("ContainerDefinitions"))
+        containers = (_renamed(_lowered(c), TASK_KEYS) for c in properties.mappings("ContainerDefinitions"))
         found = _list(containers, properties)
         spec = YamlMapping([(_word("containers", properties), found)], 0, 0, properties.within)
         yield _described("Task", properties.get("Family") or name, spec, properties)
@@ -271,19 +271,15 @@ def autoscalers(node: YamlMapping, path: Path) -> Iterator[Autoscaler]:
             tracking.scalar("PredefinedMetricSpecification", "PredefinedMetricType") if tracking else None
         )
         if tracking is not None and tracked is not None and tracked.value == ECS_MEMORY:
-            known = tracking.scalar("TargetValue")
-            target = known if known is not None and _NUMBER.fullmatch(known.value) else None
-            metric = Metric("memory", tracked.text.place, None, target=target, utilization=target is not None)
-            yield Autoscaler("scaling policy", policy.value, path, "", "", (metric,))
+            target = number(tracking.get("TargetValue"))
+            yield on_memory("scaling policy", policy.value, path, tracked.text.place, target)
     template = node.mapping("properties", "template")
     if template is not None and _is_container_app(node):
         for rule in template.mappings("scale", "rules"):
             kind = rule.scalar("custom", "type")
             if kind is not None and kind.value == "memory":
-                value = rule.scalar("custom", "metadata", "value")
-                metric = Metric("memory", kind.text.place, None, target=value, utilization=value is not None)
-                name = node.text("name")
-                yield Autoscaler("container app", name, path, "App", name, (metric,))
+                target = rule.scalar("custom", "metadata", "value")
+                yield on_memory("container app", node.text("name"), path, kind.text.place, target, "App")
 
 
 def task_container(container: YamlMapping) -> YamlMapping:
@@ -291,7 +287,7 @@ def task_container(container: YamlMapping) -> YamlMapping:
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-definition-template.html
     """
-    return _renamed(container, _TASK_KEYS)
+    return _renamed(container, TASK_KEYS)
 
 
 def _is_container_app(node: YamlMapping) -> bool:

@@ -13,8 +13,9 @@ from pathlib import Path
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
 from servelint.manifests.forms import hcl, kubernetes, platforms
+from servelint.manifests.forms.autoscalers import number, on_memory
 from servelint.manifests.forms.hcl import Block, Body
-from servelint.manifests.forms.resources import Autoscaler, Metric, Resources
+from servelint.manifests.forms.resources import Autoscaler, Resources
 
 SUFFIXES = (".tf", ".tofu")
 # What a file with an autoscaler holds.
@@ -156,16 +157,10 @@ def _autoscalers(block: Block, path: Path) -> Iterator[Autoscaler]:
             for metric in policy.below("predefined_metric_specification"):
                 kind, target = metric.get("predefined_metric_type"), policy.get("target_value")
                 if isinstance(kind, Scalar) and kind.value == platforms.ECS_MEMORY:
-                    yield _own("scaling policy", name, path, kind, target)
+                    yield on_memory("scaling policy", name, path, kind.text.place, number(target))
     elif block.labels[0] == "azurerm_container_app":
         for rule in body.below("template", "custom_scale_rule"):
             kind, metadata = rule.get("custom_rule_type"), rule.get("metadata")
             if isinstance(kind, Scalar) and kind.value == "memory":
                 target = metadata.get("value") if isinstance(metadata, YamlMapping) else None
-                yield _own("container app", name, path, kind, target)
-
-
-def _own(kind: str, name: str, path: Path, metric: Scalar, target: Node | None) -> Autoscaler:
-    known = target if isinstance(target, Scalar) and re.fullmatch(r"[0-9.]{1,9}", target.value) else None
-    found = Metric("memory", metric.text.place, None, target=known, utilization=known is not None)
-    return Autoscaler(kind, name, path, "", "", (found,))
+                yield on_memory("container app", name, path, kind.text.place, number(target))

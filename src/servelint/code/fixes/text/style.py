@@ -13,6 +13,7 @@ from servelint.code.fixes.text.brackets import Replacement, assignment, replaced
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.finding import Edit
 from servelint.project import disk
+from servelint.project.text import toml
 from servelint.project.text.source import split_lines
 
 # What formatters take where nothing is configured, and what a file may show instead.
@@ -190,11 +191,11 @@ def _configured_for(folder: Path) -> int:
 
 
 def _configured(path: Path) -> int:
-    import tomllib
-
     try:
-        table = tomllib.loads(disk.read(path).decode("utf-8"))
-    except (OSError, ValueError, RecursionError):  # the formatter could not read it either
+        table = toml.table(disk.read(path).decode("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        table = None
+    if table is None:  # the formatter could not read it either
         return 0
     tools = table.get("tool") if path.name == "pyproject.toml" else {"ruff": table}
     settings = [tools.get(name) for name in ("ruff", "black")] if isinstance(tools, dict) else []
