@@ -24,7 +24,7 @@ class ImportGraph:
         self.resolver = resolver
         self.contents = contents
         self.read = contents.plain
-        self._libraries: dict[str, set[str]] = {}
+        self._libraries: dict[str, frozenset[str]] = {}
         self._statements: dict[str, tuple[Statement, ...]] = {}
         self._targets: dict[str, tuple[str, ...]] = {}
 
@@ -43,11 +43,11 @@ class ImportGraph:
             found = self._targets[path] = tuple(dict.fromkeys(self._resolved(path)))
         return found
 
-    def libraries(self, path: str) -> set[str]:
+    def libraries(self, path: str) -> frozenset[str]:
         """The top-level modules that the file imports."""
         if path not in self._libraries:
             imported = (item.module for item in self.statements(path) if not item.level)
-            self._libraries[path] = {module.partition(".")[0] for module in imported}
+            self._libraries[path] = frozenset(module.partition(".")[0] for module in imported)
         return self._libraries[path]
 
     def closure(self, path: str) -> frozenset[str]:

@@ -173,7 +173,7 @@ class Reach:
         """The file and all files of the project that it imports, directly or not."""
         return self.graph.closure(path)
 
-    def libraries(self, path: str) -> set[str]:
+    def libraries(self, path: str) -> frozenset[str]:
         """The top-level modules that the file imports."""
         return self.graph.libraries(path)
 

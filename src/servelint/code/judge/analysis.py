@@ -225,19 +225,15 @@ class Analysis:
             frame = self.evaluator.frame(caller.module, caller.index)
             for site in caller.facts.sites:
                 blocking = self.judge.site(frame, site)
-                if blocking is None or self._is_preloaded(blocking):
+                if blocking is None or self.preloaded(blocking) is not None:
                     continue
                 if caller.serves_in(endless=site.endless):
                     text = f"{dotted(site.call.function)}()"
                     yield BlockingCall(caller, frame, site.call.position, blocking, site, text)
             for subject, blocking in self.judge.implicit.in_body(frame, caller.facts):
-                if not self._is_preloaded(blocking) and caller.serves_in(endless=subject.endless):
+                if self.preloaded(blocking) is None and caller.serves_in(endless=subject.endless):
                     text = dotted(subject.about)
                     yield BlockingCall(caller, frame, subject.position, blocking, None, text)
-
-    def _is_preloaded(self, blocking: Blocking) -> bool:
-        """Whether the blocking is a load that start-up has done already."""
-        return self.preloaded(blocking) is not None
 
     def preloaded(self, blocking: Blocking) -> tuple[Module, int] | None:
         """The function on the way that loads once, and that start-up has called; None where there is none.
@@ -245,12 +241,10 @@ class Analysis:
         What making the object infers (a warm-up) is part of its load.
         """
         functions = [(self.evaluator.module(path), index) for path, index in blocking.functions]
-        makes = [number for number, (module, index) in enumerate(functions) if _is_constructor(module, index)]
-        for number, (module, index) in enumerate(functions):
-            loads = blocking.role is Role.LOAD or any(number < made for made in makes)
-            if loads and self.loop.is_preloaded(module, index):
-                return module, index
-        return None
+        if blocking.role is not Role.LOAD:
+            made = [n for n, (module, index) in enumerate(functions) if _is_constructor(module, index)]
+            functions = functions[: made[-1]] if made else []
+        return next((found for found in functions if self.loop.is_preloaded(*found)), None)
 
     def source(self, path: str) -> Source:
         """The text of a file that has been parsed."""

@@ -261,8 +261,7 @@ class Loop:
         """Whether the service forgets, while it serves, the global that the function keeps."""
         return any(
             binding.target.id in function.outer
-            for index, other in enumerate(module.facts.functions)
-            if index and not function.outer.isdisjoint(other.outer)
+            for index, other in _sharing(module, function)
             for binding in other.bindings
             if isinstance(binding.target, Name) and binding.value == _NOTHING
             if self.where(module, index, other) is not Where.STARTUP
@@ -271,14 +270,13 @@ class Loop:
     def _is_set_at_startup(self, module: Module, function: FunctionFacts) -> bool:
         """Whether start-up calls another function of the file that sets the global of this one."""
         return any(
-            other is not function and not function.outer.isdisjoint(other.outer)
-            for index, other in enumerate(module.facts.functions)
-            if other.outer and self.runs_at_startup(module, index)
+            other is not function and self.runs_at_startup(module, index)
+            for index, other in _sharing(module, function)
         )
 
     def _is_made_anew(self, module: Module, function: FunctionFacts) -> bool:
         """Whether the method's object may be another one than that which start-up has warmed."""
-        if function.owner is None or any(last_name(d) in self.frameworks.caches for d in function.decorators):
+        if function.owner is None or self._is_cached(function):
             return False
         makers = self.evaluator.callers.constructing(ClassReference(module.path, function.owner))
         return any(self._is_made_by(frame) for frame, _ in makers)
@@ -293,7 +291,10 @@ class Loop:
 
     def keeps(self, function: FunctionFacts) -> bool:
         """Whether the function makes its result once: it asks first whether it has one, or is cached."""
-        return function.guarded or any(last_name(d) in self.frameworks.caches for d in function.decorators)
+        return function.guarded or self._is_cached(function)
+
+    def _is_cached(self, function: FunctionFacts) -> bool:
+        return any(last_name(decorator) in self.frameworks.caches for decorator in function.decorators)
 
     def runs_at_startup(self, module: Module, index: int) -> bool:
         """Whether some call of the function is made at start-up or when a module is imported."""
@@ -311,6 +312,13 @@ class Loop:
         if where is Where.ELSEWHERE:
             return self.runs_at_startup(module, caller.function)
         return where is Where.STARTUP
+
+
+def _sharing(module: Module, function: FunctionFacts) -> Iterator[tuple[int, FunctionFacts]]:
+    """The functions of the file, this one too, that declare one of the globals that it does."""
+    for index, other in enumerate(module.facts.functions):
+        if index and not function.outer.isdisjoint(other.outer):
+            yield index, other
 
 
 def _stays(function: FunctionFacts) -> bool:

@@ -42,6 +42,10 @@ class Classes:
         """The facts of a class."""
         return self.evaluator.module(cls.module).facts.classes[cls.number]
 
+    def body(self, cls: ClassReference) -> Frame:
+        """The frame in which what a class body says means something."""
+        return self.evaluator.frames(cls.module, self.facts(cls).parent)
+
     def lineage(self, cls: ClassReference) -> tuple[ClassReference | External, ...]:
         """The class and its bases in the order in which Python asks them; outside the project by name.
 
@@ -71,7 +75,7 @@ class Classes:
         return (base for base in self._all_bases(cls) if isinstance(base, ClassReference))
 
     def _all_bases(self, cls: ClassReference) -> Iterator[ClassReference | External]:
-        frame = self.evaluator.frames(cls.module, self.facts(cls).parent)
+        frame = self.body(cls)
         for base in self.facts(cls).bases:
             for value, _ in plain(self.evaluator.evaluate(frame, base)):
                 if isinstance(value, ClassReference | External):
@@ -275,7 +279,7 @@ class Classes:
         if is_property(kinds):
             frame = self.evaluator.frames(cls.module, number, receiver=receiver)
             return self.evaluator.calls.returns(frame) if isinstance(receiver, Instance) else ()
-        values = self.evaluator.decorators.decorated(self.evaluator.frames(cls.module, facts.parent), number)
+        values = self.evaluator.decorators.decorated(self.body(cls), number)
         return tuple(self._bind(value, receiver, function, kinds) for value in values)
 
     def _bind(self, value: Value, receiver: Value, function: FunctionFacts, kinds: frozenset[str]) -> Value:
@@ -292,7 +296,7 @@ class Classes:
     def _assigned(self, receiver: Value, cls: ClassReference, name: str) -> Iterator[Values]:
         """What `self.name = ...` in the class's methods and `name = ...` in its body give."""
         module = self.evaluator.module(cls.module)
-        body = self.evaluator.frames(cls.module, self.facts(cls).parent)
+        body = self.body(cls)
         for binding in self.facts(cls).bindings:
             if isinstance(binding.target, Name) and binding.target.id == name:
                 found = self.members.held(receiver, cls, name, body, binding)

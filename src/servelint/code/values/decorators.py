@@ -89,38 +89,40 @@ class Decorators:
     def applied(self, frame: Frame, decorator: Expression, values: Values) -> Values:
         """What a decorator makes of the values."""
         found: list[Values] = []
-        nowhere = self.evaluator.frames("", 0)
         for value, _ in plain(self.evaluator.evaluate(frame, decorator)):
             match value:
                 case ClassReference():
                     found.append(self._made(value, values))
                 case Instance():
-                    for method in self.evaluator.special.method(value, "__call__"):
-                        if isinstance(method, FunctionReference):
-                            given = self.evaluator.calls.enter(method, nowhere, NO_ARGUMENTS, (values,))
-                            found.append(self.evaluator.calls.of_function(method, given))
+                    methods = self.evaluator.special.method(value, "__call__")
+                    found += [self._given(m, values) for m in methods if isinstance(m, FunctionReference)]
                 case External(name):
                     entry = self.evaluator.frameworks.offload.names.find(name)
                     if entry is not None and entry.wraps:
                         found.append(tuple(Offloaded(v) for v, _ in plain(values)))
                 case FunctionReference():
-                    given = self.evaluator.calls.enter(value, nowhere, NO_ARGUMENTS, (values,))
-                    found.append(self.evaluator.calls.of_function(value, given))
+                    found.append(self._given(value, values))
                 case Partial(FunctionReference() as function, arguments, keywords):
-                    given = self.evaluator.calls.enter(
-                        function, nowhere, NO_ARGUMENTS, (*arguments, values), keywords
-                    )
-                    found.append(self.evaluator.calls.of_function(function, given))
+                    entered = self._entered(function, (*arguments, values), keywords)
+                    found.append(self.evaluator.calls.of_function(function, entered))
         return union(found)
+
+    def _given(self, function: FunctionReference, values: Values) -> Values:
+        """What a function makes of what it decorates."""
+        return self.evaluator.calls.of_function(function, self._entered(function, (values,)))
+
+    def _entered(
+        self,
+        function: FunctionReference,
+        arguments: tuple[Values, ...],
+        keywords: tuple[tuple[str, Values], ...] = (),
+    ) -> Frame:
+        nowhere = self.evaluator.frames("", 0)
+        return self.evaluator.calls.enter(function, nowhere, NO_ARGUMENTS, arguments, keywords)
 
     def _made(self, cls: ClassReference, values: Values) -> Values:
         """The object that a class makes of a function that it decorates: it holds that and no other."""
         for constructor in self.evaluator.classes.constructors(cls):
             if self.evaluator.facts(constructor).name == "__init__":
-                nowhere = self.evaluator.frames("", 0)
-                return (
-                    Instance(
-                        cls, made=self.evaluator.calls.enter(constructor, nowhere, NO_ARGUMENTS, (values,))
-                    ),
-                )
+                return (Instance(cls, made=self._entered(constructor, (values,))),)
         return ()

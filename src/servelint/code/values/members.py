@@ -126,7 +126,7 @@ class Members:
 
     def _value_of(self, member: Instance) -> Values:
         """What `value` of a member of an enumeration is."""
-        body = self.evaluator.frames(member.cls.module, self.classes.facts(member.cls).parent)
+        body = self.classes.body(member.cls)
         bindings = self.classes.facts(member.cls).bindings
         named = [b for b in bindings if isinstance(b.target, Name) and member.member in ("", b.target.id)]
         return union(self.evaluator.evaluate(body, binding.value) for binding in named)
@@ -186,7 +186,7 @@ class Members:
         for base in self.classes.lineage(cls):
             if isinstance(base, ClassReference):
                 named = dict(self.classes.facts(base).keywords).get("metaclass")
-                frame = self.evaluator.frames(base.module, self.classes.facts(base).parent)
+                frame = self.classes.body(base)
                 for value, _ in plain(self.evaluator.evaluate(frame, named)):
                     if isinstance(value, ClassReference):
                         yield value
@@ -198,7 +198,7 @@ class Members:
                 yield method
         for base in self.classes.lineage(cls):
             if isinstance(base, ClassReference):
-                body = self.evaluator.frames(base.module, self.classes.facts(base).parent)
+                body = self.classes.body(base)
                 for binding in self.classes.facts(base).bindings:
                     yield from self._field_makers(body, binding)
 
@@ -258,7 +258,7 @@ class Members:
                     if used is not None and isinstance(receiver, Instance):
                         yield FunctionReference(base.module, used, receiver)
                 elif function.decorators:
-                    values = self.evaluator.decorators.decorated(self._body(base), number or 0)
+                    values = self.evaluator.decorators.decorated(self.classes.body(base), number or 0)
                     yield from self._descriptors(receiver, values, kind)
                 return
             for binding in facts.bindings:
@@ -272,9 +272,11 @@ class Members:
             case Call(Name("property")) as made:
                 function = argument(made, position, f"f{kind.removesuffix('ete')}")
                 if isinstance(receiver, Instance):
-                    yield from self._bound(self.evaluator.evaluate(self._body(cls), function), receiver)
+                    yield from self._bound(
+                        self.evaluator.evaluate(self.classes.body(cls), function), receiver
+                    )
             case Call() | Name():
-                values = self.evaluator.evaluate(self._body(cls), binding.value)
+                values = self.evaluator.evaluate(self.classes.body(cls), binding.value)
                 yield from self._descriptors(receiver, values, kind)
 
     def _descriptors(self, receiver: Value, values: Values, kind: str) -> Iterator[Value]:
@@ -282,9 +284,6 @@ class Members:
             if isinstance(value, Instance) and (kind == "get" or isinstance(receiver, Instance)):
                 for method in self.evaluator.special.method(value, ACCESSORS[kind][0]):
                     yield Partial(method, ((receiver,),))
-
-    def _body(self, cls: ClassReference) -> Frame:
-        return self.evaluator.frames(cls.module, self.classes.facts(cls).parent)
 
     def _dynamic(self, receiver: Instance, name: str) -> Iterator[Value]:
         if self.evaluator.project.defines(name):

@@ -46,8 +46,6 @@ _SPELLED = {
 
 # Their place is where they do not hold up predictions: as many of them as requests are under way.
 _UNPOOLED = frozenset({Role.LOAD, Role.REMOTE})
-# Where these are imported, there are the threads of `run_in_threadpool`, which do not resolve host names too.
-_WITH_THREADPOOL = frozenset({"fastapi", "starlette"})
 
 
 def is_pooled(call: BlockingCall) -> bool:
@@ -74,8 +72,10 @@ class Forms:
         form = self._of_inference(module)
         if pooled or form is not Form.RUN_IN_EXECUTOR:
             return form
+        # The threads of `run_in_threadpool` do not resolve host names too.
         remote = call.blocking.role is Role.REMOTE
-        known = remote and self.analysis.reach.libraries(module.path) & _WITH_THREADPOOL
+        packages = {name.partition(".")[0] for name in self.threadpool_modules}
+        known = remote and packages & self.analysis.reach.libraries(module.path)
         return Form.RUN_IN_THREADPOOL if known else Form.TO_THREAD
 
     def _of_inference(self, module: Module) -> Form:
