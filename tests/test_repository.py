@@ -68,18 +68,26 @@ def installed_programs() -> frozenset[str]:
 
 
 def commands(tree: ast.AST) -> Iterator[ast.Constant]:
-    """The first words of lists and tuples that are written like the words of a command."""
+    """The first words of lists and tuples that are run, or are written like the words of a command."""
+    run = {id(node.args[0]) for node in ast.walk(tree) if isinstance(node, ast.Call) and runs(node)}
     for node in ast.walk(tree):
         # A command has options or arguments; a list of names may begin with that of a program.
-        if isinstance(node, ast.List | ast.Tuple) and len(node.elts) > 1:
+        if isinstance(node, ast.List | ast.Tuple) and (len(node.elts) > 1 or id(node) in run):
             first = node.elts[0]
             options = (
                 word
                 for word in node.elts[1:]
                 if isinstance(word, ast.Constant) and str(word.value)[:1] == "-"
             )
-            if isinstance(first, ast.Constant) and isinstance(first.value, str) and any(options):
+            named = isinstance(first, ast.Constant) and isinstance(first.value, str)
+            if isinstance(first, ast.Constant) and named and (id(node) in run or any(options)):
                 yield first
+
+
+def runs(call: ast.Call) -> bool:
+    """Whether the call starts the program that its first argument names."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    return bool(call.args) and name in ("run", "Popen", "check_call", "check_output")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +96,8 @@ def commands(tree: ast.AST) -> Iterator[ast.Constant]:
         ('["ruff", "check", "--fix"]', ["ruff"]),
         ('[sys.executable, "-m", "ruff", "--fix"]', []),
         ('["ruff", "mypy"]', []),
+        ('subprocess.run(["ruff", "format"])', ["ruff"]),
+        ('subprocess.Popen(["servelint"])', ["servelint"]),
     ],
 )
 def test_a_bare_name_is_seen(text: str, bare: list[str]) -> None:
@@ -118,11 +128,12 @@ def test_continuous_integration_runs_the_commands_of_the_readme() -> None:
     assert last not in script
     taken = re.search(r"^command_of\(\) \{.*?^\}$", script, re.MULTILINE | re.DOTALL)
     assert taken
-    for heading, command in (("Try it", first), ("Test it", last)):
+    for name, heading, command in (("try", "Try it", first), ("test", "Test it", last)):
         asked = f'{taken[0]}\ncommand_of "{heading}"'
         done = subprocess.run(["bash", "-ec", asked], cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout == f"{command}\n"
-        assert f'command_of "{heading}"' in script
+        assert f'{name}=$(command_of "{heading}")' in script
+        assert re.search(rf'^(?:status=0; )?bash -ec "\${name}"', script, re.MULTILINE)
 
 
 def test_nothing_is_found_here_but_what_is_accepted() -> None:
