@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from servelint import cli
+from servelint.escape import unicode_text
 
 from .projects import Project, read
 
@@ -261,12 +262,13 @@ def _parse_fault(name: str, content: bytes) -> str:
 
 
 def _elsewhere(name: str, before: bytes, after: bytes, report: Mapping[str, Any]) -> Iterator[Failure]:
-    """Lines that changed although no edit is on them."""
+    """Lines that changed although no edit is on them; the report writes out what is not UTF-8 in a name."""
+    told = unicode_text(name)
     edited = {
         number
         for finding in report["findings"]
         for edit in (finding["fix"]["edits"] if finding["fix"] else ())
-        if edit["path"] == name
+        if edit["path"] == told
         for number in range(edit["line"], edit["end_line"] + 1)
     }
     old, new = _split(before), _split(after)

@@ -24,10 +24,10 @@ from servelint.project.text.source import SourceError, decode
 from servelint.project.text.splice import Together, splice
 from servelint.project.text.writing import LEADS_OUT, leads_out, remove_leftovers, replace_file
 
-# How many fixes that do not hold up are looked for between two that do: each costs a check of the project.
-# The more is found, the longer a check takes; a half of all fixes is tried this often in any case.
+# How often fixes that do not hold up are looked for in a run: each time costs a check of the project.
+# The more is found, the longer a check takes; as many as `_LEAST_ATTEMPTS` are tried in any case.
 _FINDINGS_CHECKED = 20_000
-_LEAST_ATTEMPTS = 32
+_LEAST_ATTEMPTS = 64
 _NOT_TRIED = "it was not tried: too many other fixes did not hold up"
 
 Name: TypeAlias = tuple[object, ...]
@@ -91,6 +91,13 @@ class _Named(NamedTuple):
     finding: Finding
 
 
+class _Fault(NamedTuple):
+    """Why a batch does not hold up, and the keys of the findings that show it, where they are known."""
+
+    reason: str
+    keys: frozenset[Name] = frozenset()
+
+
 class _Names:
     """Names for findings that they keep from round to round, while others go.
 
@@ -138,7 +145,7 @@ class _Work:
     rejected: dict[Name, Rejected] = field(default_factory=dict)
     original: dict[Path, bytes | None] = field(default_factory=dict)
     first_seen: dict[Name, Finding] = field(default_factory=dict)
-    # Whether the text has changed since a fix was taken back, and how many more batches may be tried on it.
+    # Whether the text has changed since a fix was taken back, and how many more batches may fail.
     changed: bool = False
     attempts: int = 0
 
@@ -147,7 +154,7 @@ class _Work:
         self.first_seen = dict(self.findings)
         self.wanted = frozenset(_key(finding) for finding in self.report.findings)
         self.counts = _count(self.report)
-        self.attempts = self._most_attempts()
+        self.attempts = max(_FINDINGS_CHECKED // max(len(self.findings), 1), _LEAST_ATTEMPTS)
 
     def next_batch(self) -> list[_Named]:
         """Findings whose fixes can be applied now, none in the way of another."""
@@ -179,35 +186,31 @@ class _Work:
         if not self.attempts:
             self.rejected |= {name: Rejected(finding, _NOT_TRIED) for name, finding in batch}
             return False
-        self.attempts -= 1
         fault = self._apply([finding for _, finding in batch], {name for name, _ in batch})
-        if not fault:
+        if fault is None:
             return True
+        self.attempts -= 1
         if len(batch) == 1:
-            self.rejected[batch[0].name] = Rejected(batch[0].finding, fault)
+            self.rejected[batch[0].name] = Rejected(batch[0].finding, fault.reason)
             return False
-        middle = len(batch) // 2
-        # Once a half is kept the positions of the other are stale: it waits for the next round.
-        return self.attempt(batch[:middle]) or self.attempt(batch[middle:])
+        # Once a part is kept the positions of the other are stale: it waits for the next round.
+        return any(self.attempt(part) for part in _parts(batch, fault.keys))
 
-    def _apply(self, batch: Sequence[Finding], names: Collection[Name]) -> str:
-        """Apply the fixes of all; why they are not, empty if they are."""
+    def _apply(self, batch: Sequence[Finding], names: Collection[Name]) -> _Fault | None:
+        """Apply the fixes of all; why they are not, None if they are."""
         try:
             edits = _by_file(batch)
             changed = {path: self._spliced(path, found) for path, found in edits.items()}
-            fault = self._altered(batch, changed, edits)
+            altered = self._altered(batch, changed, edits)
         except SourceError as error:
-            fault = str(error)
-        if fault:
-            return fault
+            altered = str(error)
+        if altered:
+            return _Fault(altered)
         checked = check_tree(self.report.tree.with_overlay(changed), self.report.config)
         fault = self._fault(batch, checked)
-        if not fault:
+        if fault is None:
             self._keep(names, changed, checked)
         return fault
-
-    def _most_attempts(self) -> int:
-        return max(_FINDINGS_CHECKED // max(len(self.findings), 1), _LEAST_ATTEMPTS)
 
     def outcome(self) -> Outcome:
         changed = {
@@ -260,17 +263,18 @@ class _Work:
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
-    def _fault(self, batch: Sequence[Finding], checked: Report) -> str:
-        """Why the result may not be kept; empty if it may."""
+    def _fault(self, batch: Sequence[Finding], checked: Report) -> _Fault | None:
+        """Why the result may not be kept; None if it may."""
         now = _count(checked)
         for finding in checked.findings:
-            if now[_key(finding)] > self.counts[_key(finding)] and not _is_remark(finding, batch):
+            key = _key(finding)
+            if now[key] > self.counts[key] and not _is_remark(finding, batch):
                 broken = finding.code == UNREADABLE
-                return finding.message if broken else f"it would cause {finding.code}: {finding.message}"
-        for key, cured in Counter(_key(finding) for finding in batch).items():
-            if now[key] > self.counts[key] - cured:
-                return "the finding would remain"
-        return ""
+                caused = f"it would cause {finding.code}: {finding.message}"
+                return _Fault(finding.message if broken else caused, frozenset((key,)))
+        cured = Counter(_key(finding) for finding in batch)
+        left = frozenset(key for key, count in cured.items() if now[key] > self.counts[key] - count)
+        return _Fault("the finding would remain", left) if left else None
 
     def _keep(self, cured: Collection[Name], changed: Mapping[Path, bytes], checked: Report) -> None:
         for path in changed:
@@ -285,7 +289,14 @@ class _Work:
         self.report = self.propose(left)
         self.findings = self.names.of(self.report, cured)
         self.changed = True
-        self.attempts = self._most_attempts()
+
+
+def _parts(batch: Sequence[_Named], keys: Collection[Name]) -> tuple[Sequence[_Named], Sequence[_Named]]:
+    """A batch in two: what nothing speaks against, and what something does; else two halves."""
+    suspect = [named for named in batch if _key(named.finding) in keys]
+    rest = [named for named in batch if _key(named.finding) not in keys]
+    middle = len(batch) // 2
+    return (rest, suspect) if suspect and rest else (batch[:middle], batch[middle:])
 
 
 def _by_file(batch: Sequence[Finding]) -> dict[Path, frozenset[Edit]]:

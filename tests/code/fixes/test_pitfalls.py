@@ -276,6 +276,39 @@ def test_12_where_there_can_be_no_await(tmp_path: Path, body: str) -> None:
         assert "for x in await" not in text.decode()
 
 
+IMPLIED = """\
+class Scores:
+    def __enter__(self):
+        return model.predict([1])
+
+    def __exit__(self, *_):
+        pass
+
+    @property
+    def total(self):
+        model.predict([1])
+        return str
+
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("with Scores() as scores: print(await row)", "`__enter__` is the inference"),
+        ("with row.x(Scores()), Scores(): await row", "`__enter__` is the inference"),
+        ("return Scores().total(await row)", "reading `Scores().total` is the inference"),
+    ],
+)
+def test_12_what_the_language_calls_is_not_awaited_with_the_call_beside_it(
+    tmp_path: Path, line: str, reason: str
+) -> None:
+    (finding,) = found(tmp_path, HEAD + IMPLIED + handler(line))
+    assert finding.fix is None
+    assert finding.unfixable.startswith(reason)
+
+
 def test_13_the_loop_is_not_there(tmp_path: Path) -> None:
     helper = "import asyncio\n\n\ndef score(row):\n    asyncio.get_running_loop()\n    return model.predict(row)\n\n\n"
     fix = fix_of(tmp_path, HEAD + helper + handler("return score(row)"))

@@ -88,15 +88,19 @@ class Judge:
         streamed = self.implicit.is_streamed(frame, site.call.position)
         if streamed and site.use != "iterate":
             return None
-        found = self.call(frame, site.call, site) or self.implicit.read_to_call(frame, site.call)
-        if (
-            found is None
-            and not streamed
-            and (site.use == "iterate" or self.implicit.is_given_away(frame, site))
-        ):
-            found = self.implicit.consumed(
-                frame, self.evaluator.evaluate(frame, site.call), site.call.position, site.call
-            )
+        found = self.call(frame, site.call, site)
+        if found is None:
+            found = self._implied(frame, site, streamed=streamed)
+            found = replace(found, implied=True) if found is not None else None
+        return found
+
+    def _implied(self, frame: Frame, site: Site, *, streamed: bool) -> Blocking | None:
+        """The blocking that the language does beside the call: by reading what is called, with its result."""
+        found = self.implicit.read_to_call(frame, site.call)
+        goes_through = site.use == "iterate" or self.implicit.is_given_away(frame, site)
+        if found is None and not streamed and goes_through:
+            result = self.evaluator.evaluate(frame, site.call)
+            found = self.implicit.consumed(frame, result, site.call.position, site.call)
         if found is None and site.use == "enter":
             found = self.implicit.entered(frame, site.call)
         return found

@@ -28,7 +28,8 @@ class Blocking:
 
     `functions` are the project's functions on the way, by file and index. `thread_safe` is None where
     nobody says. `makes` is the catalogue type of the object that the call gives, empty for none. `drawn` says
-    that the work is done by taking elements from a lazy result.
+    that the work is done by taking elements from a lazy result, `implied` that not the call does the work but
+    what the language does beside it: enter its result, go through it, or read what is called.
     """
 
     role: Role
@@ -40,6 +41,7 @@ class Blocking:
     functions: tuple[tuple[str, int], ...] = ()
     makes: str = ""
     drawn: bool = False
+    implied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

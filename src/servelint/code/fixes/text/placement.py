@@ -8,9 +8,10 @@ from servelint.code.facts.facts import Call, Expression, Listed, Position, dotte
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.judge.outcomes import Blocking
 from servelint.code.values.values import External, ExternalObject, Generator, LazyResult, Value, Values, plain
 
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)
+_TAKES_ELEMENTS = ("__iter__", "__next__", "__getitem__")
 
 
 def obstacle(analysis: Analysis, call: BlockingCall, *, may_await: bool = False) -> str:
@@ -20,7 +21,7 @@ def obstacle(analysis: Analysis, call: BlockingCall, *, may_await: bool = False)
     """
     facts, site = call.caller.facts, call.site
     if site is None:
-        return "iterating is the inference: collect the results in a function and offload that"
+        return _without_call(call.blocking)
     if facts.is_lambda:
         return "a lambda cannot await: make it an `async def` and offload the call there"
     if not facts.is_async and not may_await:
@@ -35,7 +36,20 @@ def obstacle(analysis: Analysis, call: BlockingCall, *, may_await: bool = False)
         return "the result is lazy, the inference runs while it is read: offload `list(...)` of it"
     if any(isinstance(argument, Listed) and argument.lazy for argument in _arguments(site.call)):
         return "a generator expression among the arguments would run in the thread: pass a list"
+    if call.blocking.implied:
+        return _without_call(call.blocking)
     return _held(analysis, call, site.contexts)
+
+
+def _without_call(blocking: Blocking) -> str:
+    """Why nothing here can be awaited: the language does it, not a call that is written."""
+    does, _, what = blocking.hops[0].text.partition(" ")
+    method = what.rpartition(".")[2]
+    if does == "reads":
+        return f"reading `{what}` is the inference: read it in a function and offload that"
+    if method.startswith("__") and method not in _TAKES_ELEMENTS:
+        return f"`{method}` is the inference, which nothing can await here: offload a function with all of it"
+    return "iterating is the inference: collect the results in a function and offload that"
 
 
 def _results(analysis: Analysis, call: BlockingCall) -> Values:
