@@ -81,6 +81,7 @@ class Expressions:
         self.aside = False
         self.contexts: tuple[Expression, ...] = ()
         self.endless = False
+        self.lacking = ""
 
     @abstractmethod
     def children(self, node: ast.AST) -> None:
@@ -241,10 +242,15 @@ class Expressions:
         return Mapping(keys, tuple(self.expression(value) for value in node.values))
 
     def of_BoolOp(self, node: ast.BoolOp, use: str, name: str) -> Choice:
-        options = tuple(self.expression(value, use, name) for value in node.values)
+        outer, options = self.lacking, []
+        for value in node.values:
+            options.append(self.expression(value, use, name))
+            if isinstance(node.op, ast.Or) and isinstance(value, ast.Name):
+                self.lacking = value.id
+        self.lacking = outer
         for value, made in zip(node.values[:-1], options, strict=False):
             self.truth(value, made)
-        return Choice(options)
+        return Choice(tuple(options))
 
     def of_UnaryOp(self, node: ast.UnaryOp, *_: str) -> Expression:
         made = self.look(node.operand)
@@ -370,7 +376,7 @@ class Expressions:
                 self.sites[number] = site._replace(receiver=function)
         self.aside = outer
         call = Call(function, arguments, keywords, position_of(node))
-        self.sites.append(Site(call, use, None, name, self.contexts, self.endless))
+        self.sites.append(Site(call, use, None, name, self.contexts, self.endless, self.lacking))
         return call
 
 

@@ -52,6 +52,7 @@ from servelint.code.facts.nodes import (
     is_main,
     is_plain,
     is_stub,
+    lacked,
     parts,
     position_of,
 )
@@ -277,8 +278,10 @@ class _Body(Expressions):
                 self.test(branch.test)
                 self.narrow(branch.test)
                 outer, self.module.demo = self.module.demo, self.module.demo or is_main(branch.test)
+                missing = self.lacking
+                self.lacking = lacked(branch.test) or missing
                 self.statements(branch.body)
-                self.module.demo = outer
+                self.module.demo, self.lacking = outer, missing
             else:
                 self.statements(branch)
 

@@ -183,7 +183,8 @@ class Site(NamedTuple):
     `iterate` (the iterable of `for`), `async` (of `async for`, `async with`), `enter` (of `with`) or
     `other`. `receiver` is the function of the call that takes the result as an argument. `name` is the
     variable it is assigned to. `contexts` are the sync `with` items around it, outermost first. `endless`
-    says that it stands in a loop that is not meant to end: `while True`, `async for`.
+    says that it stands in a loop that is not meant to end: `while True`, `async for`. `lacking` is the name
+    for whose lack it runs: in `if x is None`, or behind `x or`.
     """
 
     call: Call
@@ -192,6 +193,7 @@ class Site(NamedTuple):
     name: str
     contexts: tuple[Expression, ...]
     endless: bool
+    lacking: str
 
 
 class Iteration(NamedTuple):

@@ -301,6 +301,16 @@ def guards(test: ast.expr) -> list[str]:
     return []
 
 
+def lacked(test: ast.expr) -> str:
+    """The name that a condition finds not to be set: `x is None`, `not x`; empty for any other."""
+    match test:
+        case ast.Compare(left=ast.Name(id), ops=[ast.Is()], comparators=[ast.Constant(None)]):
+            return id
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Name(id)):
+            return id
+    return ""
+
+
 def _name_of(asked: ast.expr) -> str:
     return asked.id if isinstance(asked, ast.Name) else ""
 

@@ -83,8 +83,8 @@ class Judge:
 
     def site(self, frame: Frame, site: Site) -> Blocking | None:
         """The blocking that the call at the site does on its own thread, if any."""
-        if site.use in ("await", "async"):
-            return None
+        if site.use in ("await", "async") or (site.lacking and frame.argument(site.lacking)):
+            return None  # awaited, or done for want of what the caller gives
         streamed = self.implicit.is_streamed(frame, site.call.position)
         if streamed and site.use != "iterate":
             return None

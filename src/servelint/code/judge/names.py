@@ -27,6 +27,7 @@ class Names:
         self.catalogue = evaluator.catalogue
         self.reach = reach
         self.evidence = evidence.load()
+        self.known = self.catalogue.modules
 
     def role(self, frame: Frame, call: Call, values: Values) -> Role | None:
         """What the call does by its name, `values` being what it may call; None where names do not count."""
@@ -54,11 +55,18 @@ class Names:
             match value:
                 case LibraryMethod() | LibraryObject():
                     return self.evidence.role_of_unlisted(call, of_model=True)
+                case External(name) if self._loads(name):
+                    return Role.LOAD
                 case External(name) if _is_method(name) and not self.reach.is_ordinary(name):
                     return self.evidence.role_of_unlisted(call, of_model=False)
                 case ExternalObject(name) if not self.reach.is_ordinary(name):
                     return self.evidence.role_of_object(name)
         return None
+
+    def _loads(self, name: str) -> bool:
+        """Whether it is called `load_model`, or the like, in a library that nobody has catalogued."""
+        top, _, last = name.partition(".")[0], *name.rpartition(".")[1:]
+        return last in self.evidence.loads and not (self.reach.is_ordinary(name) or top in self.known)
 
     def _is_elsewhere(self, frame: Frame, call: Call) -> bool:
         """Whether the receiver is known, and known to be no model: text, a number, a framework's object."""

@@ -8,7 +8,7 @@ from enum import Enum
 from functools import cached_property
 
 from servelint.code.facts import scan
-from servelint.code.facts.facts import Constant, FunctionFacts, Name, Site, last_name
+from servelint.code.facts.facts import Call, Constant, FunctionFacts, Name, Site, last_name
 from servelint.code.graph.project import Module
 from servelint.code.graph.reach import Reach
 from servelint.code.loop.entrypoints import EntryPoints
@@ -222,9 +222,9 @@ class Loop:
             return Where.STARTUP  # a cycle says nothing of its own
         if site is not None and site.endless:
             return Where.LOOP
-        if function.is_async:
-            return self.where(module, caller.function, function)
-        return Where.LOOP
+        where = self.where(module, caller.function, function)
+        # Where a plain function runs is not known, unless start-up has it: `lifespan=lambda app: load(app)`.
+        return where if function.is_async or where is Where.STARTUP else Where.LOOP
 
     def is_called_on_loop(self, module: Module, index: int) -> bool:
         """Whether a function that serves on the loop calls the plain function, directly or through others."""
@@ -268,8 +268,8 @@ class Loop:
         )
 
     def _is_set_at_startup(self, module: Module, function: FunctionFacts) -> bool:
-        """Whether start-up calls another function of the file that sets the global of this one."""
-        return any(
+        """Whether the file sets the globals of this function itself, or start-up calls another that does."""
+        return _are_set(module, function) or any(
             other is not function and self.runs_at_startup(module, index)
             for index, other in _sharing(module, function)
         )
@@ -319,6 +319,13 @@ def _sharing(module: Module, function: FunctionFacts) -> Iterator[tuple[int, Fun
     for index, other in enumerate(module.facts.functions):
         if index and not function.outer.isdisjoint(other.outer):
             yield index, other
+
+
+def _are_set(module: Module, function: FunctionFacts) -> bool:
+    """Whether importing the file gives values to all globals that the function sets, one by a call."""
+    names = {b.target.id: b.value for b in module.facts.body.bindings if isinstance(b.target, Name)}
+    given = [names.get(name, _NOTHING) for name in function.outer]
+    return _NOTHING not in given and any(isinstance(value, Call) for value in given)
 
 
 def _stays(function: FunctionFacts) -> bool:

@@ -92,7 +92,7 @@ class Calls:
             case Attribute(holder, "__getattribute__"), (Constant(str(name)),):
                 return self.evaluator.attributes(evaluate(frame, holder), name)
             case Name("getattr"), (holder, name, *_):
-                return self._attribute_named(evaluate(frame, holder), evaluate(frame, name))
+                return self.attribute_named(evaluate(frame, holder), evaluate(frame, name))
             case Name("cast") | Attribute(Name("typing" | "t"), "cast"), (declared, value):
                 return self.evaluator.annotations.annotated(frame, declared) or evaluate(frame, value)
             case Name("next"), (iterable, *_):
@@ -118,7 +118,7 @@ class Calls:
         callees = plain(self.callees(frame, maker))
         return any(isinstance(v, External) and v.name.startswith("functools.") for v, _ in callees)
 
-    def _attribute_named(self, holders: Values, names: Values) -> Values:
+    def attribute_named(self, holders: Values, names: Values) -> Values:
         """What `getattr(holder, name)` gives; for a name that nobody knows, what a model infers with."""
         known = [
             name.expression.value

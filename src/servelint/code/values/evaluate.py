@@ -359,6 +359,20 @@ class Evaluator:
                 case (holder, Constant(str(key)), value) if key == name:
                     if self.is_state(module, index, holder):
                         yield self.evaluate(self.frame(module, index), value)
+        yield from self._yielded_at_startup(name)
+
+    def _yielded_at_startup(self, name: str) -> Iterator[Values]:
+        """What a `lifespan` yields under the name: Starlette puts it on the state of each request.
+
+        Source: https://www.starlette.io/lifespan/#lifespan-state.
+        """
+        for module, thing in self.project.decorated("asynccontextmanager"):
+            if isinstance(thing.value, Closure):
+                frame = self.frame(module, thing.value.number)
+                for given in self.facts(frame).yields:
+                    keywords = given.keywords if isinstance(given, Call) else ()
+                    yield union(self.evaluate(frame, value) for key, value in keywords if key == name)
+                    yield self.item(frame, given, Constant(name)) if not keywords else ()
 
     def is_state(self, module: Module, function: int, holder: Expression) -> bool:
         """Whether the expression is an attribute bag of the application or a request."""

@@ -66,6 +66,10 @@ class Items:
                 return self.elements(frame, base)
             case Element(Call(Name("zip"), bases, _, _)), Constant(int(number)) if number < len(bases):
                 return self.elements(frame, bases[number])
+            case ((Attribute(holder, "__dict__") | Call(Name("vars"), (holder,), _, _)), _):
+                return self.evaluator.calls.attribute_named(
+                    self.evaluator.evaluate(frame, holder), self.evaluator.evaluate(frame, key)
+                )
         found = [self._item_of(frame, value, key) for value in self.evaluator.evaluate(frame, container)]
         return union((*found, *self._filled(frame, container, key)))
 
