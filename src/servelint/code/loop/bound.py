@@ -264,8 +264,15 @@ class Loop:
             for index, other in _sharing(module, function)
             for binding in other.bindings
             if isinstance(binding.target, Name) and binding.value == _NOTHING
-            if self.where(module, index, other) is not Where.STARTUP
+            if other is not function and self._is_used(module, index, other)
         )
+
+    def _is_used(self, module: Module, index: int, function: FunctionFacts) -> bool:
+        """Whether the function runs while the service serves, on the loop or for a framework in a thread."""
+        where = self.where(module, index, function)
+        if where is Where.ELSEWHERE:
+            return bool(self.entry_points.of(module, index)) or self.is_called_on_loop(module, index)
+        return where is Where.LOOP
 
     def _is_set_at_startup(self, module: Module, function: FunctionFacts) -> bool:
         """Whether the file sets the globals of this function itself, or start-up calls another that does."""
