@@ -189,7 +189,11 @@ class Expressions:
         called = node.func
         function = self.attribute(called) if isinstance(called, ast.Attribute) else self.expression(called)
         self.aside = outer
-        return self.call(node, function, use, name)
+        made = self.call(node, function, use, name)
+        if made.function == Name("dict") and made.keywords and not made.arguments:
+            keys, values = zip(*made.keywords, strict=True)
+            return Mapping(tuple(None if key is None else Constant(key) for key in keys), values)
+        return made
 
     def chained(self, node: Link, use: str, name: str) -> Expression:
         """The rest of a long chain of attributes, items and calls, from its innermost value outward."""

@@ -317,6 +317,8 @@ class Judge:
             case Attribute(_, name) if name in self.frameworks.runs.methods:
                 run = self.frameworks.runs.methods[name]
                 return self._running(argument(call, run.position, run.keyword), frame, call).blocking
+            case Attribute(_, "enter_context") if call.arguments:
+                return self.implicit.operated(frame, Operated("with", call.arguments[:1]), call.position)
             case Attribute(base, "send" | "throw" | "__next__"):
                 values = self.evaluator.evaluate(frame, base)
                 generators = tuple(value for value in values if isinstance(value, Generator))

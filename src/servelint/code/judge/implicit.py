@@ -93,10 +93,13 @@ class Implicit:
         return self._accessed(frame, attribute, "get", (), read.position, f"reads {dotted(attribute)}")
 
     def read_to_call(self, frame: Frame, call: Call) -> Blocking | None:
-        """The blocking that reading what is called does."""
-        if not isinstance(call.function, Attribute):
-            return None
-        return self.read(frame, Read(call.function, call.position, endless=False))
+        """The blocking that reading what is called does, or what `getattr` is told to read."""
+        match call.function, call.arguments:
+            case Attribute() as attribute, _:
+                return self.read(frame, Read(attribute, call.position, endless=False))
+            case Name("getattr"), (holder, Constant(str(name)), *_):
+                return self.read(frame, Read(Attribute(holder, name), call.position, endless=False))
+        return None
 
     def _accessed(
         self,
@@ -141,6 +144,8 @@ class Implicit:
                 values = self.evaluator.evaluate(frame, value)
                 values = tuple(v for v in values if isinstance(v, Generator | Drawn | Instance))
                 return self.consumed(frame, values, position, value)
+            case Operated("with", (value,)) if generators := self._generators(frame, value):
+                return self.consumed(frame, generators, position, value)
             case Operated("contains", (container, _)) if not self.evaluator.special.defines("contains"):
                 return self._searched(frame, container, position)
         runs = self.evaluator.special.runs(frame, operated, position)
@@ -180,8 +185,7 @@ class Implicit:
 
     def entered(self, frame: Frame, call: Call) -> Blocking | None:
         """The blocking that entering and leaving a context manager of the project does."""
-        found = self.consumed(frame, self._generators(frame, call), call.position, call.function)
-        return found or self.operated(frame, Operated("with", (call,)), call.position)
+        return self.operated(frame, Operated("with", (call,)), call.position)
 
     def _generators(self, frame: Frame, expression: Expression) -> Values:
         values = self.evaluator.evaluate(frame, expression)

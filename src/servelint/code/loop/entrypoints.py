@@ -19,6 +19,7 @@ from servelint.code.values.values import (
     FunctionReference,
     Instance,
     Literal,
+    Partial,
     plain,
 )
 from servelint.knowledge.types import EntryPoint, SyncRuns
@@ -155,7 +156,7 @@ class EntryPoints:
         assert self._registered is not None
         for value, _ in plain(self.evaluator.evaluate(frame, given)):
             match value:
-                case FunctionReference(path, number):
+                case FunctionReference(path, number) | Partial(FunctionReference(path, number)):
                     self._registered.setdefault((path, number), []).append(point)
                 case Instance():
                     for method in self.evaluator.classes.attribute(value, "__call__"):

@@ -428,8 +428,11 @@ class Calls:
             yield rest, (Packed(tuple(in_order[len(positional) :])),)
         yield from ((key, values) for key, values in keywords if key in names)
         for key, value in call.keywords:
-            if key in names:
-                yield key or "", self._useful(frame, value)
+            if key is not None and key in names:
+                yield key, self._useful(frame, value)
+            elif key is None and frame.module:
+                unpacked = ((name, self.evaluator.items.named(frame, value, name)) for name in names)
+                yield from (item for item in unpacked if item[1])
 
     def _useful(self, frame: Frame, value: Expression) -> Values:
         """The values that are worth telling calls apart for: constants are not."""

@@ -372,7 +372,7 @@ class Evaluator:
                 for given in self.facts(frame).yields:
                     keywords = given.keywords if isinstance(given, Call) else ()
                     yield union(self.evaluate(frame, value) for key, value in keywords if key == name)
-                    yield self.item(frame, given, Constant(name)) if not keywords else ()
+                    yield self.items.named(frame, given, name) if not keywords else ()
 
     def is_state(self, module: Module, function: int, holder: Expression) -> bool:
         """Whether the expression is an attribute bag of the application or a request."""

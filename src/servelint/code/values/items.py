@@ -51,12 +51,17 @@ class Items:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self._sliced: dict[tuple[int, Slice], Expression] = {}
+        self._names: dict[str, Constant] = {}
 
     def item(self, frame: Frame, container: Expression, key: Expression) -> Values:
         """What `container[key]` may be."""
         # Both are parts of a file's facts, which live as long as the evaluation: their identity will do.
         asked = ("item of", frame, id(container), id(key))
         return self.evaluator.remembered(asked, lambda: self._item(frame, container, key))
+
+    def named(self, frame: Frame, container: Expression, name: str) -> Values:
+        """What `container["name"]` may be, where nobody wrote it like that."""
+        return self.item(frame, container, self._names.setdefault(name, Constant(name)))
 
     def _item(self, frame: Frame, container: Expression, key: Expression) -> Values:
         match container, key:

@@ -63,7 +63,15 @@ class Members:
 
     def held(self, receiver: Value, cls: ClassReference, name: str, body: Frame, binding: Binding) -> Values:
         """What an attribute is that a class body binds to a value, seen from an object or the class."""
+        methods = self.classes.facts(cls).methods
         match binding.value:
+            case Name(id) if id in methods:
+                return self.evaluator.attribute(receiver, id)
+            case Call(function, (Name(id), *rest), keywords) if last_name(function) == "partialmethod":
+                given = tuple(self.evaluator.evaluate(body, value) for value in rest)
+                named = tuple((key, self.evaluator.evaluate(body, value)) for key, value in keywords if key)
+                method = self.evaluator.attribute(receiver, id) if id in methods else ()
+                return tuple(Partial(value, given, named) for value in method)
             case Call(Name("staticmethod"), (function,)):
                 return self.evaluator.evaluate(body, function)
             case Call(Name("classmethod"), (function,)):
