@@ -70,7 +70,9 @@ class Calls:
         special = self._special(frame, call)
         if special is not None:
             return special
-        return union(self.returned(value, frame, call) for value in self.callees(frame, call))
+        callees = self.callees(frame, call)
+        own = self.evaluator.classes.given_back(frame, call, callees)
+        return own or union(self.returned(value, frame, call) for value in callees)
 
     def callees(self, frame: Frame, call: Call) -> Values:
         """What is called."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from servelint.code.facts.facts import Attribute, ClassFacts, FunctionFacts, Name
+from servelint.code.facts.facts import Attribute, Call, ClassFacts, FunctionFacts, Name
 from servelint.code.values.calls import argument
 from servelint.code.values.members import Members, decorators_of, is_property
 from servelint.code.values.values import (
@@ -20,9 +20,11 @@ from servelint.code.values.values import (
     Super,
     Value,
     Values,
+    guessed,
     plain,
     union,
 )
+from servelint.knowledge.types import Role
 
 if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
@@ -171,6 +173,34 @@ class Classes:
                 others = tuple(v for v in given if isinstance(v, Instance) and cls not in self.lineage(v.cls))
                 return others or (made,)
         return (made,)
+
+    def given_back(self, frame: Frame, call: Call, callees: Values) -> Values:
+        """The project's object that a library's method gives back, or makes of a class: `Net().eval()`.
+
+        What nobody knows makes an object of a class by its name: `Net.from_pretrained(path)`.
+        """
+        match call.function:
+            case Attribute(base, name) if all(map(self._gives_self, callees)):
+                if callees or name.startswith(("from_", "load_from_")):
+                    own = plain(self.evaluator.evaluate(frame, base))
+                    return union(
+                        self._object_of(value, certain, known=bool(callees)) for value, certain in own
+                    )
+        return ()
+
+    def _gives_self(self, callee: Value) -> bool:
+        if not isinstance(callee, LibraryMethod):
+            return False
+        entry = self.evaluator.catalogue.method(callee.type, callee.method)
+        return entry is not None and entry.returns == "self" and entry.role is not Role.LAZY
+
+    def _object_of(self, value: Value, certain: bool, *, known: bool) -> Values:
+        match value:
+            case Instance() if known:
+                return (value,) if certain else guessed((value,))
+            case ClassReference():
+                return (Instance(value),) if certain else guessed((Instance(value),))
+        return ()
 
     def constructors(self, cls: ClassReference) -> Iterator[FunctionReference]:
         """The methods of the project that run when the class is called."""
