@@ -72,7 +72,8 @@ def apply(
 
     `propose` may put other fixes in the place of those that the findings carry.
     """
-    work = _Work(propose(report), unsafe, tuple(known), propose)
+    chosen = (lambda found: _with_better(propose(found))) if unsafe else propose
+    work = _Work(chosen(report), unsafe, tuple(known), chosen)
     count = 0
     while True:
         batch = work.next_batch()
@@ -82,6 +83,16 @@ def apply(
             work.attempt(batch)
         elif not work.try_again():
             return work.outcome()
+
+
+def _with_better(report: Report) -> Report:
+    """The report with the better one of two fixes."""
+    return replace(report, findings=tuple(map(_better, report.findings)))
+
+
+def _better(finding: Finding) -> Finding:
+    better = finding.fix.better if finding.fix is not None else None
+    return replace(finding, fix=better) if better is not None else finding
 
 
 class _Named(NamedTuple):

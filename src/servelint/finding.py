@@ -91,6 +91,8 @@ class Fix(NamedTuple):
     replaces: tuple[Span, ...] = ()
     # Whether it keeps behaviour only once other fixes of the same run are applied.
     waits: bool = False
+    # An unsafe fix that is better, for who applies those too.
+    better: Fix | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from servelint.knowledge.types import (
     Phase,
     Role,
     SyncRuns,
+    Twins,
 )
 
 
@@ -61,6 +62,7 @@ def _library(file: Table) -> Library:
             for key, value in file.table("types").items()
         },
         thread_local=file.names("thread-local"),
+        twins=_twins(file.table("twins")),
     )
     file.done()
     return library
@@ -72,6 +74,20 @@ def _claim(table: Table) -> Claim:
     )
     table.done()
     return claim
+
+
+def _twins(table: Table) -> Twins:
+    twins = Twins(
+        names=table.table("names").strings(),
+        classes=table.table("classes").strings(),
+        attribute=table.get("attribute", str, ""),
+        unless=table.names("unless"),
+        source=table.get("source", str, ""),
+    )
+    table.done()
+    if twins.names and not twins.source:
+        raise KnowledgeError(f"{table.where}: `source` is missing")
+    return twins
 
 
 def _entry(name: str, value: object, library: str, where: str) -> Entry:

@@ -101,6 +101,22 @@ class Claim(NamedTuple):
     note: str = ""
 
 
+class Twins(NamedTuple):
+    """The coroutines of a library that do what its remote calls do.
+
+    `names` maps the last name of a call to that of its coroutine. That is another method of the same object,
+    or a function beside it; where `classes` maps the class of a client to another, a method of such a client;
+    where there is an `attribute`, a method of what that attribute of the client holds. With a keyword
+    argument of `unless`, of the call or of the client, or below such an attribute, it gives something else.
+    """
+
+    names: Mapping[str, str] = _NOTHING
+    classes: Mapping[str, str] = _NOTHING
+    attribute: str = ""
+    unless: tuple[str, ...] = ()
+    source: str = ""
+
+
 class Library(NamedTuple):
     """One file of `rules/libraries/`."""
 
@@ -118,6 +134,7 @@ class Library(NamedTuple):
     types: Mapping[str, LibraryType]
     # Context managers whose effect on inference ends at the thread that enters them.
     thread_local: tuple[str, ...] = ()
+    twins: Twins = Twins()
 
     def may_share(self, role: Role) -> str:
         """Whether several threads may make calls of the role on one object at once: a verdict."""

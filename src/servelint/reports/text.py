@@ -88,7 +88,9 @@ def _frames(finding: Finding, sources: _Sources) -> list[Frame]:
 def _notes(finding: Finding) -> Iterator[tuple[str, str]]:
     yield from (note for note in (("why", about(finding.code).why), ("do", advice_for(finding))) if note[1])
     if finding.fix is not None and finding.fix.applicability is Applicability.SAFE:
-        yield "fix", f"{finding.fix.title} (`servelint fix`)"
+        better = finding.fix.better
+        also = f", or better, unsafe: {better.title} (`--unsafe-fixes`): {better.reason}" if better else ""
+        yield "fix", f"{finding.fix.title} (`servelint fix`){also}"
     elif finding.fix is not None:
         reason = f"; unsafe: {finding.fix.reason}" if finding.fix.reason else ""
         yield "fix", f"{finding.fix.title}{reason} (`servelint fix --unsafe-fixes`)"

@@ -34,6 +34,7 @@ from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.imports import NameTakenError
 from servelint.code.fixes.text.needed import Needed
 from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.twins import Twins
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.loop.bound import LoopBound
 from servelint.code.values.values import Frame
@@ -81,6 +82,7 @@ class OffloadPlanner:
         self.contexts = Contexts(analysis, self.safety)
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
+        self.twins = Twins(analysis, self.files)
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
         self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
         self._dispatching: dict[str, bool] = {}
@@ -88,6 +90,15 @@ class OffloadPlanner:
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, or None and why there is none."""
+        fix, reason = self._in_thread(call)
+        better = self.twins.plan(call)
+        if better is None:
+            return fix, reason
+        if fix is None or fix.applicability is Applicability.UNSAFE:
+            return better, ""
+        return fix._replace(better=better), ""
+
+    def _in_thread(self, call: BlockingCall) -> tuple[Fix | None, str]:
         syntax = self.files.syntax(call.caller.module)
         function = placement.function_at(syntax, call.caller.facts.position)
         if function is not None and self.analysis.config.fix.offload == PLAIN_DEF:

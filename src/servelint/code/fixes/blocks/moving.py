@@ -15,7 +15,12 @@ from servelint.code.judge.analysis import BlockingCall
 from servelint.finding import Edit
 from servelint.knowledge.types import Role
 
-_NAMES = {Role.LOAD: "load_model", Role.PREPROCESSING: "preprocess", Role.EXPLANATION: "explain"}
+_NAMES = {
+    Role.LOAD: "load_model",
+    Role.PREPROCESSING: "preprocess",
+    Role.EXPLANATION: "explain",
+    Role.REMOTE: "send_requests",
+}
 _USUAL_NAME = "run_inference"
 
 

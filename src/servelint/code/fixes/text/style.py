@@ -116,7 +116,9 @@ def _hugging(
 ) -> tuple[Edit, ...]:
     """The edits that leave the arguments and the space around them alone."""
     before, after = ("(", ")") if parenthesised else ("", "")
-    head = before + _before_arguments(wrapping) + (", " if inside.strip() else "")
+    head = before + _before_arguments(wrapping)
+    if inside.strip() and not head.endswith("("):
+        head += ", "
     if inside.lstrip(" \t").startswith(("\n", "\r", "#")):
         head = head.rstrip()
     edits = [syntax.edit(syntax.start(node), opening(syntax, node) + 1, head)]

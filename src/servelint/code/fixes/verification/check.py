@@ -57,7 +57,7 @@ def _lost(before: Syntax, new: ast.Module, meant: Collection[Span]) -> str:
     starts = {start for start, _ in offsets}
     lines = {span.line for span in meant}
 
-    def replaced(node: ast.expr) -> bool:
+    def replaced(node: ast.expr | ast.alias) -> bool:
         if node.lineno not in lines:
             return False
         start = before.start(node)

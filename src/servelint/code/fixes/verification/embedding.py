@@ -11,7 +11,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-Replaced: TypeAlias = Callable[[ast.expr], bool]
+Replaced: TypeAlias = Callable[[ast.expr | ast.alias], bool]
 
 _WRAPPERS = (ast.Await, ast.Call, ast.Lambda)
 # Lists to which a fix may add: arguments, and what an import names.
@@ -43,8 +43,8 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)  # a fix may make one the o
 class Embedding:
     """Looks for the tree before the edits in the tree after them.
 
-    `replaced` tells the expressions in whose places something else comes. `lost` is the statement that is
-    not there again.
+    `replaced` tells the expressions, and imported names, in whose places something else comes. `lost` is the
+    statement that is not there again.
     """
 
     def __init__(self, replaced: Replaced) -> None:
@@ -178,7 +178,7 @@ class Embedding:
             place = next((n for n in range(number, len(new)) if self._part(part, new[n])), None)
             if place is not None:
                 number = place + 1
-            elif isinstance(part, ast.expr) and self._replaced(part):
+            elif isinstance(part, ast.expr | ast.alias) and self._replaced(part):
                 continue
             elif isinstance(part, ast.Call) and not part.keywords:
                 waiting += [*reversed(part.args), part.func]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -33,26 +33,39 @@ def offered(findings: Sequence[Finding], read: Read) -> tuple[Finding, ...]:
 
     `read` gives the bytes of a file, None where there is none yet.
     """
+    better = {
+        n: f.fix.better for n, f in enumerate(findings) if f.fix is not None and f.fix.better is not None
+    }
+    worse = _all_faults(better, read) if better else {}
+    known = [_without_better(finding) if n in worse else finding for n, finding in enumerate(findings)]
+    faults = _all_faults({n: f.fix for n, f in enumerate(known) if f.fix is not None}, read)
+    return tuple(
+        replace(finding, fix=None, unfixable=faults[number]) if number in faults else finding
+        for number, finding in enumerate(known)
+    )
+
+
+def _without_better(finding: Finding) -> Finding:
+    return replace(finding, fix=finding.fix._replace(better=None)) if finding.fix is not None else finding
+
+
+def _all_faults(fixes: Mapping[int, Fix], read: Read) -> dict[int, str]:
+    """What is wrong with those of the fixes that do not hold up, by their numbers."""
     batches: list[_Batch] = []
     faults: dict[int, str] = {}
-    for number, finding in enumerate(findings):
-        if finding.fix is None:
-            continue
-        batch = next((b for b in batches if b.taken.take(finding.fix.edits)), None)
+    for number, fix in fixes.items():
+        batch = next((b for b in batches if b.taken.take(fix.edits)), None)
         if batch is None and len(batches) == MOST:
             faults[number] = _WAITS
             continue
         if batch is None:
             batch = _Batch()
-            batch.taken.take(finding.fix.edits)
+            batch.taken.take(fix.edits)
             batches.append(batch)
-        batch.found[number] = finding.fix
+        batch.found[number] = fix
     for batch in batches:
         faults |= _faults(batch.found, read)
-    return tuple(
-        replace(finding, fix=None, unfixable=faults[number]) if number in faults else finding
-        for number, finding in enumerate(findings)
-    )
+    return faults
 
 
 def _faults(found: dict[int, Fix], read: Read) -> dict[int, str]:
