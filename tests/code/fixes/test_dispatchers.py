@@ -244,3 +244,33 @@ def test_a_call_whose_result_a_helper_is_given(tmp_path: Path) -> None:
     assert "    return (await off(net, row))[0]\n" in text
     assert "    return await off(net, row, scale=1)\n" in text
     assert not outcome.report.findings
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("asyncio.to_thread(net, row, scale=1)", "off(net, row, scale=1)"),
+        ("asyncio.get_running_loop().run_in_executor(None, net, row)", "off(net, row)"),
+    ],
+)
+def test_inference_on_the_default_executor(tmp_path: Path, before: str, after: str) -> None:
+    (tmp_path / "offloads.py").write_text(own())
+    (tmp_path / "main.py").write_text(
+        f"import asyncio\nimport offloads\n{service(1, call=f'await {before}')}"
+    )
+    outcome = edits.apply(check([], Config(root=tmp_path, select=("SRV109",))), unsafe=True)
+    assert not outcome.rejected
+    assert not outcome.report.findings
+    text = outcome.after[tmp_path / "main.py"].decode()
+    assert f"    return await offloads.{after}\n" in text or f"    return await {after}\n" in text
+
+
+@pytest.mark.parametrize("helper", [own(copies=False), own(keywords=False)])
+def test_the_default_executor_where_the_dispatcher_would_not_do(tmp_path: Path, helper: str) -> None:
+    (tmp_path / "offloads.py").write_text(helper)
+    call = "await asyncio.to_thread(net, row, scale=1)"
+    (tmp_path / "main.py").write_text(f"import asyncio\nimport offloads\n{service(1, call=call)}")
+    outcome = edits.apply(check([], Config(root=tmp_path, select=("SRV109",))), unsafe=True)
+    text = outcome.after[tmp_path / "main.py"].decode()
+    assert "off(net" not in text
+    assert "run_in_executor(" in text

@@ -181,6 +181,15 @@ def test_05_lazy_results_that_are_read_later(tmp_path: Path) -> None:
     assert "lambda: [s.text for s in segments]" in after
 
 
+def test_05_lazy_results_that_are_read_outside_the_block(tmp_path: Path) -> None:
+    """Each has a fix of its own, although they stand close together."""
+    text = service("faster_whisper", 'faster_whisper.WhisperModel("small")', "[s.text for s in segments]")
+    lines = ("with open(row) as f:", "    segments, info = model.transcribe(f)", "return [")
+    after = fixed(tmp_path, text.replace("return [", "\n    ".join(lines)))
+    assert "model.transcribe, f" in after
+    assert "lambda: [s.text for s in segments]" in after
+
+
 def test_06_stop_iteration(tmp_path: Path) -> None:
     helper = "def first(row):\n    return next(iter(model.predict(row)))\n\n\n"
     (finding,) = found(tmp_path, HEAD + helper + handler("return first(row)"))
@@ -464,3 +473,15 @@ def test_26_future_imports_stay_first(tmp_path: Path) -> None:
     )
     lines = fixed(tmp_path, head + handler("return model.predict(row)")).splitlines()
     assert lines.index("from __future__ import annotations") < lines.index("import asyncio")
+
+
+def test_what_is_no_call(tmp_path: Path) -> None:
+    """Reading a property, or an operator, can be no argument of an offload: it is said what it is."""
+    kept = (
+        "class Scores:\n    def __init__(self, row):\n        self.row = row\n\n"
+        "    @property\n    def best(self):\n        return model.predict(self.row)\n\n\n"
+    )
+    loop = ("scores = Scores(row)", "while scores.best > 1:", "    row.pop()")
+    (finding,) = found(tmp_path, HEAD + kept + handler(*loop))
+    assert finding.fix is None
+    assert "`scores.best` is no call that could be handed over" in finding.unfixable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,6 +106,12 @@ class HandoffFixes:
         if not by_argument and not (node.args and isinstance(syntax.parent(node), ast.Await)):
             raise LeftAloneError("it is not awaited where it stands: use `run_in_executor` with a pool")
         needed = Needed(self.planner.files)
+        own = self._dispatched(offload, blocking, needed, by_argument=by_argument)
+        if own is not None:
+            edit = self._with_dispatcher(offload, own, _texts(syntax, node)[by_argument:])
+            title = f"Run `{dotted(found.callable)}` with `{own}`"
+            replaces = [syntax.span(part) for part in (node.func, *node.args[:by_argument])]
+            return _fix(title, needed.with_edits((edit,)), QUEUED, replaces)
         pool = self._pool(offload, blocking, needed)
         if by_argument and node.lineno == node.end_lineno:
             given = style.Wrapping(syntax.text(node.func), (pool.text,)).with_arguments(
@@ -118,8 +124,35 @@ class HandoffFixes:
         else:
             edit = self._in_pool(offload, blocking, pool, needed)
         title = f"Run `{dotted(found.callable)}` in `{pool.text}`"
-        replaces = syntax.span(node.args[0] if by_argument else node.func)
-        return _fix(title, needed.with_edits(pool.edits, (edit,)), QUEUED, [replaces])
+        replaces = [syntax.span(node.args[0] if by_argument else node.func)]
+        return _fix(title, needed.with_edits(pool.edits, (edit,)), QUEUED, replaces)
+
+    def _dispatched(
+        self, offload: _Opened, blocking: Blocking, needed: Needed, *, by_argument: bool
+    ) -> str | None:
+        """The project's own coroutine that runs a function in a pool; None where it has none that would do.
+
+        `run_in_executor` does not copy the context, `to_thread` does.
+        """
+        node = offload.node
+        if not self.planner.forms.dispatches or not isinstance(offload.syntax.parent(node), ast.Await):
+            return None
+        call = offload.blocking_call(blocking)
+        copies = not by_argument and self.planner.contexts.may_read([call], ())
+        imports, keywords = needed.of(offload.place.caller.module), bool(node.keywords)
+        try:
+            pool = self.planner.pools.dispatched(
+                call, offload.function, imports, keywords=keywords, context=copies
+            )
+        except NameTakenError:
+            return None
+        return pool.dispatcher if pool is not None else None
+
+    def _with_dispatcher(self, offload: _Opened, dispatcher: str, given: Sequence[str]) -> Edit:
+        """The edit that gives the dispatcher the function and its arguments; the `await` stays."""
+        called, *others = given
+        wrapping = style.Wrapping(dispatcher, (called,)).with_arguments(others)
+        return style.substituted(offload.syntax, offload.node, wrapping)
 
     def _in_pool(self, offload: _Opened, blocking: Blocking, pool: Pool, needed: Needed) -> Edit:
         """The edit that makes `to_thread(f, x)` a `run_in_executor(pool, f, x)`; the `await` stays."""

@@ -146,7 +146,7 @@ class Analysis:
     def blocking_calls(self) -> Iterator[BlockingCall]:
         """Every blocking call in a loop-bound function, what one begins and another goes on with once."""
         for path in self.paths:
-            yield from _once(self.blocking_calls_in(path))
+            yield from self._once(path)
 
     @property
     def eager_offloads(self) -> Mapping[tuple[str, Position], tuple[Place, Blocking]]:
@@ -235,6 +235,28 @@ class Analysis:
                     text = dotted(subject.about)
                     yield BlockingCall(caller, frame, subject.position, blocking, None, text)
 
+    def _once(self, path: str) -> Iterator[BlockingCall]:
+        """The calls, but for those that only begin what another one of the function does for the most part.
+
+        `segments, _ = model.transcribe(audio)` reads the audio, and going through `segments` is the
+        inference: that is one cause, told once where the two stand together.
+        """
+        calls = self.blocking_calls_in(path)
+        drawn = {(call.caller, call.blocking.library): call for call in calls if call.blocking.drawn}
+        for call in calls:
+            goes_on = drawn.get((call.caller, call.blocking.library))
+            begins = call.blocking.makes and len(call.blocking.hops) == 1 and not call.blocking.drawn
+            if goes_on is None or not begins or call.blocking.role is Role.LOAD:
+                yield call
+            elif not self._stand_together(path, call.position, goes_on.position):
+                yield call  # each has its own fix
+
+    def _stand_together(self, path: str, first: Position, second: Position) -> bool:
+        """Whether the two stand below each other: not in one expression, nor one alone inside a `with`."""
+        line = self.source(path).line
+        deeper = _indent(line(first.line)) > _indent(line(second.line))
+        return 1 <= second.line - first.end_line <= NEAR and not deeper
+
     def preloaded(self, blocking: Blocking) -> tuple[Module, int] | None:
         """The function on the way that loads once, and that start-up has called; None where there is none.
 
@@ -274,20 +296,8 @@ class Analysis:
         return tuple(Step(self.span(hop.path, hop.position), hop.text) for hop in hops)
 
 
-def _once(calls: Sequence[BlockingCall]) -> Iterator[BlockingCall]:
-    """The calls, but for those that only begin what another call of the same function does for the most part.
-
-    `segments, _ = model.transcribe(audio)` reads the audio, and going through `segments` is the inference:
-    that is one cause, told once where the two stand together.
-    """
-    drawn = {(call.caller, call.blocking.library): call for call in calls if call.blocking.drawn}
-    for call in calls:
-        goes_on = drawn.get((call.caller, call.blocking.library))
-        begins = call.blocking.makes and len(call.blocking.hops) == 1 and not call.blocking.drawn
-        if goes_on is None or not begins or call.blocking.role is Role.LOAD:
-            yield call
-        elif not 1 <= goes_on.position.line - call.position.end_line <= NEAR:
-            yield call  # in one expression, or far from each other, each has its own fix
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _is_constructor(module: Module, index: int) -> bool:
