@@ -156,12 +156,27 @@ def _pyright(folder: Path, paths: Sequence[Path]) -> Counter[str]:
     """How many errors pyright finds in each file, less those that follow from another.
 
     A call of what may be None is another error when it is handed to a thread (an argument, no call), and
-    where its result is used `object*` says once more that the call could not be typed.
+    where its result is used `object*` says once more that the call could not be typed. An import that is
+    not found counts once a file and package: a service may start in any folder, and nothing is installed.
     """
     program = "pyright" if shutil.which("pyright") else "basedpyright"
     found = _reported([program, "--outputjson"], folder, paths) or {"generalDiagnostics": ()}
-    errors = (item for item in found["generalDiagnostics"] if item["severity"] == "error")
-    return Counter(Path(item["file"]).name for item in errors if "object*" not in item["message"])
+    errors = [item for item in found["generalDiagnostics"] if item["severity"] == "error"]
+    missing = {(item["file"], _missing(item)) for item in errors if _missing(item)}
+    other = (item for item in errors if not _missing(item) and "object*" not in item["message"])
+    return Counter(
+        [
+            *(f"{Path(file).name}: import {package}" for file, package in missing),
+            *(Path(i["file"]).name for i in other),
+        ]
+    )
+
+
+def _missing(item: dict[str, Any]) -> str:
+    """The package that an import could not find; empty for another error."""
+    if item.get("rule") != "reportMissingImports":
+        return ""
+    return str(item["message"].partition('"')[2].partition('"')[0].partition(".")[0])
 
 
 def _formats(folder: Path, paths: Sequence[Path]) -> Counter[str]:

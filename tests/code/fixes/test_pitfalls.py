@@ -485,3 +485,28 @@ def test_what_is_no_call(tmp_path: Path) -> None:
     (finding,) = found(tmp_path, HEAD + kept + handler(*loop))
     assert finding.fix is None
     assert "`scores.best` is no call that could be handed over" in finding.unfixable
+
+
+def test_a_call_of_what_another_call_gives(tmp_path: Path) -> None:
+    """One piece of work in one thread, not an `await` among the arguments of another."""
+    lazy = (
+        "import joblib\nfrom fastapi import FastAPI\n\napp = FastAPI()\nkept = {}\n\n\n"
+        "def get_model(name):\n    if name not in kept:\n        kept[name] = joblib.load(name)\n    return kept[name]\n\n\n"
+    )
+    after = fixed(tmp_path, lazy + handler("return get_model(name).predict(row)", parameters="row, name"))
+    assert "lambda: get_model(name).predict(row)" in after
+    assert after.count("await ") == 1
+
+
+def test_entering_is_what_blocks(tmp_path: Path) -> None:
+    """To make the object in a thread would not help: the finding has no fix."""
+    entered = (
+        "import joblib\nfrom fastapi import FastAPI\n\napp = FastAPI()\n\n\n"
+        "class Loaded:\n    def __enter__(self):\n        return joblib.load('m.joblib')\n\n"
+        "    def __exit__(self, *_):\n        pass\n\n\n"
+    )
+    text = entered + handler("with Loaded() as model:", "    await send(model)")
+    (tmp_path / "main.py").write_text(text)
+    (finding,) = check([], Config(root=tmp_path, select=("SRV102",))).findings
+    assert finding.fix is None
+    assert "entering the `with`" in finding.unfixable

@@ -42,7 +42,7 @@ def fixed(folder: Path, *lines: str, head: str = HEAD, offload: str = "auto") ->
 
 
 @pytest.mark.parametrize("offload", ["auto", "run-in-executor"])
-@pytest.mark.parametrize("call", ["snapshot_download(name)", "client.embeddings.create(input=name)"])
+@pytest.mark.parametrize("call", ["snapshot_download(name)", "client.models.delete(model=name)"])
 def test_they_get_the_default_executor(tmp_path: Path, call: str, offload: str) -> None:
     text = fixed(tmp_path, f"return {call}", offload=offload)
     function, _, arguments = call.partition("(")
@@ -68,12 +68,12 @@ def test_not_even_a_pool_that_is_there(tmp_path: Path) -> None:
 
 def test_remote_calls_get_the_threads_of_the_framework(tmp_path: Path) -> None:
     head = "from fastapi import FastAPI\n" + HEAD
-    text = fixed(tmp_path, "return client.embeddings.create(input=name)", head=head)
-    assert "return await run_in_threadpool(client.embeddings.create, input=name)\n" in text
+    text = fixed(tmp_path, "return client.models.delete(model=name)", head=head)
+    assert "return await run_in_threadpool(client.models.delete, model=name)\n" in text
 
 
 def test_the_configured_form_holds_for_them_too(tmp_path: Path) -> None:
-    text = fixed(tmp_path, "return client.embeddings.create(input=name)", offload="anyio")
+    text = fixed(tmp_path, "return client.models.delete(model=name)", offload="anyio")
     assert "anyio.to_thread.run_sync(" in text
 
 

@@ -85,7 +85,7 @@ class Regions:
         seeds = [seed for call in calls if (seed := self._seed(call, syntax, function))]
         for group in _grouped(seeds, syntax, function):
             block = _block(group, syntax, function)
-            optional = all(seed.single for seed in group)
+            optional = all(seed.single for seed in group) and not _is_chain(group, syntax)
             if not optional or len(block.statements) > 1:
                 region = Region(block, len(group), optional)
                 yield from ((seed.call, region) for seed in group)
@@ -155,6 +155,12 @@ def _is_in(syntax: Syntax, statement: ast.stmt, function: Function) -> bool:
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             return outer is function
     return False
+
+
+def _is_chain(group: Sequence[_Seed], syntax: Syntax) -> bool:
+    """Whether one of the calls is of what another gives: `get_model().predict(row)` is one piece of work."""
+    nodes = [node for seed in group if (node := syntax.at(seed.call.position, ast.Call)) is not None]
+    return any(syntax.is_below(other, node.func) for node in nodes for other in nodes if other is not node)
 
 
 def _block(group: Sequence[_Seed], syntax: Syntax, function: Function) -> Block:

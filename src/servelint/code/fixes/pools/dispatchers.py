@@ -19,7 +19,6 @@ from servelint.code.facts.facts import Call, Constant, FunctionFacts, Name, Site
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
-from servelint.code.fixes.text.style import DEFAULT_LENGTH, line_length
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
@@ -125,10 +124,10 @@ class Member(Protocol):
         ...
 
 
-def written(pool: str, member: Member, syntax: Syntax | None, *, typed: bool) -> tuple[str, str]:
+def written(pool: str, member: Member, syntax: Syntax | None, limit: int, *, typed: bool) -> tuple[str, str]:
     """The dispatcher for the pool, and what has to stand above it; raises `NameTakenError`.
 
-    `syntax` is the file that it is for, None for a new one.
+    `syntax` is the file that it is for, None for a new one; `limit` its longest line.
     """
     variable = _variable(syntax) if typed else ""
     above, head = "", f"async def {NAME}(function, /, *args, **kwargs):"
@@ -137,7 +136,7 @@ def written(pool: str, member: Member, syntax: Syntax | None, *, typed: bool) ->
         function = f"{member('collections.abc', 'Callable', prefer_from=True)}[..., {variable}]"
         given = f"function: {function}, /, *args: object, **kwargs: object"
         head = f"async def {NAME}({given}) -> {variable}:"
-        if len(head) > (line_length(syntax) if syntax is not None else DEFAULT_LENGTH):
+        if len(head) > limit:
             head = f"async def {NAME}(\n    {given}\n) -> {variable}:"
     return above, (
         f"{head}\n"

@@ -17,7 +17,7 @@ from servelint.code.fixes.pools.sizing import Size, Sizes
 from servelint.code.fixes.text.header import header
 from servelint.code.fixes.text.imports import Imports, NameTakenError, Wanted
 from servelint.code.fixes.text.placement import function_at
-from servelint.code.fixes.text.style import fitted, line_length
+from servelint.code.fixes.text.style import fitted, length_in, line_length
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis, BlockingCall
@@ -116,6 +116,7 @@ class NewPools:
             f"{lifespan.application}.state.{NAME}",
             imports(home).member,
             syntax,
+            line_length(syntax),
             typed=syntax.is_typed,
         )
         definition = function_at(syntax, home.function(lifespan.index).position)
@@ -150,7 +151,7 @@ class NewPools:
         wanted = dispatchers.NAME if dispatch else NAME
         text = needed.member(name, wanted, function, prefer_from=True)
         typed = any(syntax.is_typed for syntax in syntaxes)
-        content = _new_file(size, dispatch=dispatch, typed=typed)
+        content = _new_file(size, length_in(home.parent), dispatch=dispatch, typed=typed)
         made = (Edit(Span(home, 1, 1, 1, 1), content),)
         if dispatch:
             return Pool(NAME, size.workers, made, is_new_global=True, dispatcher=text)
@@ -170,7 +171,9 @@ class NewPools:
             edit = _after_imports(syntax, content)
             return Pool(PRIVATE_NAME, size.workers, (edit,), is_new_global=True)
         typed = syntax.is_typed
-        above, function = dispatchers.written(PRIVATE_NAME, imports(module).member, syntax, typed=typed)
+        above, function = dispatchers.written(
+            PRIVATE_NAME, imports(module).member, syntax, line_length(syntax), typed=typed
+        )
         edit = _after_imports(syntax, f"{content}{above}\n\n{function}", _AROUND_FUNCTIONS)
         return Pool(PRIVATE_NAME, size.workers, (edit,), is_new_global=True, dispatcher=dispatchers.NAME)
 
@@ -180,7 +183,7 @@ def _is_free(syntax: Syntax) -> bool:
     return dispatchers.NAME not in syntax.names and dispatchers.NAME not in syntax.binders
 
 
-def _new_file(size: Size, *, dispatch: bool, typed: bool) -> str:
+def _new_file(size: Size, limit: int, *, dispatch: bool, typed: bool) -> str:
     """The module for the pool, with the dispatcher if there is to be one."""
     wanted = [(MODULE, CLASS)]
 
@@ -188,7 +191,7 @@ def _new_file(size: Size, *, dispatch: bool, typed: bool) -> str:
         wanted.append((module, name if prefer_from else ""))
         return name if prefer_from else f"{module}.{name}"
 
-    above, function = dispatchers.written(NAME, member, None, typed=typed) if dispatch else ("", "")
+    above, function = dispatchers.written(NAME, member, None, limit, typed=typed) if dispatch else ("", "")
     lines = sorted({Wanted(module, name) for module, name in wanted}, key=lambda w: (bool(w.name), w))
     comment = f"{size.comment}\n" if size.comment else ""
     return (

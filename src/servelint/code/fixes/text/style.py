@@ -179,6 +179,11 @@ def line_length(syntax: Syntax) -> int:
     return min(max(DEFAULT_LENGTH, syntax.longest_call), LONGEST)
 
 
+def length_in(folder: Path) -> int:
+    """The longest line that a new file in the folder may have."""
+    return _configured_for(folder) or DEFAULT_LENGTH
+
+
 @cache
 def _configured_for(folder: Path) -> int:
     """The line length that the project's formatter is given; 0 where it is not."""
