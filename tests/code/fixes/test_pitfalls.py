@@ -484,7 +484,7 @@ def test_what_is_no_call(tmp_path: Path) -> None:
     loop = ("scores = Scores(row)", "while scores.best > 1:", "    row.pop()")
     (finding,) = found(tmp_path, HEAD + kept + handler(*loop))
     assert finding.fix is None
-    assert "`scores.best` is no call that could be handed over" in finding.unfixable
+    assert "reading `scores.best` is the inference" in finding.unfixable
 
 
 def test_a_call_of_what_another_call_gives(tmp_path: Path) -> None:
@@ -509,4 +509,20 @@ def test_entering_is_what_blocks(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(text)
     (finding,) = check([], Config(root=tmp_path, select=("SRV102",))).findings
     assert finding.fix is None
-    assert "entering the `with`" in finding.unfixable
+    assert "__enter__" in finding.unfixable
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_what_a_test_has_said_of_an_attribute_stays_known(tmp_path: Path, typed: bool) -> None:
+    """In a nested function a type checker would take `self.model` for None again."""
+    returns = " -> object" if typed else ""
+    kept = (
+        "import joblib\nfrom fastapi import FastAPI\n\napp = FastAPI()\n\n\n"
+        "class Scores:\n    def __init__(self) -> None:\n        self.model = joblib.load('m.joblib')\n\n"
+        f"    async def both(self, row){returns}:\n        if self.model is None:\n            return None\n"
+        "        label = self.model.predict(row)\n        scores = self.model.predict_proba(row)\n"
+        "        return label, scores\n\n\nscores = Scores()\n\n\n"
+    )
+    text = handler("return await scores.both(row)").replace("):", f"){returns}:")
+    after = fixed(tmp_path, kept + text)
+    assert ("def run_inference" in after) is not typed

@@ -191,4 +191,17 @@ def _joins(group: Sequence[_Seed], seed: _Seed, syntax: Syntax, function: Functi
     alone = [one.suite[one.first] for one in (*group, seed) if one.single]
     if not all(isinstance(statement, _SIMPLE) for statement in (*alone, *seed.suite[end + 1 : seed.first])):
         return False
-    return not _block([*group, seed], syntax, function).obstacle()
+    block = _block([*group, seed], syntax, function)
+    return not block.obstacle() and not (alone and _is_narrowed(block, syntax, function))
+
+
+def _is_narrowed(block: Block, syntax: Syntax, function: Function) -> bool:
+    """Whether the function asks what an attribute is before the block uses it, in a file with types.
+
+    In a nested function a type checker knows of that no longer: `self.model` may be None again.
+    """
+    if not syntax.is_typed:
+        return False
+    tests = [n.test for n in syntax.own_nodes(function) if isinstance(n, ast.If | ast.Assert)]
+    asked = {syntax.text(n) for test in tests for n in ast.walk(test) if isinstance(n, ast.Attribute)}
+    return any(isinstance(n, ast.Attribute) and syntax.text(n) in asked for n in block.nodes())
