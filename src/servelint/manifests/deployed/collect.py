@@ -71,6 +71,7 @@ class _Collector:
         self.follower = Follower(sources)
         self.images = ImageIndex(sources.tree.root)
         self.relevance = Relevance(sources)
+        self.applied: dict[str, YamlMapping] = {}  # the ConfigMaps of plain files
 
     def run(self) -> None:
         paths = self.sources.tree.manifests
@@ -154,6 +155,7 @@ class _Collector:
                 and not targets.isdisjoint(_WORD.findall(self.sources.data(path)))
             ):
                 self.add_resources(found, path)
+        self.applied = found.config_maps
         self.add_scope(found)
 
     def add_terraform(self, paths: Iterable[Path]) -> None:
@@ -239,7 +241,9 @@ class _Collector:
         """Add documents that know each other: a release of a chart, or everything in plain files."""
         self.deployment.scopes.append(found)
         for workload in found.workloads:
-            self.follow(workload, found.config_maps, None)
+            # A chart may run with a ConfigMap that is applied apart from it.
+            apart = {name: self.applied[name] for name in workload.config_maps() if name in self.applied}
+            self.follow(workload, {**apart, **found.config_maps}, None)
 
     def follow(self, workload: Workload, config_maps: dict[str, YamlMapping], image: Image | None) -> None:
         for described in workload.containers:

@@ -22,7 +22,8 @@ class Relevance:
         self.sources = sources
         names = (*servers().variables, *(kind for server in servers().servers for kind in server.kinds))
         images = (name for image in servers().base_images for name in image.names)
-        self.words = (*_AUTOSCALED, *(name.encode() for name in (*names, *images)))
+        serving = (name for server in servers().servers for name in server.images)
+        self.words = (*_AUTOSCALED, *(name.encode() for name in (*names, *images, *serving)))
         self.naming: dict[Path, bool] = {}
 
     def calls_server(self, path: Path) -> bool:

@@ -98,6 +98,12 @@ class Workload:
     batch: bool = False
     folder: Path | None = None
 
+    def config_maps(self) -> Iterator[str]:
+        """The names of the ConfigMaps that its containers take variables from."""
+        for container in self.containers:
+            yield from container.environment_from
+            yield from (name for _, name, _ in container.environment_keys)
+
     @property
     def title(self) -> str:
         """How messages call it: `deployment churn-api`."""

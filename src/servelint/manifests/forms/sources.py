@@ -129,6 +129,10 @@ class Sources:
         if python and not path.endswith((".py", ".toml")) and "/" not in path:
             path = path.replace(".", "/") + ".py"
         wanted = PurePosixPath(path)
+        for source in _renamed(wanted, image) if image is not None else ():
+            found = self._ending_with(source, base)
+            if found is not None:
+                return found
         candidates = self._by_name.get(wanted.name, [])
         if exact:
             folders = {base, *(_copied_from(image) if image else ())}
@@ -149,6 +153,15 @@ class Sources:
                 str(found),
             ),
         )
+
+    def _ending_with(self, source: PurePosixPath, base: Path) -> Path | None:
+        """The file whose path ends in this one, the nearest to `base`, which a build's context may be above."""
+        candidates = [
+            path
+            for path in self._by_name.get(source.name, ())
+            if _shared_end(path, source) == len(source.parts)
+        ]
+        return max(candidates, key=lambda path: (_shared_start(path, base), str(path)), default=None)
 
 
 def _module_parts(path: Path) -> tuple[str, ...]:
@@ -187,6 +200,16 @@ def copied_files(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
                 yield normal(origin)
             if absolute.is_relative_to(target):
                 yield normal(origin / absolute.relative_to(target))
+
+
+def _renamed(wanted: PurePosixPath, image: Image) -> Iterable[PurePosixPath]:
+    """Files of the build context that COPY puts at a path of the image under another name."""
+    absolute = PurePosixPath(os.path.normpath(PurePosixPath(image.stage.folder) / wanted))
+    for copy in reversed(image.stage.copies):
+        if len(copy.sources) == 1 and PurePosixPath(os.path.normpath(copy.target)) == absolute:
+            source = PurePosixPath(os.path.normpath(copy.sources[0].lstrip("/")))
+            if source.name and source.name != absolute.name:
+                yield source
 
 
 def _copied_by_name(wanted: PurePosixPath, image: Image) -> Iterable[Path]:

@@ -99,8 +99,13 @@ class PythonModule:
         dest = _texts([keywords["dest"]]) if "dest" in keywords else []
         long = [name for name in options if name.startswith("--")]
         plain = [name for name in options if name.isidentifier()]
-        for name in [*dest, *plain, *long][:1]:
-            self.option(name.lstrip("-").replace("-", "_"), options, keywords.get("default"))
+        action = keywords.get("action", ast.Constant("store_true" if "is_flag" in keywords else ""))
+        for chosen in [*dest, *plain, *long][:1]:
+            name = chosen.lstrip("-").replace("-", "_")
+            for flag in {"store_true", "store_false"}.intersection(_texts([action])):
+                given = any(word.text in options for word in self.parameters)
+                self.defaults.setdefault(name, Value(given is (flag == "store_true")))
+            self.option(name, options, keywords.get("default"))
 
     def parameter_defaults(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """The parameters of a function that a framework makes a command of."""
