@@ -155,7 +155,7 @@ class Sources:
         )
 
     def _ending_with(self, source: PurePosixPath, base: Path) -> Path | None:
-        """The file whose path ends in this one, the nearest to `base`, which a build's context may be above."""
+        """The file whose path ends in this one, the nearest to `base`: a context is often above it."""
         candidates = [
             path
             for path in self._by_name.get(source.name, ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,9 +13,18 @@ from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
 from servelint.manifests.forms.sources import Sources
 from servelint.manifests.helm import syntax
-from servelint.manifests.helm.outline import switched_off
+from servelint.manifests.helm.outline import guards, switched_off
 from servelint.manifests.helm.render import Engine, Patience, RenderError
-from servelint.manifests.helm.values import UNKNOWN_VALUE, Value, bare, from_node, merged, text_of
+from servelint.manifests.helm.values import (
+    UNKNOWN_VALUE,
+    Value,
+    bare,
+    below,
+    from_node,
+    merged,
+    nested,
+    text_of,
+)
 from servelint.manifests.helm.versions import KUBERNETES
 
 _YAML = (".yaml", ".yml")
@@ -112,9 +121,9 @@ class Chart:
             return False
         for dependency in about.mappings("dependencies"):
             if dependency.text("name") == self.name and dependency.text("condition"):
-                value = self.parent.default_values
-                for key in dependency.text("condition").split(",")[0].split("."):
-                    value = value.get(key) if isinstance(value, dict) else None
+                value = below(
+                    self.parent.default_values, dependency.text("condition").split(",")[0].split(".")
+                )
                 return value is not None and not bare(value)
         return False
 
@@ -178,7 +187,21 @@ class Chart:
         if not servers and any(item.documents for item in rendered):
             done = {item.template for item in rendered}
             rendered += [self._rendered(engine, path) for path in self.templates if path not in done]
+        if servers:
+            rendered += self._switched_on([item.template for item in rendered if not item.documents], engine)
         return Variant(self, laid, tuple(rendered), engine.readers, engine.switches)
+
+    def _switched_on(self, silent: Sequence[Path], engine: Engine) -> Iterator[Rendered]:
+        """What templates print that values turn off: how a component starts matters to who turns it on."""
+        again = [path for path in silent if not any(word in self.sources.data(path) for word in _AUTOSCALER)]
+        values = before = _copied(engine.root["Values"])
+        for path in again:
+            template = self.parsed(path) if b"containers" in self.sources.data(path) else None
+            for keys in guards(template) if template is not None else ():
+                if bare(below(values, keys)) is False:
+                    values = merged(values, nested(keys, True))
+        other = replace(engine, root={**engine.root, "Values": values})
+        yield from (self._rendered(other, path) for path in again if values is not before)
 
     def _wanted(self, path: Path, *, servers: bool) -> bool:
         if path.suffix not in _YAML or path.name.startswith("_"):

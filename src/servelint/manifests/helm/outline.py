@@ -13,10 +13,20 @@ from servelint.manifests.helm import syntax
 
 _OFF = frozenset((b"", b"false", b"null", b"~", b'""', b"''", b"0", b"{}", b"[]"))
 
+_SWITCHES = frozenset(("enabled", "enable", "install", "deploy"))
+
 
 def switched_off(template: syntax.Template, values: Sequence[bytes]) -> bool:
     """Whether all that a template prints is behind a value that is off in all `values`."""
     return all(_silent(piece, values) for piece in template.pieces)
+
+
+def guards(template: syntax.Template) -> Iterator[tuple[str, ...]]:
+    """The values that turn on what a whole template prints: `if .Values.batch.enabled`."""
+    for piece in template.pieces:
+        match piece:
+            case syntax.Block(kind="if", branches=[(syntax.Pipeline() as condition, _)]):
+                yield from (keys for keys in _required(condition) if keys and keys[-1] in _SWITCHES)
 
 
 def _silent(piece: syntax.Piece, values: Sequence[bytes]) -> bool:

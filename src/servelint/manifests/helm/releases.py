@@ -17,7 +17,7 @@ from servelint.manifests.documents.yaml_document import (
 )
 from servelint.manifests.forms.sources import normal
 from servelint.manifests.helm.charts import Chart, Overlay
-from servelint.manifests.helm.values import Value, from_node, merged
+from servelint.manifests.helm.values import Value, from_node, merged, nested
 
 # Words of which a file that describes a release holds one.
 WORDS = (b"HelmRelease", b"argoproj.io", b"helmCharts", b"releases:")
@@ -90,7 +90,7 @@ def _listed(item: YamlMapping) -> Release:
     values = merged(values, _named(item.mappings("set")))
     flat = item.mapping("setValues")
     for key, node in flat.index().values() if flat is not None else ():
-        values = merged(values, _nested(key.value, node))
+        values = merged(values, nested(key.value.split("."), from_node(node)))
     files = (*_texts(item.items("values")), *_texts(item.items("valuesFiles")))
     return Release(item.text("chart") or item.text("chartPath") or item.text("remoteChart"), files, values)
 
@@ -101,15 +101,8 @@ def _named(items: Sequence[YamlMapping]) -> Value:
     for item in items:
         node = item.get("value")
         if node is not None and item.text("name"):
-            values = merged(values, _nested(item.text("name"), node))
+            values = merged(values, nested(item.text("name").split("."), from_node(node)))
     return values
-
-
-def _nested(name: str, node: Node) -> Value:
-    value = from_node(node)
-    for key in reversed(name.split(".")[:20]):
-        value = {key: value}
-    return value
 
 
 def _parsed(text: Scalar | None) -> Node | None:
