@@ -47,6 +47,11 @@ class Relevance:
             known = self.naming[path] = any(word in data for word in servers().words)
         return known
 
+    def names_variable(self, path: Path) -> bool:
+        """Whether a file holds a variable that sets the workers of one server."""
+        data = self.sources.data(path)
+        return any(name.encode() in data for name in servers().own_variables)
+
     @functools.cached_property
     def programs(self) -> tuple[bytes, ...]:
         """The names, as files and modules, of the Python files that start a server themselves."""
