@@ -65,6 +65,9 @@ class Relevance:
             if any(package in data for package in self.packages) and any(word in data for word in words):
                 found.add(path.name.encode())
                 found.add((path.parent.name if path.name == "__main__.py" else path.stem).encode())
+        for name, module in self.sources.console_scripts.items():
+            if module.rpartition(".")[2].encode() in found:
+                found.add(name.encode())
         return tuple(sorted(found))
 
     @functools.cached_property

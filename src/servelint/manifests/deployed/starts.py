@@ -249,6 +249,8 @@ class Follower:
         path = self.sources.resolve(script.path.text, context.base, context.image, python=script.python)
         if path is None and script.python:
             path = self.sources.module(f"{script.path.text}.__main__", context.base)
+        if path is None and not script.python and (module := self._installed(script.path.text)):
+            path = self.sources.module(module, context.base)
         if path is None or path in self._active or path in self._given_up:
             return
         source = self.sources.source(path)
@@ -264,6 +266,11 @@ class Follower:
         self._active.pop()
         if boundary.failed:
             self._given_up.add(path)
+
+    def _installed(self, command: str) -> str:
+        """The module of a program that the project installs, named alone or in a folder of programs."""
+        folder, _, name = command.rpartition("/")
+        return self.sources.console_scripts.get(name, "") if not folder or folder.endswith("bin") else ""
 
     def python(
         self, path: Path, environment: Environment, context: Context, parameters: Words = ()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
+from servelint.project.text import toml
 from servelint.project.text.source import Source, SourceError, decode
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # With a line break in front instead of an anchor, which would be tried at every character.
 _TOP_KEY = re.compile(rb"\n([\w\"'-]+):(?=\s|\Z)")
+
+_SCRIPT_TABLES = (("project", "scripts"), ("tool", "poetry", "scripts"))
 
 
 class Tree(Protocol):
@@ -106,6 +109,23 @@ class Sources:
         for path in (*self.tree.manifests, *self.tree.python):
             names[path.name].append(path)
         return names
+
+    @cached_property
+    def console_scripts(self) -> dict[str, str]:
+        """The modules of the programs that the project installs, by the programs' names."""
+        found: dict[str, str] = {}
+        for path in self._by_name.get("pyproject.toml", ()):
+            if b"scripts]" not in self.data(path):
+                continue
+            source = self.source(path)
+            data = (toml.table(source.text) if source is not None else None) or {}
+            for keys in _SCRIPT_TABLES:
+                table: object = data
+                for key in keys:
+                    table = table.get(key) if isinstance(table, dict) else None
+                for name, value in table.items() if isinstance(table, dict) else ():
+                    found.setdefault(name, str(value).partition(":")[0].strip())
+        return found
 
     def module(self, name: str, base: Path) -> Path | None:
         """The project's file of a Python module, the nearest to `base` where there are several."""
