@@ -12,6 +12,8 @@ from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
 
+AZURE_APP = "App"  # the kind that container apps of Azure are read as: a platform with autoscalers and probes
+
 
 class Setting(StrEnum):
     """Where a container is described, which decides how much several workers cost there."""

@@ -46,7 +46,8 @@ _JSON_NAMES = re.compile(
     | (?: .*[._-] )? (?: ecs[._-].* | task[._-]?def(?:inition)?s? (?: [._-].* )? ) \.json
     | (?: .*[._-] )?
       (?: deploy(?:ment)? | hpa | autoscaler | configmap | pod | statefulset | rollout | scaledobject | k8s
-        | inferenceservice | application | helmrelease | kubernetes | stack | cloudformation | containerapp )
+        | inferenceservice | application | helmrelease | kubernetes | stack | cloudformation | containerapp
+        | azuredeploy )
       s? \.json
     """,
     re.VERBOSE,
