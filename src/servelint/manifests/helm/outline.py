@@ -14,6 +14,7 @@ from servelint.manifests.helm import syntax
 _OFF = frozenset((b"", b"false", b"null", b"~", b'""', b"''", b"0", b"{}", b"[]"))
 
 _SWITCHES = frozenset(("enabled", "enable", "install", "deploy"))
+_DEVELOPMENT = frozenset(("debug", "dev", "development", "local", "test", "tests", "testing"))
 
 
 def switched_off(template: syntax.Template, values: Sequence[bytes]) -> bool:
@@ -26,7 +27,38 @@ def guards(template: syntax.Template) -> Iterator[tuple[str, ...]]:
     for piece in template.pieces:
         match piece:
             case syntax.Block(kind="if", branches=[(syntax.Pipeline() as condition, _)]):
-                yield from (keys for keys in _required(condition) if keys and keys[-1] in _SWITCHES)
+                yield from filter(_is_switch, _required(condition))
+
+
+def choices(template: syntax.Template, words: Sequence[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """The switches that decide whether a text with one of the words is printed, and how they stand then."""
+    waiting: list[syntax.Piece] = list(template.pieces)
+    for piece in waiting:
+        for condition, body in piece.branches if isinstance(piece, syntax.Block) else ():
+            waiting += body
+            if condition is not None and any(_says(part, words) for part in body):
+                turned = _turned(condition)
+                for keys in filter(_is_switch, _required(turned or condition)):
+                    yield keys, turned is None
+
+
+def _says(piece: syntax.Piece, words: Sequence[str]) -> bool:
+    return isinstance(piece, syntax.Text) and any(word in piece.text.text for word in words)
+
+
+def _turned(condition: syntax.Pipeline) -> syntax.Pipeline | None:
+    """What a condition of the form `not .Values.proxy.enabled` asks of."""
+    if len(condition.commands) != 1:
+        return None
+    words = condition.commands[0].words
+    if len(words) != 2 or not isinstance(words[0], syntax.Name) or words[0].name != "not":
+        return None
+    inner = words[1]
+    return inner if isinstance(inner, syntax.Pipeline) else syntax.Pipeline((syntax.Command((inner,)),))
+
+
+def _is_switch(keys: tuple[str, ...]) -> bool:
+    return bool(keys) and keys[-1] in _SWITCHES and _DEVELOPMENT.isdisjoint(key.lower() for key in keys)
 
 
 def _silent(piece: syntax.Piece, values: Sequence[bytes]) -> bool:
