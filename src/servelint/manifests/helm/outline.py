@@ -31,12 +31,13 @@ def guards(template: syntax.Template) -> Iterator[tuple[str, ...]]:
 
 
 def choices(template: syntax.Template, words: Sequence[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """The switches that decide whether a text with one of the words is printed, and how they stand then."""
+    """The switches that choose between texts, one of the words in them, and how they stand then."""
     waiting: list[syntax.Piece] = list(template.pieces)
     for piece in waiting:
-        for condition, body in piece.branches if isinstance(piece, syntax.Block) else ():
+        branches = piece.branches if isinstance(piece, syntax.Block) else []
+        for condition, body in branches:
             waiting += body
-            if condition is not None and any(_says(part, words) for part in body):
+            if len(branches) > 1 and condition is not None and any(_says(part, words) for part in body):
                 turned = _turned(condition)
                 for keys in filter(_is_switch, _required(turned or condition)):
                     yield keys, turned is None
