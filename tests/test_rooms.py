@@ -66,7 +66,7 @@ ALLOWED = {
     "manifests/forms": (
         "finding knowledge boundary project/text manifests/documents manifests/shell manifests/python"
     ),
-    "manifests/helm": "boundary manifests/documents manifests/shell manifests/forms",
+    "manifests/helm": "boundary knowledge manifests/documents manifests/shell manifests/forms",
     "manifests/deployed": (
         "finding serving knowledge boundary project project/text manifests/documents manifests/shell "
         "manifests/python manifests/forms manifests/helm"

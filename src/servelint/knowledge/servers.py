@@ -72,7 +72,11 @@ class NotAsgi(NamedTuple):
 
 
 class Server(NamedTuple):
-    """One application server's command line; `kinds` are resources whose containers most often run it."""
+    """One application server's command line.
+
+    `kinds` are resources whose containers most often run it, `images` those that run it by themselves: what a
+    container says is arguments for it.
+    """
 
     name: str
     source: str
@@ -89,6 +93,15 @@ class Server(NamedTuple):
     applications: tuple[str, ...] = ()  # base classes that run it, their settings in a mapping
     calls: Mapping[str, Call] | None = None
     kinds: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+
+def _is_named(image: str, names: tuple[str, ...]) -> bool:
+    """Whether an image is one of these, whatever its tag and the registry that mirrors it."""
+    name = image.partition("@")[0]
+    tag = name.rfind(":")
+    bare = name[:tag] if tag > name.rfind("/") else name
+    return any(bare == known or bare.endswith(f"/{known}") for known in names)
 
 
 class BaseImage(NamedTuple):
@@ -113,10 +126,7 @@ class BaseImage(NamedTuple):
 
     def is_named(self, image: str) -> bool:
         """Whether an image of that name is this one, whatever its tag and the registry that mirrors it."""
-        name = image.partition("@")[0]
-        tag = name.rfind(":")
-        bare = name[:tag] if tag > name.rfind("/") else name
-        return any(bare == known or bare.endswith(f"/{known}") for known in self.names)
+        return _is_named(image, self.names)
 
 
 class Launcher(NamedTuple):
@@ -177,6 +187,10 @@ class Servers:
     def base_image(self, name: str) -> BaseImage | None:
         """What is known of an image that starts several workers by itself."""
         return next((image for image in self.base_images if image.is_named(name)), None)
+
+    def by_image(self, name: str) -> tuple[Server, ...]:
+        """The servers that an image from elsewhere runs by itself."""
+        return tuple(server for server in self.servers if _is_named(name, server.images))
 
     def by_name(self, name: str) -> Server:
         """The server of this name."""

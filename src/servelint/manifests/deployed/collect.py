@@ -7,24 +7,23 @@ do are parsed.
 from __future__ import annotations
 
 import functools
-import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from servelint.boundary import Boundary, LimitError, problem
+from servelint.boundary import Boundary
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
 from servelint.manifests.deployed import scripts
 from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.images import ImageIndex
+from servelint.manifests.deployed.reading import Reader
 from servelint.manifests.deployed.relevance import Relevance
 from servelint.manifests.deployed.starts import Context, Follower, Start
-from servelint.manifests.documents import toml
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
-from servelint.manifests.documents.yaml_document import Node, YamlError, YamlMapping, parse
+from servelint.manifests.documents.yaml_document import YamlMapping
 from servelint.manifests.forms import (
     compose,
     dockerfile,
@@ -46,8 +45,6 @@ from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
 _NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", ".json", *terraform.SUFFIXES)
-_DEFINITION = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
-_MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _FROM = re.compile(r"\s*+(?:#.*\n\s*+)*+FROM\s")
 _API_VERSION = re.compile(r"^apiVersion:", re.MULTILINE)
 _WORD = re.compile(rb"[\w.-]+")
@@ -71,6 +68,8 @@ class _Collector:
         self.follower = Follower(sources)
         self.images = ImageIndex(sources.tree.root)
         self.relevance = Relevance(sources)
+        self.reader = Reader(sources)
+        self.applied: dict[str, YamlMapping] = {}  # the ConfigMaps of plain files
 
     def run(self) -> None:
         paths = self.sources.tree.manifests
@@ -94,6 +93,8 @@ class _Collector:
     def is_yaml(self, path: Path) -> bool:
         """Whether a file is YAML, or a template for it by its name or by how its lines begin."""
         suffix = masking.suffix(path)
+        if suffix == ".json":
+            return b'"apiVersion"' in self.sources.data(path)
         return suffix in _YAML or (suffix == ".tftpl" and b"apiVersion" in self.sources.top_keys(path))
 
     def boundary(self, path: Path, stage: str) -> Boundary:
@@ -124,7 +125,7 @@ class _Collector:
 
     def add_compose(self, paths: Iterable[Path]) -> None:
         files = {
-            path: self.documents(path)
+            path: self.reader.documents(path)
             for path in paths
             if self.images.starts or self.relevance.matters(path) or self.relevance.may_run_program(path)
         }
@@ -154,6 +155,7 @@ class _Collector:
                 and not targets.isdisjoint(_WORD.findall(self.sources.data(path)))
             ):
                 self.add_resources(found, path)
+        self.applied = found.config_maps
         self.add_scope(found)
 
     def add_terraform(self, paths: Iterable[Path]) -> None:
@@ -168,18 +170,11 @@ class _Collector:
                 source = self.sources.source(path)
                 if source is not None:
                     with self.boundary(path, "reading Terraform"):
-                        found.extend(terraform.resources(Located.of(source), path, self.written))
+                        found.extend(terraform.resources(Located.of(source), path, self.reader.written))
         self.add_scope(found)
 
-    def written(self, text: Located) -> list[Node]:
-        """The documents of a text that stands in a file of another kind; none where it is no YAML."""
-        try:
-            return self.part(text)
-        except YamlError:
-            return []
-
     def add_resources(self, found: Resources, path: Path) -> None:
-        for document in self.documents(path):
+        for document in self.reader.documents(path):
             with self.boundary(path, "reading a Kubernetes manifest"):
                 found.extend(kubernetes.resources([document], path))
 
@@ -190,7 +185,9 @@ class _Collector:
     def add_kustomizations(self, paths: Iterable[Path]) -> None:
         """What overlays make of their bases; bases and patches by themselves are judged already."""
         variables = functools.cache(functools.partial(compose.dotenv, self.sources))
-        builder = kustomize.Builder(self.sources.known_paths, functools.cache(self.documents), variables)
+        builder = kustomize.Builder(
+            self.sources.known_paths, functools.cache(self.reader.documents), variables
+        )
         for path in paths:
             if path.name not in kustomize.NAMES:
                 continue
@@ -206,7 +203,7 @@ class _Collector:
         for path in documents if charts else ():
             if any(word in self.sources.data(path) for word in releases.WORDS):
                 with self.boundary(path, "reading the releases of charts"):
-                    releases.attach(charts, self.documents(path), path, self.sources.tree.root)
+                    releases.attach(charts, self.reader.documents(path), path, self.sources.tree.root)
         for chart in charts:
             with self.boundary(chart.folder / "Chart.yaml", "rendering the chart"):
                 self.add_chart(chart, [*owned.get(chart.folder, ()), *owned.get(None, ())])
@@ -232,14 +229,19 @@ class _Collector:
             *(path for path in (chart.values_path, *chart.extra_values) if path is not None),
         )
         return bool(self.images.starts) or any(
-            self.relevance.names_server(path) or self.relevance.may_run_program(path) for path in paths
+            self.relevance.names_server(path)
+            or self.relevance.names_variable(path)
+            or self.relevance.may_run_program(path)
+            for path in paths
         )
 
     def add_scope(self, found: Resources) -> None:
         """Add documents that know each other: a release of a chart, or everything in plain files."""
         self.deployment.scopes.append(found)
         for workload in found.workloads:
-            self.follow(workload, found.config_maps, None)
+            # A chart may run with a ConfigMap that is applied apart from it.
+            apart = {name: self.applied[name] for name in workload.config_maps() if name in self.applied}
+            self.follow(workload, {**apart, **found.config_maps}, None)
 
     def follow(self, workload: Workload, config_maps: dict[str, YamlMapping], image: Image | None) -> None:
         for described in workload.containers:
@@ -306,7 +308,7 @@ class _Collector:
 
     def add_platform(self, path: Path) -> None:
         found = Resources()
-        for node in self.documents(path):
+        for node in self.reader.documents(path):
             if not isinstance(node, YamlMapping):
                 continue
             for service in platforms.services(node, path):
@@ -394,7 +396,7 @@ class _Collector:
                 for starts in self.starts_of(self.add_stages(path, heredoc)).values():
                     self.deployment.starts.extend(starts)
             elif _API_VERSION.search(heredoc.text):
-                found.extend(kubernetes.resources(self.written(heredoc), path))
+                found.extend(kubernetes.resources(self.reader.written(heredoc), path))
         if found.workloads or found.autoscalers:
             self.add_scope(found)
 
@@ -431,58 +433,6 @@ class _Collector:
             for path in self.sources.tree.manifests
             if path.name == "Procfile" or compose.NAME.fullmatch(path.name) or is_dockerfile(path.name)
         ]
-
-    def documents(self, path: Path) -> list[Node]:
-        """The documents of a file, its template tags masked where it is not YAML as it stands.
-
-        Documents that say how a resource is defined are not read: they are long and describe nothing.
-        """
-        source = self.sources.source(path)
-        if source is None:
-            return []
-        if path.suffix == ".toml":
-            table = toml.parse(Located.of(source))
-            if table is None:
-                self.sources.problem(path, "not valid TOML")
-            return [table] if table is not None else []
-        found: list[Node] = []
-        for part in _parts(source):
-            try:
-                found.extend(self.part(part))
-            except YamlError as error:
-                line = source.position(part.place.start)[0] + error.line - 1
-                self.sources.problem(path, f"not valid YAML: {error}", line)
-        return found
-
-    def part(self, text: Located) -> list[Node]:
-        def beyond(error: LimitError) -> None:
-            self.sources.note(problem(error, text.place.source.path, "reading YAML"))
-
-        try:
-            return parse(text, beyond)
-        except YamlError:
-            masked = masking.masked(text)
-            if masked is None and masking.is_template(text.place.source.path):
-                return []  # made for an engine whose tags are not known
-            if masked is None:
-                raise
-        try:
-            return parse(masked, beyond)
-        except YamlError:
-            # A template that only its own engine can read, and no chart of ours: it is no manifest yet.
-            return []
-
-
-def _parts(source: Source) -> Iterator[Located]:
-    """A file, cut at the document markers of the definitions in it."""
-    text = source.text
-    if not _DEFINITION.search(text):
-        yield Located.of(source)
-        return
-    edges = [0, *(found.start() for found in _MARKER.finditer(text)), len(text)]
-    for start, end in itertools.pairwise(edges):
-        if start < end and not _DEFINITION.search(text, start, end):
-            yield Located.of(source, start, end)
 
 
 def environment_of(image: Image) -> Environment:

@@ -15,6 +15,7 @@ from servelint.manifests.forms.resources import Container, Setting, Workload
 
 _NAME = re.compile(r"(?:.*/)?([^/:@]+?)(?:[:@].*)?\Z")
 _WORD = re.compile(r"[a-z0-9]+")
+_PART = re.compile(r"[A-Z]?[a-z0-9]+")  # of `fraudScorer`
 _COMMON = frozenset(
     (
         "docker",
@@ -122,7 +123,8 @@ class ImageIndex:
     def _words(self, image: Image) -> set[str]:
         relative = image.path.relative_to(self.root) if image.path.is_relative_to(self.root) else image.path
         parts = (*relative.parts[-3:], *((self.root.name,) if len(relative.parts) == 1 else ()))
-        return {word for part in parts for word in _WORD.findall(part.lower())} - _COMMON
+        whole = {word for part in parts for word in _WORD.findall(part.lower())}
+        return (whole | {word.lower() for part in parts for word in _PART.findall(part)}) - _COMMON
 
     def _only(self, container: Container) -> Image | None:
         """The one image that starts a server, for a container that listens or starts what the image does."""

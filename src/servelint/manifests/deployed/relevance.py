@@ -22,7 +22,8 @@ class Relevance:
         self.sources = sources
         names = (*servers().variables, *(kind for server in servers().servers for kind in server.kinds))
         images = (name for image in servers().base_images for name in image.names)
-        self.words = (*_AUTOSCALED, *(name.encode() for name in (*names, *images)))
+        serving = (name for server in servers().servers for name in server.images)
+        self.words = (*_AUTOSCALED, *(name.encode() for name in (*names, *images, *serving)))
         self.naming: dict[Path, bool] = {}
 
     def calls_server(self, path: Path) -> bool:
@@ -46,6 +47,11 @@ class Relevance:
             known = self.naming[path] = any(word in data for word in servers().words)
         return known
 
+    def names_variable(self, path: Path) -> bool:
+        """Whether a file holds a variable that sets the workers of one server."""
+        data = self.sources.data(path)
+        return any(name.encode() in data for name in servers().own_variables)
+
     @functools.cached_property
     def programs(self) -> tuple[bytes, ...]:
         """The names, as files and modules, of the Python files that start a server themselves."""
@@ -59,6 +65,9 @@ class Relevance:
             if any(package in data for package in self.packages) and any(word in data for word in words):
                 found.add(path.name.encode())
                 found.add((path.parent.name if path.name == "__main__.py" else path.stem).encode())
+        for name, module in self.sources.console_scripts.items():
+            if module.rpartition(".")[2].encode() in found:
+                found.add(name.encode())
         return tuple(sorted(found))
 
     @functools.cached_property

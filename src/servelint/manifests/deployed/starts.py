@@ -121,7 +121,7 @@ class Follower:
             yield from found or self.assumed(environment, context)
 
     def assumed(self, environment: Environment, context: Context) -> Iterator[Start]:
-        """The servers that a container's variables or kind name, where its image is not of this project."""
+        """The servers that a container's variables, kind or image name, which is not of this project."""
         container, image = context.container, context.image
         if container is None or (image is not None and (image.stage.command or image.stage.entrypoint)):
             return
@@ -132,8 +132,10 @@ class Follower:
                 workers = replace(workers, variable=name)
                 start = ServerStart(server, (), workers, "", "", ())
                 yield Start(start, workers, workers.text.place, environment, context, assumed=True)
+        named = servers().by_image(container.image.text) if container.image is not None else ()
         for server in servers().servers:
-            if context.workload is not None and context.workload.kind in server.kinds:
+            kind = context.workload.kind if context.workload is not None else ""
+            if kind in server.kinds or (server in named and container.command is None):
                 value = last_option(container.arguments or (), server.workers.options)
                 workers = count(value) if value.runs else None
                 if workers is not None:
@@ -247,6 +249,8 @@ class Follower:
         path = self.sources.resolve(script.path.text, context.base, context.image, python=script.python)
         if path is None and script.python:
             path = self.sources.module(f"{script.path.text}.__main__", context.base)
+        if path is None and not script.python and (module := self._installed(script.path.text)):
+            path = self.sources.module(module, context.base)
         if path is None or path in self._active or path in self._given_up:
             return
         source = self.sources.source(path)
@@ -262,6 +266,11 @@ class Follower:
         self._active.pop()
         if boundary.failed:
             self._given_up.add(path)
+
+    def _installed(self, command: str) -> str:
+        """The module of a program that the project installs, named alone or in a folder of programs."""
+        folder, _, name = command.rpartition("/")
+        return self.sources.console_scripts.get(name, "") if not folder or folder.endswith("bin") else ""
 
     def python(
         self, path: Path, environment: Environment, context: Context, parameters: Words = ()

@@ -128,7 +128,7 @@ def stages(text: Located) -> list[Stage]:
         if instruction.name == "FROM":
             if len(found) >= _MAX_STAGES:
                 raise LimitError(f"more than {_MAX_STAGES} stages", _line(instruction.text))
-            stage = _start(instruction.text, named)
+            stage = _start(instruction.text, named, arguments)
             found.append(stage)
             if stage.name:
                 named[stage.name.lower()] = stage
@@ -143,11 +143,14 @@ def _line(text: Located) -> int:
     return text.place.span.line if text.runs else 0
 
 
-def _start(text: Located, named: Mapping[str, Stage]) -> Stage:
+def _start(text: Located, named: Mapping[str, Stage], arguments: Mapping[str, Located]) -> Stage:
+    """FROM: an image or an earlier stage, named by what the arguments before it say."""
     words = [
         text.slice(*found.span()) for found in _WORDS.finditer(text.text) if not found[0].startswith("--")
     ]
     base = words[0] if words else text
+    if "$" in base.text:
+        base = Located.computed(_expanded(base, arguments).text, base.place)
     name = words[2].text if len(words) > 2 and words[1].text.upper() == "AS" else ""
     stage = named.get(base.text.lower())
     if stage is None:

@@ -15,7 +15,7 @@ from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence, scalars
 from servelint.manifests.forms.autoscalers import number, on_memory
-from servelint.manifests.forms.resources import Autoscaler, Container, Setting, Workload
+from servelint.manifests.forms.resources import AZURE_APP, Autoscaler, Container, Setting, Workload
 from servelint.manifests.forms.sources import normal
 from servelint.manifests.shell.commandline import Words, split
 
@@ -215,14 +215,23 @@ _WORD = "tag:yaml.org,2002:str"
 
 def documents(node: YamlMapping) -> Iterator[YamlMapping]:
     """The Kubernetes documents that ECS task definitions and container apps mean."""
-    meant = _document(node)
-    if meant is not None:
-        yield meant
+    for part in _parts(node):
+        meant = _document(part)
+        if meant is not None:
+            yield meant
     for name, properties in _resources(node, "AWS::ECS::TaskDefinition"):
         containers = (_renamed(_lowered(c), TASK_KEYS) for c in properties.mappings("ContainerDefinitions"))
         found = _list(containers, properties)
         spec = YamlMapping([(_word("containers", properties), found)], 0, 0, properties.within)
         yield _described("Task", properties.get("Family") or name, spec, properties)
+
+
+def _parts(node: YamlMapping) -> tuple[YamlMapping, ...]:
+    """A document, and the resources of a template of Azure's.
+
+    https://learn.microsoft.com/en-us/azure/azure-resource-manager/templates/syntax
+    """
+    return (node, *(item for item in node.mappings("resources") if item.text("type")))
 
 
 def _resources(node: YamlMapping, kind: str) -> Iterator[tuple[Scalar, YamlMapping]]:
@@ -259,7 +268,7 @@ def _document(node: YamlMapping) -> YamlMapping | None:
         return _described("Task", task.get("family"), spec, task)
     template = node.mapping("properties", "template")
     if template is not None and template.items("containers") and _is_container_app(node):
-        return _described("App", node.get("name"), _container_app(template), node)
+        return _described(AZURE_APP, node.get("name"), _container_app(template), node)
     return None
 
 
@@ -273,13 +282,12 @@ def autoscalers(node: YamlMapping, path: Path) -> Iterator[Autoscaler]:
         if tracking is not None and tracked is not None and tracked.value == ECS_MEMORY:
             target = number(tracking.get("TargetValue"))
             yield on_memory("scaling policy", policy.value, path, tracked.text.place, target)
-    template = node.mapping("properties", "template")
-    if template is not None and _is_container_app(node):
-        for rule in template.mappings("scale", "rules"):
+    for part in filter(_is_container_app, _parts(node)):
+        for rule in part.mappings("properties", "template", "scale", "rules"):
             kind = rule.scalar("custom", "type")
             if kind is not None and kind.value == "memory":
                 target = rule.scalar("custom", "metadata", "value")
-                yield on_memory("container app", node.text("name"), path, kind.text.place, target, "App")
+                yield on_memory("container app", part.text("name"), path, kind.text.place, target, AZURE_APP)
 
 
 def task_container(container: YamlMapping) -> YamlMapping:

@@ -12,6 +12,8 @@ from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
 
+AZURE_APP = "App"  # the kind that container apps of Azure are read as: a platform with autoscalers and probes
+
 
 class Setting(StrEnum):
     """Where a container is described, which decides how much several workers cost there."""
@@ -97,6 +99,12 @@ class Workload:
     namespace: str = ""
     batch: bool = False
     folder: Path | None = None
+
+    def config_maps(self) -> Iterator[str]:
+        """The names of the ConfigMaps that its containers take variables from."""
+        for container in self.containers:
+            yield from container.environment_from
+            yield from (name for _, name, _ in container.environment_keys)
 
     @property
     def title(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
+from servelint.project.text import toml
 from servelint.project.text.source import Source, SourceError, decode
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # With a line break in front instead of an anchor, which would be tried at every character.
 _TOP_KEY = re.compile(rb"\n([\w\"'-]+):(?=\s|\Z)")
+
+_SCRIPT_TABLES = (("project", "scripts"), ("tool", "poetry", "scripts"))
 
 
 class Tree(Protocol):
@@ -107,6 +110,23 @@ class Sources:
             names[path.name].append(path)
         return names
 
+    @cached_property
+    def console_scripts(self) -> dict[str, str]:
+        """The modules of the programs that the project installs, by the programs' names."""
+        found: dict[str, str] = {}
+        for path in self._by_name.get("pyproject.toml", ()):
+            if b"scripts]" not in self.data(path):
+                continue
+            source = self.source(path)
+            data = (toml.table(source.text) if source is not None else None) or {}
+            for keys in _SCRIPT_TABLES:
+                table: object = data
+                for key in keys:
+                    table = table.get(key) if isinstance(table, dict) else None
+                for name, value in table.items() if isinstance(table, dict) else ():
+                    found.setdefault(name, str(value).partition(":")[0].strip())
+        return found
+
     def module(self, name: str, base: Path) -> Path | None:
         """The project's file of a Python module, the nearest to `base` where there are several."""
         parts = name.split(".")
@@ -129,6 +149,10 @@ class Sources:
         if python and not path.endswith((".py", ".toml")) and "/" not in path:
             path = path.replace(".", "/") + ".py"
         wanted = PurePosixPath(path)
+        for source in _renamed(wanted, image) if image is not None else ():
+            found = self._ending_with(source, base)
+            if found is not None:
+                return found
         candidates = self._by_name.get(wanted.name, [])
         if exact:
             folders = {base, *(_copied_from(image) if image else ())}
@@ -149,6 +173,15 @@ class Sources:
                 str(found),
             ),
         )
+
+    def _ending_with(self, source: PurePosixPath, base: Path) -> Path | None:
+        """The file whose path ends in this one, the nearest to `base`: a context is often above it."""
+        candidates = [
+            path
+            for path in self._by_name.get(source.name, ())
+            if _shared_end(path, source) == len(source.parts)
+        ]
+        return max(candidates, key=lambda path: (_shared_start(path, base), str(path)), default=None)
 
 
 def _module_parts(path: Path) -> tuple[str, ...]:
@@ -187,6 +220,16 @@ def copied_files(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
                 yield normal(origin)
             if absolute.is_relative_to(target):
                 yield normal(origin / absolute.relative_to(target))
+
+
+def _renamed(wanted: PurePosixPath, image: Image) -> Iterable[PurePosixPath]:
+    """Files of the build context that COPY puts at a path of the image under another name."""
+    absolute = PurePosixPath(os.path.normpath(PurePosixPath(image.stage.folder) / wanted))
+    for copy in reversed(image.stage.copies):
+        if len(copy.sources) == 1 and PurePosixPath(os.path.normpath(copy.target)) == absolute:
+            source = PurePosixPath(os.path.normpath(copy.sources[0].lstrip("/")))
+            if source.name and source.name != absolute.name:
+                yield source
 
 
 def _copied_by_name(wanted: PurePosixPath, image: Image) -> Iterable[Path]:

@@ -15,7 +15,7 @@ from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMappin
 from servelint.manifests.forms import hcl, kubernetes, platforms
 from servelint.manifests.forms.autoscalers import number, on_memory
 from servelint.manifests.forms.hcl import Block, Body
-from servelint.manifests.forms.resources import Autoscaler, Resources
+from servelint.manifests.forms.resources import AZURE_APP, Autoscaler, Resources
 
 SUFFIXES = (".tf", ".tofu")
 # What a file with an autoscaler holds.
@@ -28,7 +28,7 @@ _KINDS = {"daemonset": "DaemonSet", "stateful_set": "StatefulSet", "statefulset"
 _SERVICES = {
     "google_cloud_run_service": "Service",
     "google_cloud_run_v2_service": "Service",
-    "azurerm_container_app": "App",
+    "azurerm_container_app": AZURE_APP,
 }
 _TASK = "aws_ecs_task_definition"
 # Blocks of which there may be several, by the key of the list that they are in a document.

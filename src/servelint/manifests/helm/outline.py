@@ -13,10 +13,53 @@ from servelint.manifests.helm import syntax
 
 _OFF = frozenset((b"", b"false", b"null", b"~", b'""', b"''", b"0", b"{}", b"[]"))
 
+_SWITCHES = frozenset(("enabled", "enable", "install", "deploy"))
+_DEVELOPMENT = frozenset(("debug", "dev", "development", "local", "test", "tests", "testing"))
+
 
 def switched_off(template: syntax.Template, values: Sequence[bytes]) -> bool:
     """Whether all that a template prints is behind a value that is off in all `values`."""
     return all(_silent(piece, values) for piece in template.pieces)
+
+
+def guards(template: syntax.Template) -> Iterator[tuple[str, ...]]:
+    """The values that turn on what a whole template prints: `if .Values.batch.enabled`."""
+    for piece in template.pieces:
+        match piece:
+            case syntax.Block(kind="if", branches=[(syntax.Pipeline() as condition, _)]):
+                yield from filter(_is_switch, _required(condition))
+
+
+def choices(template: syntax.Template, words: Sequence[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """The switches that choose between texts, one of the words in them, and how they stand then."""
+    waiting: list[syntax.Piece] = list(template.pieces)
+    for piece in waiting:
+        branches = piece.branches if isinstance(piece, syntax.Block) else []
+        for condition, body in branches:
+            waiting += body
+            if len(branches) > 1 and condition is not None and any(_says(part, words) for part in body):
+                turned = _turned(condition)
+                for keys in filter(_is_switch, _required(turned or condition)):
+                    yield keys, turned is None
+
+
+def _says(piece: syntax.Piece, words: Sequence[str]) -> bool:
+    return isinstance(piece, syntax.Text) and any(word in piece.text.text for word in words)
+
+
+def _turned(condition: syntax.Pipeline) -> syntax.Pipeline | None:
+    """What a condition of the form `not .Values.proxy.enabled` asks of."""
+    if len(condition.commands) != 1:
+        return None
+    words = condition.commands[0].words
+    if len(words) != 2 or not isinstance(words[0], syntax.Name) or words[0].name != "not":
+        return None
+    inner = words[1]
+    return inner if isinstance(inner, syntax.Pipeline) else syntax.Pipeline((syntax.Command((inner,)),))
+
+
+def _is_switch(keys: tuple[str, ...]) -> bool:
+    return bool(keys) and keys[-1] in _SWITCHES and _DEVELOPMENT.isdisjoint(key.lower() for key in keys)
 
 
 def _silent(piece: syntax.Piece, values: Sequence[bytes]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from servelint.manifests.documents.yaml_document import (
 )
 from servelint.manifests.forms.sources import normal
 from servelint.manifests.helm.charts import Chart, Overlay
-from servelint.manifests.helm.values import Value, from_node, merged
+from servelint.manifests.helm.values import Value, from_node, merged, nested
 
 # Words of which a file that describes a release holds one.
 WORDS = (b"HelmRelease", b"argoproj.io", b"helmCharts", b"releases:")
@@ -33,8 +33,10 @@ class Release(NamedTuple):
 
 def attach(charts: Sequence[Chart], documents: Sequence[Node], path: Path, root: Path) -> None:
     """Tell the charts of what the releases in a file lay on their values."""
-    for document in documents:
-        for release in _releases(document) if isinstance(document, YamlMapping) else ():
+    found = [item for document in documents for item in _listed_in(document)]
+    kept = {item.text("metadata", "name"): item for item in found if item.text("kind") == "ConfigMap"}
+    for document in found:
+        for release in _releases(document, kept):
             chart = _chart(charts, release.chart, path, root)
             if chart is None:
                 continue
@@ -48,7 +50,14 @@ def attach(charts: Sequence[Chart], documents: Sequence[Node], path: Path, root:
                 chart.overlays.append(Overlay(path, release.values))
 
 
-def _releases(document: YamlMapping) -> Iterator[Release]:
+def _listed_in(document: Node) -> Iterator[YamlMapping]:
+    """A document, or those in a `kind: List`."""
+    if isinstance(document, YamlMapping):
+        items = document.mappings("items") if document.text("kind").endswith("List") else ()
+        yield from items or (document,)
+
+
+def _releases(document: YamlMapping, kept: Mapping[str, YamlMapping]) -> Iterator[Release]:
     kind = document.text("kind")
     if kind in ("Application", "ApplicationSet"):
         spec = document.mapping("spec", "template", "spec") or document.mapping("spec")
@@ -57,13 +66,16 @@ def _releases(document: YamlMapping) -> Iterator[Release]:
             yield from (_argo(source) for source in sources if source is not None)
     elif kind == "HelmRelease":
         chart = document.text("spec", "chart", "spec", "chart") or document.text("spec", "chart", "path")
-        yield Release(chart, (), from_node(document.mapping("spec", "values")))
-    for item in (
-        *document.mappings("releases"),
-        *document.mappings("deploy", "helm", "releases"),
-        *document.mappings("manifests", "helm", "releases"),
-    ):
-        yield _listed(item)
+        values: Value = {}
+        for item in document.mappings("spec", "valuesFrom"):
+            config_map = kept.get(item.text("name")) if item.text("kind") == "ConfigMap" else None
+            text = config_map.scalar("data", item.text("valuesKey") or "values.yaml") if config_map else None
+            values = merged(values, from_node(_parsed(text)) or {})
+        yield Release(chart, (), merged(values, from_node(document.mapping("spec", "values")) or {}))
+    yield from (_listed(item) for item in document.mappings("releases"))
+    for skaffold in (document, *document.mappings("profiles")):
+        for part in ("deploy", "manifests"):
+            yield from (_listed(item) for item in skaffold.mappings(part, "helm", "releases"))
     for item in document.mappings("helmCharts"):
         files = (item.text("valuesFile"), *_texts(item.items("additionalValuesFiles")))
         yield Release(item.text("name"), tuple(filter(None, files)), from_node(item.mapping("valuesInline")))
@@ -90,7 +102,7 @@ def _listed(item: YamlMapping) -> Release:
     values = merged(values, _named(item.mappings("set")))
     flat = item.mapping("setValues")
     for key, node in flat.index().values() if flat is not None else ():
-        values = merged(values, _nested(key.value, node))
+        values = merged(values, nested(key.value.split("."), from_node(node)))
     files = (*_texts(item.items("values")), *_texts(item.items("valuesFiles")))
     return Release(item.text("chart") or item.text("chartPath") or item.text("remoteChart"), files, values)
 
@@ -101,15 +113,8 @@ def _named(items: Sequence[YamlMapping]) -> Value:
     for item in items:
         node = item.get("value")
         if node is not None and item.text("name"):
-            values = merged(values, _nested(item.text("name"), node))
+            values = merged(values, nested(item.text("name").split("."), from_node(node)))
     return values
-
-
-def _nested(name: str, node: Node) -> Value:
-    value = from_node(node)
-    for key in reversed(name.split(".")[:20]):
-        value = {key: value}
-    return value
 
 
 def _parsed(text: Scalar | None) -> Node | None:

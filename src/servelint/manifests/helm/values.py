@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -13,6 +14,7 @@ from servelint.manifests.documents.yaml_document import Node, Scalar, YamlSequen
 from servelint.manifests.shell.commandline import UNKNOWN
 
 Value: TypeAlias = Any
+_DEEPEST_PATH = 20
 _PLAIN = re.compile(
     r"[A-Za-z/_.][A-Za-z0-9/_.+@=:-]*(?: [A-Za-z0-9/_.+@=(<>\$-][A-Za-z0-9/_.+@=:()<>\$,-]*)*\Z"
 )
@@ -115,6 +117,20 @@ def merged(base: Value, over: Value) -> Value:
     """`over` laid on `base` as Helm does it: mappings merge, anything else replaces, null removes."""
     measured(over)
     return _merged(base, over)
+
+
+def nested(keys: Sequence[str], value: Value) -> Value:
+    """The mapping that a path of keys and the value below it mean."""
+    for key in reversed(keys[:_DEEPEST_PATH]):
+        value = {key: value}
+    return value
+
+
+def below(value: Value, keys: Sequence[str]) -> Value:
+    """What stands below a path of keys; None where nothing does."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _merged(base: Value, over: Value) -> Value:

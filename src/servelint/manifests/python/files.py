@@ -102,7 +102,7 @@ def _called(module: PythonModule, node: ast.Call, server: Server, call: Call) ->
     """A call of the server's own function."""
     keywords = module.keywords(node)
     single = keywords.get(call.single_process) if call.single_process else None
-    if single is not None and not (isinstance(single, ast.Constant) and not single.value):
+    if single is not None and (said := module.value(single)) is not None and said.data:
         return None
     application = _application(node, call.application)
     expression = keywords.get(call.workers)

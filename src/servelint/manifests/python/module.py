@@ -23,6 +23,7 @@ from servelint.project.text.source import Source
 _CORES = frozenset(("cpu_count", "process_cpu_count", "sched_getaffinity"))
 _GETTERS = frozenset(("os.getenv", "os.environ.get", "getenv", "environ.get", "config", "env", "env.int"))
 _CONVERSIONS = {"int": int, "float": float, "str": str, "bool": bool}
+_ALIASES = ("validation_alias", "alias", "env")  # of pydantic's `Field`: the variable that it is read from
 _MAX_STATEMENTS = 5000
 _MAX_NESTING = 200
 _MAX_IMPORTS = 3  # modules that settings are handed on through
@@ -84,7 +85,13 @@ class PythonModule:
                 name, value = statement.targets[0].id, statement.value
             else:
                 continue
-            set_outside = self.environment.get(name.upper()) if from_environment else None
+            names = [name.upper()]
+            if isinstance(value, ast.Call) and _last(value.func) == "Field":
+                keywords = {keyword.arg: keyword.value for keyword in value.keywords}
+                names = _texts([keywords[key] for key in _ALIASES if key in keywords]) or names
+                value = keywords.get("default", value.args[0] if value.args else None)
+            said = (self.environment.get(variable) for variable in names)
+            set_outside = next(filter(None, said), None) if from_environment else None
             if set_outside is not None:
                 self.defaults[name] = _said(set_outside)
             else:
@@ -92,15 +99,20 @@ class PythonModule:
 
     def option_default(self, call: ast.Call) -> None:
         """`parser.add_argument("--workers", default=4)`, `@click.option("--workers", default=4)`."""
-        if getattr(call.func, "attr", getattr(call.func, "id", "")) not in ("add_argument", "option"):
+        if _last(call.func) not in ("add_argument", "option"):
             return
         options = _texts(call.args)
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
         dest = _texts([keywords["dest"]]) if "dest" in keywords else []
         long = [name for name in options if name.startswith("--")]
         plain = [name for name in options if name.isidentifier()]
-        for name in [*dest, *plain, *long][:1]:
-            self.option(name.lstrip("-").replace("-", "_"), options, keywords.get("default"))
+        action = keywords.get("action", ast.Constant("store_true" if "is_flag" in keywords else ""))
+        for chosen in [*dest, *plain, *long][:1]:
+            name = chosen.lstrip("-").replace("-", "_")
+            for flag in {"store_true", "store_false"}.intersection(_texts([action])):
+                given = any(word.text in options for word in self.parameters)
+                self.defaults.setdefault(name, Value(given is (flag == "store_true")))
+            self.option(name, options, keywords.get("default"))
 
     def parameter_defaults(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """The parameters of a function that a framework makes a command of."""
@@ -453,6 +465,11 @@ class PythonModule:
             if keyword.arg == "default":
                 default = keyword.value
         return Value(None) if default is None else self.value(default)
+
+
+def _last(node: ast.expr) -> str:
+    """The last part of a callee's name."""
+    return str(getattr(node, "attr", getattr(node, "id", "")))
 
 
 def _said(text: Located) -> Value:

@@ -13,7 +13,7 @@ from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.starts import Start
 from servelint.manifests.deployed.subjects import ManyWorkers
 from servelint.manifests.documents.text import Place
-from servelint.manifests.forms.resources import Setting
+from servelint.manifests.forms.resources import AZURE_APP, Setting
 from servelint.manifests.shell.commandline import WorkerCount
 
 CODE = "SRV201"
@@ -72,12 +72,13 @@ def _severity(deployment: Deployment, start: Start, place: Place, *, serves_mode
     """By where the number stands: what an image holds is less sure to be what runs than a workload's own."""
     context = start.context
     own = context.workload is not None and context.workload.path == place.source.path
-    if context.setting is Setting.KUBERNETES and (
-        own or place.source.path.suffix in (".yaml", ".yml", ".tpl")
-    ):
+    cluster = context.setting is Setting.KUBERNETES and not (
+        context.workload is not None and context.workload.kind == AZURE_APP
+    )
+    if cluster and (own or place.source.path.suffix in (".yaml", ".yml", ".tpl")):
         return Severity.ERROR
     run = context.image is not None and context.image.path in deployment.run
-    severity = Severity.WARNING if run or context.setting is Setting.KUBERNETES else Severity.INFO
+    severity = Severity.WARNING if run or cluster else Severity.INFO
     if serves_model:
         return Severity.ERROR if severity is Severity.WARNING else Severity.WARNING
     return severity

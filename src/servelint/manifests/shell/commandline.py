@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from servelint.knowledge.servers import Server, servers
+from servelint.knowledge.servers import Asgi, Server, servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 
@@ -216,10 +216,21 @@ def _server(server: Server, words: Words, environment: Environment) -> ServerSta
     return replace(
         _bare(server, words),
         workers=workers,
-        worker_class=last_option(every, server.asgi.options).text if server.asgi else "",
+        worker_class=_worker_class(server.asgi, every) if server.asgi else "",
         configuration=_configuration(server, every),
         environment_workers=_from_environment(server, environment),
     )
+
+
+def _worker_class(asgi: Asgi, words: Words) -> str:
+    """The class of workers that the words name, after its option or in one word with it."""
+    said = last_option(words, asgi.options).text
+    for word in () if said else words:
+        for option in asgi.options:
+            rest = word.text.removeprefix(option)
+            if not option.startswith("--") and rest != word.text and asgi.runs_loop(rest):
+                said = rest
+    return said
 
 
 def _bare(server: Server, words: Words) -> ServerStart:

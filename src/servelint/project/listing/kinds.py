@@ -39,9 +39,18 @@ _MANIFEST_NAMES = re.compile(
     """,
     re.VERBOSE,
 )
-# JSON is data most often; these names are looked for by platforms.
+# JSON is data most often; these names are looked for by platforms, or say what is described.
 _JSON_NAMES = re.compile(
-    r"railway(?:[._-].*)?\.json|(?:.*[._-])?(?:ecs[._-].*|task[._-]?def(?:inition)?s?(?:[._-].*)?)\.json"
+    r"""
+    railway (?: [._-].* )? \.json
+    | (?: .*[._-] )? (?: ecs[._-].* | task[._-]?def(?:inition)?s? (?: [._-].* )? ) \.json
+    | (?: .*[._-] )?
+      (?: deploy(?:ment)? | hpa | autoscaler | configmap | pod | statefulset | rollout | scaledobject | k8s
+        | inferenceservice | application | helmrelease | kubernetes | stack | cloudformation | containerapp
+        | azuredeploy )
+      s? \.json
+    """,
+    re.VERBOSE,
 )
 # What these are for is told by what is in them.
 _SETTINGS_SUFFIXES = (".conf", ".ini")
