@@ -1,7 +1,8 @@
 """Learn distributions from their wheels into `rules/learned`: `python -m benchmarks.learned WHEEL...`
 
-One file a top-level module, as compact as it can be: of each chain the first and the last call, of each class
-what blocks and what leads there. Modules that `rules/libraries` knows are left out: what people have written wins.
+One file a top-level module, as compact as it can be: the first and the last call of each chain, and of each
+class what blocks and what leads there. Modules that `rules/libraries` knows are left out: what people have
+written wins.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def compact(value: Any) -> Any:
     """The same with the first and the last call of each chain only."""
     if isinstance(value, dict):
         return {
-            key: [*item[:1], *item[1:][-1:]] if key == "chain" else compact(item) for key, item in value.items()
+            key: [*item[:1], *item[1:][-1:]] if key == "chain" else compact(item)
+            for key, item in value.items()
         }
     return value
 
