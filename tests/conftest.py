@@ -75,6 +75,8 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     """A folder for caches, new for each test."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SERVELINT_CACHE_DIR", str(folder))
+    # What is found must not depend on the environment that whoever runs the tests has in their shell.
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     return folder
 
 

@@ -32,6 +32,8 @@ startup = ["acme.boot"]
 report-unused = true
 max-file-size = 100_000
 baseline = "ci/baseline.json"
+libraries = ["servelint-libraries/*.yaml"]
+environment = ".venv"
 
 [per-file-ignores]
 "tests/**" = ["SRV101"]

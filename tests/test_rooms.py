@@ -43,6 +43,10 @@ ALLOWED = {
         "finding serving knowledge project/text project code/facts code/names code/graph "
         "code/values code/loop"
     ),
+    "code/installed": (
+        "finding store knowledge boundary project project/listing code/facts code/names code/graph "
+        "code/values code/judge"
+    ),
     "code/rules": "finding knowledge boundary code/facts code/names code/values code/loop code/judge",
     "code/fixes/text": (
         "finding knowledge project/text project code/facts code/graph code/values code/judge"
@@ -58,7 +62,10 @@ ALLOWED = {
         "finding knowledge boundary project code/facts code/graph code/values code/loop "
         "code/judge code/fixes/text code/fixes/pools code/fixes/blocks code/fixes/verification"
     ),
-    "code": "finding serving boundary project project/listing code/judge code/rules code/fixes",
+    "code": (
+        "finding serving store boundary project project/listing code/judge code/installed code/rules "
+        "code/fixes code/facts"
+    ),
     # manifests
     "manifests/documents": "finding boundary project/text",
     "manifests/shell": "knowledge boundary manifests/documents",
@@ -86,6 +93,7 @@ ALLOWED = {
     "lint": (
         "finding project/text project project/listing project/reported code/judge code manifests served"
     ),
+    "learning": "knowledge code/graph code/installed",
     "run": "project project/listing project/reported lint",
     "annotate": "finding project/text project/reported lint",
     "unified": "",
@@ -102,7 +110,7 @@ ALLOWED = {
     ),
     "cli": (
         "version finding escape store knowledge project/text project project/listing "
-        "project/reported lint run annotate edits explanation reports server"
+        "project/reported lint learning run annotate edits explanation reports server"
     ),
     "__main__": "cli",
 }

@@ -64,10 +64,15 @@ class Span(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One hop of a trace: a place, and what happens there."""
+    """One hop of a trace: a place, and what happens there.
+
+    One inside a `package` (its name and version) is no file of the project: its path is relative to where
+    packages are, and need not exist.
+    """
 
     span: Span
     message: str
+    package: str = ""
 
 
 class Edit(NamedTuple):
@@ -121,6 +126,11 @@ class Finding:
     identity: tuple[str, ...] = field(default=(), compare=False)
     # What it is about, in the words of the analysis that made it: whoever plans its fix looks at that.
     subject: object = field(default=None, compare=False, repr=False)
+
+    @property
+    def own_trace(self) -> tuple[Step, ...]:
+        """The steps in files of the project, without those inside packages, which come last."""
+        return tuple(step for step in self.trace if not step.package)
 
 
 class Problem(NamedTuple):

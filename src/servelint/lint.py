@@ -120,8 +120,13 @@ def check_tree(
     if cache is None or tree.overlay:
         found = judged(tree, config, fixes=fixes)
     else:
+        from servelint.code import beside
+
         # Kept for whole projects as well: then it is more than what was asked for now.
-        found = cache.result(tree, config, lambda: judged(tree, config, fixes=fixes), fixes=fixes)
+        known = beside(config) if config.libraries or config.environment else ()
+        found = cache.result(
+            tree, config, lambda: judged(tree, config, fixes=fixes), fixes=fixes, beside=known
+        )
         found = found.within(tree)
     return Report(tree=tree, config=config, files=tree.checked(), **found._asdict())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from servelint import lint
-from servelint.project import config
+from servelint.project import config, environment
 from servelint.project.cache import Cache
 from servelint.project.config import Config
 from servelint.project.listing import files
@@ -73,11 +73,12 @@ def prepare(
     config_file: Path | None = None,
     isolated: bool = False,
     overlay: Mapping[Path, bytes] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Run:
     """Find the project that `paths` are in and its configuration.
 
-    `settings` or `config_file` is used instead of what is found; `isolated` uses the defaults. Raises
-    `config.ConfigError`.
+    `settings` or `config_file` is used instead of what is found; `isolated` uses the defaults. `variables`
+    are those of a shell in which an environment may be active. Raises `config.ConfigError`.
     """
     absolute = [Path(os.path.normpath(Path.cwd() / path)) for path in paths]
     contents = overlay or {}
@@ -86,6 +87,8 @@ def prepare(
     if settings is None:
         folders = [path if path.is_dir() else path.parent for path in present] or [Path.cwd()]
         settings = _settings(folders, config_file, isolated)
+        if not isolated:
+            settings = environment.discovered(settings, variables or {})
     return Run(present, missing, settings, overlay)
 
 

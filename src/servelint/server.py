@@ -202,7 +202,7 @@ class Writer:
             lsp.DiagnosticRelatedInformation(
                 lsp.Location(_uri(step.span.path), self.range(step.span, report)), visible(step.message)
             )
-            for step in finding.trace
+            for step in finding.own_trace
             if step.span != finding.span
         ]
         message, advice = visible(finding.message), visible(advice_for(finding))

@@ -21,7 +21,7 @@ VARIABLE = "SERVELINT_CACHE_DIR"
 MAGIC = b"servelint cache 1\n"
 DIGEST = 16  # bytes
 _NOWHERE = Path(os.devnull)  # a device has nothing below it
-SUFFIXES = (".facts", ".scans", ".results", ".rules", ".new")
+SUFFIXES = (".facts", ".scans", ".results", ".rules", ".packages", ".new")
 
 
 def folder() -> Path:

@@ -38,6 +38,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     from servelint.cli.commands import group
     from servelint.cli.terminal import complain, complain_of_usage
     from servelint.knowledge.tables import KnowledgeError
+    from servelint.project.config import ConfigError
 
     try:
         status = group.main(
@@ -53,7 +54,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # So click ends a completion, and help whose reader has gone (`--help | head`): that with the status
         # of a finding.
         return FAILED if error.code else 0
-    except (KnowledgeError, OSError) as error:
+    except (ConfigError, KnowledgeError, OSError) as error:
         complain(str(error))
     except Exception as error:
         # The last resort: Python's own status for a crash is 1, which would say that findings were made.

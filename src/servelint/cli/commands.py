@@ -15,6 +15,7 @@ COMMANDS = {
     "baseline": "Accept today's findings, so that only new ones are reported.",
     "suppress": "Add suppression comments, with a reason, to today's findings.",
     "config": "Show the configuration in force, and where each value came from.",
+    "learn": "Write down what the packages of a library do, by reading them.",
     "init": "Set up configuration, pre-commit hook and workflow in a repository.",
     "clean": "Remove what earlier runs have kept to be faster.",
     "server": "Run the language server for editors.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from servelint.cli.terminal import complain
 from servelint.finding import Confidence, Severity
 from servelint.project.config import ConfigError, codes
+from servelint.project.environment import NONE
 from servelint.project.listing.files import shown_path
 from servelint.project.reported import baseline
 from servelint.run import Run, prepare
@@ -62,7 +64,16 @@ configuration_options = _together(
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         help="Use this configuration file instead of the nearest.",
     ),
-    click.option("--isolated", is_flag=True, help="Ignore all configuration files."),
+    click.option(
+        "--isolated",
+        is_flag=True,
+        help="Ignore all configuration files and all environments but --environment.",
+    ),
+    click.option(
+        "--environment",
+        metavar="PATH",
+        help="Follow calls into the packages of this virtual environment, prefix or folder; `none` for none.",
+    ),
 )
 
 selection_options = _together(
@@ -138,7 +149,13 @@ class Target(NamedTuple):
             overlay = {name: _standard_input()}
             paths = (name,)
         try:
-            return prepare(paths, config_file=self.config_file, isolated=self.isolated, overlay=overlay)
+            return prepare(
+                paths,
+                config_file=self.config_file,
+                isolated=self.isolated,
+                overlay=overlay,
+                variables=os.environ,
+            )
         except ConfigError as error:
             raise Failure(str(error)) from error
 
@@ -191,6 +208,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "severity": _severities,
     "fail_on": Severity,
     "min_confidence": Confidence,
+    "environment": lambda path: path if path == NONE else str(Path.cwd() / path),
 }
 
 

@@ -34,6 +34,16 @@ class CodeResult:
         return planned(self.analysis, findings)
 
 
+def beside(config: Config) -> list[bytes]:
+    """What else than its files a project's findings depend on, in its state; raises `ConfigError`."""
+    from servelint import store
+    from servelint.code.installed import packages
+    from servelint.project import environment, libraries
+
+    folders = environment.folders(config)
+    return [*store.signatures(libraries.files(config)), *packages.state(folders)]
+
+
 def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeResult:
     """Every wanted finding in the project's Python code, in the order of files and positions.
 
@@ -41,10 +51,22 @@ def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeRe
     """
     from servelint.boundary import Boundary
     from servelint.code import rules
+    from servelint.code.facts.contents import Contents
+    from servelint.code.installed.known import Known
     from servelint.code.judge.analysis import Analysis, deep_recursion
     from servelint.code.judge.applications import CodeApplications
 
-    analysis = Analysis(tree, config, served, wanted=tree.wanted)
+    contents = Contents(tree)
+    known = Known(tree, config, contents, keep=tree.scans is not None)
+    analysis = Analysis(
+        tree,
+        config,
+        served,
+        wanted=tree.wanted,
+        catalogue=known.catalogue,
+        unread=known.unread,
+        contents=contents,
+    )
     found: list[Finding] = []
     with (
         deep_recursion(),
@@ -52,6 +74,7 @@ def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeRe
     ):
         for finding in rules.findings(analysis):
             found.append(finding)  # noqa: PERF402 - what was found before something went wrong is kept
+    known.save()
     findings = tuple(found)
     return CodeResult(
         findings, tuple(analysis.project.problems.values()), CodeApplications(analysis, findings), analysis

@@ -5,8 +5,11 @@ Nothing else knows how these files are spelled.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
+from servelint.finding import Confidence
 from servelint.knowledge.tables import KnowledgeError, Table
 from servelint.knowledge.types import (
     Catalogue,
@@ -17,6 +20,7 @@ from servelint.knowledge.types import (
     Framework,
     Library,
     LibraryType,
+    Link,
     NameIndex,
     Offload,
     Phase,
@@ -25,10 +29,16 @@ from servelint.knowledge.types import (
     Twins,
 )
 
+# `package/module.py:12: what is called`, with ` [distribution version]` before the second colon where it is
+# another one's.
+_LINK = re.compile(
+    r"(?P<file>[^\s:]{1,400}):(?P<line>\d{1,7})(?: \[(?P<package>[^\]]{1,200})\])?: (?P<text>.{1,500})"
+)
+
 
 def read_catalogue(files: Mapping[str, object]) -> Catalogue:
     """The catalogue that files describe, given by their paths below `rules/`; raises `KnowledgeError`."""
-    libraries = {lib.name: lib for lib in map(_library, _in_folder(files, "libraries/"))}
+    libraries = {lib.name: lib for lib in map(read_library, _in_folder(files, "libraries/"))}
     types = {name: t for lib in libraries.values() for name, t in lib.types.items()}
     return Catalogue(
         libraries=libraries,
@@ -43,8 +53,11 @@ def _in_folder(files: Mapping[str, object], folder: str) -> Iterator[Table]:
     return (Table(data, name) for name, data in files.items() if name.startswith(folder))
 
 
-def _library(file: Table) -> Library:
+def read_library(file: Table) -> Library:
+    """The library that one file describes; raises `KnowledgeError`."""
     name = file.need("library", str)
+    version = file.get("version", str, "")
+    entries = _Entries(name, version, _confidence(file))
     library = Library(
         name=name,
         modules=file.names("modules"),
@@ -54,18 +67,22 @@ def _library(file: Table) -> Library:
         gil=_claim(file.table("gil")),
         context=_claim(file.table("context")),
         advice=file.get("advice", str, ""),
-        functions={
-            key: _entry(key, value, name, file.where) for key, value in file.table("functions").items()
-        },
-        types={
-            key: _type(key, Table(value, f"{file.where}: {key}"), name)
-            for key, value in file.table("types").items()
-        },
+        functions=entries.all(file.table("functions")),
+        types={key: _type(key, table, entries) for key, table in file.table("types").inner()},
         thread_local=file.names("thread-local"),
         twins=_twins(file.table("twins")),
+        version=version,
     )
     file.done()
     return library
+
+
+def _confidence(file: Table) -> Confidence:
+    """How sure the entries of a file are that say nothing of it themselves."""
+    try:
+        return Confidence(file.get("confidence", str, Confidence.HIGH))
+    except ValueError as error:
+        raise file.error(str(error), "confidence") from error
 
 
 def _claim(table: Table) -> Claim:
@@ -86,42 +103,61 @@ def _twins(table: Table) -> Twins:
     )
     table.done()
     if twins.names and not twins.source:
-        raise KnowledgeError(f"{table.where}: `source` is missing")
+        raise table.error("`source` is missing", "names")
     return twins
 
 
-def _entry(name: str, value: object, library: str, where: str) -> Entry:
-    table = Table({"role": value} if isinstance(value, str) else value, f"{where}: {name}")
-    try:
-        role = Role(table.need("role", str))
-        iterating = Role(table.get("iterating", str, role if role.blocks else Role.INFERENCE))
-    except ValueError as error:
-        raise KnowledgeError(f"{table.where}: {error}") from error
-    entry = Entry(
-        name=name,
-        role=role,
-        returns=table.get("returns", str, ""),
-        lazy_when=dict(table.table("lazy-when").items()),
-        coroutine_when=dict(table.table("coroutine-when").items()),
-        iterating=iterating,
-        library=library,
-        only_with=table.get("only-with", str, ""),
-        addressed=table.get("addressed", bool, False),
-    )
-    table.done()
-    return entry
+class _Entries(NamedTuple):
+    """Reads the entries of one library."""
+
+    library: str
+    version: str
+    confidence: Confidence
+
+    def all(self, table: Table) -> dict[str, Entry]:
+        """The entries of a mapping from names to roles, or to what else is said of them."""
+        return {key: self.one(key, value, table) for key, value in table.items()}
+
+    def one(self, name: str, value: object, around: Table) -> Entry:
+        """The entry called so, in the table around it."""
+        table = around.inside(name, {"role": value} if isinstance(value, str) else value)
+        try:
+            role = Role(table.need("role", str))
+            iterating = Role(table.get("iterating", str, role if role.blocks else Role.INFERENCE))
+        except ValueError as error:
+            raise error if isinstance(error, KnowledgeError) else table.error(str(error), "role") from error
+        entry = Entry(
+            name=str(name),
+            role=role,
+            returns=table.get("returns", str, ""),
+            lazy_when=dict(table.table("lazy-when").items()),
+            coroutine_when=dict(table.table("coroutine-when").items()),
+            iterating=iterating,
+            library=self.library,
+            only_with=table.get("only-with", str, ""),
+            addressed=table.get("addressed", bool, False),
+            chain=tuple(self._link(text, table) for text in table.names("chain")),
+            confidence=self.confidence,
+        )
+        table.done()
+        return entry
+
+    def _link(self, text: str, table: Table) -> Link:
+        found = _LINK.fullmatch(text)
+        if found is None:
+            raise table.error("`chain` has to be lines as in `package/module.py:12: what is called`", "chain")
+        package = found["package"] or f"{self.library} {self.version}".rstrip()
+        return Link(found["file"], int(found["line"]), package, found["text"])
 
 
-def _type(name: str, table: Table, library: str) -> LibraryType:
+def _type(name: str, table: Table, entries: _Entries) -> LibraryType:
     construct = table.get("construct", object, None)
     known = LibraryType(
-        name=name,
-        library=library,
+        name=str(name),
+        library=entries.library,
         classes=table.names("classes"),
-        construct=_entry(name, construct, library, table.where) if construct else None,
-        methods={
-            key: _entry(key, value, library, table.where) for key, value in table.table("methods").items()
-        },
+        construct=entries.one(name, construct, table) if construct else None,
+        methods=entries.all(table.table("methods")),
         inherits=table.names("inherits"),
         attributes=table.table("attributes").strings(),
         items=_one_or_more(table, "items"),

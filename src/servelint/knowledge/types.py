@@ -18,6 +18,8 @@ from functools import cache
 from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from servelint.finding import Confidence
+
 _NOTHING: Mapping[str, Any] = {}
 _MAX_ALTERNATIVES = 1_000
 _MAX_WILDCARDS = 4
@@ -51,6 +53,18 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Link(NamedTuple):
+    """One call inside a library: the file relative to where packages are, the line, and what happens there.
+
+    `package` is the distribution with its version.
+    """
+
+    file: str
+    line: int
+    package: str
+    text: str
+
+
 class Entry(NamedTuple):
     """What one callable of a library does and returns.
 
@@ -58,7 +72,8 @@ class Entry(NamedTuple):
     `coroutine_when` map keyword arguments to the constant that turns the call lazy or asynchronous.
     `iterating` is what taking elements from a lazy result does. With `only_with` the call returns at once
     unless it gives that keyword argument. What is `addressed` does it only where one of its arguments is the
-    address of a model.
+    address of a model. `chain` are the calls in the library's own code that show it, and `confidence` says
+    how sure that is.
     """
 
     name: str
@@ -70,6 +85,8 @@ class Entry(NamedTuple):
     library: str = ""
     only_with: str = ""
     addressed: bool = False
+    chain: tuple[Link, ...] = ()
+    confidence: Confidence = Confidence.HIGH
 
 
 class LibraryType(NamedTuple):
@@ -135,6 +152,8 @@ class Library(NamedTuple):
     # Context managers whose effect on inference ends at the thread that enters them.
     thread_local: tuple[str, ...] = ()
     twins: Twins = Twins()
+    # Which version was read, where each entry shows the calls that make it so.
+    version: str = ""
 
     def may_share(self, role: Role) -> str:
         """Whether several threads may make calls of the role on one object at once: a verdict."""

@@ -70,16 +70,25 @@ class Cache:
         self.scans = Scans(store.folder() / f"{name}.scans")
         self._results = store.folder() / f"{name}.results"
 
-    def result(self, tree: Listed, config: Config, work: Callable[[], T], *, fixes: bool) -> T:
+    def result(
+        self,
+        tree: Listed,
+        config: Config,
+        work: Callable[[], T],
+        *,
+        fixes: bool,
+        beside: Iterable[bytes] = (),
+    ) -> T:
         """What a run before came to if no file has changed since, else what `work()` comes to.
 
-        A run with `fixes` knows more than one without: it will do for that, too.
+        A run with `fixes` knows more than one without: it will do for that, too. `beside` is the state of
+        what else it depends on.
         """
         start = time.time()
         stamps = tree.stamps if tree.stamps is not None else _stamps((*tree.python, *tree.manifests))
         formatting = store.signatures(config.root / name for name in FORMATTER_FILES)
         state = repr((stamps, tree.problems)).encode("utf-8", "surrogateescape")
-        base = store.digest(repr(config).encode(), state, *formatting)
+        base = store.digest(repr(config).encode(), state, *formatting, *beside)
         wanted = () if tree.wanted is None else tuple(map(os.fsencode, sorted(tree.wanted)))
         # The most that may be known comes first: of all files, with fixes.
         kinds = (b"fixes",) if fixes else (b"fixes", b"findings")

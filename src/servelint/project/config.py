@@ -85,9 +85,10 @@ class Config:
     `select`, `ignore` and `extend_select` are rule codes or their prefixes; where several fit a code the
     longest wins. `exclude` and `extend_exclude` are patterns as in `.gitignore`, relative to `root`, and
     so are the keys of `per_file_ignores`. `blocking_calls`, `offloads`, `loop_bound` and `startup` are
-    patterns of qualified names that add to the catalogue. `source` is the file that was read, if any;
-    `provenance` maps an option, as it is spelled in that file, to where its value came from, and has no
-    entry for defaults.
+    patterns of qualified names that add to the catalogue, `libraries` patterns for files that do.
+    `environment` is the folder whose packages are read: relative to `root`, empty for none. `source` is the
+    file that was read, if any; `provenance` maps an option, as it is spelled in that file, to where its value
+    came from, and has no entry for defaults.
     """
 
     root: Path
@@ -107,6 +108,8 @@ class Config:
     report_unused: bool = False
     max_file_size: int = MAX_FILE_SIZE
     baseline: str = ".servelint-baseline.json"
+    libraries: tuple[str, ...] = ()
+    environment: str = ""
     fix: FixConfig = field(default_factory=FixConfig)
     source: Path | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
@@ -382,6 +385,8 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "report-unused": _flag,
     "max-file-size": _positive,
     "baseline": _text,
+    "libraries": _strings,
+    "environment": _text,
     "fix": lambda value: value,  # read by _FIX_READERS
 }
 _FIX_READERS: Mapping[str, Callable[[Any], object]] = {

@@ -62,6 +62,7 @@ def _finding(finding: Finding, fingerprint: str, style: Style) -> dict[str, Any]
                 "line": step.span.line,
                 "column": step.span.column,
                 "message": step.message,
+                **({"package": step.package} if step.package else {}),
             }
             for step in finding.trace
         ],

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from servelint.escape import json_text, sarif_message, uri
-from servelint.finding import Confidence, Finding, Fix, Severity, Span
+from servelint.finding import Confidence, Finding, Fix, Severity, Span, Step
 from servelint.knowledge.pages import Page, about, codes
 from servelint.lint import Report
 from servelint.project.reported.baseline import fingerprints
@@ -90,11 +90,20 @@ class _Writer:
             "properties": {"precision": _PRECISION[finding.confidence]},
         }
         if finding.trace:
-            steps = [{"location": self.location(step.span, step.message)} for step in finding.trace]
+            steps = [{"location": self.step(step)} for step in finding.trace]
             result["codeFlows"] = [{"threadFlows": [{"locations": steps}]}]
         if finding.fix is not None:
             result["fixes"] = [self.fix(finding.fix)]
         return result
+
+    def step(self, step: Step) -> dict[str, Any]:
+        if not step.package:
+            return self.location(step.span, step.message)
+        place = {"uri": uri(step.span.path.as_posix()), "uriBaseId": "%PACKAGES%"}
+        return {
+            "physicalLocation": {"artifactLocation": place, "region": {"startLine": step.span.line}},
+            "message": {"text": sarif_message(step.message)},
+        }
 
     def location(self, span: Span, message: str = "") -> dict[str, Any]:
         location: dict[str, Any] = {

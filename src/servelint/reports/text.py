@@ -70,7 +70,7 @@ def _degree(finding: Finding, style: Style) -> str:
 
 def _frames(finding: Finding, sources: _Sources) -> list[Frame]:
     """The finding, then each step of its trace; a step at the finding itself is its label."""
-    steps = list(finding.trace)
+    steps = list(finding.own_trace)
     label = ""
     if steps and (steps[0].span.path, steps[0].span.line) == (finding.span.path, finding.span.line):
         label = steps.pop(0).message
@@ -86,6 +86,9 @@ def _frames(finding: Finding, sources: _Sources) -> list[Frame]:
 
 
 def _notes(finding: Finding) -> Iterator[tuple[str, str]]:
+    for step in finding.trace:
+        if step.package:
+            yield "in", f"{step.span.path.as_posix()}:{step.span.line}: {step.message}"
     yield from (note for note in (("why", about(finding.code).why), ("do", advice_for(finding))) if note[1])
     if finding.fix is not None and finding.fix.applicability is Applicability.SAFE:
         better = finding.fix.better

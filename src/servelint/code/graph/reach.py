@@ -52,7 +52,7 @@ class Reach:
         self.frameworks = frameworks
         self._models = tuple(_model_modules(catalogue))
         self._model_distributions = frozenset(_model_distributions(catalogue))
-        self.model_modules = frozenset(name.partition(".")[0] for name in self._models)
+        self.model_modules = model_modules(catalogue)
         self.ordinary = (sys.stdlib_module_names | frameworks.modules | {"builtins"}) - self.model_modules
         self._paths = tuple(paths)
         self._sinks = [name for lib in catalogue.libraries.values() for name in _blocking_names(lib)]
@@ -298,6 +298,18 @@ def _blocking_names(library: Library) -> Iterator[str]:
     entries = (entry for entry in _entries(library) if not entry.addressed)
     if any(entry.role.blocks or entry.role is Role.LAZY for entry in entries):
         yield from _names(library)
+
+
+def sink_modules(catalogue: Catalogue) -> frozenset[str]:
+    """The top-level modules of the libraries of which something always blocks or is lazy."""
+    names = (name for library in catalogue.libraries.values() for name in _blocking_names(library))
+    heads = {option.partition(".")[0] for name in names for option in alternatives(name)}
+    return frozenset(head for head in heads if "*" not in head)
+
+
+def model_modules(catalogue: Catalogue) -> frozenset[str]:
+    """The top-level modules of the libraries that run models."""
+    return frozenset(name.partition(".")[0] for name in _model_modules(catalogue))
 
 
 def _giving_names(library: Library, catalogue: Catalogue) -> Iterator[str]:

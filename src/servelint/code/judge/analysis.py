@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,7 @@ from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import Frame
 from servelint.finding import Span, Step
 from servelint.knowledge import compiled
-from servelint.knowledge.types import NameIndex, Role
+from servelint.knowledge.types import Catalogue, Link, NameIndex, Role
 from servelint.project.config import Config
 from servelint.project.text.source import Source, decode
 
@@ -74,15 +74,26 @@ class Analysis:
         *,
         wanted: Collection[Path] | None = None,
         everything: bool = False,
+        catalogue: Catalogue | None = None,
+        resolver: Resolver | None = None,
+        unread: Callable[[str], str] = lambda _: "",
+        contents: Contents | None = None,
     ) -> None:
-        """Findings are worked out for the `wanted` files (default: all); `everything` parses all files."""
+        """Findings are worked out for the `wanted` files (default: all); `everything` parses all files.
+
+        `catalogue` (default: what servelint comes with) says what libraries do, `resolver` what imports mean,
+        `unread` why nothing is known of a name in an installed package; `contents` are the files, if somebody
+        has looked at them before.
+        """
         self.tree = tree
         self.config = config
+        self.unread = unread
         self.served = served
-        self.catalogue = compiled.catalogue()
+        self.catalogue = compiled.catalogue() if catalogue is None else catalogue
         self.frameworks = Frameworks(self.catalogue, config.offloads)
-        contents, paths = Contents(tree), sorted(str(path) for path in tree.python)
-        resolver = Resolver(paths, str(tree.root), self.catalogue.modules | self.frameworks.modules)
+        contents, paths = contents or Contents(tree), sorted(str(path) for path in tree.python)
+        if resolver is None:
+            resolver = Resolver(paths, str(tree.root), self.catalogue.modules | self.frameworks.modules)
         graph = ImportGraph(resolver, contents)
         asked = Dependencies(tree)
         self.reach = Reach(
@@ -287,7 +298,10 @@ class Analysis:
 
     def trace(self, blocking: Blocking) -> tuple[Step, ...]:
         """The way from a blocking call to the library; empty where the call is the library's."""
-        return self.steps(blocking.hops)
+        if not blocking.chain:
+            return self.steps(blocking.hops)
+        hops = (Step(self.span(hop.path, hop.position), hop.text) for hop in blocking.hops)
+        return (*hops, *map(_inside, blocking.chain))
 
     def steps(self, hops: tuple[Hop, ...]) -> tuple[Step, ...]:
         """The hops as the contract has them; empty where there is one only, which the finding tells."""
@@ -298,6 +312,12 @@ class Analysis:
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
+
+
+def _inside(link: Link) -> Step:
+    """A call inside a package, which is no file of the project."""
+    span = Span(Path(link.file), link.line, 1, link.line, 1)
+    return Step(span, f"{link.package}: {link.text}", link.package)
 
 
 def _is_constructor(module: Module, index: int) -> bool:

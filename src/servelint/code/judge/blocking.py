@@ -127,7 +127,7 @@ class Judge:
         ]
         if not found:
             return None
-        harmless = sum(outcome.harmless and self._is_known(value) for value, outcome, _ in judged)
+        harmless = sum(outcome.harmless and self.is_known(value) for value, outcome, _ in judged)
         best = min(found, key=preference)
         return less_sure(best, among=harmless / len(found)) if harmless else best
 
@@ -285,7 +285,9 @@ class Judge:
         library = known.library if known is not None else entry.library
         name = f"{type_name}.{entry.name}" if type_name and "." not in entry.name else entry.name
         made = type_name if known is not None and entry is known.construct else entry.returns
-        return Outcome(replace(self._sink(role, library, name, frame, call), makes=made))
+        found = self._sink(role, library, name, frame, call)
+        sure = min(found.confidence, entry.confidence, key=lambda confidence: confidence.rank)
+        return Outcome(replace(found, makes=made, chain=entry.chain, confidence=sure))
 
     def _running(self, function: Expression | None, frame: Frame, call: Call) -> Outcome:
         """A call that calls its argument at once, or makes the calls in it: `map(model.predict, batches)`."""
@@ -366,7 +368,7 @@ class Judge:
         hop = Hop(frame.module, call.position, text)
         return Blocking(role, "", dotted(call.function), Confidence.MEDIUM, (hop,))
 
-    def _is_known(self, value: Value | None) -> bool:
+    def is_known(self, value: Value | None) -> bool:
         """Whether something that was found harmless is known to be: nothing in it calls what nobody knows."""
         if not isinstance(value, FunctionReference):
             return True

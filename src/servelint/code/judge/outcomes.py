@@ -7,7 +7,7 @@ from typing import overload
 
 from servelint.code.facts.facts import Position
 from servelint.finding import Confidence
-from servelint.knowledge.types import Role
+from servelint.knowledge.types import Link, Role
 
 # How many harmless targets there may be for one that blocks before nothing is said of the call.
 MAXIMUM_HARMLESS = 3
@@ -29,7 +29,8 @@ class Blocking:
     `functions` are the project's functions on the way, by file and index. `thread_safe` is None where
     nobody says. `makes` is the catalogue type of the object that the call gives, empty for none. `drawn` says
     that the work is done by taking elements from a lazy result, `implied` that not the call does the work but
-    what the language does beside it: enter its result, go through it, or read what is called.
+    what the language does beside it: enter its result, go through it, or read what is called. `chain` is the
+    way inside the library, as far as its own code was read.
     """
 
     role: Role
@@ -42,6 +43,7 @@ class Blocking:
     makes: str = ""
     drawn: bool = False
     implied: bool = False
+    chain: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class Unknowns:
         self.reach = analysis.reach
         self.known_modules = analysis.catalogue.modules | analysis.frameworks.modules
         self.words = words
+        self.unread = analysis.unread
 
     def behind(self, frame: Frame, call: Call) -> tuple[Unknown, ...]:
         """The calls of which nothing is known: the call itself, or those in the functions that it runs."""
@@ -107,7 +108,8 @@ class Unknowns:
         """How the configuration tells what calling the value does."""
         match value:
             case External(name):
-                return f"{_outside(name)}; if it blocks, name it: {_setting(name)}"
+                outside = self.unread(name) or f"`{name.partition('.')[0]}` is not in servelint's catalogue"
+                return f"{outside}; if it blocks, name it: {_setting(name)}"
             case Partial(function, _, _):
                 return self._lesson(function)
             case FunctionReference() if self.evaluator.facts(value).stub:
@@ -152,10 +154,6 @@ class Unknowns:
         facts = self.evaluator.facts(entered)
         if not (facts.is_async or facts.is_generator or facts.stub):
             yield entered
-
-
-def _outside(name: str) -> str:
-    return f"`{name.partition('.')[0]}` is not in servelint's catalogue"
 
 
 def _setting(name: str) -> str:

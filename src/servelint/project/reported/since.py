@@ -44,7 +44,7 @@ def select(
 
 def _places(finding: Finding) -> Iterator[Span]:
     yield finding.span
-    for step in finding.trace:
+    for step in finding.own_trace:
         yield step.span
 
 

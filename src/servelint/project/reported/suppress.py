@@ -70,7 +70,7 @@ def sort_out(findings: Sequence[Finding], tree: Tree) -> Sorted:
     kept: list[Finding] = []
     suppressed: list[Suppressed] = []
     for finding in findings:
-        places = (finding.span, *(step.span for step in finding.trace[-1:]))
+        places = (finding.span, *(step.span for step in finding.own_trace[-1:]))
         by = next(directives.covering(finding.code, places), None)
         if by is None:
             kept.append(finding)

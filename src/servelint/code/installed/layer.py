@@ -1,0 +1,399 @@
+"""What is read in installed packages, laid under the catalogue: asked by name, kept by version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from servelint import store
+from servelint.code.graph.dependencies import normalised
+from servelint.code.graph.reach import model_modules, sink_modules
+from servelint.code.installed.packages import Package, Shelf, TooMuchError
+from servelint.code.installed.source import Source
+from servelint.knowledge.layers import under
+from servelint.knowledge.types import (
+    Catalogue,
+    Claim,
+    ClassIndex,
+    Entry,
+    Library,
+    LibraryType,
+    NameIndex,
+    Role,
+)
+
+T = TypeVar("T")
+# An import; what stands before it says whether it is made in any case.
+_IMPORT = re.compile(rb"^([ \t]*)(?:import|from)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
+_UNKNOWN = Claim("unknown")
+# How many packages are followed on the way from one to the next.
+MOST_PACKAGES = 60
+
+
+class Kept:
+    """What was read in the packages of one environment, for the next run; without a `path` for this one."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._new: dict[bytes, bytes] = {}
+
+    @cached_property
+    def _stored(self) -> dict[bytes, bytes]:
+        return store.load(self._path) if self._path is not None else {}
+
+    def of(self, key: bytes, work: Callable[[], T]) -> T:
+        """What was found before under the key, else what `work()` finds."""
+        stored = self._new.get(key) or self._stored.get(key)
+        if stored is not None:
+            before: T = store.unpickled(stored)
+            return before
+        found = work()
+        self._new[key] = store.pickled(found)
+        return found
+
+    def save(self) -> None:
+        """Keep what is new."""
+        if self._path is not None and self._new:
+            store.save(self._path, self._stored | self._new)
+            self._stored.update(self._new)
+            self._new = {}
+
+
+class Installed:
+    """The packages that are followed: those that may block, by what they import."""
+
+    def __init__(
+        self, shelf: Shelf, base: Catalogue, ordinary: frozenset[str], kept: Kept, salt: bytes = b""
+    ) -> None:
+        """`ordinary` are top-level modules that are not looked up, beside those that the `base` knows."""
+        self.base = base
+        self.kept = kept
+        self.said: dict[str, str] = {}
+        self._shelf = shelf
+        self._salt = salt
+        self._known = base.modules | ordinary
+        self._sinks = sink_modules(base)
+        self._sink_distributions = frozenset(
+            name for name in map(normalised, (*self._sinks, *_named_like(base, self._sinks)))
+        )
+        self._models = model_modules(base)
+        self._needs: dict[str, frozenset[str]] = {}
+        self._followed: dict[str, Package] = {}
+        self._keys: dict[str, bytes] = {}
+        self._sources: dict[str, Source | None] = {}
+
+    # -- which packages --------------------------------------------------------------------------
+
+    def follow(self, names: Iterable[str]) -> None:
+        """Follow the packages of the imported names, and those that these import, if they may block."""
+        packages: dict[str, Package] = {}
+        for name in names:
+            package = self.package(name)
+            if package is not None:
+                packages[package.module] = package
+        for module in sorted(packages):
+            for package in self._closure(packages[module]):
+                if self._may_block(package):
+                    self._followed[package.module] = package
+
+    def package(self, name: str) -> Package | None:
+        """The package of a name that the catalogue does not know."""
+        return None if name.partition(".")[0] in self._known else self._shelf.package(name)
+
+    def _closure(self, package: Package) -> list[Package]:
+        """The package and those that it imports in any case, directly or not."""
+        found = {package.module: package}
+        waiting = [package]
+        while waiting and len(found) < MOST_PACKAGES:
+            for name in sorted(self._needed(waiting.pop())):
+                other = self.package(name)
+                if other is not None and other.module not in found:
+                    found[other.module] = other
+                    waiting.append(other)
+        return list(found.values())
+
+    def _may_block(self, package: Package) -> bool:
+        for each in self._closure(package):
+            if self._needed(each) & self._sinks or each.requires & self._sink_distributions:
+                return True
+        return False
+
+    def _needed(self, package: Package) -> frozenset[str]:
+        """The modules that the package imports in any case: on the left edge of a file, or as it requires."""
+        if package.module not in self._needs:
+            key = store.digest(b"needs", package.identity)
+            needed = self.kept.of(key, lambda: tuple(sorted(self._look_for_needs(package))))
+            self._needs[package.module] = frozenset(needed)
+        return self._needs[package.module]
+
+    def _look_for_needs(self, package: Package) -> set[str]:
+        found: set[str] = set()
+        try:
+            files = self._shelf.files(package)
+        except TooMuchError as error:
+            self.said[package.module] = str(error)
+            return found
+        for path in files.values():
+            try:
+                content = self._shelf.read(path)
+            except OSError:
+                continue
+            for edge, name in _IMPORT.findall(content):
+                module = name.decode()
+                top = module.partition(".")[0]
+                if not edge or normalised(top) in package.requires:
+                    found.add(top)
+        return found - {package.module.partition(".")[0]}
+
+    # -- what they do ----------------------------------------------------------------------------
+
+    @property
+    def libraries(self) -> Mapping[str, Library]:
+        """The followed packages, as libraries of which something may block."""
+        return {
+            package.title: _library(package, about_models=self._is_about_models(package))
+            for package in self._followed.values()
+        }
+
+    def _is_about_models(self, package: Package) -> bool:
+        """Whether the package itself imports what runs models: then its importers have that in reach, too."""
+        return not self._needed(package).isdisjoint(self._models)
+
+    @property
+    def functions(self) -> NameIndex[Entry]:
+        """Their functions, worked out when they are asked for."""
+        return _Asked(self.function)
+
+    @property
+    def classes(self) -> NameIndex[LibraryType]:
+        """Their classes, likewise."""
+        return _AskedClasses(self)
+
+    @property
+    def types(self) -> Mapping[str, LibraryType]:
+        """The types of their classes, likewise."""
+        return _Types(self)
+
+    def function(self, name: str) -> Entry | None:
+        """What the function of this name does."""
+        return self._answer("function", name, lambda source: source.function(name))
+
+    def cls(self, name: str) -> LibraryType | None:
+        """The type of the class of this name."""
+        return self._asking(self._answer("class", name, lambda source: source.cls(name)))
+
+    def type(self, name: str) -> LibraryType | None:
+        """The type of this name; one of which nothing is known where its package is not read any further."""
+        package = self.followed(name)
+        found = self._answer("type", name, lambda source: source.type(name))
+        return self._asking(found or (package and LibraryType(name, package.title, open=True)))
+
+    def _asking(self, known: LibraryType | None) -> LibraryType | None:
+        """The type, with members that are asked for one by one."""
+        if known is None or self.followed(known.name) is None:
+            return known
+        return known._replace(methods=_Methods(self, known.name), attributes=_Attributes(self, known.name))
+
+    def method(self, type_name: str, name: str) -> Entry | None:
+        """What a method of the type does."""
+        asked = f"{type_name}.{name}"
+        return self._answer("method", asked, lambda source: source.method(type_name, name))
+
+    def attribute(self, type_name: str, name: str) -> str:
+        """The type of an attribute of the type, empty where it is none that is known."""
+        asked = f"{type_name}.{name}"
+        return self._answer("attribute", asked, lambda source: source.attribute(type_name, name)) or ""
+
+    def followed(self, name: str) -> Package | None:
+        """The followed package to which a qualified name belongs."""
+        parts = name.split(".")
+        modules = (".".join(parts[:count]) for count in range(1, min(len(parts), 4) + 1))
+        return next((self._followed[module] for module in modules if module in self._followed), None)
+
+    def why(self, name: str) -> str:
+        """Why nothing is known of the name; empty where its package is not installed."""
+        package = self.package(name)
+        if package is None:
+            return ""
+        if package.module in self.said:
+            return f"{package.shown} is installed, and {self.said[package.module]}"
+        if package.module in self._followed:
+            return f"{package.shown} was read, and nothing that blocks is found behind it"
+        return f"{package.shown} is installed, and imports nothing that is known to block"
+
+    def _answer(self, kind: str, name: str, ask: Callable[[Source], T | None]) -> T | None:
+        package = self.followed(name)
+        if package is None or name == package.module:
+            return None
+        key = store.digest(kind.encode(), self._key(package), name.encode())
+        return self.kept.of(key, lambda: self._asked(package, ask))
+
+    def _asked(self, package: Package, ask: Callable[[Source], T | None]) -> T | None:
+        source = self.source(package)
+        if source is None:
+            return None
+        try:
+            return ask(source)
+        except (RecursionError, LookupError) as error:
+            self.said[package.module] = f"reading it failed: {type(error).__name__}"
+            return None
+        finally:
+            if source.is_exhausted:
+                self.said[package.module] = "it has more than is looked at in one package"
+
+    def source(self, package: Package) -> Source | None:
+        """The package, ready to be asked."""
+        if package.module not in self._sources:
+            self._sources[package.module] = None
+            catalogue = under(self.base, _Without(self, package))
+            try:
+                self._sources[package.module] = Source(package, self._shelf, catalogue)
+            except TooMuchError as error:
+                self.said[package.module] = str(error)
+        return self._sources[package.module]
+
+    def _key(self, package: Package) -> bytes:
+        """What an answer of the package holds for: its version, and those of what it imports."""
+        if package.module not in self._keys:
+            identities = (each.identity for each in self._closure(package))
+            self._keys[package.module] = store.digest(self._salt, package.identity, *sorted(identities))
+        return self._keys[package.module]
+
+
+class _Without:
+    """The layer as one of its own packages sees it: without itself, which it has as its own code."""
+
+    def __init__(self, layer: Installed, package: Package) -> None:
+        self._layer = layer
+        self._package = package
+
+    @property
+    def libraries(self) -> Mapping[str, Library]:
+        return {n: lib for n, lib in self._layer.libraries.items() if lib.modules != (self._package.module,)}
+
+    @property
+    def functions(self) -> NameIndex[Entry]:
+        return _Asked(lambda name: None if self._is_own(name) else self._layer.function(name))
+
+    @property
+    def classes(self) -> NameIndex[LibraryType]:
+        return _AskedClasses(self)
+
+    @property
+    def types(self) -> Mapping[str, LibraryType]:
+        return _Types(self)
+
+    def cls(self, name: str) -> LibraryType | None:
+        return None if self._is_own(name) else self._layer.cls(name)
+
+    def type(self, name: str) -> LibraryType | None:
+        return None if self._is_own(name) else self._layer.type(name)
+
+    def _is_own(self, name: str) -> bool:
+        return name.startswith(f"{self._package.module}.")
+
+
+class _Asked(NameIndex[T]):
+    """An index that asks for each name when it is looked for."""
+
+    def __init__(self, ask: Callable[[str], T | None]) -> None:
+        super().__init__(())
+        self._ask = ask
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _search(self, name: str) -> T | None:
+        return self._ask(name)
+
+
+class _AskedClasses(ClassIndex):
+    """The same for classes."""
+
+    def __init__(self, layer: Installed | _Without) -> None:
+        super().__init__({})
+        self._layer = layer
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _search(self, name: str) -> LibraryType | None:
+        return self._layer.cls(name)
+
+
+class _Answers(Mapping[str, T]):
+    """What is worked out by name when it is asked for; nobody can tell how much there is."""
+
+    def _find(self, name: str) -> T | None:
+        raise NotImplementedError
+
+    def __getitem__(self, name: str) -> T:
+        found = self._find(name)
+        if not found:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class _Types(_Answers[LibraryType]):
+    """Types by their names."""
+
+    def __init__(self, layer: Installed | _Without) -> None:
+        self._layer = layer
+
+    def _find(self, name: str) -> LibraryType | None:
+        return self._layer.type(name)
+
+
+class _Methods(_Answers[Entry]):
+    """The methods of a type."""
+
+    def __init__(self, layer: Installed, type_name: str) -> None:
+        self._layer, self._type = layer, type_name
+
+    def _find(self, name: str) -> Entry | None:
+        return self._layer.method(self._type, name)
+
+
+class _Attributes(_Answers[str]):
+    """The types of the attributes of a type."""
+
+    def __init__(self, layer: Installed, type_name: str) -> None:
+        self._layer, self._type = layer, type_name
+
+    def _find(self, name: str) -> str | None:
+        return self._layer.attribute(self._type, name)
+
+
+def _library(package: Package, *, about_models: bool) -> Library:
+    """A library of which anything may block; one that is about models puts machine learning in reach."""
+    role = Role.INFERENCE if about_models else Role.PREPROCESSING
+    anything = Entry(f"{package.module}.**", role, library=package.title)
+    return Library(
+        package.title,
+        (package.module,),
+        f"wheel {package.title}=={package.version}",
+        _UNKNOWN,
+        _UNKNOWN,
+        _UNKNOWN,
+        _UNKNOWN,
+        "",
+        {anything.name: anything},
+        {},
+        version=package.version,
+    )
+
+
+def _named_like(catalogue: Catalogue, modules: frozenset[str]) -> Iterator[str]:
+    """The libraries that have one of the modules, by which their distributions may be called."""
+    for library in catalogue.libraries.values():
+        if not modules.isdisjoint(module.partition(".")[0] for module in library.modules):
+            yield library.name

@@ -1,0 +1,295 @@
+"""Which packages are in a folder of packages, which distributions they are of, and their files.
+
+Only regular files are read, none that is large, and no link to a folder is followed.
+https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from servelint import store
+from servelint.code.graph.dependencies import normalised
+from servelint.project import disk
+
+MOST_FILES = 1_500
+MOST_BYTES = 24 * 1024 * 1024
+LARGEST_FILE = 2 * 1024 * 1024
+_LARGEST_RECORD = 16 * 1024 * 1024
+_DEEPEST = 12
+# How many folders without `__init__.py` may stand in each other: `company/team/service/`.
+_DEEPEST_NAMESPACE = 4
+INFO = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*?)-(?P<version>[^-/]+)\.dist-info")
+_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[\w-]+)?\.(?:so|pyd|pyi|py)")
+_REQUIRED = re.compile(r"^Requires-Dist:\s*([A-Za-z0-9][\w.-]*)([^\r\n]*)", re.MULTILINE)
+
+
+class TooMuchError(Exception):
+    """A package has more than is read; `str` says what."""
+
+
+class Package(NamedTuple):
+    """One importable package: its dotted name, whose it is, and what it and its version are known by.
+
+    `distribution` is normalised, `title` how the distribution spells itself. `folder` is where packages are.
+    """
+
+    module: str
+    distribution: str
+    title: str
+    version: str
+    folder: str
+    requires: frozenset[str]
+    identity: bytes
+
+    @property
+    def shown(self) -> str:
+        """The distribution and its version."""
+        return f"{self.title} {self.version}".rstrip()
+
+
+class Shelf(Protocol):
+    """Somewhere where packages are: folders of an environment, or wheels."""
+
+    def package(self, name: str) -> Package | None:
+        """The package to which a qualified name belongs."""
+
+    def files(self, package: Package) -> Mapping[str, str]:
+        """Its modules: the path that each would have as Python source, and that of what is read for it.
+
+        Raises `TooMuchError`.
+        """
+
+    def read(self, path: str) -> bytes:
+        """The content of one of these files; raises `OSError`."""
+
+
+class Distribution(NamedTuple):
+    """What a folder `*.dist-info` says."""
+
+    name: str
+    version: str
+    info: str
+
+
+class Packages:
+    """The packages in the folders of an environment."""
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self._folders = folders
+        self._found: dict[str, Package | None] = {}
+
+    def has(self, top: str) -> bool:
+        """Whether something of this name can be imported from one of the folders."""
+        return any(top in tops for tops in self._tops.values())
+
+    def package(self, name: str) -> Package | None:
+        """The package to which a qualified name belongs, None where it is not installed."""
+        parts = name.split(".")
+        for count in range(1, min(len(parts), _DEEPEST_NAMESPACE) + 1):
+            module = ".".join(parts[:count])
+            if module not in self._found:
+                self._found[module] = self._look(module)
+            found = self._found[module]
+            if found is not None:
+                return found
+        return None
+
+    def _look(self, module: str) -> Package | None:
+        top, _, rest = module.partition(".")
+        for folder in self._folders:
+            if top in self._tops[folder]:
+                if not _is_module(f"{folder}/{module.replace('.', '/')}", alone=not rest):
+                    continue
+                return self._described(folder, module)
+        return None
+
+    def _described(self, folder: str, module: str) -> Package:
+        top = module.partition(".")[0]
+        owned = next((d for d in self._infos[folder] if normalised(d.name) == normalised(module)), None)
+        owner = owned or self._owners[folder].get(module) or self._owners[folder].get(top)
+        if owner is None:
+            paths = (path for path in _walked(folder, module))
+            identity = store.digest(module.encode(), *store.signatures(paths))
+            return Package(module, normalised(module), module, "", folder, frozenset(), identity)
+        signs = store.signatures(f"{owner.info}/{name}" for name in ("RECORD", "METADATA"))
+        return Package(
+            module,
+            normalised(owner.name),
+            owner.name.replace("_", "-"),
+            owner.version,
+            folder,
+            frozenset(required(_text(f"{owner.info}/METADATA"))),
+            store.digest(module.encode(), owner.version.encode(), *signs),
+        )
+
+    def files(self, package: Package) -> Mapping[str, str]:
+        """The modules of a package; raises `TooMuchError`."""
+        found: dict[str, str] = {}
+        size = 0
+        for path in _walked(package.folder, package.module):
+            source = f"{path.removesuffix('i')}" if path.endswith(".pyi") else path
+            if source in found and path.endswith(".pyi"):
+                continue  # the source says more than its stub
+            found[source] = path
+            size += _size(path)
+            if len(found) > MOST_FILES:
+                raise TooMuchError(f"it has more than {MOST_FILES:,} files")
+            if size > MOST_BYTES:
+                raise TooMuchError(f"it has more than {MOST_BYTES // 2**20} MiB of source")
+        return found
+
+    def read(self, path: str) -> bytes:
+        """The content of a file."""
+        return disk.read(path, LARGEST_FILE)
+
+    def all(self) -> Iterator[Package]:
+        """Every package, sorted by folder and module."""
+        for folder in self._folders:
+            for top in sorted(self._tops[folder]):
+                names = [
+                    top,
+                    *(f"{top}.{name.partition('.')[0]}" for name in sorted(_names(f"{folder}/{top}"))),
+                ]
+                found = (self.package(name) for name in names if name.replace(".", "").isidentifier())
+                yield from dict.fromkeys(package for package in found if package is not None)
+
+    @cached_property
+    def _listed(self) -> dict[str, list[str]]:
+        return {folder: sorted(_names(folder)) for folder in self._folders}
+
+    @cached_property
+    def _tops(self) -> dict[str, frozenset[str]]:
+        """The names that can be imported from each folder."""
+        return {
+            folder: frozenset(
+                name.partition(".")[0] for name in names if not name.endswith((".dist-info", ".pth"))
+            )
+            for folder, names in self._listed.items()
+        }
+
+    @cached_property
+    def _infos(self) -> dict[str, list[Distribution]]:
+        found: dict[str, list[Distribution]] = {}
+        for folder, names in self._listed.items():
+            matches = ((INFO.fullmatch(name), name) for name in names)
+            found[folder] = [
+                Distribution(match["name"], match["version"], f"{folder}/{name}")
+                for match, name in matches
+                if match
+            ]
+        return found
+
+    @cached_property
+    def _owners(self) -> dict[str, dict[str, Distribution]]:
+        """Whose each top-level module is, and what is in folders that several share, for each folder."""
+        return {folder: dict(_owned(infos)) for folder, infos in self._infos.items()}
+
+
+def state(folders: Sequence[str]) -> list[bytes]:
+    """What changes when something is installed, changed or removed, for a look that costs next to nothing.
+
+    A folder in which no distribution says what is its own is looked at file by file.
+    """
+    found: list[bytes] = []
+    for folder in folders:
+        names = sorted(_names(folder))
+        infos = [f"{folder}/{name}" for name in names if name.endswith(".dist-info")]
+        inner = (
+            (path for name in names for path in _walked(folder, name.partition(".")[0])) if not infos else ()
+        )
+        found += [store.signature(folder), *store.signatures(infos), *store.signatures(inner)]
+    return found
+
+
+def _owned(infos: Sequence[Distribution]) -> Iterator[tuple[str, Distribution]]:
+    """The modules of each distribution, by `RECORD`, which lists all of its files."""
+    for info in infos:
+        named = _text(f"{info.info}/top_level.txt").split()
+        record = _text(f"{info.info}/RECORD", _LARGEST_RECORD)
+        for name in named:
+            yield name.replace("/", "."), info
+        folders = {line.rpartition("/")[0] for line in record.splitlines() if ".py" in line}
+        for folder in folders:
+            parts = folder.split("/")
+            for count in range(1, min(len(parts), _DEEPEST_NAMESPACE) + 1):
+                if all(part.isidentifier() for part in parts[:count]):
+                    yield ".".join(parts[:count]), info
+        for line in record.splitlines():
+            file = line.partition(",")[0]
+            if "/" not in file and _MODULE.fullmatch(file):
+                yield file.partition(".")[0], info
+
+
+def required(metadata: str) -> Iterator[str]:
+    """The distributions that one needs in any case."""
+    headers = metadata.partition("\n\n")[0].replace("\r\n", "\n")
+    for name, rest in _REQUIRED.findall(headers):
+        if "extra" not in rest:
+            yield normalised(name)
+
+
+def _text(path: str, limit: int = disk.SMALL) -> str:
+    try:
+        return disk.read(path, limit).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - no object a file
+    except OSError:
+        return 0
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208
+    except OSError:
+        return []
+
+
+def _is_module(base: str, *, alone: bool) -> bool:
+    """Whether there is a module at the path, or a folder that is a package or, unless `alone`, holds modules.
+
+    A folder without `__init__.py` is shared by distributions, so what is below it is looked at one by one.
+    """
+    if any(Path(f"{base}{end}").is_file() for end in (".py", ".pyi", "/__init__.py", "/__init__.pyi")):
+        return True
+    folder, _, name = base.rpartition("/")
+    if any(_is_compiled(other, name) for other in _names(folder)):
+        return True
+    names = _names(base)
+    if any(other.startswith("__init__.") for other in names):
+        return True
+    return any(other.endswith((".py", ".pyi", ".so", ".pyd")) for other in names) and not alone
+
+
+def _is_compiled(file: str, name: str) -> bool:
+    return file.startswith(f"{name}.") and file.endswith((".so", ".pyd"))
+
+
+def _walked(folder: str, module: str) -> Iterator[str]:
+    """The sources and stubs of a module or package, the source before its stub."""
+    base = os.path.join(folder, *module.split("."))
+    yield from (f"{base}{end}" for end in (".py", ".pyi") if Path(f"{base}{end}").is_file())
+    waiting = [(base, 0)]
+    while waiting:
+        here, depth = waiting.pop()
+        try:
+            with os.scandir(here) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in listed:
+            if entry.is_dir(follow_symlinks=False):
+                if depth < _DEEPEST and entry.name.isidentifier() and entry.name != "__pycache__":
+                    waiting.append((entry.path, depth + 1))
+            elif entry.name.endswith((".py", ".pyi")):
+                yield entry.path
