@@ -82,6 +82,10 @@ class Writer:
                 severity(finding),
                 element("strong", f"{finding.code} {name_of(finding.code)}", class_="rule"),
                 element("span", prose(finding.message), class_="message"),
+                when(
+                    finding.function,
+                    element("span", "in ", element("code", finding.function), class_="aside"),
+                ),
                 self.place(span.path, span.line, span.column),
             ),
             " ",

@@ -22,8 +22,9 @@
   const order = () => {
     const key = sort.value, value = (item) => item.dataset[key] || "";
     const sorted = items.map((item, place) => [item, place]);
-    sorted.sort(([a, i], [b, j]) => key === "rank" ? i - j : value(a).localeCompare(value(b)) || i - j);
-    list.append(...sorted.map(([item]) => item));
+    const compare = (a, b) => key === "rank" || a === b ? 0 : a < b ? -1 : 1;
+    sorted.sort(([a, i], [b, j]) => compare(value(a), value(b)) || i - j);
+    list.replaceChildren(...sorted.map(([item]) => item));
   };
   const reveal = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
