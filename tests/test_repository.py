@@ -36,6 +36,7 @@ KNOWN = {
     "src",
     "templates",
     "tests",
+    "website",
 }
 
 
