@@ -107,7 +107,7 @@ def commands() -> list[tuple[str, str]]:
         indented = re.findall(r"(?:\A|\n\n)((?:    .*\n)+)", without_code(text))
         inline = re.findall(r"`(servelint [a-z][^`]*)`", " ".join(without_code(text).split()))
         for line in "\n".join((*blocks, *indented, *inline)).splitlines():
-            for command in re.findall(r"(?:^|&& |- run: |- |bin/)(servelint [a-z][^'&#]*)", line.strip()):
+            for command in re.findall(r"(?:^|&& |- run: |- |bin/)(servelint [a-z][^'&#>]*)", line.strip()):
                 if not re.search(
                     r"\b[A-Z]{3,}\b", command.replace("CHECKOUT", "")
                 ):  # `FILE:LINE` is no command yet
