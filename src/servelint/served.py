@@ -42,12 +42,22 @@ def told(findings: Sequence[Finding], served: Sequence[Pair]) -> Iterator[Findin
 
 
 def services(served: Iterable[Pair]) -> tuple[Service, ...]:
-    """What is served in plain words, each container once, in the order of their places."""
+    """What is served in plain words, each container once, in the order of their places.
+
+    One that is described several times, as by the releases of a chart, has the workers of all.
+    """
     found: dict[Span, Service] = {}
+    workers: dict[Span, dict[str, None]] = {}
     for item, application in served:
         if item.place is not None:
             found.setdefault(item.place, _service(item, item.place, application))
-    return tuple(found[place] for place in sorted(found))
+            workers.setdefault(item.place, {})[item.workers] = None
+    return tuple(replace(found[place], workers=_or(workers[place])) for place in sorted(found))
+
+
+def _or(workers: Iterable[str]) -> str:
+    *others, last = [words for words in workers if words] or [""]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _service(item: Served, place: Span, application: Application | None) -> Service:

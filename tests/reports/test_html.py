@@ -26,7 +26,8 @@ from servelint.lint import Report
 from servelint.reports import render
 from servelint.reports.style import Style
 from servelint.run import prepare
-from servelint.serving import Service
+from servelint.served import joined, services
+from servelint.serving import Served, Service
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bankchurn"
 VOID = {"meta", "input"}
@@ -221,6 +222,15 @@ def test_the_diffs_are_those_of_fix(example: tuple[Report, str]) -> None:
 
 
 PLAIN = {"&#39;": "'", "&quot;": '"', "&lt;": "<", "&gt;": ">", "&amp;": "&"}
+
+
+def test_a_container_that_is_described_several_times_is_one_service() -> None:
+    place = Span(ROOT / "deployment.yaml", 8, 1, 8, 2)
+    starts = [
+        Served("app:app", (ROOT,), "deployment a", True, None, place=place, workers=n) for n in ("", "2", "4")
+    ]
+    (only,) = services(joined([*starts, starts[1]], None))
+    assert (only.workload, only.workers, only.application) == ("deployment a", "2 or 4", None)
 
 
 def test_what_came_from_the_cache_has_its_services(tmp_path: Path) -> None:
