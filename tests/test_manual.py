@@ -13,6 +13,7 @@ from conftest import Project
 from servelint.lint import Report
 from servelint.project.config import load, option_names
 from servelint.reports import FORMATS
+from servelint.version import __version__
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -31,6 +32,12 @@ def test_the_example_is_read(tmp_path: Path) -> None:
 
 def test_every_format_is_in_the_manual() -> None:
     assert set(re.findall(r"^\| `([a-z-]+)` \|", (DOCS / "ci.md").read_text(), re.MULTILINE)) >= set(FORMATS)
+
+
+def test_what_is_installed_by_a_version_is_this_one() -> None:
+    text = (ROOT / "README.md").read_text() + (DOCS / "ci.md").read_text()
+    named = re.findall(r"rev: v(\S+)|@v?(\d+\.\d+\.\d+)", text)
+    assert {one or other for one, other in named} == {__version__}
 
 
 def test_the_inputs_of_the_action_are_in_the_manual() -> None:

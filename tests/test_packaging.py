@@ -43,7 +43,7 @@ def test_the_wheel_has_the_rules_the_schemas_and_its_types(wheel: Path) -> None:
     expected |= {
         f"servelint/{path.relative_to(ROOT / 'src' / 'servelint').as_posix()}"
         for path in (ROOT / "src" / "servelint").rglob("*")
-        if path.suffix in (".py", ".json", ".typed")
+        if path.suffix in (".py", ".json", ".typed", ".css", ".js")
     }
     assert expected <= names
     assert not [name for name in names if name.startswith(("tests", "examples")) or "__pycache__" in name]

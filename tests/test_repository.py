@@ -23,6 +23,7 @@ KNOWN = {
     ".pre-commit-hooks.yaml",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "Dockerfile",
     "LICENSE",
     "README.md",
     "SECURITY.md",
@@ -36,6 +37,7 @@ KNOWN = {
     "src",
     "templates",
     "tests",
+    "website",
 }
 
 

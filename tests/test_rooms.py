@@ -91,7 +91,7 @@ ALLOWED = {
     # the flow, and how it is said
     "served": "finding serving",
     "lint": (
-        "finding project/text project project/listing project/reported code/judge code manifests served"
+        "finding serving project/text project project/listing project/reported code/judge code manifests served"
     ),
     "learning": "knowledge code/graph code/installed",
     "run": "project project/listing project/reported lint",
@@ -103,6 +103,7 @@ ALLOWED = {
     "__init__": "version project lint run",
     "explanation": "finding knowledge project/listing project/reported project/text code/judge lint run",
     "reports": "version finding escape knowledge project/text project/listing project/reported lint",
+    "reports/html": "version finding serving escape knowledge project/text lint unified reports",
     "messages": "",
     "server": (
         "version finding escape knowledge project/text project project/listing project/reported "

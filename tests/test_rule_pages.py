@@ -69,3 +69,67 @@ def test_the_bad_example_is_found(code: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", codes())
 def test_the_good_example_is_not(code: str, tmp_path: Path) -> None:
     assert code not in codes_in(page(code).sections["Good"], tmp_path)
+
+
+# What the forms in the lists of `What it sees` are made of.
+AROUND = """\
+import asyncio
+import concurrent.futures
+import functools
+import multiprocessing
+import queue
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import joblib
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+app = FastAPI()
+model = joblib.load("churn.joblib")
+{shared}
+ready = threading.Event()
+jobs = queue.Queue()
+work = model.predict
+
+
+def drawn(rows):
+    for row in rows:
+        yield model.predict([row])
+
+
+@app.post("/predict")
+async def predict(rows: list[float]):
+    loop = asyncio.get_running_loop()
+    {form}
+"""
+FORMS = [
+    (code, form)
+    for code in codes()
+    for form in re.findall(r"^- `(.*?)`$", page(code).sections.get("What it sees", ""), re.MULTILINE)
+]
+
+
+def test_pages_have_such_lists() -> None:
+    assert {code for code, _ in FORMS} >= {"SRV104", "SRV105", "SRV106"}
+
+
+@pytest.mark.parametrize(("code", "form"), FORMS)
+def test_each_form_in_a_list_is_found(code: str, form: str, tmp_path: Path) -> None:
+    shared = "" if "pool =" in form or "as pool" in form else "pool = ThreadPoolExecutor(1)"
+    path = tmp_path / "app.py"
+    path.write_text(AROUND.format(form=form, shared=shared))
+    line = path.read_text().splitlines().index(f"    {form}") + 1
+    config = replace(Config(tmp_path), min_confidence=Confidence.LOW)
+    assert code in {item.code for item in check([path], config).findings if item.span.line == line}
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["jobs.get_nowait()", "jobs.get(block=False)", "ready.wait(timeout=0)", "pool.shutdown(wait=False)"],
+)
+def test_what_the_page_says_does_not_wait_is_left_alone(form: str, tmp_path: Path) -> None:
+    assert f"`{form}`" in " ".join(page("SRV105").text.split())
+    path = tmp_path / "app.py"
+    path.write_text(AROUND.format(form=form, shared="pool = ThreadPoolExecutor(1)"))
+    assert "SRV105" not in {item.code for item in check([path], Config(tmp_path)).findings}

@@ -15,6 +15,7 @@ from typing import Any
 _COMMAND = re.compile(r"(?<=#)#(?=\[|vso\[|teamcity\[)", re.IGNORECASE)
 _BEYOND_ASCII = re.compile(r"[^\n\x20-\x7e]")
 _WORKFLOW = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _MARKUP = re.compile(r'[\\`*_{}\[\]<>&|~!@#$^"]|:(?=//)')
 _PING = re.compile(r"&#(?:35|64);")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -85,6 +86,16 @@ def xml(text: str) -> str:
     lines = (visible(line) for line in _LINE_END.split(text))
     joined = "&#10;".join(line.replace("&", "&amp;") for line in lines)
     return joined.replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
+def html(text: str) -> str:
+    """`text` on one line of an element, or of an attribute in quotes."""
+    return visible(text).translate(_HTML)
+
+
+def html_columns(text: str) -> str:
+    """`text` as `html` has it, but a character for each character, as lines of source are shown."""
+    return in_columns(text).translate(_HTML)
 
 
 def markdown(text: str) -> str:

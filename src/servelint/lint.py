@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from servelint.finding import Applicability, ExitStatus, Finding, Problem, Span
 from servelint.project.cache import Cache
@@ -21,6 +21,7 @@ from servelint.project.reported import baseline, suppress
 from servelint.project.reported.selection import Selection, narrowed, selected
 from servelint.project.reported.suppress import Suppressed
 from servelint.project.text.writing import LEADS_OUT, leads_out
+from servelint.serving import Service
 
 if TYPE_CHECKING:
     from servelint.code.judge.analysis import Analysis
@@ -34,7 +35,7 @@ class Report:
     entries that match nothing any more (only worked out when the whole project was checked). `problems` are
     files that could not be read or parsed, each of them also a SRV000 finding unless that is ignored;
     `warnings` are things to tell a person that are no finding. `files` counts the files reported on,
-    `seconds` is wall time.
+    `seconds` is wall time. `services` are the containers that the project describes, with what they serve.
     """
 
     tree: Tree
@@ -48,6 +49,7 @@ class Report:
     warnings: tuple[Problem, ...] = ()
     files: int = 0
     seconds: float = 0.0
+    services: tuple[Service, ...] = ()
 
     @property
     def accountable(self) -> tuple[Finding, ...]:
@@ -127,23 +129,32 @@ def check_tree(
         found = cache.result(
             tree, config, lambda: judged(tree, config, fixes=fixes), fixes=fixes, beside=known
         )
-        found = found.within(tree)
-    return Report(tree=tree, config=config, files=tree.checked(), **found._asdict())
+        found = found._replace(selection=found.selection.within(tree))
+    kept = found.selection._asdict()
+    return Report(tree=tree, config=config, files=tree.checked(), services=found.services, **kept)
 
 
-def judged(tree: Tree, config: Config, *, fixes: bool) -> Selection:
+class Judged(NamedTuple):
+    """What is reported of a project, and its services."""
+
+    selection: Selection
+    services: tuple[Service, ...]
+
+
+def judged(tree: Tree, config: Config, *, fixes: bool) -> Judged:
     """What is wrong with the project, as far as the files and the configuration let it through."""
     project = analyse(tree, config)
     selection = selected(project.findings, project.problems, tree, config)
     found = project.with_fixes(selection.findings) if fixes else selection.findings
     found = tuple(_without_fix_elsewhere(finding, tree.root) for finding in found)
     # What a finding is about is a part of the analysis, which ends here.
-    return selection._replace(
+    selection = selection._replace(
         findings=tuple(replace(finding, subject=None) for finding in found),
         suppressed=tuple(
             item._replace(finding=replace(item.finding, subject=None)) for item in selection.suppressed
         ),
     )
+    return Judged(selection, project.services)
 
 
 def _without_fix_elsewhere(finding: Finding, root: Path) -> Finding:
@@ -158,13 +169,14 @@ def _without_fix_elsewhere(finding: Finding, root: Path) -> Finding:
 class Analysed:
     """Every finding of a project, every file that could not be read, and who plans fixes for them.
 
-    `analysis` is that of the Python files, None where there are none.
+    `analysis` is that of the Python files, None where there are none; `services` is what the manifests start.
     """
 
     findings: tuple[Finding, ...]
     problems: tuple[Problem, ...]
     with_fixes: Callable[[Sequence[Finding]], tuple[Finding, ...]]
     analysis: Analysis | None = None
+    services: tuple[Service, ...] = ()
 
 
 def analyse(tree: Tree, config: Config) -> Analysed:
@@ -175,17 +187,22 @@ def analyse(tree: Tree, config: Config) -> Analysed:
 
         alone = code.analyze(tree, config)
         return Analysed(alone.findings, (*tree.problems, *alone.problems), alone.with_fixes, alone.analysis)
-    from servelint import manifests
+    from servelint import manifests, served
 
     described = manifests.read(tree)
     if not tree.python:
         deployment = manifests.judge(described)
-        return Analysed(deployment.findings, (*tree.problems, *deployment.problems), deployment.with_fixes)
-    from servelint import code, served
+        return Analysed(
+            deployment.findings,
+            (*tree.problems, *deployment.problems),
+            deployment.with_fixes,
+            services=served.services(served.joined(described.started, None)),
+        )
+    from servelint import code
 
     python = code.analyze(tree, config, described.served)
     deployment = manifests.judge(described, python.applications)
-    told = served.with_probes(python.findings, described.served, python.applications)
+    started = served.joined(described.started, python.applications)
 
     def with_fixes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         """Code first: how many workers are right depends on what still blocks."""
@@ -193,10 +210,11 @@ def analyse(tree: Tree, config: Config) -> Analysed:
         return deployment.with_fixes(planned, _repaired(planned))
 
     return Analysed(
-        (*told, *deployment.findings),
+        (*served.told(python.findings, started), *deployment.findings),
         (*tree.problems, *python.problems, *deployment.problems),
         with_fixes,
         python.analysis,
+        served.services(started),
     )
 
 

@@ -70,8 +70,9 @@ class Applications(Protocol):
 class Served:
     """An application that a workload serves: the other direction, for findings about code.
 
-    `workload` is how messages call it (`deployment churn-api`), `cpu_limit` how many CPUs its container may
-    use, None where no limit is stated.
+    `workload` is how messages call it (`deployment churn-api`), empty for an image that no workload is known
+    to run; `cpu_limit` is how many CPUs its container may use, None where no limit is stated. `place` is
+    where the container stands, or what the image starts; `autoscalers` are those of the workload.
     """
 
     reference: str
@@ -80,3 +81,27 @@ class Served:
     kubernetes: bool
     liveness: Liveness | None
     cpu_limit: float | None = None
+    container: str = ""
+    place: Span | None = None
+    workers: str = ""
+    autoscalers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What one container serves, for reports: plain words, and `place`, by which findings name it.
+
+    `application` is the file of the application, None where it is not a part of the project. `probe` and
+    `allowance` are of the liveness probe, empty where there is none.
+    """
+
+    place: Span
+    reference: str
+    application: Path | None
+    workload: str
+    container: str
+    probe: str
+    allowance: str
+    cpu_limit: float | None
+    workers: str
+    autoscalers: tuple[str, ...]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from servelint.boundary import Boundary
@@ -42,7 +43,7 @@ class ManifestResult:
         return tuple(planned(findings, self.tree, repaired))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifests:
     """What a tree's manifests describe, not judged yet, and the files that could not be read."""
 
@@ -53,6 +54,11 @@ class Manifests:
     @property
     def served(self) -> tuple[Served, ...]:
         """Which workload serves which application."""
+        return tuple(item for item in self.started if item.workload)
+
+    @cached_property
+    def started(self) -> tuple[Served, ...]:
+        """Which workload or image starts which application."""
         return tuple(dict.fromkeys(self.deployment.served()))
 
 
@@ -73,11 +79,15 @@ def judge(manifests: Manifests, applications: Applications | None = None) -> Man
             for finding in rule(deployment):
                 span = finding.span
                 key = (finding.code, span.path, span.line, span.column, span.end_column)
-                known = found.get(key)
-                if known is None or known.severity.rank < finding.severity.rank:
-                    found[key] = finding
+                found[key] = _worse(found[key], finding) if key in found else finding
     ordered = sorted(found.values(), key=lambda finding: (finding.span, finding.code))
     return ManifestResult(manifests.tree, tuple(ordered), tuple(problems))
+
+
+def _worse(one: Finding, other: Finding) -> Finding:
+    """Of two findings of a rule at one place the worse, which is about the containers of both."""
+    worse = other if one.severity.rank < other.severity.rank else one
+    return replace(worse, containers=tuple(dict.fromkeys((*one.containers, *other.containers))))
 
 
 @contextmanager

@@ -18,9 +18,10 @@ FORMATS = {
     "gitlab": "gitlab",
     "junit": "junit",
     "markdown": "markdown",
+    "html": "html",
 }
 # The formats that say how a finding can be repaired; for the others no fixes are planned.
-WITH_FIXES = frozenset({"text", "json", "json-lines", "sarif"})
+WITH_FIXES = frozenset({"text", "json", "json-lines", "sarif", "html"})
 
 
 def render(name: str, report: Report, style: Style) -> str:

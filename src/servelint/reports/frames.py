@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import textwrap
 import unicodedata
+from pathlib import Path
 from typing import NamedTuple
 
 from servelint.escape import in_columns, visible
-from servelint.finding import Span
-from servelint.project.text.source import Source
-from servelint.reports.style import Style
+from servelint.finding import Finding, Span
+from servelint.lint import Report
+from servelint.project.text.source import Source, decode_leniently
+from servelint.reports.style import SEVERITY_COLOURS, Style
 
 _TAB = "    "
 _DEFINITION = re.compile(r"\s*(?:async\s+)?def\s")
@@ -28,6 +30,40 @@ class Frame(NamedTuple):
     colour: str = "red"
     header: int = 0
     lines: int = 3
+
+
+class Sources:
+    """The files that frames are cut from, decoded once; None for one that cannot be read."""
+
+    def __init__(self, report: Report) -> None:
+        self.tree = report.tree
+        self.known: dict[Path, Source | None] = {}
+
+    def at(self, path: Path) -> Source | None:
+        """The text of a file."""
+        if path not in self.known:
+            try:
+                self.known[path] = decode_leniently(path, self.tree.read(path))
+            except OSError:
+                self.known[path] = None
+        return self.known[path]
+
+
+def frames_of(finding: Finding, sources: Sources) -> list[Frame]:
+    """The finding, then each step of its trace; a step at the finding itself is its label."""
+    steps = list(finding.own_trace)
+    label = ""
+    if steps and (steps[0].span.path, steps[0].span.line) == (finding.span.path, finding.span.line):
+        label = steps.pop(0).message
+    places = [(finding.span, label, SEVERITY_COLOURS[finding.severity])]
+    places += [(step.span, step.message, "cyan") for step in steps]
+    frames: list[Frame] = []
+    for span, message, colour in places:
+        source = sources.at(span.path)
+        if source is not None and span.line <= source.line_count and source.text:
+            header = enclosing_definition(source, span.line) if span.path.suffix == ".py" else 0
+            frames.append(Frame(source, span, message, colour, header, lines=1 if frames else 3))
+    return frames
 
 
 def enclosing_definition(source: Source, line: int) -> int:
@@ -48,10 +84,11 @@ def _indent(text: str) -> int:
 
 def gutter_width(frames: list[Frame]) -> int:
     """The columns that the line numbers of all `frames` need."""
-    return max((len(str(_last_line(frame))) for frame in frames), default=1)
+    return max((len(str(last_line(frame))) for frame in frames), default=1)
 
 
-def _last_line(frame: Frame) -> int:
+def last_line(frame: Frame) -> int:
+    """The last line of the file that the frame shows."""
     return min(frame.span.end_line, frame.span.line + frame.lines - 1)
 
 
@@ -64,10 +101,10 @@ def draw(frame: Frame, gutter: int, style: Style) -> list[str]:
         out.append(_numbered(frame.header, gutter, header, style))
         if frame.header + 1 < frame.span.line:
             out.append(f"{style.paint('...'.rjust(gutter + 2), 'blue')}")
-    last = _last_line(frame)
+    last = last_line(frame)
     for number in range(frame.span.line, last + 1):
         text = frame.source.line(number)
-        start, end = _marked(text, number, frame.span)
+        start, end = marked(text, number, frame.span)
         left, width = _columns(text[:start]), max(_columns(text[start:end]), 1)
         shown, shift = _clip(_expand(text), left, gutter, style)
         out.append(_numbered(number, gutter, shown, style))
@@ -97,7 +134,7 @@ def _numbered(number: int, gutter: int, text: str, style: Style) -> str:
     return f"{style.paint(str(number).rjust(gutter), 'blue')} {style.paint('|', 'blue')} {text}".rstrip()
 
 
-def _marked(text: str, number: int, span: Span) -> tuple[int, int]:
+def marked(text: str, number: int, span: Span) -> tuple[int, int]:
     """Which part of line `number` is underlined: of the lines after the first, what is not indentation."""
     start = span.column - 1 if number == span.line else _indent(text)
     end = span.end_column - 1 if number == span.end_line else len(text.rstrip())

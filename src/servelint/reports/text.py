@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from servelint.escape import output_line, visible
-from servelint.finding import Applicability, Finding, Span
+from servelint.finding import Applicability, Finding
 from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
-from servelint.project.text.source import Source, decode_leniently
-from servelint.reports.frames import Frame, draw, enclosing_definition, gutter_width
+from servelint.reports.frames import Sources, draw, frames_of, gutter_width
 from servelint.reports.style import SEVERITY_COLOURS, Style
 
 
@@ -19,7 +18,7 @@ def text(report: Report, style: Style) -> str:
     """Findings with source frames, then a summary."""
     lines: list[str] = []
     if not style.statistics:
-        sources = _Sources(report)
+        sources = Sources(report)
         for finding in report.findings:
             lines += [*_finding(finding, sources, style), ""]
     if style.summary or style.statistics:
@@ -27,27 +26,11 @@ def text(report: Report, style: Style) -> str:
     return "\n".join(lines).rstrip("\n") + "\n" if lines else ""
 
 
-class _Sources:
-    """The files that frames are cut from, decoded once; None for one that cannot be read."""
-
-    def __init__(self, report: Report) -> None:
-        self.tree = report.tree
-        self.known: dict[object, Source | None] = {}
-
-    def at(self, span: Span) -> Source | None:
-        if span.path not in self.known:
-            try:
-                self.known[span.path] = decode_leniently(span.path, self.tree.read(span.path))
-            except OSError:
-                self.known[span.path] = None
-        return self.known[span.path]
-
-
-def _finding(finding: Finding, sources: _Sources, style: Style) -> Iterator[str]:
+def _finding(finding: Finding, sources: Sources, style: Style) -> Iterator[str]:
     colour = SEVERITY_COLOURS[finding.severity]
     code = style.link(style.paint(finding.code, colour), about(finding.code).url)
     yield f"{code} {style.paint(name_of(finding.code), 'bold')}: {visible(finding.message)}"
-    frames = _frames(finding, sources)
+    frames = frames_of(finding, sources)
     gutter = gutter_width(frames)
     arrow = style.paint("-->", "blue")
     yield f"{' ' * gutter}{arrow} {style.place(finding.span)}  {_degree(finding, style)}"
@@ -66,23 +49,6 @@ def _finding(finding: Finding, sources: _Sources, style: Style) -> Iterator[str]
 
 def _degree(finding: Finding, style: Style) -> str:
     return style.paint(f"[{finding.severity}, {finding.confidence} confidence]", "dim")
-
-
-def _frames(finding: Finding, sources: _Sources) -> list[Frame]:
-    """The finding, then each step of its trace; a step at the finding itself is its label."""
-    steps = list(finding.own_trace)
-    label = ""
-    if steps and (steps[0].span.path, steps[0].span.line) == (finding.span.path, finding.span.line):
-        label = steps.pop(0).message
-    places = [(finding.span, label, SEVERITY_COLOURS[finding.severity])]
-    places += [(step.span, step.message, "cyan") for step in steps]
-    frames: list[Frame] = []
-    for span, message, colour in places:
-        source = sources.at(span)
-        if source is not None and span.line <= source.line_count and source.text:
-            header = enclosing_definition(source, span.line) if span.path.suffix == ".py" else 0
-            frames.append(Frame(source, span, message, colour, header, lines=1 if frames else 3))
-    return frames
 
 
 def _notes(finding: Finding) -> Iterator[tuple[str, str]]:

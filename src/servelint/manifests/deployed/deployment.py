@@ -101,18 +101,32 @@ class Deployment:
         return any(application is not None and application.serves_model for application in applications)
 
     def served(self) -> Iterator[Served]:
-        """The applications that workloads serve."""
+        """The applications that workloads serve, and those of images that no workload is known to run."""
+        scaled: dict[int, list[str]] = {}
+        for autoscaler in self.autoscalers():
+            for described in self.descriptions(autoscaler):
+                scaled.setdefault(id(described), []).append(autoscaler.title)
         for start in self.starts:
-            workload, container = start.context.workload, start.context.container
-            if workload is not None and container is not None and start.server.application:
+            if not start.server.application:
+                continue
+            workers = start.workers.shown if start.workers is not None else ""
+            reference, folders, place = start.server.application, start.folders, start.place
+            workload, container, image = start.context.workload, start.context.container, start.context.image
+            if workload is not None and container is not None:
                 yield Served(
-                    start.server.application,
-                    start.folders,
+                    reference,
+                    folders,
                     workload.title,
                     workload.setting is Setting.KUBERNETES,
                     container.liveness,
                     container.cpus,
+                    container.name,
+                    place,
+                    workers,
+                    tuple(dict.fromkeys(scaled.get(id(workload), ()))),
                 )
+            elif image is None or image.path not in self.run:
+                yield Served(reference, folders, "", False, None, place=place, workers=workers)
 
     def relative(self, path: Path) -> str:
         """A path as the project names it."""

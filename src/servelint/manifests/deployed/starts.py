@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from servelint.boundary import Boundary, LimitError
+from servelint.finding import Span
 from servelint.knowledge.servers import BaseImage, Server, servers
 from servelint.manifests.deployed import base_images
 from servelint.manifests.documents.environment import Environment
@@ -61,6 +62,12 @@ class Start:
     context: Context
     assumed: bool = False  # nothing says that the server starts but a variable that is named after it
     unsaid: str = ""  # the variable that would say the number, where the image chooses it
+
+    @property
+    def place(self) -> Span:
+        """Where the container stands that it runs in, or the command where none is known."""
+        container = self.context.container
+        return (container.place if container is not None else self.command).span
 
     @property
     def folders(self) -> tuple[Path, ...]:

@@ -45,6 +45,7 @@ def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Find
             start.server.server.name,
             workers.variable,
         ),
+        containers=(start.place,),
         subject=ManyWorkers(workers, application, readers, start.assumed, start.unsaid),
     )
 

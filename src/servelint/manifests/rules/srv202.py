@@ -42,6 +42,9 @@ def _finding(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> 
         confidence=Confidence.HIGH,
         trace=trace,
         identity=(autoscaler.title, metric.container),
+        containers=tuple(
+            box.place.span for found in deployment.descriptions(autoscaler) for box in found.containers
+        ),
         subject=MemoryMetric(autoscaler, metric),
     )
 

@@ -55,4 +55,5 @@ def _finding(autoscaler: Autoscaler, metric: Metric, workload: Workload, contain
         trace=(Step(container.place.span, "this container has no CPU request"),),
         unfixable="how much CPU to request has to be measured",
         identity=(autoscaler.title, container.name),
+        containers=(container.place.span,),
     )

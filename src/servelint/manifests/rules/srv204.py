@@ -73,4 +73,5 @@ def _finding(workload: Workload, container: Container, limit: Scalar, pool: Thre
         advice=advice,
         unfixable="the number of threads has to go with the limit and the size of the thread pool",
         identity=(workload.title, container.name, pool.name),
+        containers=(container.place.span,),
     )

@@ -7,6 +7,7 @@ so the probe misses its deadline as often as it takes and the kubelet restarts a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from servelint.finding import Confidence, Finding, Severity, Step
 from servelint.manifests.deployed.deployment import Deployment
@@ -32,7 +33,7 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
             continue
         blocking = [finding for finding in application.findings if finding.code in _BLOCKING]
         if blocking:
-            yield _finding(workload, probe, blocking)
+            yield replace(_finding(workload, probe, blocking), containers=(start.place,))
 
 
 def _finding(workload: Workload, probe: Probe, blocking: list[Finding]) -> Finding:

@@ -37,6 +37,11 @@ class WorkerCount:
     text: Located
     variable: str = ""
 
+    @property
+    def shown(self) -> str:
+        """The number in words, as a report has it."""
+        return "one or more per core" if self.per_core else str(self.number)
+
 
 @dataclass(frozen=True, slots=True)
 class ServerStart:
