@@ -30,16 +30,29 @@ class Frame(NamedTuple):
     lines: int = 3
 
 
-def enclosing_definition(source: Source, line: int) -> int:
-    """The line of the `def` around `line` in a Python file, 0 if there is none."""
-    depth = _indent(source.line(line))
-    for number in range(line - 1, 0, -1):
-        text = source.line(number)
-        if text.strip() and _indent(text) < depth:
-            if _DEFINITION.match(text):
-                return number
+class Outline:
+    """What the lines of a Python file stand in, by how far they are indented; worked out once a file."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._above: list[int] = [0]
+        around: list[tuple[int, int]] = []
+        for number in range(1, source.line_count + 1):
+            text = source.line(number)
             depth = _indent(text)
-    return 0
+            if text.strip():
+                while around and around[-1][0] >= depth:
+                    around.pop()
+            self._above.append(next((line for outer, line in reversed(around) if outer < depth), 0))
+            if text.strip():
+                around.append((depth, number))
+
+    def definition(self, line: int) -> int:
+        """The line of the `def` around a line, 0 if there is none."""
+        above = self._above[line]
+        while above and not _DEFINITION.match(self._source.line(above)):
+            above = self._above[above]
+        return above
 
 
 def _indent(text: str) -> int:

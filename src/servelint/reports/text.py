@@ -11,7 +11,7 @@ from servelint.finding import Applicability, Finding, Span
 from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
 from servelint.project.text.source import Source, decode_leniently
-from servelint.reports.frames import Frame, draw, enclosing_definition, gutter_width
+from servelint.reports.frames import Frame, Outline, draw, gutter_width
 from servelint.reports.style import SEVERITY_COLOURS, Style
 
 
@@ -33,6 +33,7 @@ class _Sources:
     def __init__(self, report: Report) -> None:
         self.tree = report.tree
         self.known: dict[object, Source | None] = {}
+        self.outlines: dict[object, Outline] = {}
 
     def at(self, span: Span) -> Source | None:
         if span.path not in self.known:
@@ -41,6 +42,12 @@ class _Sources:
             except OSError:
                 self.known[span.path] = None
         return self.known[span.path]
+
+    def outline(self, source: Source) -> Outline:
+        """What the lines of the file stand in."""
+        if source.path not in self.outlines:
+            self.outlines[source.path] = Outline(source)
+        return self.outlines[source.path]
 
 
 def _finding(finding: Finding, sources: _Sources, style: Style) -> Iterator[str]:
@@ -80,7 +87,7 @@ def _frames(finding: Finding, sources: _Sources) -> list[Frame]:
     for span, message, colour in places:
         source = sources.at(span)
         if source is not None and span.line <= source.line_count and source.text:
-            header = enclosing_definition(source, span.line) if span.path.suffix == ".py" else 0
+            header = sources.outline(source).definition(span.line) if span.path.suffix == ".py" else 0
             frames.append(Frame(source, span, message, colour, header, lines=1 if frames else 3))
     return frames
 
