@@ -31,28 +31,31 @@ class Frame(NamedTuple):
 
 
 class Outline:
-    """What the lines of a Python file stand in, by how far they are indented; worked out once a file."""
+    """What the lines of a Python file stand in, by how far they are indented; what was found is kept."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._above: list[int] = [0]
-        around: list[tuple[int, int]] = []
-        for number in range(1, source.line_count + 1):
-            text = source.line(number)
-            depth = _indent(text)
-            if text.strip():
-                while around and around[-1][0] >= depth:
-                    around.pop()
-            self._above.append(next((line for outer, line in reversed(around) if outer < depth), 0))
-            if text.strip():
-                around.append((depth, number))
+        self._known: dict[int, int] = {}
 
     def definition(self, line: int) -> int:
         """The line of the `def` around a line, 0 if there is none."""
-        above = self._above[line]
-        while above and not _DEFINITION.match(self._source.line(above)):
-            above = self._above[above]
-        return above
+        depth, passed, found = _indent(self._source.line(line)), [line], 0
+        for number in range(line - 1, 0, -1):
+            text = self._source.line(number)
+            indent = _indent(text)
+            if indent > depth or not text.strip():
+                continue
+            if indent < depth and _DEFINITION.match(text):
+                found = number
+                break
+            if number in self._known:  # what is above it is above this line too
+                found = self._known[number]
+                break
+            if indent < depth:
+                depth = indent
+                passed.append(number)
+        self._known.update(dict.fromkeys(passed, found))
+        return found
 
 
 def _indent(text: str) -> int:
