@@ -99,7 +99,7 @@ class Cache:
             listed = {*tree.python, *tree.manifests}
             others = [(path, store.signature(path)) for path in tree.have_been_read() if path not in listed]
             latest = {keys[-1]: store.pickled((others, result))}
-            latest |= {key: entry for key in known if (entry := known.get(key)) and key not in latest}
+            latest |= {key: other for key in known if (other := known.get(key)) and key not in latest}
             store.save(self._results, dict(islice(latest.items(), MAXIMUM_RESULTS)))
         return result
 
