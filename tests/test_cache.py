@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Project, Servelint
 
-from servelint import lint
+from servelint import lint, store
 from servelint.code.facts.extract import extract
 from servelint.project.cache import Cache, Facts, Scans
 
@@ -125,7 +125,7 @@ def test_a_damaged_file_is_healed(
         "cut": whole[:-5],
         "flipped": whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:],
         "prefixed": b"x" + whole,
-        "of another version": whole.replace(b"servelint cache 1", b"servelint cache 0"),
+        "of another version": whole.replace(b"servelint cache 2", b"servelint cache 0"),
     }[damage]
     file.write_bytes(broken)
     for other in files(cache_folder, "results"):
@@ -133,6 +133,17 @@ def test_a_damaged_file_is_healed(
             other.unlink()
     assert servelint("check") == expected
     assert file.read_bytes() == whole
+
+
+def test_of_a_damaged_file_the_other_entries_are_kept(tmp_path: Path) -> None:
+    entries = {b"first": b"one", b"second": b"two", b"third": b"three"}
+    store.save(tmp_path / "x.facts", entries)
+    assert store.load(tmp_path / "x.facts") == entries
+    whole = (tmp_path / "x.facts").read_bytes()
+    (tmp_path / "x.facts").write_bytes(whole.replace(b"onetwo", b"onetwx"))
+    known = store.load(tmp_path / "x.facts")
+    assert known.get(b"second") is None
+    assert known == {b"first": b"one", b"third": b"three"}
 
 
 def test_without_the_cache_nothing_is_kept(

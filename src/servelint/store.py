@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from servelint.version import __version__
 
 VARIABLE = "SERVELINT_CACHE_DIR"
-MAGIC = b"servelint cache 1\n"
+MAGIC = b"servelint cache 2\n"
 DIGEST = 16  # bytes
+SIZE = 8  # bytes of a number
 _NOWHERE = Path(os.devnull)  # a device has nothing below it
 SUFFIXES = (".facts", ".scans", ".results", ".rules", ".packages", ".new")
 
@@ -64,36 +66,103 @@ def clean() -> int:
     return len(files)
 
 
-def load(path: Path) -> dict[bytes, bytes]:
+class Entries(Mapping[bytes, bytes]):
+    """The entries of a file of the store, each read when it is asked for.
+
+    Of a file that knows a whole repository a run over one file needs little. So only the index is read at
+    once: where each entry is, and what it is known by. An entry that is damaged is none.
+    """
+
+    def __init__(
+        self, file: BinaryIO | None = None, index: dict[bytes, tuple[int, int, bytes]] | None = None
+    ) -> None:
+        self._file = file
+        self._index = index or {}
+
+    def __getitem__(self, key: bytes) -> bytes:
+        start, size, known = self._index[key]
+        try:
+            assert self._file is not None
+            self._file.seek(start)
+            content = self._file.read(size)
+        except OSError:
+            content = b""
+        if digest(content) != known:
+            del self._index[key]
+            raise KeyError(key)
+        return content
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._index
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(tuple(self._index))
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def load(path: Path) -> Entries:
     """The entries of a file of the store; none where it is missing, damaged, old or not ours."""
     try:
-        with path.open("rb") as file:
-            if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
-                return {}
-            content = file.read()
+        file: BinaryIO = path.open("rb")
     except OSError:
-        return {}
+        return Entries()
+    try:
+        index = _index(file)
+    except OSError:
+        index = None
+    if index is None:
+        file.close()
+        return Entries()
+    if os.name == "nt":  # where a file that is open cannot be replaced
+        file.seek(0)
+        whole = BytesIO(file.read())
+        file.close()
+        file = whole
+    return Entries(file, index)
+
+
+def _index(file: BinaryIO) -> dict[bytes, tuple[int, int, bytes]] | None:
+    """Where the entries are, how long, and what they are known by; None if it cannot be told."""
+    if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
+        return None
     head = MAGIC + _version()
-    body = memoryview(content)[len(head) + DIGEST :]
-    if not content.startswith(head) or content[len(head) : len(head) + DIGEST] != digest(body):
-        return {}
+    start = file.read(len(head) + DIGEST + SIZE)
+    if not start.startswith(head) or len(start) < len(head) + DIGEST + SIZE:
+        return None
+    size = int.from_bytes(start[len(head) + DIGEST :], "little")
+    if size > os.fstat(file.fileno()).st_size:
+        return None
+    body = file.read(size)
+    if digest(body) != start[len(head) : len(head) + DIGEST]:
+        return None
     import marshal
 
-    entries: dict[bytes, bytes] = marshal.loads(body)  # noqa: S302
-    return entries
+    places: dict[bytes, tuple[int, bytes]] = marshal.loads(body)  # noqa: S302
+    index, place = {}, len(start) + size
+    for key, (length, known) in places.items():
+        index[key] = place, length, known
+        place += length
+    return index
 
 
-def save(path: Path, entries: dict[bytes, bytes]) -> None:
+def save(path: Path, entries: Mapping[bytes, bytes]) -> None:
     """Replace a file of the store. A place that cannot be written is done without."""
     import marshal
     import tempfile
 
-    body = marshal.dumps(entries)
+    body = marshal.dumps({key: (len(value), digest(value)) for key, value in entries.items()})
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, new = tempfile.mkstemp(dir=path.parent, suffix=".new")
         with os.fdopen(handle, "wb") as file:
-            file.write(MAGIC + _version() + digest(body) + body)
+            file.write(MAGIC + _version() + digest(body) + len(body).to_bytes(SIZE, "little") + body)
+            file.writelines(entries.values())
         Path(new).replace(path)
     except OSError:
         return

@@ -69,8 +69,9 @@ def _parts() -> Mapping[bytes, bytes]:
 def _kept(folder: Path) -> Mapping[bytes, bytes]:
     """The parts, as they were made since a file of servelint has changed."""
     path = store.folder() / f"{store.digest(os.fsencode(folder)).hex()}.rules"
-    parts = store.load(path)
-    if not parts:
+    known, names = store.load(path), (CATALOGUE, TABLES)
+    parts = {name: part for name in names if (part := known.get(name)) is not None}
+    if len(parts) < len(names):
         parts = made(folder)
         store.save(path, parts)
     return parts

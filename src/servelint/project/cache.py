@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -106,8 +107,9 @@ class Cache:
         if newest <= (start - UNSURE) * 1e9:
             listed = {*tree.python, *tree.manifests}
             others = [(path, store.signature(path)) for path in tree.have_been_read() if path not in listed]
-            latest = [(keys[-1], store.pickled((others, result))), *known.items()]
-            store.save(self._results, dict(latest[:MAXIMUM_RESULTS]))
+            latest = {keys[-1]: store.pickled((others, result))}
+            latest |= {key: other for key in known if (other := known.get(key)) and key not in latest}
+            store.save(self._results, dict(islice(latest.items(), MAXIMUM_RESULTS)))
         return result
 
 
@@ -120,7 +122,7 @@ class Facts:
         self._used: set[bytes] = set()
 
     @cached_property
-    def _stored(self) -> dict[bytes, bytes]:
+    def _stored(self) -> Mapping[bytes, bytes]:
         return store.load(self._path) if self._path is not None else {}
 
     def of(self, content: bytes, extract: Callable[[bytes], T]) -> T:
@@ -143,15 +145,13 @@ class Facts:
         """Keep what was made, if there is enough that is new."""
         if self._path is None or not _is_worth_it(len(self._used - self._stored.keys()), len(self._stored)):
             return
-        kept = {
-            key: self._stored[key] if key in self._stored else store.pickled(self._made[key])
-            for key in sorted(self._used)
-        }
+        kept = {key: self._stored.get(key) or store.pickled(self._made[key]) for key in sorted(self._used)}
         size = sum(map(len, kept.values()))
-        for key, stored in self._stored.items():
+        for key in (key for key in self._stored if key not in kept):
+            stored = self._stored.get(key, b"")
             size += len(stored)
-            if size <= MAXIMUM_SIZE:
-                kept.setdefault(key, stored)
+            if stored and size <= MAXIMUM_SIZE:
+                kept[key] = stored
         store.save(self._path, kept)
 
 
@@ -165,7 +165,7 @@ class Scans:
         self._new: set[bytes] = set()
 
     @cached_property
-    def _stored(self) -> dict[bytes, bytes]:
+    def _stored(self) -> Mapping[bytes, bytes]:
         return store.load(self._path)
 
     def of(self, key: bytes, content: bytes, look: Callable[[bytes], T]) -> T:
@@ -193,9 +193,10 @@ class Scans:
         import marshal
 
         if _is_worth_it(len(self._new), len(self._stored)):
-            same = self._stored.keys() - self._new
+            same = self._used - self._new
             kept = {
-                k: self._stored[k] if k in same else marshal.dumps(self._made[k]) for k in sorted(self._used)
+                key: (self._stored.get(key) if key in same else None) or marshal.dumps(self._made[key])
+                for key in sorted(self._used)
             }
             store.save(self._path, kept)
 

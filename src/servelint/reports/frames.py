@@ -38,6 +38,7 @@ class Sources:
     def __init__(self, report: Report) -> None:
         self.tree = report.tree
         self.known: dict[Path, Source | None] = {}
+        self._outlines: dict[Path, Outline] = {}
 
     def at(self, path: Path) -> Source | None:
         """The text of a file."""
@@ -47,6 +48,12 @@ class Sources:
             except OSError:
                 self.known[path] = None
         return self.known[path]
+
+    def definition(self, source: Source, line: int) -> int:
+        """The line of the `def` around a line of a Python file, 0 if there is none."""
+        if source.path not in self._outlines:
+            self._outlines[source.path] = Outline(source)
+        return self._outlines[source.path].definition(line)
 
 
 def frames_of(finding: Finding, sources: Sources) -> list[Frame]:
@@ -61,21 +68,37 @@ def frames_of(finding: Finding, sources: Sources) -> list[Frame]:
     for span, message, colour in places:
         source = sources.at(span.path)
         if source is not None and span.line <= source.line_count and source.text:
-            header = enclosing_definition(source, span.line) if span.path.suffix == ".py" else 0
+            header = sources.definition(source, span.line) if span.path.suffix == ".py" else 0
             frames.append(Frame(source, span, message, colour, header, lines=1 if frames else 3))
     return frames
 
 
-def enclosing_definition(source: Source, line: int) -> int:
-    """The line of the `def` around `line` in a Python file, 0 if there is none."""
-    depth = _indent(source.line(line))
-    for number in range(line - 1, 0, -1):
-        text = source.line(number)
-        if text.strip() and _indent(text) < depth:
-            if _DEFINITION.match(text):
-                return number
-            depth = _indent(text)
-    return 0
+class Outline:
+    """What the lines of a Python file stand in, by how far they are indented; what was found is kept."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._known: dict[int, int] = {}
+
+    def definition(self, line: int) -> int:
+        """The line of the `def` around a line, 0 if there is none."""
+        depth, passed, found = _indent(self._source.line(line)), [line], 0
+        for number in range(line - 1, 0, -1):
+            text = self._source.line(number)
+            indent = _indent(text)
+            if indent > depth or not text.strip():
+                continue
+            if indent < depth and _DEFINITION.match(text):
+                found = number
+                break
+            if number in self._known:  # what is above it is above this line too
+                found = self._known[number]
+                break
+            if indent < depth:
+                depth = indent
+                passed.append(number)
+        self._known.update(dict.fromkeys(passed, found))
+        return found
 
 
 def _indent(text: str) -> int:

@@ -71,6 +71,7 @@ class Module:
         self.path = path
         self.facts = facts_
         self._names: dict[tuple[int, str], list[Bound]] | None = None
+        self._items: dict[str, list[Bound]] | None = None
         self._attributes: dict[str, list[Bound]] | None = None
         self._filled: dict[str, list[Filled]] | None = None
         self._calls: dict[str, list[tuple[int, Site]]] | None = None
@@ -123,12 +124,15 @@ class Module:
                     self._attributes.setdefault(bound.binding.target.name, []).append(bound)
         return self._attributes.get(name, [])
 
-    def items(self, key: str) -> Iterator[Bound]:
+    def items(self, key: str) -> list[Bound]:
         """The bindings `<anything>["key"] = value` of the file."""
-        for bound in self._bindings():
-            match bound.binding.target:
-                case Subscript(_, Constant(str(text))) if text == key:
-                    yield bound
+        if self._items is None:
+            self._items = {}
+            for bound in self._bindings():
+                match bound.binding.target:
+                    case Subscript(_, Constant(str(text))):
+                        self._items.setdefault(text, []).append(bound)
+        return self._items.get(key, [])
 
     def _bindings(self) -> Iterator[Bound]:
         for index, function in enumerate(self.facts.functions):
@@ -221,6 +225,10 @@ class Project:
         self._modules: dict[str, Module | None] = {}
         self._indexes: dict[WordsOf, dict[str, list[str]]] = {}
         self._descendants: dict[str, tuple[set[str], set[str]]] = {}
+        self._overriding: dict[tuple[str, str], tuple[tuple[Module, int], ...]] = {}
+        self._assigning: dict[str, tuple[str, ...]] = {}
+        self._telling: dict[tuple[str, Collection[bytes]], tuple[str, ...]] = {}
+        self._told: dict[Collection[bytes], dict[str, bool]] = {}
 
     @property
     def root(self) -> str:
@@ -259,7 +267,14 @@ class Project:
 
         With `words`, only those in files in whose text one of them stands.
         """
-        return self._calls(name, self._paths_having(name, scan.called), words)
+        if not words:
+            return self.calls_in(self._paths_having(name, scan.called), name)
+        paths = self._telling.get((name, words))
+        if paths is None:
+            having = self._paths_having(name, scan.called)
+            paths = tuple(path for path in having if scan.mentions(self._plain(path), words))
+            self._telling[name, words] = paths
+        return self.calls_in(paths, name)
 
     def paths_calling(self, name: str) -> Iterator[str]:
         """The files that call something whose last name is `name`, by their text alone."""
@@ -283,8 +298,15 @@ class Project:
         self, name: str, paths: Iterable[str], words: Collection[bytes]
     ) -> Iterator[tuple[Module, int, Site]]:
         if words:
-            paths = (path for path in paths if scan.mentions(self._plain(path), words))
+            paths = (path for path in paths if self._mentions(path, words))
         return self.calls_in(paths, name)
+
+    def _mentions(self, path: str, words: Collection[bytes]) -> bool:
+        """Whether one of the words, which are always the same few, stands in the file."""
+        told = self._told.setdefault(words, {})
+        if path not in told:
+            told[path] = scan.mentions(self._plain(path), words)
+        return told[path]
 
     def calls_in(self, paths: Iterable[str], name: str) -> Iterator[tuple[Module, int, Site]]:
         """Those of them in the files."""
@@ -293,9 +315,17 @@ class Project:
 
     def attributes(self, name: str) -> Iterator[tuple[Module, Bound]]:
         """All bindings `<anything>.name = value`."""
-        paths = (p for p in self._reach.files if scan.assigns_attribute(self._plain(p), name))
-        for module in self.modules(paths):
+        for module in self.modules(self._paths_assigning(name)):
             yield from ((module, bound) for bound in module.attributes(name))
+
+    def _paths_assigning(self, name: str) -> tuple[str, ...]:
+        """The files that may bind `<anything>.name`, by their text alone."""
+        found = self._assigning.get(name)
+        if found is None:
+            bound = self._paths_having(name, scan.attributes)
+            found = tuple(path for path in bound if scan.assigns_attribute(self._plain(path), name))
+            self._assigning[name] = found
+        return found
 
     def items(self, key: str) -> Iterator[tuple[Module, Bound]]:
         """All bindings `<anything>["key"] = value`."""
@@ -315,15 +345,19 @@ class Project:
                 if any(last_name(base) == name for base in cls.bases):
                     yield module, number
 
-    def overriding(self, base: str, name: str) -> Iterator[tuple[Module, int]]:
+    def overriding(self, base: str, name: str) -> tuple[tuple[Module, int], ...]:
         """The classes that may inherit from one called `base`, directly or not, and bind the attribute."""
+        found = self._overriding.get((base, name))
+        if found is None:
+            found = self._overriding[base, name] = tuple(self._may_override(base, name))
+        return found
+
+    def _may_override(self, base: str, name: str) -> Iterator[tuple[Module, int]]:
         names, files = self._descending(base)
+        if not files:
+            return
         binding = {path for path in self._paths_having(name, scan.members) if path in files}
-        binding.update(
-            path
-            for path in self._paths_having(name, scan.attributes)
-            if path in files and scan.assigns_attribute(self._plain(path), name)
-        )
+        binding.update(path for path in self._paths_assigning(name) if path in files)
         for module in self.modules(sorted(binding)):
             for number, cls in enumerate(module.facts.classes):
                 if cls.name in names and cls.bases:

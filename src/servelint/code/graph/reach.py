@@ -188,19 +188,25 @@ class Reach:
     def _unpickling(self) -> list[str]:
         """The files that read what may be anything, joined to one in which something predicts."""
         readers = list(self._importing_any(self._unpicklers))
-        return self._joined_to_one(readers, self._joined(readers), lambda data: _PREDICTS in data)
+        return self._joined_to_one(readers, self._joined(readers), self._predicts)
+
+    def _predicts(self, path: str) -> bool:
+        return _PREDICTS in self.graph.read(path)
 
     @cached_property
     def _asking(self) -> list[str]:
         """The files that import a client for which addresses count, joined to one that may hold a model's."""
         clients = list(self._importing_any(self._clients))
-        return self._joined_to_one(clients, self.sources, evidence.may_hold_address)
+        return self._joined_to_one(clients, self.sources, self._may_hold_address)
+
+    def _may_hold_address(self, path: str) -> bool:
+        return self.graph.contents.scanned(path, evidence.may_hold_address)
 
     def _joined_to_one(
-        self, paths: list[str], others: Iterable[str], holds: Callable[[bytes], bool]
+        self, paths: list[str], others: Iterable[str], holds: Callable[[str], bool]
     ) -> list[str]:
-        """Those of the paths that are joined by imports to one of the others whose bytes hold something."""
-        joined = self._joined(path for path in others if holds(self.graph.read(path))) if paths else set()
+        """Those of the paths that are joined by imports to one of the others that hold something."""
+        joined = self._joined(filter(holds, others)) if paths else set()
         return [path for path in paths if path in joined]
 
     @cached_property

@@ -64,6 +64,7 @@ class Implicit:
         self.evaluator = judge.evaluator
         self.frameworks = judge.frameworks
         self._streaming: dict[tuple[str, int], tuple[Position, ...]] = {}
+        self._looked_up: dict[str, bool] = {}
         self._depth = 0
 
     def in_body(
@@ -125,7 +126,9 @@ class Implicit:
     def _may_run(self, name: str, kind: str) -> bool:
         """Whether reaching an attribute may run code: a property has its name, or some class looks it up."""
         project = self.evaluator.project
-        return name in project.properties or any(map(project.defines, _LOOKED_UP[kind]))
+        if kind not in self._looked_up:
+            self._looked_up[kind] = any(map(project.defines, _LOOKED_UP[kind]))
+        return self._looked_up[kind] or name in project.properties
 
     # -- operators -------------------------------------------------------------------------------
 

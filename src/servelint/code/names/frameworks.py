@@ -68,10 +68,11 @@ class Frameworks:
 
     def usual(self, name: str) -> str:
         """The usual name of a class or factory that has several spellings."""
-        if name in self._types:
-            return self._types[name]
-        head, _, last = name.rpartition(".")
-        return f"{self.usual(head)}.{last}" if head else name
+        found = self._types.get(name)
+        if found is None:
+            head, _, last = name.rpartition(".")
+            found = self._types[name] = f"{self.usual(head)}.{last}" if head else name
+        return found
 
 
 def is_request(point: EntryPoint) -> bool:

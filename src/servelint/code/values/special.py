@@ -23,6 +23,7 @@ from servelint.code.facts.facts import (
     Position,
     Sequence,
 )
+from servelint.code.values.calls import NO_ARGUMENTS
 from servelint.code.values.values import (
     ClassReference,
     External,
@@ -145,9 +146,12 @@ class Special:
         for value, certain in plain(self.evaluator.evaluate(frame, first)):
             for group in known.groups:
                 name, methods = self._first(value, group)
-                answers |= bool(methods)
-                call = _call(first, name or group[0], others, position)
-                yield from (Run(method, call, certain) for method in methods or (None,))
+                if not methods:
+                    yield Run(None, NO_ARGUMENTS, certain)
+                    continue
+                answers = True
+                call = _call(first, name, others, position)
+                yield from (Run(method, call, certain) for method in methods)
         if known.reflected and others and not answers:
             yield from self._reflected(frame, known, first, others[0], position)
 
@@ -158,10 +162,13 @@ class Special:
         sure = isinstance(first, Constant)
         for value, certain in plain(self.evaluator.evaluate(frame, second)):
             name, methods = self._first(value, known.reflected)
-            call = _call(second, name, (first,), position)
-            yield from (Run(method, call, certain and sure) for method in methods)
+            if methods:
+                call = _call(second, name, (first,), position)
+                yield from (Run(method, call, certain and sure) for method in methods)
 
     def _first(self, value: Value, names: tuple[str, ...]) -> tuple[str, Values]:
+        if not isinstance(value, Instance | ClassReference | LibraryObject):
+            return "", ()
         found = ((name, self.method(value, name)) for name in names)
         return next((item for item in found if item[1]), ("", ()))
 

@@ -25,12 +25,25 @@ class Relevance:
         serving = (name for server in servers().servers for name in server.images)
         self.words = (*_AUTOSCALED, *(name.encode() for name in (*names, *images, *serving)))
         self.naming: dict[Path, bool] = {}
+        self.packaged: dict[Path, bool] = {}
 
     def calls_server(self, path: Path) -> bool:
         """Whether a Python file may start a server with a number of workers that stands in it."""
         data = self.sources.data(path)
-        words = {call.workers.encode() for _, call in servers().calls.values() if call.workers}
-        return any(package in data for package in self.packages) and any(word in data for word in words)
+        return any(word in data for word in self.arguments) and self.names_package(path)
+
+    def names_package(self, path: Path) -> bool:
+        """Whether a file holds the name of a package that starts a server."""
+        known = self.packaged.get(path)
+        if known is None:
+            data = self.sources.data(path)
+            known = self.packaged[path] = any(package in data for package in self.packages)
+        return known
+
+    @functools.cached_property
+    def arguments(self) -> frozenset[bytes]:
+        """The names of the arguments that give a number of workers."""
+        return frozenset(call.workers.encode() for _, call in servers().calls.values() if call.workers)
 
     def matters(self, path: Path) -> bool:
         """Whether a file names a server, a variable of one or an autoscaler."""
@@ -62,7 +75,7 @@ class Relevance:
         found: set[bytes] = set()
         for path in self.sources.tree.python:
             data = self.sources.data(path)
-            if any(package in data for package in self.packages) and any(word in data for word in words):
+            if self.names_package(path) and any(word in data for word in words):
                 found.add(path.name.encode())
                 found.add((path.parent.name if path.name == "__main__.py" else path.stem).encode())
         for name, module in self.sources.console_scripts.items():
