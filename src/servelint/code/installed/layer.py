@@ -39,9 +39,10 @@ class Kept:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._new: dict[bytes, bytes] = {}
+        self._saved: set[bytes] = set()
 
     @cached_property
-    def _stored(self) -> dict[bytes, bytes]:
+    def _stored(self) -> Mapping[bytes, bytes]:
         return store.load(self._path) if self._path is not None else {}
 
     def of(self, key: bytes, work: Callable[[], T]) -> T:
@@ -56,10 +57,10 @@ class Kept:
 
     def save(self) -> None:
         """Keep what is new."""
-        if self._path is not None and self._new:
-            store.save(self._path, self._stored | self._new)
-            self._stored.update(self._new)
-            self._new = {}
+        if self._path is not None and not self._saved.issuperset(self._new):
+            before = {key: kept for key in self._stored if (kept := self._stored.get(key))}
+            store.save(self._path, before | self._new)
+            self._saved.update(self._new)
 
 
 class Installed:
