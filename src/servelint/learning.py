@@ -90,6 +90,6 @@ def _wheel(name: str, folder: Path) -> list[str]:
         raise LearnError(f"{name}: the download took more than {DOWNLOAD_SECONDS} seconds") from error
     found = sorted(map(str, folder.glob("*.whl")))
     if done.returncode or not found:
-        told = done.stderr.strip().splitlines() or ["pip says nothing"]
+        told = done.stderr.strip().split("\n") or ["pip says nothing"]
         raise LearnError(f"{name}: there is no wheel of it: {told[-1]}")
     return found

@@ -112,10 +112,7 @@ def test_the_way_leads_into_the_package(service: Path, servelint: Servelint) -> 
     assert '"uri": "acme_ml/engine.py", "uriBaseId": "%PACKAGES%"' in json.dumps(flows)
 
 
-def test_a_package_that_blocks_through_another_one(project: Project, servelint: Servelint) -> None:
-    project.write(
-        {
-            "app.py": """\
+OF_TWO = """\
 from fastapi import FastAPI
 from team.vision import tag
 from plainlib import predict
@@ -125,8 +122,10 @@ async def endpoint(image: bytes):
     predict(image)
     return tag(image, None)
 """
-        }
-    )
+
+
+def test_a_package_that_blocks_through_another_one(project: Project, servelint: Servelint) -> None:
+    project.write({"app.py": OF_TWO})
     folder = packages.environment(project.root)
     packages.install(folder, "team-vision", "3", packages.SHARED)
     packages.install(folder, "plainlib", "2", packages.PLAIN)

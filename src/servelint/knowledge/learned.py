@@ -5,14 +5,11 @@ A file is read only where a project imports the module.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from servelint.knowledge.catalogue import read_library
 from servelint.knowledge.layers import functions_of
-from servelint.knowledge.tables import Table
 from servelint.knowledge.types import ClassIndex, Entry, Library, LibraryType, NameIndex
 from servelint.store import rules_dir
 
@@ -43,5 +40,10 @@ def of(tops: Iterable[str]) -> Learned:
 
 @cache
 def _library(top: str) -> Library:
+    import json
+
+    from servelint.knowledge.catalogue import read_library
+    from servelint.knowledge.tables import Table
+
     path = rules_dir() / FOLDER / f"{top}.json"
     return read_library(Table(json.loads(path.read_text("utf-8")), f"{FOLDER}/{path.name}"))

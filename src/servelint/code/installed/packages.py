@@ -214,13 +214,13 @@ def _owned(infos: Sequence[Distribution]) -> Iterator[tuple[str, Distribution]]:
         record = _text(f"{info.info}/RECORD", _LARGEST_RECORD)
         for name in named:
             yield name.replace("/", "."), info
-        folders = {line.rpartition("/")[0] for line in record.splitlines() if ".py" in line}
+        folders = {line.rpartition("/")[0] for line in record.split("\n") if ".py" in line}
         for folder in folders:
             parts = folder.split("/")
             for count in range(1, min(len(parts), _DEEPEST_NAMESPACE) + 1):
                 if all(part.isidentifier() for part in parts[:count]):
                     yield ".".join(parts[:count]), info
-        for line in record.splitlines():
+        for line in record.split("\n"):
             file = line.partition(",")[0]
             if "/" not in file and _MODULE.fullmatch(file):
                 yield file.partition(".")[0], info

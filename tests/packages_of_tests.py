@@ -106,6 +106,9 @@ PLAIN = {
 }
 
 
+WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
 def _text(text: str) -> str:
     import textwrap
 
@@ -142,6 +145,7 @@ def wheel(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:
     """The distribution as a wheel."""
     path = folder / f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        for inside, text in {**files, **_info(name, version, files, ())}.items():
+        about = {f"{name.replace('-', '_')}-{version}.dist-info/WHEEL": WHEEL}
+        for inside, text in {**files, **_info(name, version, files, ()), **about}.items():
             archive.writestr(inside, _text(text))
     return path
