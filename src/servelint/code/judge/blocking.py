@@ -12,9 +12,11 @@ from dataclasses import replace
 from servelint.code.facts.facts import (
     Attribute,
     Call,
+    Constant,
     Element,
     Expression,
     FunctionFacts,
+    Name,
     Operated,
     Position,
     Read,
@@ -181,7 +183,21 @@ class Judge:
                 return Outcome(self._sink(Role.INFERENCE, "", name, frame, call))
             if self.frameworks.own_offloads.find(name):
                 return HARMLESS
-        return self._of_frame(function, self.evaluator.calls.enter(function, frame, call), frame, call)
+        given = self._surely_given(function, frame, call)
+        return self._of_frame(function, self.evaluator.calls.enter(function, frame, given), frame, call)
+
+    def _surely_given(self, function: FunctionReference, frame: Frame, call: Call) -> Call:
+        """The call without what may be None, if the function does something for want of an argument."""
+        facts = self.evaluator.facts(function)
+        if not any(site.lacking for site in facts.sites):
+            return call
+        optional = {p.name for p in self.evaluator.facts(frame).parameters if p.default == Constant(None)}
+
+        def sure(value: Expression) -> Expression:
+            return Constant(None) if isinstance(value, Name) and value.id in optional else value
+
+        keywords = tuple((key, sure(value)) for key, value in call.keywords)
+        return call._replace(arguments=tuple(map(sure, call.arguments)), keywords=keywords)
 
     def _of_frame(self, function: FunctionReference, entered: Frame, frame: Frame, call: Call) -> Outcome:
         facts = self.evaluator.facts(function)

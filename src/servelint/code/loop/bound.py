@@ -332,7 +332,8 @@ def _are_set(module: Module, function: FunctionFacts) -> bool:
     """Whether importing the file gives values to all globals that the function sets, one by a call."""
     names = {b.target.id: b.value for b in module.facts.body.bindings if isinstance(b.target, Name)}
     given = [names.get(name, _NOTHING) for name in function.outer]
-    return _NOTHING not in given and any(isinstance(value, Call) for value in given)
+    unset = any(isinstance(value, Constant) and not value.value for value in given)  # `loaded = False` too
+    return not unset and any(isinstance(value, Call) for value in given)
 
 
 def _stays(function: FunctionFacts) -> bool:
