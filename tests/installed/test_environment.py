@@ -124,6 +124,43 @@ async def endpoint(image: bytes):
 """
 
 
+SHY = {
+    "shy/__init__.py": """\
+import torch
+
+ENGINES = {}
+
+class Engine(torch.nn.Module):
+    @classmethod
+    def from_pretrained(cls, path):
+        return ENGINES[path]()
+
+class EngineConfig:
+    @classmethod
+    def from_pretrained(cls, path):
+        return ENGINES[path]()
+"""
+}
+LOADING = """\
+from fastapi import FastAPI
+from shy import Engine, EngineConfig
+app = FastAPI()
+@app.post("/")
+async def endpoint(path: str):
+    EngineConfig.from_pretrained(path)
+    return Engine.from_pretrained(path)
+"""
+
+
+def test_what_is_called_like_a_load_is_one_where_nothing_is_found(
+    project: Project, servelint: Servelint
+) -> None:
+    project.write({"app.py": LOADING})
+    packages.install(packages.environment(project.root), "shy", "1", SHY)
+    (found,) = findings(servelint)
+    assert (found["code"], found["line"], found["confidence"]) == ("SRV102", 7, "medium")
+
+
 def test_a_package_that_blocks_through_another_one(project: Project, servelint: Servelint) -> None:
     project.write({"app.py": OF_TWO})
     folder = packages.environment(project.root)

@@ -184,7 +184,7 @@ class Source:
             return None
         entry = self._entry(name, values, of=cls)
         if entry is not None and not self._is_silent(name, entry, values):
-            return entry
+            return _as_called(entry, name, type_name)
         return None if says_inference(name) else Entry(name, Role.CHEAP, library=self.package.title)
 
     def _is_silent(self, name: str, entry: Entry, values: Values) -> bool:
@@ -383,6 +383,16 @@ def _makes_its_own(function: FunctionReference, facts: FunctionFacts) -> bool:
 def _is_within(inner: Position, outer: Position) -> bool:
     start, end = (inner.line, inner.column), (inner.end_line, inner.end_column)
     return (outer.line, outer.column) <= start and end <= (outer.end_line, outer.end_column)
+
+
+def _as_called(entry: Entry, method: str, type_name: str) -> Entry:
+    """The entry; what is called like a load, and was not found to be one, may look for its class by a name."""
+    known = evidence.load()
+    if entry.role is not Role.CHEAP or method not in known.loads:
+        return entry
+    if known.never.intersection(evidence.split(type_name.rpartition(".")[2])):
+        return entry
+    return entry._replace(role=Role.LOAD, confidence=Confidence.MEDIUM)
 
 
 def says_inference(method: str, *, of_model: bool = False) -> bool:
