@@ -137,6 +137,15 @@ def test_what_a_killed_run_left_is_removed_by_the_next(project: Project) -> None
     assert project.read("app.py") == "old"
 
 
+@pytest.mark.parametrize("name", ["n" * 252 + ".py", "\N{SNOWMAN}" * 84 + ".py"])
+def test_a_name_that_leaves_no_room_for_more(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"old")
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_files_of_that_name_that_are_none_of_ours_stay(tmp_path: Path) -> None:
     (tmp_path / ".folder.servelint-tmp").mkdir()
     (tmp_path / "kept.servelint-tmp").write_text("")

@@ -386,7 +386,7 @@ def _is_within(inner: Position, outer: Position) -> bool:
 
 
 def _as_called(entry: Entry, method: str, type_name: str) -> Entry:
-    """The entry; what is called like a load, and was not found to be one, may look for its class by a name."""
+    """The entry; what is called like a load, and was not found to be one, may look it up by a name."""
     known = evidence.load()
     if entry.role is not Role.CHEAP or method not in known.loads:
         return entry

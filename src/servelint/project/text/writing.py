@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _UNFINISHED = ".servelint-tmp"
+_NAMED = 32  # characters, of at most four bytes; a file system may take 255 bytes
 _SPECIAL = stat.S_ISUID | stat.S_ISGID
 
 LEADS_OUT = "it is a link that leads out of the project"
@@ -26,7 +27,9 @@ def replace_file(target: Path, content: bytes) -> None:
     status = target.stat() if target.exists() else None
     if status is not None and not os.access(target, os.W_OK):
         raise PermissionError(13, "Permission denied")
-    descriptor, name = tempfile.mkstemp(suffix=_UNFINISHED, prefix=f".{target.name}.", dir=target.parent)
+    # A part of the name is enough to tell whose it is, and the whole may leave no room for more.
+    prefix = f".{target.name[:_NAMED]}."
+    descriptor, name = tempfile.mkstemp(suffix=_UNFINISHED, prefix=prefix, dir=target.parent)
     unfinished = Path(name)
     try:
         with _held(descriptor):
