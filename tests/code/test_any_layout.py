@@ -9,12 +9,12 @@ from __future__ import annotations
 import ast
 import keyword
 import warnings
-from pathlib import Path
 from typing import cast
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from listed import ROOT, Listing
 
 from servelint.code import rules
 from servelint.code.facts import scan
@@ -22,11 +22,9 @@ from servelint.code.facts.extract import extract
 from servelint.code.facts.facts import Attribute, Constant, ModuleFacts, Name, Subscript, last_name
 from servelint.code.facts.plain import plain, plain_text
 from servelint.code.judge.analysis import Analysis
-from servelint.project.cache import Facts
 from servelint.project.config import Config
 from servelint.project.listing.files import Tree
 
-ROOT = Path("/project")
 WORDS = (
     "import",
     "from",
@@ -244,23 +242,6 @@ def test_what_is_bound(program: tuple[bytes, ast.Module, ModuleFacts]) -> None:
     held = {*(name for cls in children for name in (*cls.methods, *cls.classes))}
     held |= {b.target.id for cls in children for b in cls.bindings if isinstance(b.target, Name)}
     assert held <= scan.members(data)
-
-
-class Listing:
-    """What the analysis asks of a listing, in memory."""
-
-    def __init__(self, contents: dict[str, bytes]) -> None:
-        self.root = ROOT
-        self.contents = {ROOT / name: data for name, data in contents.items()}
-        self.python = tuple(sorted(self.contents))
-        self.facts = Facts()
-        self.scans = None
-        self.wanted = None
-
-    def read(self, path: Path) -> bytes:
-        if path not in self.contents:
-            raise FileNotFoundError(path)
-        return self.contents[path]
 
 
 def findings(contents: dict[str, bytes], *, everything: bool) -> set[object]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 from typing import cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from listed import ROOT, Listing
 
 from servelint.code import analyze, rules
 from servelint.code.facts.extract import extract
 from servelint.code.judge.analysis import Analysis
-from servelint.project.cache import Facts
 from servelint.project.config import Config
 from servelint.project.listing.files import Tree
 
-ROOT = Path("/project")
 NAMES = ("model", "predict", "load", "x", "self", "A", "B", "pool")
 LINES = (
     "{0} = {1}.{2}({3})",
@@ -36,25 +34,8 @@ line = st.builds(str.format, st.sampled_from(LINES), *[st.sampled_from(NAMES)] *
 module = st.lists(line, max_size=8).map("\n".join)
 
 
-class Listing:
-    """What the analysis asks of a listing, in memory."""
-
-    def __init__(self, contents: dict[str, str], order: list[str]) -> None:
-        self.root = ROOT
-        self.contents = {ROOT / name: text for name, text in contents.items()}
-        self.python = tuple(ROOT / name for name in order)
-        self.facts = Facts()
-        self.scans = None
-        self.wanted = None
-
-    def read(self, path: Path) -> bytes:
-        if path not in self.contents:
-            raise FileNotFoundError(path)
-        return self.contents[path].encode()
-
-
 def listing(contents: dict[str, str], order: list[str]) -> Tree:
-    return cast("Tree", Listing(contents, order))
+    return cast("Tree", Listing({name: text.encode() for name, text in contents.items()}, order))
 
 
 @given(st.text())

@@ -7,21 +7,19 @@ it lie beside, some of which have the same names.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from listed import ROOT, Listing
 
 from servelint.code import rules
 from servelint.code.judge.analysis import Analysis
 from servelint.finding import Finding
-from servelint.project.cache import Facts
 from servelint.project.config import Config
 from servelint.project.listing.files import Tree
 
-ROOT = Path("/project")
 MAKER = "import joblib\n\n\ndef make():\n    return joblib.load('m')\n"
 
 # Each way is some files, and the imports and the expression with which an endpoint has the model.
@@ -146,23 +144,6 @@ BESIDE = {
 }
 
 
-class Listing:
-    """Files that are nowhere: what the analysis needs of a `Tree`."""
-
-    def __init__(self, contents: dict[str, str]) -> None:
-        self.root = ROOT
-        self.contents = {ROOT / name: text.encode() for name, text in contents.items()}
-        self.python = tuple(sorted(self.contents))
-        self.facts = Facts()
-        self.scans = None
-        self.wanted = None
-
-    def read(self, path: Path) -> bytes:
-        if path not in self.contents:
-            raise FileNotFoundError(path)
-        return self.contents[path]
-
-
 def project(ways: list[str]) -> dict[str, str]:
     """An endpoint for each way, in one file a way, and what lies beside them."""
     files = {"maker.py": MAKER, **BESIDE}
@@ -177,7 +158,7 @@ def project(ways: list[str]) -> dict[str, str]:
 
 
 def findings(files: dict[str, str], *, everything: bool) -> list[Finding]:
-    tree = cast("Tree", Listing(files))
+    tree = cast("Tree", Listing({name: text.encode() for name, text in files.items()}))
     return list(rules.findings(Analysis(tree, Config(ROOT), everything=everything)))
 
 
