@@ -45,6 +45,11 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(lines)
 
 
+def _by_name(folder: str, key: str) -> list[dict[str, Any]]:
+    """The files of a folder in the order of what they are about."""
+    return sorted(_read(folder), key=lambda item: str(item[key]).lower())
+
+
 def _read(folder: str) -> Iterator[dict[str, Any]]:
     for path in sorted((ROOT / "rules" / folder).glob("*.yaml")):
         yield yaml.safe_load(path.read_text("utf-8"))
@@ -79,7 +84,7 @@ def _roles(library: Mapping[str, Any]) -> Counter[str]:
 
 def _libraries() -> str:
     rows = []
-    for library in sorted(_read("libraries"), key=lambda item: str(item["library"]).lower()):
+    for library in _by_name("libraries", "library"):
         roles = _roles(library)
         safe = library["thread-safe"]
         said = f"{safe['verdict']}: {safe['note']}" if safe.get("note") else safe["verdict"]
@@ -115,7 +120,7 @@ def _frameworks() -> str:
             "<br>".join(_entry_points(framework.get("entry-points", ()))),
             source(framework["source"]),
         )
-        for framework in sorted(_read("frameworks"), key=lambda item: str(item["framework"]).lower())
+        for framework in _by_name("frameworks", "framework")
     ]
     return _page(
         "Frameworks",
@@ -158,26 +163,29 @@ def _servers() -> str:
 
 
 def _configuration() -> str:
-    schema = json.loads((SCHEMAS / "config.schema.json").read_text("utf-8"))
-    rows = list(_properties(schema, schema, ""))
-    return _page(
+    return _described(
+        "config",
         "Configuration keys",
         "`config.schema.json`, which `servelint config --schema` prints",
         "[Configuration](../docs/configuration.md) says where the file is and how the keys work together.",
-        _table(("key", "type", "default", "meaning"), rows),
     )
 
 
 def _report() -> str:
-    schema = json.loads((SCHEMAS / "report.schema.json").read_text("utf-8"))
-    rows = list(_properties(schema, schema, ""))
-    return _page(
+    return _described(
+        "report",
         "The JSON report",
         "`report.schema.json`, which the package has in `servelint/schemas/`",
         "`--output-format json` is one object; `json-lines` has one of `findings` a line. "
         "[Reports](../docs/ci.md#reports) has all formats.",
-        _table(("key", "type", "default", "meaning"), rows),
     )
+
+
+def _described(name: str, title: str, made_of: str, lead: str) -> str:
+    """The page about the keys that a schema has."""
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text("utf-8"))
+    rows = list(_properties(schema, schema, ""))
+    return _page(title, made_of, lead, _table(("key", "type", "default", "meaning"), rows))
 
 
 def _properties(

@@ -122,10 +122,12 @@ def check_tree(
     if cache is None or tree.overlay:
         found = judged(tree, config, fixes=fixes)
     else:
-        from servelint.code import beside
+        known: Sequence[bytes] = ()
+        if config.libraries or config.environment:
+            from servelint.code import beside
 
+            known = beside(config)
         # Kept for whole projects as well: then it is more than what was asked for now.
-        known = beside(config) if config.libraries or config.environment else ()
         found = cache.result(
             tree, config, lambda: judged(tree, config, fixes=fixes), fixes=fixes, beside=known
         )

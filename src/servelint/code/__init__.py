@@ -64,6 +64,7 @@ def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeRe
         served,
         wanted=tree.wanted,
         catalogue=known.catalogue,
+        frameworks=known.frameworks,
         unread=known.unread,
         contents=contents,
     )

@@ -13,10 +13,8 @@ from servelint.code.graph.dependencies import normalised
 from servelint.code.installed.packages import (
     INFO,
     LARGEST_FILE,
-    MOST_BYTES,
-    MOST_FILES,
     Package,
-    TooMuchError,
+    modules,
     required,
 )
 
@@ -47,18 +45,7 @@ class Wheels:
 
     def files(self, package: Package) -> Mapping[str, str]:
         """The modules of a package; raises `TooMuchError`."""
-        found: dict[str, str] = {}
-        size = 0
-        for path in self._modules(package):
-            if path.endswith(".pyi") and path.removesuffix("i") in self._entries:
-                continue
-            found[path.removesuffix("i")] = path
-            size += self._entries[path][1].file_size
-            if len(found) > MOST_FILES or size > MOST_BYTES:
-                raise TooMuchError(
-                    f"it has more than {MOST_FILES:,} files or {MOST_BYTES // 2**20} MiB of source"
-                )
-        return found
+        return modules(self._modules(package), lambda path: self._entries[path][1].file_size)
 
     def read(self, path: str) -> bytes:
         """The content of a file; raises `OSError`."""

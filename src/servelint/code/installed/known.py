@@ -33,8 +33,8 @@ class Known:
     def __init__(self, tree: Tree, config: Config, contents: Contents, *, keep: bool = False) -> None:
         self.catalogue: Catalogue = libraries.extended(compiled.catalogue(), config)
         self.installed: Installed | None = None
-        frameworks = Frameworks(self.catalogue, config.offloads)
-        ordinary = frozenset(sys.stdlib_module_names | frameworks.modules)
+        self.frameworks = Frameworks(self.catalogue, config.offloads)
+        ordinary = frozenset(sys.stdlib_module_names | self.frameworks.modules)
         known = self.catalogue.modules | ordinary
         folders = environment.folders(config)
         packages = Packages(folders)

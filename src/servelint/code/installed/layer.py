@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,6 @@ from servelint.knowledge.layers import under
 from servelint.knowledge.types import (
     Catalogue,
     Claim,
-    ClassIndex,
     Entry,
     Library,
     LibraryType,
@@ -63,7 +63,38 @@ class Kept:
             self._saved.update(self._new)
 
 
-class Installed:
+class _ByName:
+    """What answers for one name after the other, as the indexes that a catalogue has."""
+
+    @property
+    def functions(self) -> NameIndex[Entry]:
+        """The functions, worked out when they are asked for."""
+        return _Asked(self.function)
+
+    @property
+    def classes(self) -> NameIndex[LibraryType]:
+        """The classes, likewise."""
+        return _Asked(self.cls)
+
+    @property
+    def types(self) -> Mapping[str, LibraryType]:
+        """The types of the classes, likewise."""
+        return _Answers(self.type)
+
+    @abstractmethod
+    def function(self, name: str) -> Entry | None:
+        """What the function of this name does."""
+
+    @abstractmethod
+    def cls(self, name: str) -> LibraryType | None:
+        """The type of the class of this name."""
+
+    @abstractmethod
+    def type(self, name: str) -> LibraryType | None:
+        """The type of this name."""
+
+
+class Installed(_ByName):
     """The packages that are followed: those that may block, by what they import."""
 
     def __init__(
@@ -163,21 +194,6 @@ class Installed:
         """Whether the package itself imports what runs models: then its importers have that in reach, too."""
         return not self._needed(package).isdisjoint(self._models)
 
-    @property
-    def functions(self) -> NameIndex[Entry]:
-        """Their functions, worked out when they are asked for."""
-        return _Asked(self.function)
-
-    @property
-    def classes(self) -> NameIndex[LibraryType]:
-        """Their classes, likewise."""
-        return _AskedClasses(self)
-
-    @property
-    def types(self) -> Mapping[str, LibraryType]:
-        """The types of their classes, likewise."""
-        return _Types(self)
-
     def function(self, name: str) -> Entry | None:
         """What the function of this name does."""
         return self._answer("function", name, lambda source: source.function(name))
@@ -196,7 +212,10 @@ class Installed:
         """The type, with members that are asked for one by one."""
         if known is None or self.followed(known.name) is None:
             return known
-        return known._replace(methods=_Methods(self, known.name), attributes=_Attributes(self, known.name))
+        return known._replace(
+            methods=_Answers(partial(self.method, known.name)),
+            attributes=_Answers(partial(self.attribute, known.name)),
+        )
 
     def method(self, type_name: str, name: str) -> Entry | None:
         """What a method of the type does."""
@@ -264,7 +283,7 @@ class Installed:
         return self._keys[package.module]
 
 
-class _Without:
+class _Without(_ByName):
     """The layer as one of its own packages sees it: without itself, which it has as its own code."""
 
     def __init__(self, layer: Installed, package: Package) -> None:
@@ -273,24 +292,19 @@ class _Without:
 
     @property
     def libraries(self) -> Mapping[str, Library]:
+        """The other packages."""
         return {n: lib for n, lib in self._layer.libraries.items() if lib.modules != (self._package.module,)}
 
-    @property
-    def functions(self) -> NameIndex[Entry]:
-        return _Asked(lambda name: None if self._is_own(name) else self._layer.function(name))
-
-    @property
-    def classes(self) -> NameIndex[LibraryType]:
-        return _AskedClasses(self)
-
-    @property
-    def types(self) -> Mapping[str, LibraryType]:
-        return _Types(self)
+    def function(self, name: str) -> Entry | None:
+        """The same of another package."""
+        return None if self._is_own(name) else self._layer.function(name)
 
     def cls(self, name: str) -> LibraryType | None:
+        """The same of another package."""
         return None if self._is_own(name) else self._layer.cls(name)
 
     def type(self, name: str) -> LibraryType | None:
+        """The same of another package."""
         return None if self._is_own(name) else self._layer.type(name)
 
     def _is_own(self, name: str) -> bool:
@@ -311,28 +325,14 @@ class _Asked(NameIndex[T]):
         return self._ask(name)
 
 
-class _AskedClasses(ClassIndex):
-    """The same for classes."""
-
-    def __init__(self, layer: Installed | _Without) -> None:
-        super().__init__({})
-        self._layer = layer
-
-    def __bool__(self) -> bool:
-        return True
-
-    def _search(self, name: str) -> LibraryType | None:
-        return self._layer.cls(name)
-
-
 class _Answers(Mapping[str, T]):
     """What is worked out by name when it is asked for; nobody can tell how much there is."""
 
-    def _find(self, name: str) -> T | None:
-        raise NotImplementedError
+    def __init__(self, ask: Callable[[str], T | None]) -> None:
+        self._ask = ask
 
     def __getitem__(self, name: str) -> T:
-        found = self._find(name)
+        found = self._ask(name)
         if not found:
             raise KeyError(name)
         return found
@@ -342,36 +342,6 @@ class _Answers(Mapping[str, T]):
 
     def __len__(self) -> int:
         return 0
-
-
-class _Types(_Answers[LibraryType]):
-    """Types by their names."""
-
-    def __init__(self, layer: Installed | _Without) -> None:
-        self._layer = layer
-
-    def _find(self, name: str) -> LibraryType | None:
-        return self._layer.type(name)
-
-
-class _Methods(_Answers[Entry]):
-    """The methods of a type."""
-
-    def __init__(self, layer: Installed, type_name: str) -> None:
-        self._layer, self._type = layer, type_name
-
-    def _find(self, name: str) -> Entry | None:
-        return self._layer.method(self._type, name)
-
-
-class _Attributes(_Answers[str]):
-    """The types of the attributes of a type."""
-
-    def __init__(self, layer: Installed, type_name: str) -> None:
-        self._layer, self._type = layer, type_name
-
-    def _find(self, name: str) -> str | None:
-        return self._layer.attribute(self._type, name)
 
 
 def _library(package: Package, *, about_models: bool) -> Library:

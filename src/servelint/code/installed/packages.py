@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -130,19 +130,7 @@ class Packages:
 
     def files(self, package: Package) -> Mapping[str, str]:
         """The modules of a package; raises `TooMuchError`."""
-        found: dict[str, str] = {}
-        size = 0
-        for path in _walked(package.folder, package.module):
-            source = f"{path.removesuffix('i')}" if path.endswith(".pyi") else path
-            if source in found and path.endswith(".pyi"):
-                continue  # the source says more than its stub
-            found[source] = path
-            size += _size(path)
-            if len(found) > MOST_FILES:
-                raise TooMuchError(f"it has more than {MOST_FILES:,} files")
-            if size > MOST_BYTES:
-                raise TooMuchError(f"it has more than {MOST_BYTES // 2**20} MiB of source")
-        return found
+        return modules(_walked(package.folder, package.module), _size)
 
     def read(self, path: str) -> bytes:
         """The content of a file."""
@@ -189,6 +177,25 @@ class Packages:
     def _owners(self) -> dict[str, dict[str, Distribution]]:
         """Whose each top-level module is, and what is in folders that several share, for each folder."""
         return {folder: dict(_owned(infos)) for folder, infos in self._infos.items()}
+
+
+def modules(paths: Iterable[str], size_of: Callable[[str], int]) -> dict[str, str]:
+    """Sources, and stubs where there is none, by the path of the source; raises `TooMuchError`.
+
+    A source comes before its stub, which says less.
+    """
+    found: dict[str, str] = {}
+    size = 0
+    for path in paths:
+        if path.endswith(".pyi") and path.removesuffix("i") in found:
+            continue
+        found[path.removesuffix("i")] = path
+        size += size_of(path)
+        if len(found) > MOST_FILES:
+            raise TooMuchError(f"it has more than {MOST_FILES:,} files")
+        if size > MOST_BYTES:
+            raise TooMuchError(f"it has more than {MOST_BYTES // 2**20} MiB of source")
+    return found
 
 
 def state(folders: Sequence[str]) -> list[bytes]:

@@ -75,13 +75,15 @@ class Analysis:
         wanted: Collection[Path] | None = None,
         everything: bool = False,
         catalogue: Catalogue | None = None,
+        frameworks: Frameworks | None = None,
         resolver: Resolver | None = None,
         unread: Callable[[str], str] = lambda _: "",
         contents: Contents | None = None,
     ) -> None:
         """Findings are worked out for the `wanted` files (default: all); `everything` parses all files.
 
-        `catalogue` (default: what servelint comes with) says what libraries do, `resolver` what imports mean,
+        `catalogue` (default: what servelint comes with) says what libraries do, `frameworks` what it says of
+        frameworks, if somebody has made that before, `resolver` what imports mean,
         `unread` why nothing is known of a name in an installed package; `contents` are the files, if somebody
         has looked at them before.
         """
@@ -90,7 +92,7 @@ class Analysis:
         self.unread = unread
         self.served = served
         self.catalogue = compiled.catalogue() if catalogue is None else catalogue
-        self.frameworks = Frameworks(self.catalogue, config.offloads)
+        self.frameworks = frameworks or Frameworks(self.catalogue, config.offloads)
         contents, paths = contents or Contents(tree), sorted(str(path) for path in tree.python)
         if resolver is None:
             resolver = Resolver(paths, str(tree.root), self.catalogue.modules | self.frameworks.modules)

@@ -264,7 +264,7 @@ class Loop:
             for index, other in _sharing(module, function)
             for binding in other.bindings
             if isinstance(binding.target, Name) and binding.value == _NOTHING
-            if other is not function and self._is_used(module, index, other)
+            if self._is_used(module, index, other)
         )
 
     def _is_used(self, module: Module, index: int, function: FunctionFacts) -> bool:
@@ -277,8 +277,7 @@ class Loop:
     def _is_set_at_startup(self, module: Module, function: FunctionFacts) -> bool:
         """Whether the file sets the globals of this function itself, or start-up calls another that does."""
         return _are_set(module, function) or any(
-            other is not function and self.runs_at_startup(module, index)
-            for index, other in _sharing(module, function)
+            self.runs_at_startup(module, index) for index, _ in _sharing(module, function)
         )
 
     def _is_made_anew(self, module: Module, function: FunctionFacts) -> bool:
@@ -322,9 +321,9 @@ class Loop:
 
 
 def _sharing(module: Module, function: FunctionFacts) -> Iterator[tuple[int, FunctionFacts]]:
-    """The functions of the file, this one too, that declare one of the globals that it does."""
+    """The other functions of the file that declare one of the globals that it does."""
     for index, other in enumerate(module.facts.functions):
-        if index and not function.outer.isdisjoint(other.outer):
+        if index and other is not function and not function.outer.isdisjoint(other.outer):
             yield index, other
 
 
