@@ -385,9 +385,10 @@ class Expressions:
 
 
 def text(parts: list[Expression]) -> Text | None:
-    """Text put together, where it may be an address; None for other sums."""
+    """Text put together, where it may be an address or a module of a package; None for other sums."""
     pieces = [part.value for part in parts if isinstance(part, Constant) and isinstance(part.value, str)]
-    return Text(tuple(parts)) if any("/" in piece for piece in pieces) else None
+    meant = pieces[:1] and (pieces[0].partition("%")[0].endswith(".") or any("/" in p for p in pieces))
+    return Text(tuple(parts)) if meant else None
 
 
 def by_type(cls: type, prefix: str) -> dict[type[ast.AST], Callable[..., Any]]:

@@ -134,7 +134,7 @@ class Spread(NamedTuple):
 
 
 class Text(NamedTuple):
-    """Text put together of parts, a slash among them: it may be an address (`f"{host}/v1/embeddings"`)."""
+    """Text put together of parts: an address (`f"{host}/v1"`), or a module of a package (`f"ocr.{name}"`)."""
 
     parts: tuple[Expression, ...]
 

@@ -25,7 +25,17 @@ _IMPORT = re.compile(rb"import(?=[ \t(_*])(?=[ \t]*+(\((?:[^)#]|#[^\n]*+)*|[^\n;
 _FROM = re.compile(rb"(?:^|[\s;:])from(?!%(name)s)([^;:]*)$" % {b"name": _NAME})
 _COMMENT = re.compile(rb"#[^\n]*")
 _DOT = re.compile(r"\s*\.\s*")
-_DYNAMIC = re.compile(rb"(?:_module|__)\(\s*(?:name\s*=\s*)?[rRuU]?[\"']([\w.\x80-\xff]+)[\"']")
+# A module named by text: all of it, or what stands before the part that is filled in. The first group is
+# the package of the file itself.
+_DYNAMIC = re.compile(
+    rb"(?:_module|__)\(\s*(?:name\s*=\s*)?"
+    rb"(?:(\w?[\"']\{__(?:package|name)__\}|__(?:package|name)__\s*\+\s*\w?[\"'])|\w{0,2}[\"'])"
+    rb"([\w.\x80-\xff]+)(?=(.?))"
+)
+_PACKAGE = re.compile(rb",\s*+(?:package\s*=\s*)?[\"']([\w.\x80-\xff]+)[\"']")
+# Texts that may name a module of a package, or something in it, in a file that imports by name.
+_BY_NAME = (b"import_module", b"__import__")
+_DOTTED = re.compile(rb"[\"']([\w\x80-\xff]+(?:\.[\w\x80-\xff]+)*)(\.(?=[{%\"'])|(?::\w+)?[\"'])")
 _CLASS = re.compile(rb"class[ \t]+(%(name)s+)[ \t]*+(?=[(\[:])" % {b"name": _NAME})
 # What a list of bases is made of, and what begins a line that cannot be in one.
 _IN_BASES = re.compile(
@@ -58,6 +68,10 @@ _GENERIC = re.compile(rb"(%(name)s++)\[[^][()\n]{0,200}+\]\(" % {b"name": _NAME}
 _WORD = re.compile(rb"%(name)s+" % {b"name": _NAME})
 
 
+# Instead of a name: whichever module of the package a text means in the end.
+ANY_MODULE = "**"
+
+
 class Statement(NamedTuple):
     """An import. `names` are what `from` takes from the module (`*` for all of it), else empty."""
 
@@ -77,6 +91,8 @@ def imports(data: bytes) -> Iterator[Statement]:
         start = match.start()
         line = data[data.rfind(b"\n", 0, start) + 1 : start]
         yield from _statements(line, data[match.end() : match.end() + 1], match[1])
+    if any(word in data for word in _BY_NAME):
+        yield from chain.from_iterable(_named(match) for match in _DOTTED.finditer(data))
 
 
 @cache
@@ -84,7 +100,7 @@ def _statements(before: bytes, following: bytes, after: bytes) -> tuple[Statemen
     """What stands before and after the word `import`, as statements."""
     if following == b"_":
         dynamic = _DYNAMIC.match(after)
-        return () if dynamic is None else (Statement(_text(dynamic[1]), 0, ()),)
+        return () if dynamic is None else tuple(_chosen(dynamic, _PACKAGE.search(after, dynamic.end())))
     text = _COMMENT.sub(b"", after).decode("utf-8", "replace").strip("() \t\n")
     found = _FROM.search(before)
     if found is not None:
@@ -94,6 +110,29 @@ def _statements(before: bytes, following: bytes, after: bytes) -> tuple[Statemen
     if before.strip() and before.rstrip()[-1:] not in b";:" and before.split()[-1] != b"lazy":
         return ()  # a part of a name, or of a text
     return tuple(Statement(part.split()[0], 0, ()) for part in _DOT.sub(".", text).split(",") if part.split())
+
+
+def _chosen(dynamic: re.Match[bytes], package: re.Match[bytes] | None) -> Iterator[Statement]:
+    own, name, following = dynamic[1], _text(dynamic[2]), dynamic[3]
+    module = name.strip(".")
+    level = 1 if own else len(name) - len(name.lstrip("."))
+    if level and package is not None:
+        module, level = f"{_text(package[1])}.{module}".rstrip("."), 0
+    if name[-1] == ".":
+        yield Statement(module, level, (ANY_MODULE,))
+    elif not own and "." not in module and following in b"\"'":
+        yield Statement(module, level, ())
+
+
+def _named(match: re.Match[bytes]) -> Iterator[Statement]:
+    name, following = _text(match[1]), match[2]
+    package, _, last = name.rpartition(".")
+    if following == b".":
+        yield Statement(name, 0, (ANY_MODULE,))
+    elif package or len(following) > 1:
+        yield Statement(name, 0, ())
+    if package and following != b".":
+        yield Statement(package, 0, (last,))
 
 
 def _names(text: str) -> Iterator[str]:

@@ -76,6 +76,7 @@ class ImportGraph:
             if names and (not is_file or target.endswith(INIT)):
                 inner = (resolver.submodule(target, name) for name in names)
                 found += [inside for inside in inner if inside is not None and inside.endswith(".py")]
+                found += resolver.submodules(target) if scan.ANY_MODULE in names else ()
             elif not names and "." in module:  # `import a.b` binds `a`
                 top = resolver.resolve(path, module.partition(".")[0], 0)
                 found += [top] if top is not None and top.endswith(".py") else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 # Folders that hold importable packages without being one.
 SOURCE_FOLDERS = ("src", "lib", "python", "app", "backend")
@@ -53,6 +54,18 @@ class Resolver:
         """The file or folder of module `name` inside the package whose file or folder is `package`."""
         folder = os.path.dirname(package) if package.endswith(INIT) else package
         return self._below(folder, name) if folder in self._folders else None
+
+    def submodules(self, package: str) -> tuple[str, ...]:
+        """The files of the modules right inside the package whose file or folder is `package`, sorted."""
+        return self._inside.get(os.path.dirname(package) if package.endswith(INIT) else package, ())
+
+    @cached_property
+    def _inside(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        for path in sorted(self.files):
+            module = os.path.dirname(path) if path.endswith(INIT) else path
+            found.setdefault(os.path.dirname(module), []).append(path)
+        return {folder: tuple(paths) for folder, paths in found.items()}
 
     def _absolute(self, folder: str, module: str, top: str, importing: str = "") -> str | None:
         in_package: str | None = None
@@ -120,6 +133,10 @@ class Resolver:
         if init in self.files:
             return init
         return folder if folder in self._folders else None
+
+    def has_top(self, name: str) -> bool:
+        """Whether a file or folder anywhere in the project may be the top-level module `name`."""
+        return name in self._known_tops
 
     def has_module(self, path: str) -> bool:
         """Whether there is a module or a folder at the path, which is given without `.py`."""

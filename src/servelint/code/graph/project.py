@@ -64,6 +64,16 @@ class Decorated(NamedTuple):
     value: facts.Closure | facts.ClassValue
 
 
+def held_by(place: facts.Expression) -> facts.Expression:
+    """The container that holds the place: `handlers` for `handlers.setdefault(key, [])`."""
+    while True:
+        match place:
+            case facts.Call(Attribute(base, "setdefault" | "get"), (_, *_), _, _):
+                place = base
+            case _:
+                return place
+
+
 class Module:
     """One file with its facts, and indexes over them that are made when first asked for."""
 
@@ -144,7 +154,7 @@ class Module:
             self._filled = {}
             for index, function in enumerate(self.facts.functions):
                 for place, item in self._fillings(index, function):
-                    self._filled.setdefault(last_name(place), []).append(item)
+                    self._filled.setdefault(last_name(held_by(place)), []).append(item)
         return self._filled.get(name, [])
 
     def _fillings(self, index: int, function: FunctionFacts) -> Iterator[tuple[facts.Expression, Filled]]:
@@ -433,6 +443,10 @@ class Project:
         """The file or folder that `module` means in `origin`; None where it is not in the project."""
         return self._resolver.resolve(origin.path, module, level)
 
+    def has_top(self, name: str) -> bool:
+        """Whether a file or folder of the project may be the top-level module `name`."""
+        return self._resolver.has_top(name)
+
     def has_module(self, path: str) -> bool:
         """Whether there is a module or a folder at the path, which is given without `.py`."""
         return self._resolver.has_module(path)
@@ -444,6 +458,10 @@ class Project:
     def submodule(self, package: str, name: str) -> str | None:
         """The file or folder of module `name` inside the package whose file or folder is `package`."""
         return self._resolver.submodule(package, name)
+
+    def submodules(self, package: str) -> tuple[str, ...]:
+        """The files of the modules that stand right inside the package whose file or folder is `package`."""
+        return self._resolver.submodules(package)
 
     def _read(self, path: str) -> Module | None:
         from servelint.code.facts.extract import extract

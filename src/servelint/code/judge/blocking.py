@@ -109,9 +109,12 @@ class Judge:
 
     def call(self, frame: Frame, call: Call, site: Site | None = None) -> Blocking | None:
         """The blocking that a call does; `site` tells whether its result is awaited."""
-        if site is not None and self._is_awaited_later(frame, site):
-            return None
         values = self.evaluator.calls.callees(frame, call)
+        if site is not None and self._is_awaited_later(frame, site):
+            # `if isawaitable(result): await result` runs functions that are none of its kind as well.
+            values = tuple(value for value in values if self._is_plain(value, frame, call))
+            found = self.weighed([(v, self.outcome(v, frame, call), sure) for v, sure in plain(values)])
+            return found if found is not None and found.library else None
         judged = [(value, self.outcome(value, frame, call), certain) for value, certain in plain(values)]
         found = self.weighed(judged)
         if found is not None or any(outcome.harmless for _, outcome, _ in judged):
@@ -397,6 +400,13 @@ class Judge:
             )
             for call in calls
         )
+
+    def _is_plain(self, value: Value, frame: Frame, call: Call) -> bool:
+        """Whether the value is a function of the project that gives nothing to be awaited."""
+        if not isinstance(value, FunctionReference) or self.evaluator.facts(value).is_async:
+            return False
+        given = self.evaluator.calls.returned(value, frame, call)
+        return not any(isinstance(made, Pending | Offloaded) for made, _ in plain(given))
 
     def _is_awaited_later(self, frame: Frame, site: Site) -> bool:
         """Whether the result is handed to something that awaits it: the callee is no plain function."""

@@ -94,21 +94,36 @@ class Calls:
             case Attribute(holder, "__getattribute__"), (Constant(str(name)),):
                 return self.evaluator.attributes(evaluate(frame, holder), name)
             case Name("getattr"), (holder, name, *_):
-                return self.attribute_named(evaluate(frame, holder), evaluate(frame, name))
+                return self.evaluator.chosen.attribute(evaluate(frame, holder), evaluate(frame, name))
             case Name("cast") | Attribute(Name("typing" | "t"), "cast"), (declared, value):
                 return self.evaluator.annotations.annotated(frame, declared) or evaluate(frame, value)
             case Name("next"), (iterable, *_):
                 return self.evaluator.elements(frame, iterable)
-            case Attribute(base, "get" | "pop" | "setdefault" | "__getitem__"), (key, *_):
-                values = evaluate(frame, base)
-                if not any(isinstance(v, Instance) for v, _ in plain(values)):
-                    return self.evaluator.item(frame, base, key)
-            case Attribute(base, "pop" | "popleft"), ():
-                if not any(isinstance(v, Instance) for v, _ in plain(evaluate(frame, base))):
-                    return self.evaluator.elements(frame, base)
             case Call() as maker, (value,) if self._decorates(frame, maker):
                 return evaluate(frame, value)
-            case Attribute(base, "values" | "copy"), ():
+            case Attribute(base, method), arguments:
+                return self._of_container(frame, base, method, arguments)
+        return None
+
+    def _of_container(
+        self, frame: Frame, base: Expression, method: str, arguments: tuple[Expression, ...]
+    ) -> Values | None:
+        """What a method of a container, or of a text that names a module, gives."""
+        evaluate = self.evaluator.evaluate
+        match method, arguments:
+            case "get" | "pop" | "setdefault" | "__getitem__", (key, *default):
+                values = evaluate(frame, base)
+                if not any(isinstance(v, Instance) for v, _ in plain(values)):
+                    found = self.evaluator.item(frame, base, key)
+                    return union((found, *(evaluate(frame, value) for value in default)))
+            case "split" | "rsplit" | "partition" | "rpartition", (separator, *_):
+                parts = self.evaluator.chosen.parts(frame, base, method, separator)
+                if parts:
+                    return parts
+            case "pop" | "popleft", ():
+                if not any(isinstance(v, Instance) for v, _ in plain(evaluate(frame, base))):
+                    return self.evaluator.elements(frame, base)
+            case "values" | "copy", ():
                 if any(isinstance(v, Literal) for v, _ in plain(evaluate(frame, base))):
                     return evaluate(frame, base)
         return None
@@ -119,34 +134,6 @@ class Calls:
             return False
         callees = plain(self.callees(frame, maker))
         return any(isinstance(v, External) and v.name.startswith("functools.") for v, _ in callees)
-
-    def attribute_named(self, holders: Values, names: Values) -> Values:
-        """What `getattr(holder, name)` gives; for a name that nobody knows, what a model infers with."""
-        known = [
-            name.expression.value
-            for name, _ in plain(names)
-            if isinstance(name, Literal)
-            and isinstance(name.expression, Constant)
-            and isinstance(name.expression.value, str)
-        ]
-        if known:
-            return union(self.evaluator.attributes(holders, name) for name in known)
-        return tuple(
-            Guess(LibraryMethod(holder.type, method))
-            for holder, _ in plain(holders)
-            if isinstance(holder, LibraryObject)
-            and (method := self.evaluator.catalogue.inference_method(holder.type))
-        )
-
-    def _module_named(self, frame: Frame, named: Expression) -> Values:
-        """The module that `import_module("name")` gives; a leading dot is a level of its package."""
-        name = named.value if isinstance(named, Constant) and isinstance(named.value, str) else ""
-        if not name:
-            return ()
-        relative = name.lstrip(".")
-        here = self.evaluator.module(frame.module)
-        path = self.evaluator.project.resolve(here, relative, len(name) - len(relative))
-        return (ModuleReference(path),) if path else (External(relative),)
 
     def returned(self, value: Value, frame: Frame, call: Call) -> Values:
         """What calling `value` with the call's arguments gives."""
@@ -218,8 +205,8 @@ class Calls:
             if name in CALLERS:
                 return (Partial(External(name), (evaluate(frame, call.arguments[0]), *rest), keywords),)
             return tuple(Partial(function, rest, keywords) for function in evaluate(frame, call.arguments[0]))
-        if name == "importlib.import_module" and call.arguments:
-            return self._module_named(frame, call.arguments[0])
+        if name in IMPORTERS and call.arguments:
+            return self.evaluator.chosen.module(frame, call)
         frameworks = self.evaluator.frameworks
         drawing = frameworks.runs_when_iterated.find(name)
         if drawing is not None:
@@ -437,16 +424,19 @@ class Calls:
                 yield from (item for item in unpacked if item[1])
 
     def _useful(self, frame: Frame, value: Expression) -> Values:
-        """The values that are worth telling calls apart for: constants are not."""
-        if isinstance(value, Constant | Text) or not frame.module:
+        """The values that are worth telling calls apart for: constants are not, but for names of modules."""
+        if not frame.module or (isinstance(value, Constant) and not isinstance(value.value, str)):
             return ()
-        found = self.evaluator.evaluate(frame, value)
-        return tuple(
-            v for v in found if not (isinstance(v, Literal) and isinstance(v.expression, Constant | Text))
-        )
+        return tuple(v for v in self.evaluator.evaluate(frame, value) if self._is_useful(v))
+
+    def _is_useful(self, value: Value) -> bool:
+        if not isinstance(value, Literal) or not isinstance(value.expression, Constant | Text):
+            return True
+        return self.evaluator.chosen.is_module(value.expression)
 
 
 PARTIALS = frozenset({"functools.partial", "functools.partialmethod"})
+IMPORTERS = frozenset({"importlib.import_module", "builtins.__import__"})
 # What they make does to its argument what is named: calls a method, reads an attribute, takes an item.
 CALLERS = frozenset({"operator.methodcaller", "operator.attrgetter", "operator.itemgetter"})
 NO_ARGUMENTS = Call(OPAQUE, (), (), Position(0, 0, 0, 0))

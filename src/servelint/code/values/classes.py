@@ -142,6 +142,9 @@ class Classes:
 
     def own(self, frame: Frame, function: FunctionFacts) -> Values:
         """What the first parameter of a method is in the frame."""
+        owner = self.owner(frame, function)
+        if owner is not None and function.name == "__init_subclass__":
+            return tuple(self.subclasses(owner))
         receiver = frame.receiver or self.receiver(frame, function)
         return () if receiver is None else (receiver,)
 

@@ -39,6 +39,7 @@ from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.annotations import Annotations
 from servelint.code.values.callers import Callers
 from servelint.code.values.calls import Calls
+from servelint.code.values.chosen import Chosen
 from servelint.code.values.classes import Classes
 from servelint.code.values.decorators import Decorators
 from servelint.code.values.items import Items
@@ -86,6 +87,7 @@ class Evaluator:
         self.special = Special(self)
         self.items = Items(self)
         self.decorators = Decorators(self)
+        self.chosen = Chosen(self)
         self._known_modules = catalogue.modules | frameworks.modules
         self._memory: Memory[Values] = Memory((), MAXIMUM_DEPTH)
         self._nesting = 0

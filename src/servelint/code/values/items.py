@@ -20,7 +20,7 @@ from servelint.code.facts.facts import (
     last_name,
 )
 from servelint.code.facts.nodes import bounds, picked
-from servelint.code.graph.project import Module
+from servelint.code.graph.project import Module, held_by
 from servelint.code.values.values import (
     ClassReference,
     ExternalObject,
@@ -35,12 +35,15 @@ from servelint.code.values.values import (
     Value,
     Values,
     guessed,
+    plain,
     union,
 )
 
 if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
 
+# What gives the elements that it is given, in another order or another container.
+_SAME_ELEMENTS = frozenset({"sorted", "reversed", "list", "tuple", "set", "frozenset", "iter"})
 # How many items of lists that are put together are told apart.
 MAXIMUM_ITEMS = 50
 
@@ -72,7 +75,7 @@ class Items:
             case Element(Call(Name("zip"), bases, _, _)), Constant(int(number)) if number < len(bases):
                 return self.elements(frame, bases[number])
             case ((Attribute(holder, "__dict__") | Call(Name("vars"), (holder,), _, _)), _):
-                return self.evaluator.calls.attribute_named(
+                return self.evaluator.chosen.attribute(
                     self.evaluator.evaluate(frame, holder), self.evaluator.evaluate(frame, key)
                 )
         found = [self._item_of(frame, value, key) for value in self.evaluator.evaluate(frame, container)]
@@ -87,6 +90,12 @@ class Items:
         match container:
             case Call(Attribute(base, "values" | "copy"), _, _, _):
                 return self.elements(frame, base)
+            case Call(Name(name), (base, *_), _, _) if name in _SAME_ELEMENTS:
+                return self.elements(frame, base)
+            case Call(Attribute(base, "__subclasses__"), (), _, _):
+                bases = (value for value, _ in plain(self.evaluator.evaluate(frame, base)))
+                classes = (value for value in bases if isinstance(value, ClassReference))
+                return union(tuple(self.evaluator.classes.subclasses(cls)) for cls in classes)
         found = [self._item_of(frame, value, None) for value in self.evaluator.evaluate(frame, container)]
         return union((*found, *self._filled(frame, container, None)))
 
@@ -163,10 +172,11 @@ class Items:
 
     def _filled(self, frame: Frame, container: Expression, key: Expression | None) -> Iterator[Values]:
         """What the project puts into the container elsewhere (`models["a"] = load()`)."""
-        name = last_name(container)
+        place = held_by(container)
+        name = last_name(place)
         if not name:
             return
-        for module in self._holders(frame, container):
+        for module in self._holders(frame, place):
             for item in module.filled(name):
                 if item.may_be_at(key):
                     yield self.evaluator.evaluate(self.evaluator.frame(module, item.function), item.value)
@@ -176,6 +186,8 @@ class Items:
         here = self.evaluator.module(frame.module)
         yield here
         match container:
+            case Subscript(outer, _):
+                yield from (module for module in self._holders(frame, outer) if module is not here)
             case Name(id):
                 for item in here.facts.body.imports:
                     path = (
@@ -189,7 +201,9 @@ class Items:
             case Attribute(base, _):
                 for value in self.evaluator.evaluate(frame, base):
                     match value:
-                        case Instance(ClassReference(path)) | ModuleReference(path) if path != here.path:
+                        case (
+                            Instance(ClassReference(path)) | ClassReference(path) | ModuleReference(path)
+                        ) if path != here.path:
                             other = self.evaluator.project.module(path)
                             if other is not None:
                                 yield other

@@ -72,6 +72,9 @@ class Members:
                 named = tuple((key, self.evaluator.evaluate(body, value)) for key, value in keywords if key)
                 method = self.evaluator.attribute(receiver, id) if id in methods else ()
                 return tuple(Partial(value, given, named) for value in method)
+            case Call(Name("property"), _) as made if isinstance(receiver, Instance):
+                getters = self._accessor(receiver, cls, made, "get")
+                return union(map(self.evaluator.calls.result_of, getters))
             case Call(Name("staticmethod"), (function,)):
                 return self.evaluator.evaluate(body, function)
             case Call(Name("classmethod"), (function,)):
@@ -275,17 +278,21 @@ class Members:
                     return
 
     def _in_body(self, receiver: Value, cls: ClassReference, binding: Binding, kind: str) -> Iterator[Value]:
-        position = ACCESSORS[kind][1]
         match binding.value:
             case Call(Name("property")) as made:
-                function = argument(made, position, f"f{kind.removesuffix('ete')}")
                 if isinstance(receiver, Instance):
-                    yield from self._bound(
-                        self.evaluator.evaluate(self.classes.body(cls), function), receiver
-                    )
+                    yield from self._accessor(receiver, cls, made, kind)
             case Call() | Name():
                 values = self.evaluator.evaluate(self.classes.body(cls), binding.value)
                 yield from self._descriptors(receiver, values, kind)
+
+    def _accessor(self, receiver: Instance, cls: ClassReference, made: Call, kind: str) -> Values:
+        """The function that `property(getter, setter, deleter)` was given, bound to the object."""
+        match argument(made, ACCESSORS[kind][1], f"f{kind.removesuffix('ete')}"):
+            case Name(id) if id in self.classes.facts(cls).methods:
+                return self.evaluator.attribute(receiver, id)
+            case function:
+                return self._bound(self.evaluator.evaluate(self.classes.body(cls), function), receiver)
 
     def _descriptors(self, receiver: Value, values: Values, kind: str) -> Iterator[Value]:
         for value, _ in plain(values):

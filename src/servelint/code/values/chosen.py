@@ -1,0 +1,151 @@
+"""Modules and names that the program puts together as text: `import_module(f"backends.{name}")`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Text
+from servelint.code.values.calls import argument
+from servelint.code.values.values import (
+    External,
+    Frame,
+    Guess,
+    LibraryMethod,
+    LibraryObject,
+    Literal,
+    ModuleReference,
+    Packed,
+    Value,
+    Values,
+    guessed,
+    plain,
+    union,
+)
+
+if TYPE_CHECKING:
+    from servelint.code.values.evaluate import Evaluator
+
+# How many functions and classes of a module may be meant by a name that nobody knows.
+MAXIMUM_MEMBERS = 20
+# Names of the package or the file itself, as in `f"{__package__}.{name}"`.
+_ITSELF = frozenset({"__package__", "__name__"})
+# A module of a package, or something in one: `pkg.module.Class`, `pkg.module:Class`.
+_DOTTED = re.compile(r"\w+(?:\.\w+)+(?::\w+)?|\w+:\w+")
+
+
+class Chosen:
+    """The part of the evaluation that is about modules whose names are text."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._pieces: dict[str, Constant] = {}
+
+    def module(self, frame: Frame, call: Call) -> Values:
+        """What `import_module(name, package)` may give.
+
+        A leading dot is a level of the package. Of a name that ends in something unknown, the modules of the
+        package that is known are all meant.
+        """
+        named, anchor = call.arguments[0], argument(call, 1, "package")
+        package = anchor.value if isinstance(anchor, Constant) and isinstance(anchor.value, str) else ""
+        return union(self._module(frame, text, package) for text in self._texts(frame, named))
+
+    def attribute(self, holders: Values, names: Values) -> Values:
+        """What `getattr(holder, name)` gives; for a name that nobody knows, what a model infers with."""
+        known = [
+            name.expression.value
+            for name, _ in plain(names)
+            if isinstance(name, Literal)
+            and isinstance(name.expression, Constant)
+            and isinstance(name.expression.value, str)
+        ]
+        if known:
+            return union(self.evaluator.attributes(holders, name) for name in known)
+        return union(map(self._whichever, holders))
+
+    def _whichever(self, holder: Value) -> Values:
+        """What an attribute is whose name nobody knows: a function or class of a module, a way to infer."""
+        match holder:
+            case Guess(inner):
+                return self._whichever(inner)
+            case ModuleReference(path):
+                return guessed(self._members(path))
+            case LibraryObject(type_name):
+                method = self.evaluator.catalogue.inference_method(type_name)
+                return (Guess(LibraryMethod(type_name, method)),) if method else ()
+        return ()
+
+    def _members(self, path: str) -> Values:
+        """The functions and classes of a module that a name may mean which nobody knows."""
+        module = self.evaluator.project.module(path)
+        if module is None:
+            return ()
+        defined = islice(module.facts.body.names, MAXIMUM_MEMBERS)
+        return union(self.evaluator.module_member(path, name) for name in defined)
+
+    def is_module(self, text: Expression) -> bool:
+        """Whether the text names a module of the project, or something in it (`pkg.module:Class`)."""
+        return (
+            isinstance(text, Constant)
+            and isinstance(text.value, str)
+            and _DOTTED.fullmatch(text.value) is not None
+            and self.evaluator.project.has_top(text.value.partition(".")[0].partition(":")[0])
+        )
+
+    def parts(self, frame: Frame, text: Expression, method: str, separator: Expression) -> Values:
+        """What splitting a name of the project gives: `"pkg.module.Class".rsplit(".", 1)`; else nothing."""
+        if not isinstance(separator, Constant) or separator.value not in (".", ":"):
+            return ()
+        found = []
+        for value, _ in plain(self.evaluator.evaluate(frame, text)):
+            if isinstance(value, Literal) and self.is_module(value.expression):
+                pieces = _split(value.expression, method, separator.value)
+                # An expression is known by its identity as long as the evaluation lives.
+                kept = (self._pieces.setdefault(piece, Constant(piece)) for piece in pieces)
+                found.append(Packed(tuple((Literal(value.frame, piece),) for piece in kept)))
+        return tuple(found)
+
+    def _texts(self, frame: Frame, named: Expression) -> Iterator[Expression]:
+        match named:
+            case Constant(str()) | Text():
+                yield named
+            case Call(Attribute(Constant(str(form)), "format"), _, _, _):
+                yield Text((Constant(form.partition("{")[0]),))
+            case _:
+                for value, _ in plain(self.evaluator.evaluate(frame, named)):
+                    if isinstance(value, Literal):
+                        yield value.expression
+
+    def _module(self, frame: Frame, named: Expression, package: str) -> Values:
+        match named:
+            case Constant(str(name)) if name:
+                whole = f"{package}{name}" if package and name.startswith(".") else name
+                relative = whole.lstrip(".")
+                path = self._resolved(frame, relative, len(whole) - len(relative))
+                return (ModuleReference(path),) if path else (External(relative),)
+            case Text((Constant(str(start)), *_)) if start.partition("%")[0].endswith("."):
+                within = package if package and start.startswith(".") else ""
+                return self._below(frame, f"{within}{start.partition('%')[0]}")
+            case Text((Name(name), Constant(str(start)), *_)) if name in _ITSELF and start[-1:] == ".":
+                return self._below(frame, f".{start.lstrip('.')}")
+        return ()
+
+    def _below(self, frame: Frame, start: str) -> Values:
+        package = start.strip(".")
+        path = self._resolved(frame, package, len(start) - len(start.lstrip(".")))
+        inside = self.evaluator.project.submodules(path) if path else ()
+        return tuple(ModuleReference(module) for module in inside if module != frame.module)
+
+    def _resolved(self, frame: Frame, module: str, level: int) -> str | None:
+        return self.evaluator.project.resolve(self.evaluator.module(frame.module), module, level)
+
+
+def _split(text: Expression, method: str, separator: str) -> Iterator[str]:
+    """The pieces that the method of the same name gives, split once."""
+    if isinstance(text, Constant) and isinstance(text.value, str):
+        cut = text.value.rpartition if method.startswith("r") else text.value.partition
+        before, mark, after = cut(separator)
+        yield from (before, mark, after) if method.endswith("partition") else (before, after)
