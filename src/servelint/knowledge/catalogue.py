@@ -136,6 +136,7 @@ class _Entries(NamedTuple):
             library=self.library,
             only_with=table.get("only-with", str, ""),
             addressed=table.get("addressed", bool, False),
+            thread_safe=table.get("thread-safe", bool, False),
             chain=tuple(self._link(text, table) for text in table.names("chain")),
             confidence=self.confidence,
         )

@@ -224,3 +224,88 @@ def test_what_is_advertised_is_applied_although_less_is_found_then(tmp_path: Pat
     assert not outcome.rejected
     assert not any(item.code == "SRV103" for item in outcome.report.findings)
     assert "run_elsewhere(model.predict, row)" in outcome.after[tmp_path / "main.py"].decode()
+
+
+QUEUES = """\
+import asyncio
+import threading
+
+import httpx
+from fastapi import FastAPI
+from sentence_transformers import SentenceTransformer
+
+app = FastAPI()
+model = SentenceTransformer("small")
+arrived = threading.Event()
+
+
+def embed(texts):
+    return model.encode(texts).tolist()
+
+
+def embed_when_told(texts):
+    arrived.wait()
+    return embed(texts)
+
+
+def embed_page(address):
+    return embed(httpx.get(address).text)
+
+
+def embed_from(queue):
+    return embed(queue.get())
+
+
+def embed_known(known, key):
+    return embed(known.get(key))
+
+
+@app.post("/p")
+async def predict(texts: list):
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "applicability"),
+    [
+        ("await asyncio.to_thread(embed, texts)", Applicability.SAFE),
+        ("await asyncio.to_thread(model.encode, texts)", Applicability.SAFE),
+        ("await asyncio.to_thread(embed_known, {}, 1)", Applicability.SAFE),
+        ("await asyncio.to_thread(embed_when_told, texts)", Applicability.UNSAFE),
+        ("await asyncio.to_thread(embed_page, texts)", Applicability.UNSAFE),
+        ("await asyncio.to_thread(embed_from, texts)", Applicability.UNSAFE),
+        (
+            "await asyncio.gather(asyncio.get_running_loop().run_in_executor(None, embed, texts))",
+            Applicability.UNSAFE,
+        ),
+    ],
+)
+def test_what_must_not_run_twice_at_once_and_waits_for_nothing_may_queue(
+    tmp_path: Path, call: str, applicability: Applicability
+) -> None:
+    (tmp_path / "main.py").write_text(f"{QUEUES}    return {call}\n")
+    (finding,) = check([], Config(root=tmp_path, select=("SRV109",))).findings
+    assert finding.fix is not None
+    assert finding.fix.applicability is applicability
+
+
+@pytest.mark.parametrize(
+    "limit",
+    ["asyncio.wait_for(predict([]), 3)", "asyncio.wait([], timeout=3)", "asyncio.timeout(3).reschedule(1)"],
+)
+def test_where_somebody_gives_up_after_a_time_nothing_may_queue(tmp_path: Path, limit: str) -> None:
+    text = (
+        f"{QUEUES}    return await asyncio.to_thread(embed, texts)\n\n\nasync def ask():\n    await {limit}\n"
+    )
+    (tmp_path / "main.py").write_text(text)
+    (finding,) = check([], Config(root=tmp_path, select=("SRV109",))).findings
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.UNSAFE
+
+
+def test_a_name_that_is_taken_is_said_to_be(tmp_path: Path) -> None:
+    text = HEAD.replace("pool = ThreadPoolExecutor(max_workers=1)\n", "_inference_executor = 1\n")
+    (tmp_path / "main.py").write_text(text + START + "    return await asyncio.to_thread(score, row)\n")
+    (finding,) = check([], Config(root=tmp_path, select=("SRV109",))).findings
+    assert finding.fix is None
+    assert "for something else" in finding.unfixable

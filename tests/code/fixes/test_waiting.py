@@ -105,3 +105,37 @@ def test_what_waits_says_nothing_of_the_pool(tmp_path: Path) -> None:
         head=head,
     )
     assert "# One thread" not in text
+
+
+HTTP = """\
+import httpx
+import requests
+from aiohttp import web
+
+session = requests.Session()
+client = httpx.Client()
+routes = web.RouteTableDef()
+MODEL = "http://triton:8000/v2/models/churn/infer"
+
+
+@routes.post("/p")
+async def predict(request):
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "applicability"),
+    [
+        ("requests.post(MODEL, json={})", Applicability.SAFE),
+        ("httpx.post(MODEL, json={})", Applicability.SAFE),
+        ("client.post(MODEL, json={})", Applicability.SAFE),
+        ("session.post(MODEL, json={})", Applicability.UNSAFE),
+    ],
+)
+def test_a_call_that_makes_its_own_session_may_be_made_by_several_threads(
+    tmp_path: Path, call: str, applicability: Applicability
+) -> None:
+    (tmp_path / "main.py").write_text(f"{HTTP}    return {call}\n")
+    (finding,) = check([], Config(root=tmp_path, select=("SRV110",))).findings
+    assert finding.fix is not None
+    assert finding.fix.applicability is applicability

@@ -11,6 +11,7 @@ from servelint.code.facts.facts import Position, dotted
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block, UnmovableError
 from servelint.code.fixes.pools.new_pool import Pool
+from servelint.code.fixes.queueing import QUEUED, Queueing
 from servelint.code.fixes.text import placement, style
 from servelint.code.fixes.text.arguments import arguments
 from servelint.code.fixes.text.imports import NameTakenError
@@ -24,7 +25,6 @@ from servelint.finding import Applicability, Edit, Fix, Span
 if TYPE_CHECKING:
     from servelint.code.fixes.offload import OffloadPlanner
 
-QUEUED = "calls that ran at the same time wait for each other where the pool has one thread"
 _LOST = "the call could not be found in the file"
 
 
@@ -49,11 +49,15 @@ class _Opened:
 
 
 class HandoffFixes:
-    """Plans the fixes of one project. Each method raises `LeftAloneError` where there is none."""
+    """Plans the fixes of one project.
+
+    Each method raises `LeftAloneError` or `NameTakenError` where there is none.
+    """
 
     def __init__(self, analysis: Analysis, planner: OffloadPlanner) -> None:
         self.analysis = analysis
         self.planner = planner
+        self.queueing = Queueing(analysis, planner.safety)
 
     def eager(self, place: Place, position: Position, blocking: Blocking) -> Fix:
         """SRV103: hand over the function and its arguments instead of its result."""
@@ -105,14 +109,17 @@ class HandoffFixes:
             raise LeftAloneError("the executor is not given in its place: pass a pool for inference")
         if not by_argument and not (node.args and isinstance(syntax.parent(node), ast.Await)):
             raise LeftAloneError("it is not awaited where it stands: use `run_in_executor` with a pool")
-        needed = Needed(self.planner.files)
+        needed, doubt = Needed(self.planner.files), QUEUED
+        if isinstance(syntax.parent(node), ast.Await):
+            doubt = self.queueing.doubt(offload.blocking_call(blocking), found)
         own = self._dispatched(offload, blocking, needed, by_argument=by_argument)
         if own is not None:
             edit = self._with_dispatcher(offload, own, _texts(syntax, node)[by_argument:])
             title = f"Run `{dotted(found.callable)}` with `{own}`"
             replaces = [syntax.span(part) for part in (node.func, *node.args[:by_argument])]
-            return _fix(title, needed.with_edits((edit,)), QUEUED, replaces)
+            return _fix(title, needed.with_edits((edit,)), doubt, replaces)
         pool = self._pool(offload, blocking, needed)
+        doubt = doubt or self.planner.copied(offload.blocking_call(blocking), pool)
         if by_argument and node.lineno == node.end_lineno:
             given = style.Wrapping(syntax.text(node.func), (pool.text,)).with_arguments(
                 _texts(syntax, node)[1:]
@@ -125,7 +132,7 @@ class HandoffFixes:
             edit = self._in_pool(offload, blocking, pool, needed)
         title = f"Run `{dotted(found.callable)}` in `{pool.text}`"
         replaces = [syntax.span(node.args[0] if by_argument else node.func)]
-        return _fix(title, needed.with_edits(pool.edits, (edit,)), QUEUED, replaces)
+        return _fix(title, needed.with_edits(pool.edits, (edit,)), doubt, replaces)
 
     def _dispatched(
         self, offload: _Opened, blocking: Blocking, needed: Needed, *, by_argument: bool
@@ -222,10 +229,7 @@ class HandoffFixes:
         return _Opened(place, syntax, function, node)
 
     def _pool(self, offload: _Opened, blocking: Blocking, needed: Needed) -> Pool:
-        try:
-            return self.planner.pools.choose(offload.blocking_call(blocking), offload.function, needed.of)
-        except NameTakenError as taken:
-            raise LeftAloneError(f"the file uses the name `{taken.name}` for something else") from taken
+        return self.planner.pools.choose(offload.blocking_call(blocking), offload.function, needed.of)
 
 
 def _fix(title: str, edits: tuple[Edit, ...], reason: str, replaces: Iterable[Span] = ()) -> Fix:

@@ -245,7 +245,7 @@ class OffloadPlanner:
     ) -> Fix:
         pool = offloading.pool
         change = self.add_async.plan(call.caller, offloading.function)
-        reason = doubt or change.doubt or self._copied(call, pool)
+        reason = doubt or change.doubt or self.copied(call, pool)
         applicability = Applicability.UNSAFE if reason else Applicability.SAFE
         every = tuple(dict.fromkeys((*edits, *change.edits)))
         return Fix(applicability, title, every, reason)
@@ -260,7 +260,7 @@ class OffloadPlanner:
     def _obstacle(self, call: BlockingCall) -> str:
         return placement.obstacle(self.analysis, call, may_await=self.add_async.may_await(call.caller))
 
-    def _copied(self, call: BlockingCall, pool: Pool | None) -> str:
+    def copied(self, call: BlockingCall, pool: Pool | None) -> str:
         """Why a new global pool is in the way of the framework; empty if it is not."""
         imported = self.analysis.reach.libraries(call.caller.module.path) & policy.load().copied_to_workers
         if pool is None or not pool.is_new_global or not imported:

@@ -10,6 +10,7 @@ from servelint.boundary import Boundary
 from servelint.code.facts.facts import dotted
 from servelint.code.fixes.handoffs import LeftAloneError
 from servelint.code.fixes.offload import OffloadPlanner
+from servelint.code.fixes.text.imports import NameTakenError
 from servelint.code.fixes.verification.offered import offered
 from servelint.code.judge.analysis import Analysis, BlockingCall, deep_recursion
 from servelint.code.judge.subjects import (
@@ -50,6 +51,8 @@ def _with_fix(planner: OffloadPlanner, finding: Finding) -> Finding:
             fix, reason = _plan(planner, finding.subject)
         except LeftAloneError as error:
             reason = str(error)
+        except NameTakenError as taken:
+            reason = f"the file uses the name `{taken.name}` for something else"
     if faults:
         reason = faults[0].message
     return replace(finding, fix=fix, unfixable="" if fix is not None else reason or finding.unfixable)

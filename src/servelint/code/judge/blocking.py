@@ -306,6 +306,8 @@ class Judge:
         made = type_name if known is not None and entry is known.construct else entry.returns
         found = self._sink(role, library, name, frame, call)
         sure = min(found.confidence, entry.confidence, key=lambda confidence: confidence.rank)
+        if entry.thread_safe:
+            found = replace(found, thread_safe=True)
         return Outcome(replace(found, makes=made, chain=entry.chain, confidence=sure))
 
     def _running(self, function: Expression | None, frame: Frame, call: Call) -> Outcome:

@@ -34,6 +34,10 @@ class Policy:
     stops_iteration: frozenset[str]
     never_empty: frozenset[str]
     copied_to_workers: frozenset[str]
+    waits: NameIndex[str]
+    waiting_methods: frozenset[str]
+    waiting_alone: frozenset[str]
+    time_limits: frozenset[str]
 
 
 @cache
@@ -61,6 +65,10 @@ def load() -> Policy:
         stops_iteration=frozenset(file.names("stops-iteration")),
         never_empty=frozenset(file.names("never-empty")),
         copied_to_workers=frozenset(file.names("copied-to-workers")),
+        waits=_index(file, "waits"),
+        waiting_methods=frozenset(file.names("waiting-methods")),
+        waiting_alone=frozenset(file.names("waiting-alone")),
+        time_limits=frozenset(file.names("time-limits")),
     )
     file.done()
     return policy

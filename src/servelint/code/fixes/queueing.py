@@ -1,0 +1,99 @@
+"""Whether calls that ran at the same time may as well run one after the other, in a pool of few threads.
+
+That is so where two at once were wrong, or gained nothing, and where no call waits: for another call that
+would stand behind it in the queue, or for the network while others could compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from servelint.code.facts.facts import Attribute, Call, Site
+from servelint.code.fixes.blocks.safety import MAXIMUM_FUNCTIONS, Safety
+from servelint.code.fixes.text import policy
+from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.loop.offloads import Handoff
+from servelint.code.values.values import External, ExternalObject, Frame, plain
+from servelint.knowledge.types import Role, Verdict
+
+QUEUED = "calls that ran at the same time wait for each other where the pool has one thread"
+_HOLDS = "holds"
+_COMPUTING = frozenset({Role.INFERENCE, Role.PREPROCESSING, Role.EXPLANATION})
+
+
+class Queueing:
+    """Judges the offloads of one project."""
+
+    def __init__(self, analysis: Analysis, safety: Safety) -> None:
+        self.analysis = analysis
+        self.safety = safety
+        self.policy = policy.load()
+
+    def doubt(self, call: BlockingCall, found: Handoff) -> str:
+        """Why the offloaded call should not have to queue; empty where it may.
+
+        `call` is the call that offloads.
+        """
+        if not self._gains_nothing(call) or self._has_a_limit(call.caller.module.path):
+            return QUEUED
+        inner = Call(found.callable, (), (), call.position)
+        values = list(plain(self.analysis.evaluator.calls.callees(call.frame, inner)))
+        if not values:
+            return QUEUED
+        evaluator = self.analysis.evaluator
+        frames = [evaluator.frame(evaluator.module(path), index) for path, index in call.blocking.functions]
+        frames += self.safety.called(call.frame, inner)
+        return QUEUED if self._waits(frames) else ""
+
+    def _gains_nothing(self, call: BlockingCall) -> bool:
+        """Whether the library says that two calls at once are wrong, or take no less time."""
+        if call.blocking.role not in _COMPUTING:
+            return False
+        library = self.analysis.catalogue.libraries.get(call.blocking.library)
+        if library is None:
+            return False
+        return library.thread_safe.verdict == Verdict.NO or library.gil.verdict == _HOLDS
+
+    def _has_a_limit(self, path: str) -> bool:
+        """Whether the service gives up on something after a time: what queues may take longer than that."""
+        beside = self.analysis.reach.beside(path)
+        calls = self.analysis.project.calls
+        limits = (module.path for name in self.policy.time_limits for module, _, _ in calls(name))
+        timed = (module.path for module, _, site in calls("wait") if "timeout" in dict(site.call.keywords))
+        return any(found in beside for found in (*limits, *timed))
+
+    def _waits(self, frames: Iterable[Frame]) -> bool:
+        """Whether the functions, or those that they call, wait for anything but the processor."""
+        for number, frame in enumerate(self.safety.reached(frames)):
+            if number >= MAXIMUM_FUNCTIONS:
+                return True
+            facts = self.analysis.evaluator.facts(frame)
+            if any(self._is_wait(frame, site) for site in facts.sites):
+                return True
+        return False
+
+    def _is_wait(self, frame: Frame, site: Site) -> bool:
+        if self.analysis.waits.of(frame, site) is not None:
+            return True
+        blocking = self.analysis.judge.site(frame, site)
+        if blocking is not None and blocking.role not in _COMPUTING:
+            return True
+        values = [value for value, _ in plain(self.analysis.evaluator.calls.callees(frame, site.call))]
+        if any(
+            isinstance(value, External | ExternalObject) and self.policy.waits.find(value.name)
+            for value in values
+        ):
+            return True
+        return not values and self._is_named_so(site.call)
+
+    def _is_named_so(self, call: Call) -> bool:
+        """Whether the method of an object that nobody knows is called like one that waits.
+
+        With positional arguments `get` is that of a dictionary and `join` that of a text.
+        """
+        if not isinstance(call.function, Attribute):
+            return False
+        name = call.function.name
+        return name in self.policy.waiting_methods or (
+            name in self.policy.waiting_alone and not call.arguments
+        )
