@@ -55,7 +55,8 @@ ALLOWED = {
         "finding knowledge project code/facts code/names code/graph code/values code/judge code/fixes/text"
     ),
     "code/fixes/blocks": (
-        "finding knowledge code/facts code/values code/loop code/judge code/fixes/text code/fixes/pools"
+        "finding knowledge code/facts code/graph code/values code/loop code/judge code/fixes/text "
+        "code/fixes/pools"
     ),
     "code/fixes/verification": "finding project/text code/fixes/text",
     "code/fixes": (

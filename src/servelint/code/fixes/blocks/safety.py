@@ -9,6 +9,7 @@ from operator import itemgetter
 from servelint.code.facts.facts import Attribute, Call, Expression, FunctionFacts, Name, Site, Spread, dotted
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.blocks.guards import Guards
 from servelint.code.fixes.blocks.shared import Shared
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
@@ -42,6 +43,7 @@ class Safety:
         self.analysis = analysis
         self.files = files
         self.policy = policy.load()
+        self.guards = Guards(analysis, files)
         self._frames: dict[Frame, str] = {}
         self._shared_places: dict[Function, Shared] = {}
         self._doubts: dict[tuple[Frame, Block], tuple[str, str]] = {}
@@ -273,9 +275,10 @@ class Safety:
             return ""
         constructs = facts.name in ("__init__", "__new__", "__post_init__")
         own = facts.parameters[0].name if constructs and facts.parameters else ""
-        for place in self._shared(syntax, function).changed(syntax.own_nodes(function), own):
-            return f"`{facts.qualname}` writes `{place}`, which requests share"
-        return ""
+        changes = list(self._shared(syntax, function).changes(syntax.own_nodes(function), own))
+        if not changes or self.guards.guard(frame, syntax, function, changes):
+            return ""
+        return f"`{facts.qualname}` writes `{changes[0].text}`, which requests share"
 
     def _touches(self, frame: Frame, facts: FunctionFacts, made: Call) -> str:
         """What the call does that belongs to the loop or to one thread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 from servelint.code.fixes.text.syntax import Function, Syntax
 
@@ -13,6 +14,18 @@ CHANGING_METHODS = frozenset(
     {"append", "add", "insert", "extend", "update", "setdefault", "pop", "popitem", "popleft", "appendleft"}
     | {"remove", "discard", "clear", "sort", "reverse", "put", "put_nowait"}
 )
+
+
+class Change(NamedTuple):
+    """A node that changes a place."""
+
+    node: ast.AST
+    place: ast.expr
+
+    @property
+    def text(self) -> str:
+        """How the place is written."""
+        return ast.unparse(self.place)
 
 
 class Shared:
@@ -27,21 +40,29 @@ class Shared:
         self._declared = {name for n in own if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
         self._local = _local_names(own, function) - self._declared
 
+    def reaches(self, name: str) -> bool:
+        """Whether the function means the global by that name."""
+        return name in self._declared or name not in self._local
+
     def changed(self, nodes: Iterable[ast.AST], own: str = "") -> Iterator[str]:
         """Those of them that some nodes of the function change.
 
         Attributes of `own` (the object that a constructor makes) are not shared yet.
         """
+        return (change.text for change in self.changes(nodes, own))
+
+    def changes(self, nodes: Iterable[ast.AST], own: str = "") -> Iterator[Change]:
+        """The same, with where they are changed."""
         for node in nodes:
             for place in _changed(node):
                 root = _root(place)
-                if isinstance(place, ast.Name) and not _is_container(node):
+                if isinstance(place, ast.Name) and not is_container(node):
                     shared = place.id in self._declared
                 else:
                     ours = root in self._names and root not in self._local
                     shared = root == self._receiver or "app" in _names(place) or ours
                 if shared and not (own and root == own):
-                    yield ast.unparse(place)
+                    yield Change(node, place)
 
     @cached_property
     def uses(self) -> dict[str, list[ast.expr]]:
@@ -50,7 +71,7 @@ class Shared:
         found: dict[str, list[ast.expr]] = {place: [] for place in self.changed(own)}
         last_names = {place.rpartition(".")[2] for place in found}
         for node in own if found else ():
-            if isinstance(node, ast.Name | ast.Attribute) and _last_name(node) in last_names:
+            if isinstance(node, ast.Name | ast.Attribute) and last_name(node) in last_names:
                 text = ast.unparse(node)
                 if text in found:
                     found[text].append(node)
@@ -83,8 +104,12 @@ class Shared:
         return ""
 
 
-def _last_name(node: ast.Name | ast.Attribute) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr
+def last_name(node: ast.expr) -> str:
+    """The name of a variable or attribute; empty for anything else."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def _changed(node: ast.AST) -> Iterator[ast.expr]:
@@ -99,7 +124,8 @@ def _changed(node: ast.AST) -> Iterator[ast.expr]:
                 yield value
 
 
-def _is_container(node: ast.AST) -> bool:
+def is_container(node: ast.AST) -> bool:
+    """Whether what changes the place leaves the object there, and changes that."""
     return isinstance(node, ast.Subscript | ast.Call)
 
 
