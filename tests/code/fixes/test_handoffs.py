@@ -256,6 +256,10 @@ def embed_from(queue):
     return embed(queue.get())
 
 
+async def elsewhere(function, *args):
+    return await asyncio.to_thread(function, *args)
+
+
 def embed_known(known, key):
     return embed(known.get(key))
 
@@ -303,9 +307,36 @@ def test_where_somebody_gives_up_after_a_time_nothing_may_queue(tmp_path: Path, 
     assert finding.fix.applicability is Applicability.UNSAFE
 
 
+def test_what_runs_whatever_it_is_given_may_not_make_it_queue(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(f"{QUEUES}    return await elsewhere(embed, texts)\n")
+    for finding in check([], Config(root=tmp_path, select=("SRV109",))).findings:
+        assert finding.fix is None or finding.fix.applicability is Applicability.UNSAFE
+
+
 def test_a_name_that_is_taken_is_said_to_be(tmp_path: Path) -> None:
     text = HEAD.replace("pool = ThreadPoolExecutor(max_workers=1)\n", "_inference_executor = 1\n")
     (tmp_path / "main.py").write_text(text + START + "    return await asyncio.to_thread(score, row)\n")
     (finding,) = check([], Config(root=tmp_path, select=("SRV109",))).findings
     assert finding.fix is None
     assert "for something else" in finding.unfixable
+
+
+def test_the_files_of_a_service_share_one_pool(tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(QUEUES.partition("@app.post")[0])
+    router = (
+        "import asyncio\n\nfrom fastapi import APIRouter\n\nfrom models import embed\n\nrouter = APIRouter()\n\n\n"
+        "@router.post('/{}')\nasync def {}(texts: list):\n    return await asyncio.to_thread(embed, texts)\n"
+    )
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").write_text(router.format(name, name))
+    (tmp_path / "main.py").write_text(
+        "from fastapi import FastAPI\n\nimport a\nimport b\n\napp = FastAPI()\n"
+        "app.include_router(a.router)\napp.include_router(b.router)\n"
+    )
+    outcome = edits.apply(check([], Config(root=tmp_path, select=("SRV109",))), unsafe=True)
+    assert not outcome.report.findings
+    assert b"ThreadPoolExecutor(" in outcome.after[tmp_path / "inference_executor.py"]
+    for name in ("a", "b"):
+        text = outcome.after[tmp_path / f"{name}.py"].decode()
+        assert "from inference_executor import inference_executor\n" in text
+        assert "ThreadPoolExecutor" not in text

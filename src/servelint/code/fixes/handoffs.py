@@ -11,6 +11,7 @@ from servelint.code.facts.facts import Position, dotted
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block, UnmovableError
 from servelint.code.fixes.pools.new_pool import Pool
+from servelint.code.fixes.pools.pool import offloading_call
 from servelint.code.fixes.queueing import QUEUED, Queueing
 from servelint.code.fixes.text import placement, style
 from servelint.code.fixes.text.arguments import arguments
@@ -43,9 +44,7 @@ class _Opened:
 
     def blocking_call(self, blocking: Blocking) -> BlockingCall:
         """The place as a call that blocks: so are pools chosen and doubts raised."""
-        site = self.place.site
-        text = f"{dotted(site.call.function)}()"
-        return BlockingCall(self.place.caller, self.place.frame, site.call.position, blocking, site, text)
+        return offloading_call(self.place, blocking)
 
 
 class HandoffFixes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from servelint.code.facts.facts import Attribute, Call, Site
+from servelint.code.facts.facts import Attribute, Call, Expression, FunctionFacts, Name, Site
 from servelint.code.fixes.blocks.safety import MAXIMUM_FUNCTIONS, Safety
 from servelint.code.fixes.text import policy
 from servelint.code.judge.analysis import Analysis, BlockingCall
@@ -35,6 +35,8 @@ class Queueing:
         `call` is the call that offloads.
         """
         if not self._gains_nothing(call) or self._has_a_limit(call.caller.module.path):
+            return QUEUED
+        if _hands_on(call.caller.facts, found.callable):
             return QUEUED
         inner = Call(found.callable, (), (), call.position)
         values = list(plain(self.analysis.evaluator.calls.callees(call.frame, inner)))
@@ -97,3 +99,19 @@ class Queueing:
         return name in self.policy.waiting_methods or (
             name in self.policy.waiting_alone and not call.arguments
         )
+
+
+def _hands_on(facts: FunctionFacts, given: Expression) -> bool:
+    """Whether the callable is, or holds, one that the function is given: it may be any function then."""
+    names = {parameter.name for parameter in facts.parameters}
+    waiting, seen = [given], set()
+    while waiting:
+        match waiting.pop():
+            case Name(name) if name in names:
+                return True
+            case Name(name) if name not in seen:
+                seen.add(name)
+                waiting += (b.value for b in facts.bindings if b.target == Name(name) and b.value is not None)
+            case Call(_, arguments) if arguments:
+                waiting.append(arguments[0])
+    return False

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.contents import Contents, Files
-from servelint.code.facts.facts import Call, Position, Site, dotted
+from servelint.code.facts.facts import Call, Constant, Position, Site, dotted
 from servelint.code.graph.dependencies import Dependencies
 from servelint.code.graph.edges import ImportGraph
 from servelint.code.graph.imports import Resolver
@@ -23,6 +23,7 @@ from servelint.code.judge.outcomes import Blocking, Hop
 from servelint.code.loop.bound import Loop, LoopBound
 from servelint.code.loop.offloads import Handoff
 from servelint.code.names.frameworks import Frameworks
+from servelint.code.values.calls import argument
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import Frame
 from servelint.finding import Span, Step
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 RECURSION_LIMIT = 10_000
 # Lines between making a lazy result and going through it that are still read, and repaired, as one.
 NEAR = 3
+# Inference, and what takes as long.
+COMPUTED = frozenset({Role.INFERENCE, Role.PREPROCESSING, Role.EXPLANATION, Role.TRAINING})
 # What a call may take of the stack where Python's own C code stands between two functions, twice over.
 BYTES_A_CALL = 800
 
@@ -112,6 +115,7 @@ class Analysis:
         self._focus: str | None = None
         self._places: dict[str, tuple[Place, ...]] = {}
         self._offloads: dict[str, tuple[tuple[Place, Handoff], ...]] = {}
+        self._on_default: dict[str, tuple[tuple[Place, Handoff, Blocking], ...]] = {}
         self._eager: dict[str, dict[tuple[str, Position], tuple[Place, Blocking]]] = {}
         self._loop_bound: dict[str, tuple[LoopBound, ...]] = {}
         self._blocking: dict[str, tuple[BlockingCall, ...]] = {}
@@ -218,6 +222,25 @@ class Analysis:
             )
         return self._offloads[path]
 
+    def computed(self, place: Place, found: Handoff) -> Blocking | None:
+        """The inference, or what takes as long, that an offloaded callable runs; None where none is known."""
+        blocking = self.judge.call(place.frame, Call(found.callable, (), (), found.call.position))
+        return blocking if blocking is not None and blocking.role in COMPUTED else None
+
+    def on_default_executor(self, path: str) -> tuple[tuple[Place, Handoff, Blocking], ...]:
+        """The inference that a file runs on the executor that the event loop uses for everything else."""
+        if path not in self._on_default:
+            found = (one for one in self._offloads_in(path) if _on_default_pool(one[1]))
+            judged = [(place, offload, self.computed(place, offload)) for place, offload in found]
+            self._on_default[path] = tuple((p, o, runs) for p, o, runs in judged if runs is not None)
+        return self._on_default[path]
+
+    @cached_property
+    def sets_default_executor(self) -> bool:
+        """Whether the project gives the loop an executor of its own."""
+        names = self.frameworks.sets_default_executor
+        return any(True for name in names for _ in self.project.calls(name))
+
     def blocking_calls_in(self, path: str) -> tuple[BlockingCall, ...]:
         """The blocking calls in the loop-bound functions of a file."""
         if path not in self._blocking:
@@ -310,6 +333,14 @@ class Analysis:
         if len(hops) == 1:
             return ()
         return tuple(Step(self.span(hop.path, hop.position), hop.text) for hop in hops)
+
+
+def _on_default_pool(found: Handoff) -> bool:
+    if found.dispatched or not found.offload.default_pool:
+        return False
+    if found.offload.pool is None:
+        return True
+    return argument(found.call, found.offload.pool, "executor") in (None, Constant(None))
 
 
 def _indent(line: str) -> int:

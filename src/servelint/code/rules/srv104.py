@@ -11,7 +11,6 @@ from servelint.code.judge.outcomes import Blocking
 from servelint.code.judge.subjects import RequestPool
 from servelint.code.loop.bound import LoopBound
 from servelint.code.rules.places import finding, names_called
-from servelint.code.rules.runs import inference
 from servelint.finding import Confidence, Finding, Severity
 
 CODE = "SRV104"
@@ -92,7 +91,7 @@ def _runs(analysis: Analysis, place: Place) -> dict[Position, Blocking]:
         found.call.position: blocking
         for other, found in analysis.offloads
         if other.frame is place.frame and found.offload.pool is not None
-        if (blocking := inference(analysis, other, found)) is not None
+        if (blocking := analysis.computed(other, found)) is not None
     }
 
 

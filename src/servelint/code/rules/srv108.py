@@ -9,7 +9,6 @@ from servelint.code.judge.analysis import Analysis, Place
 from servelint.code.judge.subjects import LostContext
 from servelint.code.loop.offloads import Handoff
 from servelint.code.rules.places import finding
-from servelint.code.rules.runs import inference
 from servelint.code.values.values import External, plain
 from servelint.finding import Finding, Severity
 
@@ -20,7 +19,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
     """Thread-local contexts around inference that runs in another thread."""
     for place, found in analysis.offloads:
         entered = [c for c in place.site.contexts if _is_thread_local(analysis, place, c)]
-        blocking = inference(analysis, place, found) if entered else None
+        blocking = analysis.computed(place, found) if entered else None
         if blocking is None:
             continue
         yield finding(

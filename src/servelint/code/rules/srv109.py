@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servelint.code.facts.facts import Constant, dotted
+from servelint.code.facts.facts import dotted
 from servelint.code.judge.analysis import Analysis
 from servelint.code.judge.subjects import OnDefaultExecutor
-from servelint.code.loop.offloads import Handoff
 from servelint.code.rules.places import finding
-from servelint.code.rules.runs import inference
-from servelint.code.values.calls import argument
 from servelint.finding import Finding, Severity
 
 CODE = "SRV109"
@@ -18,29 +15,18 @@ CODE = "SRV109"
 
 def check(analysis: Analysis) -> Iterator[Finding]:
     """Inference on the executor that the event loop uses for everything else."""
-    sets = analysis.frameworks.sets_default_executor
-    if any(True for name in sets for _ in analysis.project.calls(name)):
+    if analysis.sets_default_executor:
         return
-    for place, found in analysis.offloads:
-        blocking = inference(analysis, place, found) if _on_default_pool(found) else None
-        if blocking is None:
-            continue
-        library = f"{blocking.library} " if blocking.library else ""
-        yield finding(
-            analysis,
-            CODE,
-            place,
-            f"`{dotted(found.callable)}` runs {library}{blocking.role.value} on the loop's default executor",
-            severity=Severity.INFO,
-            confidence=blocking.confidence,
-            library=blocking.library,
-            subject=OnDefaultExecutor(place, found, blocking),
-        )
-
-
-def _on_default_pool(found: Handoff) -> bool:
-    if found.dispatched or not found.offload.default_pool:
-        return False
-    if found.offload.pool is None:
-        return True
-    return argument(found.call, found.offload.pool, "executor") in (None, Constant(None))
+    for path in analysis.paths:
+        for place, found, blocking in analysis.on_default_executor(path):
+            runs = f"{blocking.library} {blocking.role.value}".lstrip()
+            yield finding(
+                analysis,
+                CODE,
+                place,
+                f"`{dotted(found.callable)}` runs {runs} on the loop's default executor",
+                severity=Severity.INFO,
+                confidence=blocking.confidence,
+                library=blocking.library,
+                subject=OnDefaultExecutor(place, found, blocking),
+            )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position
+from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position, dotted
 from servelint.code.fixes.pools.dispatchers import Dispatchers
+from servelint.code.fixes.pools.forms import DEFAULT_EXECUTOR
 from servelint.code.fixes.pools.lifespan import Lifespans, is_local
 from servelint.code.fixes.pools.new_pool import ImportsOf, NewPools, Pool
 from servelint.code.fixes.pools.services import Services
@@ -14,7 +15,8 @@ from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.imports import Imports
 from servelint.code.fixes.text.syntax import Function
 from servelint.code.graph.project import Module
-from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.judge.analysis import Analysis, BlockingCall, Place
+from servelint.code.judge.outcomes import Blocking
 from servelint.code.names import evidence
 from servelint.code.values.values import ClassReference, ExternalObject, Frame, Instance, plain
 
@@ -44,6 +46,7 @@ class Pools:
         self._takes_pool = takes_pool
         self._homeless: dict[str, list[BlockingCall]] = {}
         self._beside: dict[str, list[BlockingCall]] = {}
+        self._offloads: dict[str, list[BlockingCall]] = {}
         self._known: dict[tuple[Frame, Position], Pool | None] = {}
 
     def choose(
@@ -54,7 +57,8 @@ class Pools:
         With `dispatch` one that is made has a dispatcher.
         """
         existing = self._existing(call) or self._elsewhere(call, function, imports(call.caller.module))
-        return existing or self.new.make(call, function, self.companions(call), imports, dispatch=dispatch)
+        companions = self.companions(call) or self._on_default(call.caller.module.path)
+        return existing or self.new.make(call, function, companions, imports, dispatch=dispatch)
 
     def dispatched(
         self, call: BlockingCall, function: Function, imports: Imports, *, keywords: bool, context: bool
@@ -83,6 +87,25 @@ class Pools:
             paths = (path for path in self.analysis.loop.paths if path in beside)
             self._beside[here] = [other for path in paths for other in self._homeless_in(path)]
         return self._beside[here]
+
+    def _on_default(self, here: str) -> list[BlockingCall]:
+        """The offloads of a service that has no blocking calls, to the loop's default executor.
+
+        They are the ones that want a pool, if anybody asks for fixes of that.
+        """
+        if self.analysis.sets_default_executor or not self.analysis.config.selects(DEFAULT_EXECUTOR):
+            return []
+        if here not in self._offloads:
+            beside = self.analysis.reach.beside(here)
+            places = (
+                (place, blocking)
+                for path in self.analysis.loop.paths
+                if path in beside
+                for place, _, blocking in self.analysis.on_default_executor(path)
+            )
+            calls = (offloading_call(place, blocking) for place, blocking in places)
+            self._offloads[here] = [call for call in calls if self._existing(call) is None]
+        return self._offloads[here]
 
     def _homeless_in(self, path: str) -> list[BlockingCall]:
         if path not in self._homeless:
@@ -199,6 +222,12 @@ class Pools:
     def _workers(self, module: Module, name: str) -> int | None:
         found = [b.binding.value for b in module.bound(0, name)]
         return _constant_workers(found[0]) if len(found) == 1 else None
+
+
+def offloading_call(place: Place, blocking: Blocking) -> BlockingCall:
+    """The place that offloads, as a call that blocks: so are pools chosen and doubts raised."""
+    text = f"{dotted(place.site.call.function)}()"
+    return BlockingCall(place.caller, place.frame, place.site.call.position, blocking, place.site, text)
 
 
 def _constant_workers(made: Expression | None) -> int | None:
