@@ -122,6 +122,29 @@ def test_a_patient_probe_only_informs(failures: str, severity: Severity, tmp_pat
     assert f"allows {failures} x 25 s + 1 s" in found.message
 
 
+_WSGI = _DEPLOYMENT.replace("uvicorn, app.main:app, --workers", "gunicorn, app.main:app, --workers")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "application", "codes"),
+    [
+        (_WSGI, _Application(), ["SRV201", "SRV202"]),
+        (_WSGI.replace('"4"', '"1"'), _Application(), ["SRV202"]),
+        (_WSGI, _Application(serves_model=False), ["SRV202"]),
+        (_WSGI, None, ["SRV202"]),
+    ],
+)
+def test_workers_without_an_event_loop_count_where_each_holds_a_model(
+    manifest: str, application: Application | None, codes: list[str], tmp_path: Path
+) -> None:
+    found = _codes(written(tmp_path, {"k8s.yaml": manifest}), _Applications(application))
+    assert sorted(found) == codes
+    if "SRV201" in found:
+        assert found["SRV201"].message.endswith(", each with the model")
+        assert found["SRV201"].fix is None
+        assert "several threads" in found["SRV201"].unfixable
+
+
 def test_one_worker_with_a_blocked_loop_is_no_safe_fix(tmp_path: Path) -> None:
     root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT})
     fix = _codes(root, _Applications(_Application(blocked=True)))["SRV201"].fix

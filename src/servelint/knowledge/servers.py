@@ -38,6 +38,7 @@ class Workers(NamedTuple):
     options: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     conventional: tuple[str, ...] = ()  # variables that images hand on to the server
+    shared: tuple[str, ...] = ()  # variables of its own that others have, too
     setting: str = ""
     source: str = ""
 

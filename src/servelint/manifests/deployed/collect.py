@@ -15,7 +15,7 @@ from pathlib import Path
 from servelint.boundary import Boundary
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
-from servelint.manifests.deployed import scripts
+from servelint.manifests.deployed import foreign, scripts
 from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.images import ImageIndex
 from servelint.manifests.deployed.reading import Reader
@@ -39,7 +39,6 @@ from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Resources, Setting, Workload
 from servelint.manifests.forms.sources import Sources, Tree
 from servelint.manifests.helm import charts as helm
-from servelint.manifests.helm import releases
 from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
@@ -200,13 +199,18 @@ class _Collector:
 
     def add_charts(self, charts: list[helm.Chart], documents: list[Path]) -> None:
         owned = helm.by_owner(charts, documents)
-        for path in documents if charts else ():
-            if any(word in self.sources.data(path) for word in releases.WORDS):
+        found = foreign.Releases(self.sources, self.reader, charts)
+        templates = {path for chart in charts for path in chart.templates}
+        for path in self.sources.tree.manifests:
+            if path not in templates:
                 with self.boundary(path, "reading the releases of charts"):
-                    releases.attach(charts, self.reader.documents(path), path, self.sources.tree.root)
+                    found.read(path)
         for chart in charts:
             with self.boundary(chart.folder / "Chart.yaml", "rendering the chart"):
                 self.add_chart(chart, [*owned.get(chart.folder, ()), *owned.get(None, ())])
+        with self.boundary(self.sources.tree.root, "reading what is said to charts elsewhere"):
+            for _, said in found.resources(documents):
+                self.add_scope(said)
 
     def add_chart(self, chart: helm.Chart, values: list[Path]) -> None:
         helm.attach_values(chart, values)
@@ -272,7 +276,7 @@ class _Collector:
             built,
             config_maps=config_maps,
         )
-        self.deployment.starts.extend(self.follower.container(context))
+        self.deployment.add(self.follower.container(context))
 
     def add_infrastructure(self, paths: Iterable[Path]) -> None:
         """Python programs that describe deployments, all of them as one set of documents."""
@@ -339,14 +343,14 @@ class _Collector:
             for start in self.follower.code(command.code, Environment(), (), context, 0):
                 copies = count(command.copies) if command.copies is not None else None
                 if copies is None or start.workers is not None:
-                    self.deployment.starts.append(start)
+                    self.deployment.add([start])
                 if copies is not None:
                     workers = replace(copies, variable="numprocs")
-                    self.deployment.starts.append(replace(start, workers=workers))
+                    self.deployment.add([replace(start, workers=workers)])
 
     def add_lone_images(self) -> None:
         for starts in self.images.unreplaced():
-            self.deployment.starts.extend(starts)
+            self.deployment.add(starts)
 
     def add_lone_files(self) -> None:
         """Scripts that an image or a manifest names without our seeing how it runs them; calls in Python."""
@@ -386,7 +390,7 @@ class _Collector:
             context = replace(context, image=image, folder=image.stage.folder)
         for command in commands:
             self.follower.spent = 0
-            self.deployment.starts.extend(self.follower.words(command.words, command.environment, context))
+            self.deployment.add(self.follower.words(command.words, command.environment, context))
 
     def add_heredocs(self, heredocs: Iterable[Located], path: Path) -> None:
         """What a script writes out: Dockerfiles, and manifests for `kubectl apply -f -`."""
@@ -394,7 +398,7 @@ class _Collector:
         for heredoc in heredocs:
             if _FROM.match(heredoc.text):
                 for starts in self.starts_of(self.add_stages(path, heredoc)).values():
-                    self.deployment.starts.extend(starts)
+                    self.deployment.add(starts)
             elif _API_VERSION.search(heredoc.text):
                 found.extend(kubernetes.resources(self.reader.written(heredoc), path))
         if found.workloads or found.autoscalers:
@@ -408,9 +412,9 @@ class _Collector:
     def add_python(self, path: Path) -> None:
         context = Context(Setting.PROCESS, path.parent)
         if path.name in self.configuration_files:
-            self.deployment.starts.extend(self.follower.lone_configuration(path, context))
+            self.deployment.add(self.follower.lone_configuration(path, context))
         else:
-            self.deployment.starts.extend(self.follower.python(path, Environment(), context))
+            self.deployment.add(self.follower.python(path, Environment(), context))
 
     @property
     def configuration_files(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,15 +17,17 @@ from servelint.serving import Application, Applications, Served
 class Deployment:
     """What rules read.
 
-    A scope holds documents that know each other: one release of a chart, or all plain files. `run` are the
-    Dockerfiles whose image a workload of the project runs. `readers` are the templates that read a value, by
-    the file and the offset it stands at; `switches` are the values that decide what a template prints: true
-    where a condition asks for one, false where each of several is printed.
+    A scope holds documents that know each other: one release of a chart, or all plain files. `starts` are of
+    servers with an event loop, `wsgi` of the others; `run` are the Dockerfiles whose image a workload of the
+    project runs. `readers` are the templates that read a value, by the file and the offset it stands at;
+    `switches` are the values that decide what a template prints: true where a condition asks for one, false
+    where each of several is printed.
     """
 
     root: Path
     scopes: list[Resources] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
+    wsgi: list[Start] = field(default_factory=list)
     run: set[Path] = field(default_factory=set)
     applications: Applications | None = None
     readers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
@@ -36,6 +38,11 @@ class Deployment:
     _known: dict[int, Application | None] = field(default_factory=dict)
     _joined: _Index | None = None
     _readers: dict[tuple[Path, int], set[tuple[str, str]]] | None = None
+
+    def add(self, starts: Iterable[Start]) -> None:
+        """Add servers that are started."""
+        for start in starts:
+            (self.wsgi if start.wsgi else self.starts).append(start)
 
     def read_by(self, place: Place) -> int:
         """How many containers read the text that stands at a place, as a variable or in their command."""

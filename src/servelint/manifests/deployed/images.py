@@ -56,7 +56,8 @@ class ImageIndex:
                 PurePosixPath(source).name for copy in image.stage.copies for source in copy.sources
             )
             if image.last:
-                self._serving += [image] if id(image) in self.starts else []
+                own = self.starts.get(id(image), ())
+                self._serving += [image] if any(not start.wsgi for start in own) else []
                 for word in self._words(image):
                     self._by_word.setdefault(word, []).append(image)
 

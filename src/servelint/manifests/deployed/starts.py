@@ -25,6 +25,7 @@ from servelint.manifests.shell.commandline import (
     Words,
     WorkerCount,
     count,
+    from_environment,
     last_option,
     started,
 )
@@ -62,6 +63,7 @@ class Start:
     context: Context
     assumed: bool = False  # nothing says that the server starts but a variable that is named after it
     unsaid: str = ""  # the variable that would say the number, where the image chooses it
+    wsgi: bool = False  # the workers run no event loop: they serve one request a process or thread
 
     @property
     def place(self) -> Span:
@@ -139,15 +141,25 @@ class Follower:
                 workers = replace(workers, variable=name)
                 start = ServerStart(server, (), workers, "", "", ())
                 yield Start(start, workers, workers.text.place, environment, context, assumed=True)
-        named = servers().by_image(container.image.text) if container.image is not None else ()
-        for server in servers().servers:
-            kind = context.workload.kind if context.workload is not None else ""
-            if kind in server.kinds or (server in named and container.command is None):
-                value = last_option(container.arguments or (), server.workers.options)
-                workers = count(value) if value.runs else None
-                if workers is not None:
-                    start = ServerStart(server, (), workers, "", "", ())
-                    yield Start(start, workers, workers.text.place, environment, context, assumed=True)
+        kind = context.workload.kind if context.workload is not None else ""
+        found = [server for server in servers().servers if kind in server.kinds]
+        if container.command is None and container.image is not None:
+            found += servers().by_image(container.image.text)
+        yield from self.served(found, container.arguments or (), environment, context)
+
+    def served(
+        self, found: Sequence[Server], arguments: Words, environment: Environment, context: Context
+    ) -> Iterator[Start]:
+        """The starts of servers that take what a container says for their arguments."""
+        for server in found:
+            if any(word.text in server.single_process for word in arguments):
+                continue
+            value = last_option(arguments, server.workers.options)
+            own = None if value.runs else from_environment(server, environment)
+            workers = count(value) if value.runs else own
+            if workers is not None and workers.text.runs and workers.variable not in servers().own_variables:
+                start = ServerStart(server, (), workers, "", "", ())
+                yield Start(start, workers, workers.text.place, environment, context, assumed=True)
 
     def image(
         self, image: Image, environment: Environment, context: Context, arguments: Words | None = None
@@ -155,8 +167,12 @@ class Follower:
         """The servers that an image starts; `arguments` replace its CMD."""
         stage = image.stage
         command = stage.command if arguments is None else Command(words=arguments)
+        named = servers().by_image(stage.base.text) if stage.entrypoint is None else ()
+        words = command.words if command is not None else ()
         if base_images.keeps_command(stage, command):
             yield from self.by_itself(stage.base, environment, context)
+        elif named and (command is None or (words and words[0].text.startswith("-"))):
+            yield from self.served(named, words, environment, context)
         elif stage.entrypoint is not None and stage.entrypoint.script is not None:
             yield from self.code(stage.entrypoint.script, environment, (), context, 0)
         elif stage.entrypoint is not None:
@@ -258,6 +274,9 @@ class Follower:
             path = self.sources.module(f"{script.path.text}.__main__", context.base)
         if path is None and not script.python and (module := self._installed(script.path.text)):
             path = self.sources.module(module, context.base)
+        if path is None and not script.python and "/" in script.path.text:
+            # What the image has of its own most often ends in `exec "$@"`.
+            yield from self.words(script.parameters, environment, context, depth)
         if path is None or path in self._active or path in self._given_up:
             return
         source = self.sources.source(path)
@@ -316,15 +335,14 @@ class Follower:
             # A daemon is no container's process: the command returns and the container would end.
             return
         configured = self.configuration(server, environment, context)
-        worker_class = configured.worker_class if configured else ""
-        if not server.runs_loop(worker_class):
-            return
+        wsgi = not server.runs_loop(configured.worker_class if configured else "")
         workers = server.workers
         if workers is None and configured is not None:
             workers = configured.workers
         if workers is None and server.server.configuration.options:
             workers = server.environment_workers
-        yield Start(server, workers, _whole(words), environment, context)
+        if not wsgi or workers is not None:
+            yield Start(server, workers, _whole(words), environment, context, wsgi=wsgi)
 
     def configuration(
         self, server: ServerStart, environment: Environment, context: Context

@@ -14,7 +14,7 @@ class ManyWorkers(NamedTuple):
     """A server with several workers; `readers` is how many templates or containers read the number (SRV201).
 
     `assumed` says that only a variable named after the server tells that it starts; `unsaid` is the variable
-    that would say the number, where the image chooses it.
+    that would say the number, where the image chooses it. `wsgi` says that the workers run no event loop.
     """
 
     workers: WorkerCount
@@ -22,6 +22,7 @@ class ManyWorkers(NamedTuple):
     readers: int
     assumed: bool = False
     unsaid: str = ""
+    wsgi: bool = False
 
 
 class MemoryMetric(NamedTuple):

@@ -48,6 +48,8 @@ def unset_value(subject: MemoryValue) -> tuple[Fix | None, str]:
     if not subject.asked or not target.verbatim:
         return None, "the template makes a metric of each entry: remove this one"
     reason = "other templates read the value too" if subject.readers > 1 else ""
+    if subject.autoscaler.assumed:
+        reason = "the chart is not in the project: what it does without the value is not known"
     applicability = Applicability.UNSAFE if reason else Applicability.SAFE
     # Not removed: in a file that is laid on another one, the other's value would come back.
     return Fix(applicability, "Turn the memory metric off", (target.edit("null"),), reason), ""

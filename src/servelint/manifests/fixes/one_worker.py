@@ -19,6 +19,9 @@ _COMMENT = re.compile(
     r"(?:^|\s)#.*\b(?:workers?|process(?:es)?|timeouts?|concurren\w+|parallel\w*)\b", re.IGNORECASE
 )
 _UNKNOWN_IMAGE = "what the image does with the number is not known"
+_WSGI = (
+    "a WSGI worker serves one request a thread: one needs several threads, and a model that they may share"
+)
 _BLOCKING = "the application still blocks its event loop: one blocked worker serves nobody, four serve three"
 
 
@@ -30,6 +33,8 @@ def one_worker(subject: ManyWorkers, repaired: Collection[Span]) -> tuple[Fix | 
     """
     if subject.unsaid:
         return None, f"the image chooses the number: set {subject.unsaid} to 1"
+    if subject.wsgi:
+        return None, _WSGI
     fix, reason = _planned(subject.workers, subject.readers, _left_blocked(subject.application, repaired))
     if fix is not None and subject.assumed:
         return fix._replace(applicability=Applicability.UNSAFE, reason=fix.reason or _UNKNOWN_IMAGE), reason

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from servelint.manifests.documents.text import Place
-from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
+from servelint.manifests.documents.yaml_document import (
+    Node,
+    Scalar,
+    YamlError,
+    YamlMapping,
+    YamlSequence,
+    parse,
+)
 from servelint.manifests.forms.resources import Autoscaler, Metric
 
 _ANNOTATIONS = ("autoscaling.knative.dev/metric", "serving.kserve.io/metric", "autoscaling.kserve.io/metric")
 _RESOURCES = ("cpu", "memory")
+_METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 _NUMBER = re.compile(r"[0-9.]{1,9}")
 
 
@@ -38,6 +47,7 @@ def _horizontal(document: YamlMapping, path: Path) -> Autoscaler:
         for item in (items.items if items else [])
         if isinstance(item, YamlMapping) and not _deletes(item)
     ]
+    found += _annotated_metrics(document)
     legacy = document.scalar("spec", "targetCPUUtilizationPercentage")
     if legacy is not None:
         found.append(Metric("cpu", legacy.place, None, target=legacy, utilization=True))
@@ -51,6 +61,22 @@ def _horizontal(document: YamlMapping, path: Path) -> Autoscaler:
         items=items,
         namespace=document.text("metadata", "namespace"),
     )
+
+
+def _annotated_metrics(document: YamlMapping) -> list[Metric]:
+    """The metrics that version 1 keeps in an annotation, as JSON.
+
+    https://kubernetes.io/docs/reference/labels-annotations-taints/#autoscaling-alpha-kubernetes-io-metrics
+    """
+    written = document.scalar("metadata", "annotations", _METRICS)
+    if written is None or document.text("apiVersion") != "autoscaling/v1":
+        return []
+    try:
+        listed = next(iter(parse(written.text)), None)
+    except YamlError:
+        return []
+    items = listed.items if isinstance(listed, YamlSequence) else []
+    return [replace(_metric(item), item=None) for item in items if isinstance(item, YamlMapping)]
 
 
 def _deletes(item: YamlMapping) -> bool:

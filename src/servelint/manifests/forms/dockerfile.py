@@ -20,6 +20,8 @@ _INSTRUCTION = re.compile(r"\s*+([A-Za-z]++)(?:\s++|$)")
 _HEREDOC = re.compile(r"<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*+)\2")
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
 _FLAG = re.compile(r"--[a-z][a-z-]*+(?:=\S++)?\s++")
+_QUOTED = re.compile(r"\"[^\"\\\n]*\"|'[^'\n]*'")
+_END_OF_ARRAY = re.compile(r"\s*,?\s*\]\s*(?:#.*)?")
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
 _WORDS = re.compile(r"\S++")
 _MAX_NESTING = 100
@@ -242,6 +244,8 @@ def command(text: Located) -> Command | None:
     """What the argument of CMD or ENTRYPOINT runs; None where it is empty."""
     if text.text.startswith("["):
         words = _exec_form(text)
+        if words is None:
+            words = _meant(text)
         if words is not None:
             return Command(words=words) if words else None
     return Command(script=text) if text.text else None
@@ -259,6 +263,21 @@ def _exec_form(text: Located) -> tuple[Located, ...] | None:
             inner if inner.text == value else Located.computed(value, inner.place) if inner.runs else inner
         )
     return tuple(words)
+
+
+def _meant(text: Located) -> tuple[Located, ...] | None:
+    """The words of what is meant for a JSON array: in single quotes, or with a comment or a comma at its end.
+
+    The engine takes it for shell code that starts nothing; what is meant to run is plain.
+    """
+    words: list[Located] = []
+    position = 1
+    for found in _QUOTED.finditer(text.text, 1):
+        if text.text[position : found.start()].strip() not in ("", ","):
+            break
+        words.append(text.slice(found.start() + 1, found.end() - 1))
+        position = found.end()
+    return tuple(words) if words and _END_OF_ARRAY.fullmatch(text.text, position) else None
 
 
 def _json(text: str, line: int) -> object:

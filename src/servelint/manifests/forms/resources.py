@@ -130,6 +130,7 @@ class Autoscaler:
     """Something that sets the number of replicas of a workload.
 
     `containers` are the names of those that it scales, where the workload has others of their own scale.
+    `assumed` says that only the names of values tell that there is one: the chart is not in the project.
     """
 
     kind: str
@@ -141,6 +142,7 @@ class Autoscaler:
     items: YamlSequence | None = None
     namespace: str = ""
     containers: tuple[str, ...] = ()
+    assumed: bool = False
 
     @property
     def title(self) -> str:

@@ -130,6 +130,14 @@ class Chart:
                 return value is not None and not bare(value)
         return False
 
+    def missing(self, known: Container[str]) -> Iterator[str]:
+        """The keys of its values that are for charts that it depends on and that are not `known`."""
+        if all(name in known for name in _dependencies(self.sources.data(self.folder / "Chart.yaml"))):
+            return
+        for dependency in self.about.mappings("dependencies") if self.about is not None else ():
+            if dependency.text("name") not in known:
+                yield dependency.text("alias") or dependency.text("name")
+
     def parsed(self, path: Path) -> syntax.Template | None:
         """A template's tree, or None where it is none."""
         if path not in self._parsed:

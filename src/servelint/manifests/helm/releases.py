@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,9 @@ from servelint.manifests.helm.values import Value, from_node, merged, nested
 WORDS = (b"HelmRelease", b"argoproj.io", b"helmCharts", b"releases:")
 
 
+Kept = Callable[[str, str], "Scalar | Path | None"]
+
+
 class Release(NamedTuple):
     """A chart as a path or a name, and what is laid on its values: files first, then the rest."""
 
@@ -31,23 +34,33 @@ class Release(NamedTuple):
     values: Value
 
 
-def attach(charts: Sequence[Chart], documents: Sequence[Node], path: Path, root: Path) -> None:
-    """Tell the charts of what the releases in a file lay on their values."""
+def attach(charts: Sequence[Chart], release: Release, path: Path, root: Path) -> bool:
+    """Tell the chart of the project that a release in a file is about of its values; whether there is one."""
+    chart = _chart(charts, release.chart, path, root)
+    if chart is None:
+        return False
+    for name in release.files:
+        for folder in (path.parent, chart.folder, root):
+            file = normal(folder / name)
+            if file in chart.sources.known_paths:
+                if file not in chart.extra_values:
+                    chart.extra_values.append(file)
+                break
+    if release.values:
+        chart.overlays.append(Overlay(path, release.values))
+    return True
+
+
+def described(documents: Sequence[Node], kept: Kept) -> Iterator[Release]:
+    """The releases that a file describes; `kept` finds what a ConfigMap holds under a key."""
     found = [item for document in documents for item in _listed_in(document)]
-    kept = {item.text("metadata", "name"): item for item in found if item.text("kind") == "ConfigMap"}
+    own = {item.text("metadata", "name"): item for item in found if item.text("kind") == "ConfigMap"}
+
+    def inside(name: str, key: str) -> Scalar | Path | None:
+        return own[name].scalar("data", key) if name in own else kept(name, key)
+
     for document in found:
-        for release in _releases(document, kept):
-            chart = _chart(charts, release.chart, path, root)
-            if chart is None:
-                continue
-            for name in release.files:
-                for folder in (path.parent, chart.folder, root):
-                    file = normal(folder / name)
-                    if file in chart.sources.known_paths and file not in chart.extra_values:
-                        chart.extra_values.append(file)
-                        break
-            if release.values:
-                chart.overlays.append(Overlay(path, release.values))
+        yield from _releases(document, inside)
 
 
 def _listed_in(document: Node) -> Iterator[YamlMapping]:
@@ -57,7 +70,7 @@ def _listed_in(document: Node) -> Iterator[YamlMapping]:
         yield from items or (document,)
 
 
-def _releases(document: YamlMapping, kept: Mapping[str, YamlMapping]) -> Iterator[Release]:
+def _releases(document: YamlMapping, kept: Kept) -> Iterator[Release]:
     kind = document.text("kind")
     if kind in ("Application", "ApplicationSet"):
         spec = document.mapping("spec", "template", "spec") or document.mapping("spec")
@@ -67,11 +80,16 @@ def _releases(document: YamlMapping, kept: Mapping[str, YamlMapping]) -> Iterato
     elif kind == "HelmRelease":
         chart = document.text("spec", "chart", "spec", "chart") or document.text("spec", "chart", "path")
         values: Value = {}
+        paths: list[str] = []
         for item in document.mappings("spec", "valuesFrom"):
-            config_map = kept.get(item.text("name")) if item.text("kind") == "ConfigMap" else None
-            text = config_map.scalar("data", item.text("valuesKey") or "values.yaml") if config_map else None
-            values = merged(values, from_node(_parsed(text)) or {})
-        yield Release(chart, (), merged(values, from_node(document.mapping("spec", "values")) or {}))
+            is_plain = item.text("kind") == "ConfigMap"
+            held = kept(item.text("name"), item.text("valuesKey") or "values.yaml") if is_plain else None
+            if isinstance(held, Path):
+                paths.append(str(held))
+            else:
+                values = merged(values, from_node(_parsed(held)) or {})
+        values = merged(values, from_node(document.mapping("spec", "values")) or {})
+        yield Release(chart, tuple(paths), values)
     yield from (_listed(item) for item in document.mappings("releases"))
     for skaffold in (document, *document.mappings("profiles")):
         for part in ("deploy", "manifests"):
@@ -89,7 +107,7 @@ def _argo(source: YamlMapping) -> Release:
     values = merged(
         from_node(_parsed(helm.scalar("values"))) or {}, from_node(helm.mapping("valuesObject")) or {}
     )
-    values = merged(values, _named(helm.mappings("parameters")))
+    values = merged(values, named(helm.mappings("parameters")))
     return Release(reference, _texts(helm.items("valueFiles")), values)
 
 
@@ -99,7 +117,7 @@ def _listed(item: YamlMapping) -> Release:
     for node in item.items("values"):
         values = merged(values, from_node(node) if isinstance(node, YamlMapping) else {})
     values = merged(values, from_node(item.mapping("overrides")) or {})
-    values = merged(values, _named(item.mappings("set")))
+    values = merged(values, named(item.mappings("set")))
     flat = item.mapping("setValues")
     for key, node in flat.index().values() if flat is not None else ():
         values = merged(values, nested(key.value.split("."), from_node(node)))
@@ -107,7 +125,7 @@ def _listed(item: YamlMapping) -> Release:
     return Release(item.text("chart") or item.text("chartPath") or item.text("remoteChart"), files, values)
 
 
-def _named(items: Sequence[YamlMapping]) -> Value:
+def named(items: Sequence[YamlMapping]) -> Value:
     """`[{name: server.workers, value: 4}]` as the mapping it means."""
     values: Value = {}
     for item in items:

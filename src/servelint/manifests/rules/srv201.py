@@ -20,9 +20,12 @@ CODE = "SRV201"
 
 
 def findings(deployment: Deployment) -> Iterator[Finding]:
-    """A finding for every start with more than one worker."""
-    for start in deployment.starts:
-        if start.workers is not None and start.workers.number > 1:
+    """A finding for every start with more than one worker; those of WSGI count where they hold a model."""
+    for start in (*deployment.starts, *deployment.wsgi):
+        if start.workers is None or start.workers.number < 2:
+            continue
+        application = deployment.application(start) if start.wsgi else None
+        if not start.wsgi or (application is not None and application.serves_model):
             yield _finding(deployment, start, start.workers)
 
 
@@ -36,9 +39,12 @@ def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Find
         span=place.span,
         message=_message(start, workers),
         severity=_severity(
-            deployment, start, place, serves_model=application is not None and application.serves_model
+            deployment,
+            start,
+            place,
+            serves_model=not start.wsgi and application is not None and application.serves_model,
         ),
-        confidence=Confidence.MEDIUM if workers.per_core or start.assumed else Confidence.HIGH,
+        confidence=Confidence.MEDIUM if workers.per_core or start.assumed or start.wsgi else Confidence.HIGH,
         trace=tuple(_trace(start, place)),
         identity=(
             _where(start),
@@ -46,18 +52,19 @@ def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Find
             workers.variable,
         ),
         containers=(start.place,),
-        subject=ManyWorkers(workers, application, readers, start.assumed, start.unsaid),
+        subject=ManyWorkers(workers, application, readers, start.assumed, start.unsaid, start.wsgi),
     )
 
 
 def _message(start: Start, workers: WorkerCount) -> str:
     server = start.server.server.name
+    each = ", each with the model" if start.wsgi else ""
     through = f" ({workers.variable})" if workers.variable else ""
     if start.unsaid:
         through = f": the image chooses the number where {start.unsaid} does not say it"
     if workers.per_core:
-        return f"{server} starts one worker or more per core of the host in {_where(start)}{through}"
-    return f"{server} starts {workers.number} workers in {_where(start)}{through}"
+        return f"{server} starts one worker or more per core of the host in {_where(start)}{through}{each}"
+    return f"{server} starts {workers.number} workers in {_where(start)}{through}{each}"
 
 
 def _where(start: Start) -> str:

@@ -39,14 +39,21 @@ def _finding(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> 
         span=metric.token.span,
         message=_message(autoscaler, metric),
         severity=Severity.ERROR if serves_model else Severity.WARNING,
-        confidence=Confidence.HIGH,
+        confidence=Confidence.MEDIUM if autoscaler.assumed else Confidence.HIGH,
         trace=trace,
         identity=(autoscaler.title, metric.container),
         containers=tuple(
             box.place.span for found in deployment.descriptions(autoscaler) for box in found.containers
         ),
-        subject=MemoryMetric(autoscaler, metric),
+        subject=_assumed(autoscaler, metric) or MemoryMetric(autoscaler, metric),
     )
+
+
+def _assumed(autoscaler: Autoscaler, metric: Metric) -> MemoryValue | None:
+    """The value for a chart elsewhere, where a number of its own turns the metric on."""
+    if not autoscaler.assumed or metric.target is None or metric.token != metric.target.text.place:
+        return None
+    return MemoryValue(autoscaler, metric, metric.token, 1, True)
 
 
 def _switched_on(

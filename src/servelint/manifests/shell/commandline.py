@@ -223,7 +223,7 @@ def _server(server: Server, words: Words, environment: Environment) -> ServerSta
         workers=workers,
         worker_class=_worker_class(server.asgi, every) if server.asgi else "",
         configuration=_configuration(server, every),
-        environment_workers=_from_environment(server, environment),
+        environment_workers=from_environment(server, environment),
     )
 
 
@@ -278,11 +278,12 @@ def _workers(server: Server, words: Words, environment: Environment) -> WorkerCo
     value = last_option(words, server.workers.options)
     if value.runs:
         return count(value)
-    return None if server.configuration.options else _from_environment(server, environment)
+    return None if server.configuration.options else from_environment(server, environment)
 
 
-def _from_environment(server: Server, environment: Environment) -> WorkerCount | None:
-    for name in server.workers.environment:
+def from_environment(server: Server, environment: Environment) -> WorkerCount | None:
+    """The number of workers that a variable of the server says."""
+    for name in (*server.workers.environment, *server.workers.shared):
         if environment.unset(name):
             continue
         value = environment.get(name)
