@@ -414,7 +414,7 @@ class _Collector:
         if path.name in self.configuration_files:
             self.deployment.add(self.follower.lone_configuration(path, context))
         else:
-            self.deployment.add(self.follower.python(path, Environment(), context))
+            self.deployment.add(self.follower.python(path, Environment(), context, runs=False))
 
     @property
     def configuration_files(self) -> frozenset[str]:

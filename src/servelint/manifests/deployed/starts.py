@@ -16,7 +16,8 @@ from servelint.manifests.documents.yaml_document import YamlMapping
 from servelint.manifests.forms.dockerfile import Command, Image, Stage
 from servelint.manifests.forms.resources import Container, Setting, Workload
 from servelint.manifests.forms.sources import Sources, normal
-from servelint.manifests.python import files
+from servelint.manifests.python import commands, files
+from servelint.manifests.python.module import FindModule
 from servelint.manifests.shell import script as shell
 from servelint.manifests.shell.commandline import (
     ScriptStart,
@@ -211,7 +212,7 @@ class Follower:
             source = self.sources.source(found) if found is not None else None
             if source is not None:
                 self.scripts_read.add(source.path)
-                return files.configuration(source, server, environment)
+                return files.configuration(source, server, environment, self.finder(source.path))
         return None
 
     def words(
@@ -286,7 +287,7 @@ class Follower:
         self.scripts_read.add(path)
         with Boundary(path, "reading the script", self.sources.note) as boundary:
             if path.suffix == ".py":
-                yield from self.python(path, environment, context, script.parameters)
+                yield from self.python(path, environment, context, script.parameters, depth + 1)
             elif not script.python:
                 yield from self.code(Located.of(source), environment, script.parameters, context, depth)
         self._active.pop()
@@ -299,22 +300,43 @@ class Follower:
         return self.sources.console_scripts.get(name, "") if not folder or folder.endswith("bin") else ""
 
     def python(
-        self, path: Path, environment: Environment, context: Context, parameters: Words = ()
+        self,
+        path: Path,
+        environment: Environment,
+        context: Context,
+        parameters: Words = (),
+        depth: int = 0,
+        *,
+        runs: bool = True,
     ) -> Iterator[Start]:
-        """The servers that a Python file starts by a call; an application is looked for from there."""
+        """The servers that a Python file starts by a call; an application is looked for from there.
+
+        Where the file `runs` in a container, the commands count that it runs.
+        """
         source = self.sources.source(path)
         if source is None:
             return
         context = replace(context, base=path.parent)
 
-        def find(module: str) -> Source | None:
-            found = self.sources.module(module, path.parent)
-            return self.sources.source(found) if found is not None else None
-
-        for call in files.server_calls(source, environment, parameters, find):
+        for call in files.server_calls(source, environment, parameters, self.finder(path)):
             application = call.application or path.name
             start = ServerStart(call.server, (), call.workers, application, "", ())
             yield Start(start, call.workers, call.place, environment, context)
+        if runs and any(word in self.sources.data(path) for word in commands.WORDS):
+            for command in commands.commands(source, environment, parameters, self.finder(path)):
+                if command.code is not None:
+                    yield from self.code(command.code, environment, (), context, depth)
+                else:
+                    yield from self.words(command.words, environment, context, depth)
+
+    def finder(self, path: Path) -> FindModule:
+        """What finds the modules that a Python file imports."""
+
+        def find(module: str) -> Source | None:
+            found = self.sources.module(module, path.parent)
+            return self.sources.source(found) if found is not None and found != path else None
+
+        return find
 
     def lone_configuration(self, path: Path, context: Context) -> Iterator[Start]:
         """The start that a configuration file means which its server reads without being told to."""
@@ -322,7 +344,7 @@ class Follower:
         for server in servers().servers:
             if source is None or path.name not in server.configuration.files:
                 continue
-            found = files.configuration(source, server, Environment())
+            found = files.configuration(source, server, Environment(), self.finder(path))
             start = ServerStart(server, (), None, "", "", ())
             if found.workers is not None and start.runs_loop(found.worker_class):
                 yield Start(start, found.workers, found.workers.text.place, Environment(), context)
@@ -335,7 +357,8 @@ class Follower:
             # A daemon is no container's process: the command returns and the container would end.
             return
         configured = self.configuration(server, environment, context)
-        wsgi = not server.runs_loop(configured.worker_class if configured else "")
+        kind = configured.worker_class if configured else ""
+        wsgi = not server.runs_loop(kind) and not self.defines_loop(server, kind, context)
         workers = server.workers
         if workers is None and configured is not None:
             workers = configured.workers
@@ -343,6 +366,16 @@ class Follower:
             workers = server.environment_workers
         if not wsgi or workers is not None:
             yield Start(server, workers, _whole(words), environment, context, wsgi=wsgi)
+
+    def defines_loop(self, server: ServerStart, configured: str, context: Context) -> bool:
+        """Whether the class of workers is one of the project's that is made of one with an event loop."""
+        module, _, name = (server.worker_class or configured).replace(":", ".").rpartition(".")
+        path = self.sources.module(module, context.base) if module else None
+        source = self.sources.source(path) if path is not None else None
+        loops = server.server.asgi
+        return (
+            source is not None and loops is not None and any(map(loops.runs_loop, files.bases(source, name)))
+        )
 
     def configuration(
         self, server: ServerStart, environment: Environment, context: Context
@@ -360,7 +393,7 @@ class Follower:
             source = self.sources.source(path) if path is not None else None
             if source is not None:
                 self.scripts_read.add(source.path)
-                return files.configuration(source, server.server, environment)
+                return files.configuration(source, server.server, environment, self.finder(source.path))
         return None
 
 

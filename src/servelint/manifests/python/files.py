@@ -40,14 +40,19 @@ class ServerCall:
     place: Place
 
 
-def configuration(source: Source, server: Server, environment: Environment) -> ServerConfiguration:
-    """What a configuration file, Python or TOML, sets for a server; nothing where it cannot be parsed."""
+def configuration(
+    source: Source, server: Server, environment: Environment, find: FindModule | None = None
+) -> ServerConfiguration:
+    """What a configuration file, Python or TOML, sets for a server; nothing where it cannot be parsed.
+
+    `find` looks up a module of the project.
+    """
     if source.path.suffix == ".toml":
         return _toml(source, server)
     tree = parsed(source)
     if tree is None:
         return ServerConfiguration(None, "")
-    module = PythonModule(source, environment)
+    module = PythonModule(source, environment, find=find)
     module.run(tree.body)
     for function in tree.body:
         # A file may build its settings in a function and put them into its globals.
@@ -57,6 +62,16 @@ def configuration(source: Source, server: Server, environment: Environment) -> S
     name = module.names.get(server.asgi.setting) if server.asgi else None
     workers = module.workers(node) if node is not None else None
     return ServerConfiguration(workers, str(name.data) if name and isinstance(name.data, str) else "")
+
+
+def bases(source: Source, name: str) -> tuple[str, ...]:
+    """The base classes of a class in a Python file, by their qualified names."""
+    tree = parsed(source)
+    if tree is None:
+        return ()
+    module = PythonModule(source, Environment())
+    module.run(tree.body)
+    return module.bases.get(name, ())
 
 
 def embedded(text: Located, name: str, server: Server, environment: Environment) -> ServerConfiguration:

@@ -15,15 +15,25 @@ from typing import TypeAlias
 from servelint.boundary import LimitError
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
-from servelint.manifests.python.values import LARGEST, Value, arithmetic, comparison, extreme
+from servelint.manifests.python.values import (
+    ALIASES,
+    CONVERSIONS,
+    CORES,
+    GETTERS,
+    LARGEST,
+    Value,
+    arithmetic,
+    comparison,
+    dotted,
+    extreme,
+    last_name,
+    said,
+    texts,
+)
 from servelint.manifests.shell.commandline import ASSUMED_CORES, Words, WorkerCount, count, last_option
 from servelint.project.text.parsing import parse
 from servelint.project.text.source import Source
 
-_CORES = frozenset(("cpu_count", "process_cpu_count", "sched_getaffinity"))
-_GETTERS = frozenset(("os.getenv", "os.environ.get", "getenv", "environ.get", "config", "env", "env.int"))
-_CONVERSIONS = {"int": int, "float": float, "str": str, "bool": bool}
-_ALIASES = ("validation_alias", "alias", "env")  # of pydantic's `Field`: the variable that it is read from
 _MAX_STATEMENTS = 5000
 _MAX_NESTING = 200
 _MAX_IMPORTS = 3  # modules that settings are handed on through
@@ -86,30 +96,30 @@ class PythonModule:
             else:
                 continue
             names = [name.upper()]
-            if isinstance(value, ast.Call) and _last(value.func) == "Field":
+            if isinstance(value, ast.Call) and last_name(value.func) == "Field":
                 keywords = {keyword.arg: keyword.value for keyword in value.keywords}
-                names = _texts([keywords[key] for key in _ALIASES if key in keywords]) or names
+                names = texts([keywords[key] for key in ALIASES if key in keywords]) or names
                 value = keywords.get("default", value.args[0] if value.args else None)
-            said = (self.environment.get(variable) for variable in names)
-            set_outside = next(filter(None, said), None) if from_environment else None
+            given = (self.environment.get(variable) for variable in names)
+            set_outside = next(filter(None, given), None) if from_environment else None
             if set_outside is not None:
-                self.defaults[name] = _said(set_outside)
+                self.defaults[name] = said(set_outside)
             else:
                 self.default(name, value)
 
     def option_default(self, call: ast.Call) -> None:
         """`parser.add_argument("--workers", default=4)`, `@click.option("--workers", default=4)`."""
-        if _last(call.func) not in ("add_argument", "option"):
+        if last_name(call.func) not in ("add_argument", "option"):
             return
-        options = _texts(call.args)
+        options = texts(call.args)
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-        dest = _texts([keywords["dest"]]) if "dest" in keywords else []
+        dest = texts([keywords["dest"]]) if "dest" in keywords else []
         long = [name for name in options if name.startswith("--")]
         plain = [name for name in options if name.isidentifier()]
         action = keywords.get("action", ast.Constant("store_true" if "is_flag" in keywords else ""))
         for chosen in [*dest, *plain, *long][:1]:
             name = chosen.lstrip("-").replace("-", "_")
-            for flag in {"store_true", "store_false"}.intersection(_texts([action])):
+            for flag in {"store_true", "store_false"}.intersection(texts([action])):
                 given = any(word.text in options for word in self.parameters)
                 self.defaults.setdefault(name, Value(given is (flag == "store_true")))
             self.option(name, options, keywords.get("default"))
@@ -129,11 +139,11 @@ class PythonModule:
         for parameter, default in pairs:
             options = [f"--{parameter.arg.replace('_', '-')}"]
             for node in ast.walk(parameter.annotation) if parameter.annotation is not None else ():
-                options += _texts([node]) if isinstance(node, ast.Constant) else []
+                options += texts([node]) if isinstance(node, ast.Constant) else []
             if isinstance(default, ast.Call):
-                options += _texts(default.args)
+                options += texts(default.args)
                 keywords = {keyword.arg: keyword.value for keyword in default.keywords}
-                first = default.args[0] if default.args and not _texts(default.args[:1]) else None
+                first = default.args[0] if default.args and not texts(default.args[:1]) else None
                 self.option(parameter.arg, options, keywords.get("default", first))
             else:
                 self.option(parameter.arg, options, default)
@@ -142,7 +152,7 @@ class PythonModule:
         """Note what an option is worth: as the command line has it, else its default."""
         given = self.given(tuple(option for option in options if option.startswith("-")))
         if given is not None:
-            self.defaults[name] = _said(given)
+            self.defaults[name] = said(given)
         else:
             self.default(name, default)
 
@@ -232,7 +242,7 @@ class PythonModule:
             else:
                 self.names[target.id] = found
         elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-            for key in _texts([target.slice]):
+            for key in texts([target.slice]):
                 self.items.setdefault(target.value.id, {})[key] = value
 
     @contextmanager
@@ -377,7 +387,7 @@ class PythonModule:
                 return (
                     module.value(own)
                     if length == len(parts) - 1
-                    else module.defaults.get(parts[-1]) or module.imported(_dotted(parts[length:]))
+                    else module.defaults.get(parts[-1]) or module.imported(dotted(parts[length:]))
                 )
         return None
 
@@ -402,6 +412,8 @@ class PythonModule:
                 return self.call(node)
             case ast.Attribute(attr=name):
                 return self.defaults.get(name) or self.imported(node)
+            case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
+                return None if self.environment.unset(name) else self.said(name)
             case ast.BinOp(left=left, op=operator, right=right):
                 return arithmetic(operator, self.value(left), self.value(right))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -430,9 +442,9 @@ class PythonModule:
         """What a call returns, of those that are known."""
         name = self.qualified(node.func)
         last = name.rpartition(".")[2]
-        if last in _CORES:
+        if last in CORES:
             return Value(ASSUMED_CORES, True)
-        if name in _GETTERS:
+        if name in GETTERS:
             return self.variable(node)
         if name in self.results and not node.args and not node.keywords:
             return self.value(self.results[name])
@@ -444,8 +456,8 @@ class PythonModule:
         known = [value for value in values if value is not None]
         per_core = any(value.per_core for value in known)
         try:
-            if name in _CONVERSIONS and len(known) == 1:
-                return Value(_CONVERSIONS[name](known[0].data), per_core, known[0].text)
+            if name in CONVERSIONS and len(known) == 1:
+                return Value(CONVERSIONS[name](known[0].data), per_core, known[0].text)
             if name in ("min", "max", "round", "math.ceil", "math.floor") and known:
                 return extreme(last, known)
         except (TypeError, ValueError, OverflowError):
@@ -458,34 +470,17 @@ class PythonModule:
         if name is None or not isinstance(name.data, str):
             return None
         if not self.environment.unset(name.data):
-            text = self.environment.get(name.data)
-            return Value(text.text, text=text) if text is not None else None
+            return self.said(name.data)
         default = node.args[1] if len(node.args) > 1 else None
         for keyword in node.keywords:
             if keyword.arg == "default":
                 default = keyword.value
         return Value(None) if default is None else self.value(default)
 
-
-def _last(node: ast.expr) -> str:
-    """The last part of a callee's name."""
-    return str(getattr(node, "attr", getattr(node, "id", "")))
-
-
-def _said(text: Located) -> Value:
-    return Value(int(text.text) if text.text.isdecimal() else text.text, text=text)
-
-
-def _texts(nodes: Sequence[ast.AST]) -> list[str]:
-    """The texts among the nodes."""
-    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-
-
-def _dotted(parts: Sequence[str]) -> ast.expr:
-    node: ast.expr = ast.Name(parts[0])
-    for part in parts[1:]:
-        node = ast.Attribute(node, part)
-    return node
+    def said(self, variable: str) -> Value | None:
+        """What the container says in a variable, where that is known."""
+        text = self.environment.get(variable)
+        return Value(text.text, text=text) if text is not None else None
 
 
 def parsed(source: Source) -> ast.Module | None:

@@ -9,6 +9,16 @@ from dataclasses import dataclass
 from servelint.manifests.documents.text import Located
 
 LARGEST = 2**63
+CORES = frozenset(("cpu_count", "process_cpu_count", "sched_getaffinity"))
+# What reads a variable: a name, then what it is where it is not set. Of decouple, starlette and environs too.
+GETTERS = frozenset(
+    (
+        *("os.getenv", "os.environ.get", "os.environ.setdefault", "getenv", "environ.get", "config", "env"),
+        *("env.int", "decouple.config", "starlette.config.Config", "environs.Env.int", "environ.Env.int"),
+    )
+)
+CONVERSIONS = {"int": int, "float": float, "str": str, "bool": bool}
+ALIASES = ("validation_alias", "alias", "env")  # of pydantic's `Field`: the variable that it is read from
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +105,26 @@ def _ordering(operator: ast.cmpop, first: float, second: float) -> Value | None:
             return Value(first >= second)
         case _:
             return None
+
+
+def last_name(node: ast.expr) -> str:
+    """The last part of a callee's name."""
+    return str(getattr(node, "attr", getattr(node, "id", "")))
+
+
+def said(text: Located) -> Value:
+    """The value that a manifest says in a text."""
+    return Value(int(text.text) if text.text.isdecimal() else text.text, text=text)
+
+
+def texts(nodes: Sequence[ast.AST]) -> list[str]:
+    """The texts among the nodes."""
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def dotted(parts: Sequence[str]) -> ast.expr:
+    """A dotted name."""
+    node: ast.expr = ast.Name(parts[0])
+    for part in parts[1:]:
+        node = ast.Attribute(node, part)
+    return node

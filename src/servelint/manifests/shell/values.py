@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _EXPANSION = re.compile(r"\$\{([A-Za-z_]\w*|[0-9@*])(\[[@*]\])?(?:(:?[-=+?])|([^}]))?", re.DOTALL)
-_CORES = re.compile(r"\b(nproc|_NPROCESSORS_ONLN|/proc/cpuinfo|cpu_count|hw\.ncpu)\b")
+_CORES = re.compile(
+    r"\b(?:nproc|_NPROCESSORS_ONLN|cpu_count|sched_getaffinity|hw\.ncpu|lscpu)\b|/proc/cpuinfo\b"
+)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _DIGITS = re.compile(r"[0-9]{1,20}")
 _MAX_NESTING = 50
@@ -117,7 +119,9 @@ class Evaluator:
             case "arithmetic_expansion":
                 return self._arithmetic(node, scope)
             case "command_substitution":
-                return self._substitution(node, scope)
+                # Arithmetic as a default (`${W:-$((2 * CPUS))}`) is parsed as a command in brackets.
+                arithmetic = self.syntax.raw(node).startswith("$((") and self.syntax.raw(node).endswith("))")
+                return self._arithmetic(node, scope) if arithmetic else self._substitution(node, scope)
             case _:
                 return self._unescaped(node)
 
