@@ -209,6 +209,7 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
 CONTAINER_APP = (b"Microsoft.App", b"nvironmentId:", b"configuration:")
 # https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PredefinedMetricSpecification.html
 ECS_MEMORY = "ECSServiceAverageMemoryUtilization"
+MEMORY_METRIC = "MemoryUtilization"  # of ECS, in CloudWatch
 TASK_KEYS = {"entryPoint": "command", "command": "args", "environment": "env"}
 _WORD = "tag:yaml.org,2002:str"
 
@@ -279,7 +280,9 @@ def autoscalers(node: YamlMapping, path: Path) -> Iterator[Autoscaler]:
         tracked = (
             tracking.scalar("PredefinedMetricSpecification", "PredefinedMetricType") if tracking else None
         )
-        if tracking is not None and tracked is not None and tracked.value == ECS_MEMORY:
+        if tracking is not None and tracked is None:
+            tracked = tracking.scalar("CustomizedMetricSpecification", "MetricName")
+        if tracking is not None and tracked is not None and tracked.value in (ECS_MEMORY, MEMORY_METRIC):
             target = number(tracking.get("TargetValue"))
             yield on_memory("scaling policy", policy.value, path, tracked.text.place, target)
     for part in filter(_is_container_app, _parts(node)):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from servelint.manifests.documents.text import Located
-from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence
+from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMapping, YamlSequence, walk
 from servelint.manifests.forms import hcl, kubernetes, platforms
 from servelint.manifests.forms.autoscalers import number, on_memory
 from servelint.manifests.forms.hcl import Block, Body
@@ -19,7 +19,10 @@ from servelint.manifests.forms.resources import AZURE_APP, Autoscaler, Resources
 
 SUFFIXES = (".tf", ".tofu")
 # What a file with an autoscaler holds.
-SCALING = (b"horizontal_pod_autoscaler", b"AverageMemoryUtilization", b"custom_scale_rule")
+SCALING = (
+    *(b"horizontal_pod_autoscaler", b"AverageMemoryUtilization", b"custom_scale_rule"),
+    b"customized_metric_specification",
+)
 
 _STRING = "tag:yaml.org,2002:str"
 _KUBERNETES = re.compile(r"kubernetes_(\w+?)(?:_v\d+(?:(?:alpha|beta)\d+)?)?")
@@ -42,6 +45,13 @@ _LISTS = {
     "ports": "ports",
     "metric": "metrics",
 }
+# What resources and modules of other kinds call a command as one text, as words, and variables.
+_CODE = ("appCommandLine", "startCommand", "runCommand", "startupCommand")
+_COMMANDS = ("command", "commands", "entryPoint", "entrypoint")
+_VARIABLES = (
+    *("environment", "env", "environmentVariables", "runtimeEnvironmentVariables", "appSettings"),
+    *("containerEnvironment", "envVars", "environmentVars"),
+)
 _KEYS = {"target_cpu_utilization_percentage": "targetCPUUtilizationPercentage"}
 
 
@@ -52,6 +62,9 @@ def resources(code: Located, path: Path, documents: Callable[[Located], list[Nod
         if block.name.value == "resource" and len(block.labels) == 2:
             found.extend(kubernetes.resources(list(_documents(block, documents)), path))
             found.autoscalers.extend(_autoscalers(block, path))
+        elif block.name.value == "module" and block.labels:
+            found.extend(kubernetes.resources(list(_told(block)), path))
+            found.autoscalers.extend(_tracked(block, path))
     return found
 
 
@@ -71,6 +84,48 @@ def _documents(block: Block, documents: Callable[[Located], list[Node]]) -> Iter
         yield _named(block, _SERVICES[kind], body.below("template"))
     elif kind == _TASK:
         yield _task(block, documents)
+    elif kind != "helm_release":
+        yield from _told(block)
+
+
+def _told(block: Block) -> Iterator[Node]:
+    """A workload of the containers that a resource or a module of another kind is told of, by usual names."""
+    whole = _mapping(block.body)
+    parts = [node for node in walk(whole) if isinstance(node, YamlMapping)]
+    described = [found for part in parts if (found := _container(part, whole, block)) is not None]
+    # Variables of the whole are those of the part that says a command.
+    containers = [found for found in described if found.get("command") is not None] or described
+    if containers:
+        found = YamlSequence(list(containers), 0, 0, block.body.place)
+        spec = YamlMapping([(_word("containers", block), found)], 0, 0, block.body.place)
+        yield _with_spec(block, block.labels[0] if len(block.labels) > 1 else "Module", spec)
+
+
+def _container(part: YamlMapping, whole: YamlMapping, block: Block) -> YamlMapping | None:
+    """The container that a mapping describes: it says a command, or variables and no part of it says one."""
+    code = next((found for key in _CODE if (found := part.scalar(key)) is not None), None)
+    words = (part.get(key) for key in _COMMANDS)
+    command = next((node for node in words if isinstance(node, YamlSequence)), None)
+    said: list[Node | None] = [part.get(key) or whole.get(key) for key in _VARIABLES]
+    variables = next((node for node in said if node is not None), None)
+    own = any(part.get(key) is not None for key in _VARIABLES)
+    if code is None and command is None and not own:
+        return None
+    entries = [(key, value) for key, value in part.entries if key.value in ("name", "image", "args")]
+    if code is not None:
+        shell: list[Node] = [_word("sh", block), _word("-c", block), code]
+        entries.append((_word("command", block), YamlSequence(shell, 0, 0, block.body.place)))
+    elif command is not None:
+        entries.append((_word("command", block), command))
+    if isinstance(variables, YamlMapping):
+        items: list[Node] = [
+            YamlMapping([(_word("name", block), key), (_word("value", block), value)], 0, 0, part.within)
+            for key, value in variables.entries
+        ]
+        entries.append((_word("env", block), YamlSequence(items, 0, 0, part.within)))
+    elif variables is not None:
+        entries.append((_word("env", block), variables))
+    return YamlMapping(entries, part.start, part.end, part.within)
 
 
 def _title(name: str) -> str:
@@ -91,7 +146,9 @@ def _named(block: Block, kind: str, templates: Iterator[Body]) -> YamlMapping:
 def _with_spec(block: Block, kind: str, spec: Node) -> YamlMapping:
     name = block.body.get("name") or block.body.get("family")
     known = isinstance(name, Scalar) and name.style == '"'
-    metadata = [(_word("name", block), name if known and name is not None else _word(block.labels[1], block))]
+    metadata = [
+        (_word("name", block), name if known and name is not None else _word(block.labels[-1], block))
+    ]
     within = block.body.place
     return YamlMapping(
         [
@@ -154,13 +211,26 @@ def _autoscalers(block: Block, path: Path) -> Iterator[Autoscaler]:
     body, name = block.body, block.labels[1]
     if block.labels[0] == "aws_appautoscaling_policy":
         for policy in body.below("target_tracking_scaling_policy_configuration"):
+            target = number(policy.get("target_value"))
             for metric in policy.below("predefined_metric_specification"):
-                kind, target = metric.get("predefined_metric_type"), policy.get("target_value")
+                kind = metric.get("predefined_metric_type")
                 if isinstance(kind, Scalar) and kind.value == platforms.ECS_MEMORY:
-                    yield on_memory("scaling policy", name, path, kind.text.place, number(target))
+                    yield on_memory("scaling policy", name, path, kind.text.place, target)
+            for metric in policy.below("customized_metric_specification"):
+                kind = metric.get("metric_name")
+                if isinstance(kind, Scalar) and kind.value == platforms.MEMORY_METRIC:
+                    yield on_memory("scaling policy", name, path, kind.text.place, target)
     elif block.labels[0] == "azurerm_container_app":
         for rule in body.below("template", "custom_scale_rule"):
             kind, metadata = rule.get("custom_rule_type"), rule.get("metadata")
             if isinstance(kind, Scalar) and kind.value == "memory":
-                target = metadata.get("value") if isinstance(metadata, YamlMapping) else None
-                yield on_memory("container app", name, path, kind.text.place, number(target))
+                aim = metadata.get("value") if isinstance(metadata, YamlMapping) else None
+                yield on_memory("container app", name, path, kind.text.place, number(aim))
+
+
+def _tracked(block: Block, path: Path) -> Iterator[Autoscaler]:
+    """The policies that a module is told of, in words of the provider."""
+    for node in walk(_mapping(block.body)):
+        tracked = node.scalar("predefined_metric_type") if isinstance(node, YamlMapping) else None
+        if tracked is not None and tracked.value == platforms.ECS_MEMORY:
+            yield on_memory("scaling policy of module", block.labels[0], path, tracked.text.place, None)
