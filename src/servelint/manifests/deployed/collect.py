@@ -324,7 +324,7 @@ class _Collector:
 
     def add_processes(self, paths: Iterable[Path]) -> None:
         for path in paths:
-            kind = processes.kind_of(path)
+            kind = processes.kind_of(path) or processes.kind_in(self.sources.data(path))
             if (
                 kind is None
                 or not self.relevance.names_server(path)
@@ -383,11 +383,14 @@ class _Collector:
         writes = any(_FROM.match(heredoc.text) for heredoc in script.heredocs)
         if not self.in_image(path):
             image = self.copied.supervised(path)
-            if image is None and not writes and (image := self.copied.script(path)) is not None:
+            if image is None and path == self.startup:
+                context = replace(context, setting=Setting.PLATFORM)
+            elif image is None and not writes and (image := self.copied.script(path)) is not None:
                 commands = scripts.lasting(commands)
-            if image is None:
+            if image is not None:
+                context = replace(context, image=image, folder=image.stage.folder)
+            elif context.setting is not Setting.PLATFORM:
                 return
-            context = replace(context, image=image, folder=image.stage.folder)
         for command in commands:
             self.follower.spent = 0
             self.deployment.add(self.follower.words(command.words, command.environment, context))
@@ -403,6 +406,16 @@ class _Collector:
                 found.extend(kubernetes.resources(self.reader.written(heredoc), path))
         if found.workloads or found.autoscalers:
             self.add_scope(found)
+
+    @functools.cached_property
+    def startup(self) -> Path | None:
+        """The script that App Service starts, if something deploys to it: the outermost of the usual name."""
+        paths = self.sources.tree.manifests
+        named = [path for path in paths if path.name == processes.STARTUP]
+        used = named and any(
+            word in self.sources.data(path) for path in paths for word in processes.APP_SERVICE
+        )
+        return min(named, key=lambda path: len(path.parts)) if used else None
 
     @functools.cached_property
     def copied(self) -> scripts.Copied:

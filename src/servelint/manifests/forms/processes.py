@@ -1,4 +1,4 @@
-"""Files that list processes to run on one machine: Procfile, supervisord, systemd."""
+"""Files that say what to run without describing a container: Procfile, supervisord, systemd, App Service."""
 
 from __future__ import annotations
 
@@ -44,6 +44,26 @@ _SECTION = re.compile(r"^\[", re.MULTILINE)
 _SYSTEMD = Kind(
     re.compile(r"^ExecStart[ \t]*+=[ \t]*+[-@:+!]*+(.+(?:\\\r?\n.*)*)$", re.MULTILINE), in_image_only=True
 )
+# What App Service is told to start, in a workflow, a pipeline or a script that sets it up.
+# https://learn.microsoft.com/en-us/azure/app-service/configure-language-python#customize-startup-command
+_KEY = r"^[ \t-]*+[\"']?(?:startup-command|startUpCommand|appCommandLine)[\"']?[ \t]*+:[ \t]*+"
+_OPTION = r"--startup-file[ \t=]++"
+_APP_SERVICE = Kind(
+    re.compile(
+        rf"{_KEY}([^\s\"'|>].*?)[ \t]*+\r?$|{_KEY}\"([^\"\n]++)\"|{_KEY}'([^'\n]++)'"
+        rf"|{_OPTION}\"([^\"\n]++)\"|{_OPTION}'([^'\n]++)'",
+        re.MULTILINE,
+    )
+)
+_STARTS = (b"startup-command", b"startUpCommand", b"appCommandLine", b"--startup-file")
+# One of these stands in what deploys to App Service, which starts a file of this name where it is told to.
+APP_SERVICE = (b"azure/webapps-deploy", b"AzureWebApp@", b"AzureRmWebAppDeployment@", b"az webapp ")
+STARTUP = "startup.sh"
+
+
+def kind_in(data: bytes) -> Kind | None:
+    """How a file says what App Service starts, or None where it does not."""
+    return _APP_SERVICE if any(word in data for word in _STARTS) else None
 
 
 def kind_of(path: Path) -> Kind | None:
@@ -63,4 +83,4 @@ def commands(source: Source, kind: Kind) -> Iterator[Command]:
         copies = kind.copies.search(source.text, start, end) if kind.copies is not None else None
         number = Located.of(source, *copies.span(1)) if copies is not None else None
         for found in kind.command.finditer(source.text, start, end):
-            yield Command(Located.of(source, *found.span(1)), number)
+            yield Command(Located.of(source, *found.span(found.lastindex or 0)), number)
