@@ -170,8 +170,64 @@ def _nixpacks(document: YamlMapping) -> Iterator[Said]:
         yield Said("service", "", _values(document.get("variables")), script=script)
 
 
+def _listed(node: Node | None, name: str) -> dict[str, Located | None]:
+    """Variables written as a list of mappings, each with its name under a key."""
+    items = node.items if isinstance(node, YamlSequence) else []
+    return {item.text(name): _text(item.get("value")) for item in items if isinstance(item, YamlMapping)}
+
+
+def _digital_ocean(document: YamlMapping) -> Iterator[Said]:
+    """https://docs.digitalocean.com/products/app-platform/reference/app-spec/"""
+    for service in document.mappings("services"):
+        values = {**_listed(document.get("envs"), "key"), **_listed(service.get("envs"), "key")}
+        yield Said(
+            "service",
+            service.text("name"),
+            values,
+            script=_text(service.get("run_command")),
+            folder=service.text("source_dir").lstrip("/"),
+            dockerfile=service.text("dockerfile_path") or None,
+        )
+
+
+def _app_runner(document: YamlMapping) -> Iterator[Said]:
+    """https://docs.aws.amazon.com/apprunner/latest/dg/config-file-ref.html"""
+    script = _text(document.get("run", "command"))
+    if script is not None:
+        yield Said("service", "", _listed(document.get("run", "env"), "name"), script=script)
+
+
+def _copilot(document: YamlMapping) -> Iterator[Said]:
+    """https://aws.github.io/copilot-cli/docs/manifest/overview/"""
+    if not document.text("type").endswith("Service"):
+        return
+    image = document.get("image", "build")
+    build = document.text("image", "build")
+    named = image.text("dockerfile") if isinstance(image, YamlMapping) else build
+    environments = document.mapping("environments")
+    others = environments.index().values() if environments is not None else ()
+    parts = [document, *(node for _, node in others if isinstance(node, YamlMapping))]
+    for index, part in enumerate(parts):
+        command = _words(part.get("command"))
+        if index and command is None and part.get("variables") is None:
+            continue
+        values = {**_values(document.get("variables")), **_values(part.get("variables"))}
+        yield Said(
+            "service",
+            document.text("name"),
+            values,
+            command=_words(part.get("entrypoint") or document.get("entrypoint")),
+            arguments=command or _words(document.get("command")),
+            folder="../..",
+            dockerfile=named or "Dockerfile",
+        )
+
+
 def _app_engine(document: YamlMapping) -> Iterator[Said]:
     """https://cloud.google.com/appengine/docs/standard/reference/app-yaml"""
+    if document.items("services"):
+        yield from _digital_ocean(document)
+        return
     script = _text(document.get("entrypoint"))
     custom = document.text("runtime") == "custom"
     if custom or (script is not None and document.text("runtime").startswith("python")):
@@ -203,6 +259,8 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"nixpacks\.toml"), _nixpacks),
     (re.compile(r"(?:.*[._-])?app(?:[._-].*)?\.ya?ml"), _app_engine),
     (re.compile(r"heroku\.ya?ml"), _heroku),
+    (re.compile(r"apprunner\.ya?ml"), _app_runner),
+    (re.compile(r"manifest\.ya?ml"), _copilot),
 )
 
 # One of these stands in a file about a container app.
@@ -274,7 +332,12 @@ def _document(node: YamlMapping) -> YamlMapping | None:
 
 
 def autoscalers(node: YamlMapping, path: Path) -> Iterator[Autoscaler]:
-    """The memory rules of a container app, and the policies of CloudFormation that track memory."""
+    """The memory rules of a container app, and what CloudFormation and Copilot are told to keep it at."""
+    copilot = _reader(path) is _copilot and node.text("type").endswith("Service")
+    tracked = node.get("count", "memory_percentage") if copilot else None
+    target = tracked.scalar("value") if isinstance(tracked, YamlMapping) else number(tracked)
+    if target is not None:
+        yield on_memory("service", node.text("name"), path, target.text.place, target)
     for policy, properties in _resources(node, "AWS::ApplicationAutoScaling::ScalingPolicy"):
         tracking = properties.mapping("TargetTrackingScalingPolicyConfiguration")
         tracked = (

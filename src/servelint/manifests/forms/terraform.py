@@ -96,8 +96,8 @@ def _told(block: Block) -> Iterator[Node]:
     # Variables of the whole are those of the part that says a command.
     containers = [found for found in described if found.get("command") is not None] or described
     if containers:
-        found = YamlSequence(list(containers), 0, 0, block.body.place)
-        spec = YamlMapping([(_word("containers", block), found)], 0, 0, block.body.place)
+        listed = YamlSequence(list(containers), 0, 0, block.body.place)
+        spec = YamlMapping([(_word("containers", block), listed)], 0, 0, block.body.place)
         yield _with_spec(block, block.labels[0] if len(block.labels) > 1 else "Module", spec)
 
 
