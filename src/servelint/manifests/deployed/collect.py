@@ -33,6 +33,7 @@ from servelint.manifests.forms import (
     masking,
     platforms,
     processes,
+    tasks,
     terraform,
 )
 from servelint.manifests.forms.dockerfile import Image
@@ -360,6 +361,7 @@ class _Collector:
             if (
                 path not in self.follower.scripts_read
                 and self.relevance.matters(path)
+                and not tasks.LISTS.fullmatch(path.name)
                 and path.name not in ("pyproject.toml", scripts.IGNORING)
             ):
                 with self.boundary(path, "reading the script"):

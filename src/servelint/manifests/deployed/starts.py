@@ -16,6 +16,7 @@ from servelint.manifests.documents.yaml_document import YamlMapping
 from servelint.manifests.forms.dockerfile import Command, Image, Stage
 from servelint.manifests.forms.resources import Container, Setting, Workload
 from servelint.manifests.forms.sources import Sources, normal
+from servelint.manifests.forms.tasks import RUNNERS
 from servelint.manifests.python import commands, files
 from servelint.manifests.python.module import FindModule
 from servelint.manifests.shell import script as shell
@@ -241,7 +242,8 @@ class Follower:
         self, code: Located, environment: Environment, parameters: Words, context: Context, depth: int
     ) -> Iterator[Start]:
         """The servers that a piece of shell code starts."""
-        if not any(word in code.text for word in self.sources.server_names) and not _may_start(code.text):
+        names = (*self.sources.server_names, *self.sources.tasks)
+        if not any(name in code.text for name in names) and not _may_start(code.text):
             return
         self.spend(len(code), code)
         for command in shell.read(code, environment, parameters).commands:
@@ -275,6 +277,9 @@ class Follower:
             path = self.sources.module(f"{script.path.text}.__main__", context.base)
         if path is None and not script.python and (module := self._installed(script.path.text)):
             path = self.sources.module(module, context.base)
+        if path is None and not script.python and (task := self.task(script, context)) is not None:
+            yield from self.code(task, environment, (), context, depth)
+            return
         if path is None and not script.python and "/" in script.path.text:
             # What the image has of its own most often ends in `exec "$@"`.
             yield from self.words(script.parameters, environment, context, depth)
@@ -293,6 +298,14 @@ class Follower:
         self._active.pop()
         if boundary.failed:
             self._given_up.add(path)
+
+    def task(self, script: ScriptStart, context: Context) -> Located | None:
+        """What a task of the project runs: named to a runner, or by itself behind `pdm run` and the like."""
+        name = script.path.text
+        if name in RUNNERS:
+            operands = [word.text for word in script.parameters if not word.text.startswith("-")]
+            name = next((text for text in operands if "=" not in text and text != "run"), "")
+        return self.sources.task(name, context.base) if name else None
 
     def _installed(self, command: str) -> str:
         """The module of a program that the project installs, named alone or in a folder of programs."""

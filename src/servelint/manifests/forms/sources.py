@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
+from servelint.manifests.documents.text import Located
+from servelint.manifests.forms import tasks
 from servelint.project.text import toml
 from servelint.project.text.source import Source, SourceError, decode
 
@@ -126,6 +128,25 @@ class Sources:
                 for name, value in table.items() if isinstance(table, dict) else ():
                     found.setdefault(name, str(value).partition(":")[0].strip())
         return found
+
+    @cached_property
+    def tasks(self) -> dict[str, list[tuple[Path, Located]]]:
+        """What tasks run, by their names, with the files that they stand in."""
+        found: dict[str, list[tuple[Path, Located]]] = {}
+        for path in self.tree.manifests:
+            names_server = tasks.NAMES.fullmatch(path.name) and any(
+                word in self.data(path) for word in servers().words
+            )
+            source = self.source(path) if names_server else None
+            for name, code in tasks.tasks(source).items() if source is not None else ():
+                found.setdefault(name, []).append((path, code))
+        return found
+
+    def task(self, name: str, base: Path) -> Located | None:
+        """What a task runs, of the nearest file to `base` that has one of the name."""
+        found = self.tasks.get(name, ())
+        nearest = max(found, key=lambda item: _shared_start(item[0], base), default=None)
+        return nearest[1] if nearest is not None else None
 
     def module(self, name: str, base: Path) -> Path | None:
         """The project's file of a Python module, the nearest to `base` where there are several."""

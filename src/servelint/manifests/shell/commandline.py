@@ -199,7 +199,7 @@ def _script(words: Words) -> Started | None:
     if _SCRIPT.search(path) or path.startswith(("/", "./", "../")):
         return ScriptStart(words[0], words[1:])
     # An executable found through PATH may be a script that the image copied there.
-    return ScriptStart(words[0], words[1:]) if re.fullmatch(r"[\w.-]+", path) else None
+    return ScriptStart(words[0], words[1:]) if re.fullmatch(r"[\w.-]+(?::[\w.-]+)?", path) else None
 
 
 def _server(server: Server, words: Words, environment: Environment) -> ServerStart | None:

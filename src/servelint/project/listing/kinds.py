@@ -35,7 +35,8 @@ _MANIFEST_NAMES = re.compile(
     r"""
     (?: dockerfile | containerfile | procfile | \.env | hypercorn ) (?: [._-].* )?
     | [^/]+\.procfile | (?: fly | railway ) (?: [._-].* )? \.toml | nixpacks\.toml
-    | pyproject\.toml | \.dockerignore | kustomization | [^/]*supervisor[^/]*\.(?:conf|ini)
+    | pyproject\.toml | pixi\.toml | pipfile | (?:gnu)?makefile | \.?justfile
+    | \.dockerignore | kustomization | [^/]*supervisor[^/]*\.(?:conf|ini)
     """,
     re.VERBOSE,
 )
