@@ -13,7 +13,7 @@ from pathlib import Path
 from servelint.manifests.documents.text import Located, Run
 from servelint.manifests.shell.commandline import UNKNOWN
 
-_OPEN = re.compile(r"\{[{%#]|<%|%\{")
+_OPEN = re.compile(r"(?<!\$)\$\{(?=\w)|\{[{%#]|<%|%\{")
 _CLOSE = {"{{": "}}", "{%": "%}", "{#": "#}", "<%": "%>"}
 # Terraform: what is doubled is meant as it stands, and what is between may hold braces and strings.
 _TERRAFORM = re.compile(r"(?<![$%])[$%]\{|\{[{%#]|<%")

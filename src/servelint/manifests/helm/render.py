@@ -10,7 +10,16 @@ from servelint.boundary import LimitError
 from servelint.manifests.documents.budget import Budget
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.helm import functions, syntax
-from servelint.manifests.helm.values import UNKNOWN_VALUE, Leaf, Unknown, Value, bare, located, truthy
+from servelint.manifests.helm.values import (
+    UNKNOWN_VALUE,
+    Leaf,
+    Unknown,
+    Value,
+    bare,
+    located,
+    to_yaml,
+    truthy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -218,7 +227,7 @@ class Engine:
     def include(self, name: str, value: Value, here: Place) -> Value:
         """`include`: a short text that no values file holds stands where it is included."""
         if name not in self.defines:
-            return UNKNOWN_VALUE
+            return _rendered_elsewhere(name, value, here)
         result = self.named(name, value)
         short = "\n" not in result.text.strip() and len(result.text) < 200
         if not short or any(str(run.source.path) in self.values_paths for run in result.runs):
@@ -312,6 +321,18 @@ def _entries(value: Value) -> Iterable[tuple[Value, Value]]:
             raise LimitError(f"a range of more than {_MAX_RANGE:,} numbers")
         return ((number, number) for number in range(plain))
     return ()
+
+
+def _rendered_elsewhere(name: str, value: Value, here: Place) -> Value:
+    """What a template of a library that is elsewhere prints: not known, but for one that many charts use.
+
+    https://github.com/bitnami/charts/blob/main/bitnami/common/templates/_tplvalues.tpl
+    """
+    given = bare(value)
+    if name != "common.tplvalues.render" or not isinstance(given, dict) or given.get("value") is None:
+        return UNKNOWN_VALUE
+    inner = given["value"]
+    return to_yaml(inner, here) if isinstance(bare(inner), (dict, list)) else inner
 
 
 @dataclass(slots=True)
