@@ -44,7 +44,7 @@ from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
-_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", ".json", *terraform.SUFFIXES)
+_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", ".json", infrastructure.TYPESCRIPT, *terraform.SUFFIXES)
 _FROM = re.compile(r"\s*+(?:#.*\n\s*+)*+FROM\s")
 _API_VERSION = re.compile(r"^apiVersion:", re.MULTILINE)
 _WORD = re.compile(rb"[\w.-]+")
@@ -86,6 +86,7 @@ class _Collector:
         self.add_terraform(path for path in paths if path.suffix in terraform.SUFFIXES)
         self.add_platforms(paths)
         self.add_infrastructure(self.sources.tree.python)
+        self.add_stacks(paths)
         self.add_processes(paths)
         self.add_lone_images()
         self.add_lone_files()
@@ -293,6 +294,14 @@ class _Collector:
                 with self.boundary(path, "reading what a program deploys"):
                     found.extend(infrastructure.resources(source))
         self.add_scope(found)
+
+    def add_stacks(self, paths: Iterable[Path]) -> None:
+        """Stacks in TypeScript."""
+        for path in paths:
+            source = self.sources.source(path) if path.suffix == infrastructure.TYPESCRIPT else None
+            if source is not None and b"aws-cdk" in self.sources.data(path):
+                with self.boundary(path, "reading a stack"):
+                    self.add_scope(infrastructure.typescript(source))
 
     def add_platforms(self, paths: Iterable[Path]) -> None:
         """Files of platforms that run containers, and documents that mean the same as Kubernetes'."""

@@ -1,4 +1,4 @@
-"""Python programs that describe deployments: Pulumi, CDK8s, the CDK of AWS.
+"""Programs that describe deployments: Pulumi, CDK8s, the CDK of AWS, in Python; its stacks in TypeScript too.
 
 A call that makes a resource means the document that it would write, as far as literals and names bound to
 them go. Everything keeps its place in the file; what is computed is not known.
@@ -19,7 +19,7 @@ from servelint.manifests.documents.yaml_document import Node, Scalar, YamlMappin
 from servelint.manifests.forms import kubernetes
 from servelint.manifests.forms.autoscalers import on_memory
 from servelint.manifests.forms.platforms import TASK_KEYS
-from servelint.manifests.forms.resources import Autoscaler, Resources
+from servelint.manifests.forms.resources import Autoscaler, Container, Resources, Workload
 from servelint.manifests.python.files import calls_by_scope
 from servelint.manifests.python.module import PythonModule, parsed
 from servelint.manifests.shell.commandline import UNKNOWN
@@ -27,7 +27,11 @@ from servelint.project.text.source import Source
 
 # One of the first stands in a file that describes deployments, one of the second in one with an autoscaler.
 LIBRARIES = (b"pulumi_kubernetes", b"cdk8s", b"aws_cdk", b"import k8s")
-SCALING = (b"HorizontalPodAutoscaler", b"scale_on_memory_utilization", b"resource_memory")
+SCALING = (
+    *(b"HorizontalPodAutoscaler", b"scale_on_memory_utilization", b"resource_memory"),
+    b"metric_memory_utilization",
+)
+TYPESCRIPT = ".ts"
 
 _MAX_NESTING = 100
 _MAX_NODES = 50_000
@@ -45,6 +49,11 @@ _CONTAINERS = frozenset(
     ("add_container", "ApplicationLoadBalancedTaskImageOptions", "NetworkLoadBalancedTaskImageOptions")
 )
 _MEMORY = ("scale_on_memory_utilization", "Metric.resource_memory")
+# https://docs.aws.amazon.com/cdk/api/v2/python/aws_cdk.aws_ecs/ScalableTaskCount.html
+_TRACKED = ("scale_to_track_custom_metric", "scale_on_metric")
+_SCALED = re.compile(r"\.(scaleOnMemoryUtilization)\(|\.(metricMemoryUtilization)\(")
+_TOLD = re.compile(r"\b(?:command|entryPoint)\s*+:\s*+\[([^\]]*+)\]")
+_QUOTED = re.compile(r"'([^'\n]*+)'|\"([^\"\n]*+)\"")
 _TARGETS = ("target_utilization_percent",)
 
 
@@ -131,7 +140,8 @@ class _Reader:
     def memory(self, call: ast.Call, path: Path) -> Iterator[Autoscaler]:
         """An autoscaler that is a method call: on memory, that is."""
         name = ast.unparse(call.func) if isinstance(call.func, ast.Attribute) else ""
-        if not name.endswith(_MEMORY) or not isinstance(call.func, ast.Attribute):
+        tracked = name.endswith(_TRACKED) and "metric_memory_utilization" in ast.unparse(call)
+        if not (tracked or name.endswith(_MEMORY)) or not isinstance(call.func, ast.Attribute):
             return
         end = self.span(call.func)[1]
         token = self.within.place_of(end - len(call.func.attr), end)
@@ -239,3 +249,26 @@ _COMPOSITE = (ast.Call, ast.Dict, ast.List, ast.Tuple)
 
 def _last(call: ast.Call) -> str:
     return getattr(call.func, "attr", "") or getattr(call.func, "id", "")
+
+
+def typescript(source: Source) -> Resources:
+    """What a stack in TypeScript deploys: what scales on memory, and commands that are written as a list.
+
+    https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_ecs.ScalableTaskCount.html
+    """
+    found = Resources()
+    whole = Located.of(source)
+    for scaled in _SCALED.finditer(source.text):
+        before = source.text[source.text.rfind(";", 0, scaled.start()) + 1 : scaled.start()]
+        if scaled[1] or "scaleToTrackCustomMetric" in before or "scaleOnMetric" in before:
+            place = whole.place_of(*scaled.span(scaled.lastindex or 0))
+            found.autoscalers.append(on_memory("autoscaler", "", source.path, place, None))
+    for told in _TOLD.finditer(source.text):
+        words = tuple(
+            whole.slice(*word.span(word.lastindex or 0))
+            for word in _QUOTED.finditer(source.text, *told.span(1))
+        )
+        if words:
+            box = Container("", None, words, None, Environment(), whole.place_of(*told.span()))
+            found.workloads.append(Workload("Task", source.path.stem, source.path, (box,)))
+    return found

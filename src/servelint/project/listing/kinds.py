@@ -30,6 +30,7 @@ _MANIFEST_SUFFIXES = (
     ".env",
     ".dockerfile",
     ".containerfile",
+    "stack.ts",  # of the CDK
 )
 _MANIFEST_NAMES = re.compile(
     r"""
