@@ -335,22 +335,17 @@ class _Collector:
     def add_processes(self, paths: Iterable[Path]) -> None:
         for path in paths:
             kind = processes.kind_of(path) or processes.kind_in(self.sources.data(path))
-            if (
-                kind is None
-                or not self.relevance.names_server(path)
-                or (kind.in_image_only and not self.in_image(path))
-            ):
-                continue
-            source = self.sources.source(path)
-            if source is not None:
+            source = self.sources.source(path) if kind and self.relevance.names_server(path) else None
+            if kind is not None and source is not None:
                 with self.boundary(path, "reading the list of processes"):
                     self.add_process_list(source, kind)
 
     def add_process_list(self, source: Source, kind: processes.Kind) -> None:
         context = Context(Setting.PROCESS, source.path.parent)
+        variables = processes.variables(source, kind)
         for command in processes.commands(source, kind):
             self.follower.spent = 0
-            for start in self.follower.code(command.code, Environment(), (), context, 0):
+            for start in self.follower.code(command.code, variables, (), context, 0):
                 copies = count(command.copies) if command.copies is not None else None
                 if copies is None or start.workers is not None:
                     self.deployment.add([start])

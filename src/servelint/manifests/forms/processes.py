@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
+from servelint.manifests.shell.commandline import split
 from servelint.project.text.source import Source
 
 
@@ -16,12 +18,13 @@ from servelint.project.text.source import Source
 class Kind:
     """How a file spells its commands; the first group is the command.
 
-    Where there are sections, `copies` is how one says that its command is started several times.
+    Where there are sections, `copies` is how one says that its command is started several times; `variables`
+    is how a file gives its commands some.
     """
 
     command: re.Pattern[str]
     copies: re.Pattern[str] | None = None
-    in_image_only: bool = False
+    variables: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,12 @@ _SUPERVISOR = Kind(
     re.compile(r"^numprocs[ \t]*+[=:][ \t]*+(\d++)(?:[ \t]++;.*|[ \t]*+)\r?$", re.MULTILINE),
 )
 _SECTION = re.compile(r"^\[", re.MULTILINE)
-# A unit on a host is a server run by hand: several workers are what its cores are for.
+# https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#Environment=
 _SYSTEMD = Kind(
-    re.compile(r"^ExecStart[ \t]*+=[ \t]*+[-@:+!]*+(.+(?:\\\r?\n.*)*)$", re.MULTILINE), in_image_only=True
+    re.compile(r"^ExecStart[ \t]*+=[ \t]*+[-@:+!]*+((?:[^\\\n]|\\\r?\n|\\.)+)$", re.MULTILINE),
+    variables=re.compile(r"^Environment[ \t]*+=[ \t]*+(.+)$", re.MULTILINE),
 )
+_ASSIGNED = re.compile(r"(\w+)=(.*)")
 # What App Service is told to start, in a workflow, a pipeline or a script that sets it up.
 # https://learn.microsoft.com/en-us/azure/app-service/configure-language-python#customize-startup-command
 _KEY = r"^[ \t-]*+[\"']?(?:startup-command|startUpCommand|appCommandLine)[\"']?[ \t]*+:[ \t]*+"
@@ -84,3 +89,14 @@ def commands(source: Source, kind: Kind) -> Iterator[Command]:
         number = Located.of(source, *copies.span(1)) if copies is not None else None
         for found in kind.command.finditer(source.text, start, end):
             yield Command(Located.of(source, *found.span(found.lastindex or 0)), number)
+
+
+def variables(source: Source, kind: Kind) -> Environment:
+    """The variables that a file gives its commands."""
+    values: dict[str, Located | None] = {}
+    for found in kind.variables.finditer(source.text) if kind.variables is not None else ():
+        for word in split(Located.of(source, *found.span(1))):
+            assigned = _ASSIGNED.fullmatch(word.text)
+            if assigned is not None:
+                values[assigned[1]] = word.slice(*assigned.span(2))
+    return Environment(values)
