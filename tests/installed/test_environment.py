@@ -12,8 +12,8 @@ import packages_of_tests as packages
 import pytest
 from conftest import Project, Servelint
 
+from servelint.code.installed import following, source
 from servelint.code.installed import packages as installed
-from servelint.code.installed import source
 
 SERVICE = """\
 import acme_ml
@@ -177,6 +177,186 @@ def test_a_package_that_blocks_through_another_one(project: Project, servelint: 
     ]
 
 
+class TestWhichPackagesAreRead:
+    @pytest.fixture
+    def looked_at(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The packages whose imports are looked for."""
+        found: list[str] = []
+        look = following.Following._look_for_imports
+        monkeypatch.setattr(
+            following.Following,
+            "_look_for_imports",
+            lambda self, package: found.append(package.module) or look(self, package),
+        )
+        return found
+
+    def test_what_a_distribution_requires_is_enough(
+        self, service: Path, servelint: Servelint, looked_at: list[str]
+    ) -> None:
+        assert lines(findings(servelint)) == EXPECTED
+        assert looked_at == ["acme_ml"]
+        packages.install(service, "acme-ml", "1.2", packages.ACME, ("torch>=2", "numpy"))
+        assert lines(findings(servelint)) == EXPECTED
+        assert looked_at == ["acme_ml"]
+
+    def test_what_requires_something_else_is_looked_at_where_the_project_imports_it(
+        self, service: Path, servelint: Servelint, looked_at: list[str]
+    ) -> None:
+        packages.install(service, "acme-ml", "1.2", packages.ACME, ("numpy",))
+        assert lines(findings(servelint)) == EXPECTED
+        assert looked_at == ["acme_ml"]
+
+    @pytest.mark.parametrize(("needs", "found"), [((), 1), (("numpy",), 0), (("numpy", "torch"), 1)])
+    def test_what_another_package_needs_is_looked_at_where_it_requires_nothing(
+        self, project: Project, servelint: Servelint, needs: tuple[str, ...], found: int
+    ) -> None:
+        project.write({"app.py": OF_TWO})
+        folder = packages.environment(project.root)
+        packages.install(folder, "team-vision", "3", packages.SHARED, ("acme-ml",))
+        packages.install(folder, "acme-ml", "1.2", packages.ACME, needs)
+        assert len(findings(servelint)) == found
+
+    def test_what_is_large_and_requires_nothing_stands_on_its_own(
+        self, project: Project, servelint: Servelint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        project.write({"app.py": OF_TWO})
+        folder = packages.environment(project.root)
+        packages.install(folder, "team-vision", "3", packages.SHARED, ("acme-ml",))
+        packages.install(folder, "acme-ml", "1.2", packages.ACME)
+        monkeypatch.setattr(following, "MOST_UNDECLARED", 3)
+        assert findings(servelint) == []
+
+    @pytest.mark.parametrize("list_of", ["RECORD", "top_level.txt"])
+    def test_a_module_belongs_to_the_distribution_that_lists_it(
+        self, service: Path, servelint: Servelint, list_of: str
+    ) -> None:
+        packages.install(service, "other", "9", {"acme_ml_tools/__init__.py": ""})
+        info = service / "acme_ml-1.2.dist-info"
+        listed = (info / "RECORD").read_text()
+        (info / "RECORD").unlink()
+        info = info.rename(service / "things-7.dist-info")
+        (info / "METADATA").write_text("Name: things\nVersion: 7\nRequires-Dist: torch\n")
+        (info / list_of).write_text(listed if list_of == "RECORD" else "acme_ml\n")
+        steps = [step for item in findings(servelint) for step in item["trace"]]
+        assert {step.get("package") for step in steps} == {None, "things 7"}
+
+
+# What a function does is what it does as a rule: `quick` by default, `deep` where somebody asks for it.
+CHOOSY = """\
+import torch
+
+USUAL = "quick"
+net = torch.jit.load("net.pt")
+
+def deep(x):
+    return net(x)
+
+def quick(x):
+    return x.strip()
+
+def by_name(x, engine="quick"):
+    if engine == "quick":
+        return quick(x)
+    elif engine == "deep":
+        return deep(x)
+    return x
+
+def by_else(x, engine="quick"):
+    if engine in ("quick", "fast"):
+        return quick(x)
+    else:
+        return deep(x)
+
+def by_constant(x, engine=USUAL):
+    if engine == USUAL:
+        return quick(x)
+    elif engine.startswith("deep"):
+        return deep(x)
+
+def by_flag(x, rerank=False, model=None):
+    if rerank and model is not None:
+        return deep(x)
+    if not rerank:
+        return quick(x)
+
+def usually_deep(x, engine="deep"):
+    if engine not in ("quick",):
+        return deep(x)
+
+def set_inside(x, engine="quick"):
+    engine = engine or "deep"
+    if engine == "deep":
+        return deep(x)
+
+def asked(x, engine):
+    if engine == "deep":
+        return deep(x)
+
+def not_sure(x, engine=USUAL):
+    if engine == "deep":
+        return deep(x)
+
+def handed_on(x, engine="quick"):
+    return by_name(x, engine)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "deep"),
+    [
+        ("by_name", False),
+        ("by_else", False),
+        ("by_constant", False),
+        ("by_flag", False),
+        ("handed_on", False),
+        ("usually_deep", True),
+        ("set_inside", True),
+        ("asked", True),
+        ("not_sure", True),
+    ],
+)
+def test_a_function_of_a_library_is_judged_by_what_it_does_as_a_rule(
+    project: Project, servelint: Servelint, name: str, deep: bool
+) -> None:
+    project.write(
+        {
+            "app.py": "from fastapi import FastAPI\nimport choosy\napp = FastAPI()\n"
+            f"@app.get('/')\nasync def get(x: str):\n    return choosy.{name}(x)\n"
+        }
+    )
+    packages.install(packages.environment(project.root), "choosy", "1", {"choosy.py": CHOOSY})
+    assert len(findings(servelint)) == deep
+
+
+TWO_WAYS = """\
+import torch
+
+net = torch.jit.load("net.pt")
+
+def around(x):
+    return first(x)
+
+def first(x):
+    return net(x)
+
+def score(x):
+    around(x)
+    return net(x)
+"""
+
+
+def test_the_first_call_that_infers_stands_for_a_function(project: Project, servelint: Servelint) -> None:
+    project.write(
+        {
+            "app.py": "from fastapi import FastAPI\nimport ways\napp = FastAPI()\n"
+            "@app.get('/')\nasync def get(x: float):\n    return ways.score(x)\n"
+        }
+    )
+    packages.install(packages.environment(project.root), "ways", "1", {"ways.py": TWO_WAYS})
+    (found,) = findings(servelint)
+    assert [step["line"] for step in found["trace"][1:]] == [12, 6, 9]
+
+
 def test_what_the_project_has_itself_is_its_own(
     service: Path, project: Project, servelint: Servelint
 ) -> None:
@@ -235,6 +415,63 @@ class TestWhichEnvironment:
         assert result.status == 2
         assert "there are no packages in" in result.err
         assert "servelint.toml:1" in result.err
+
+
+class TestEdited:
+    """Packages that are installed to be edited stand elsewhere."""
+
+    @pytest.fixture
+    def elsewhere(self, project: Project, tmp_path: Path) -> Path:
+        project.write({"app/main.py": SERVICE})
+        folder = tmp_path / "work" / "src"
+        packages.install(folder, "acme-ml", "1.2", packages.ACME)
+        for info in folder.glob("*.dist-info"):
+            info.rename(packages.environment(project.root) / info.name)
+        return folder
+
+    def site(self, project: Project) -> Path:
+        return next((project.root / ".venv").glob("lib/*/site-packages"))
+
+    def test_a_line_names_their_folder(
+        self, elsewhere: Path, project: Project, servelint: Servelint, tmp_path: Path
+    ) -> None:
+        assert findings(servelint) == []
+        trap = f"import os; open({str(tmp_path / 'run')!r}, 'w')"
+        (self.site(project) / "acme.pth").write_text(f"# a note\n{trap}\n/not/there\n\n{elsewhere}\n")
+        found = findings(servelint)
+        assert lines(found) == EXPECTED
+        assert {step.get("package") for item in found for step in item["trace"]} == {None, "acme_ml"}
+        assert not (tmp_path / "run").exists()
+
+    def test_a_table_names_them(self, elsewhere: Path, project: Project, servelint: Servelint) -> None:
+        other = {"acme_ml": str(elsewhere / "acme_ml"), "renamed": str(elsewhere.parent / "other")}
+        (self.site(project) / "__editable___acme_ml_1_2_finder.py").write_text(
+            f"import sys\nMAPPING: dict[str, str] = {other!r}\nNAMESPACES: dict = {{}}\n"
+        )
+        assert lines(findings(servelint)) == EXPECTED
+
+    def test_what_changes_there_is_read_again(
+        self, elsewhere: Path, project: Project, servelint: Servelint
+    ) -> None:
+        (self.site(project) / "acme.pth").write_text(f"{elsewhere}\n")
+        assert servelint("check").status == 1
+        (elsewhere / "acme_ml" / "engine.py").write_text("class Scorer: ...\ndef load(path): ...\n")
+        assert servelint("check").status == 0
+
+    @pytest.mark.parametrize("place", [".", "app", ".."])
+    def test_the_project_itself_is_no_package(
+        self, elsewhere: Path, project: Project, servelint: Servelint, place: str
+    ) -> None:
+        (self.site(project) / "own.pth").write_text(f"{project.root / place}\n")
+        assert findings(servelint) == []
+
+    @pytest.mark.parametrize("text", ["MAPPING: dict = {", "MAPPING: dict = {'a': 1, **x}\n", "a\0b\n"])
+    def test_what_cannot_be_read_names_nothing(
+        self, elsewhere: Path, project: Project, servelint: Servelint, text: str
+    ) -> None:
+        (self.site(project) / "__editable___x_finder.py").write_text(text)
+        (self.site(project) / "x.pth").write_text(text)
+        assert findings(servelint) == []
 
 
 class TestKept:

@@ -74,6 +74,56 @@ def test_an_environment_is_read_and_what_the_catalogue_has_is_left_out(
     assert any("[acme-ml 1.2]: " in link for link in entry["chain"])
 
 
+MAKING = {
+    "making/__init__.py": """\
+        import torch
+        from making.models import Net
+
+        ENGINES = {"net": Net(), "table": str}
+
+        def build_net(warm=True):
+            net = Net()
+            net(torch.zeros(1))
+            return net
+
+        def get_scores(x):
+            return Net()(x)
+
+        def fit(x):
+            return Net()(x)
+
+        def first(x):
+            return x
+
+        def one_of(name, x):
+            return ENGINES[name](x)
+
+        first(Net())
+        """,
+    "making/models.py": """\
+        import torch
+
+        class Net(torch.nn.Module):
+            def forward(self, x):
+                return x
+        """,
+}
+
+
+def test_what_is_learned_of_functions_is_what_they_are_for(
+    project: Project, servelint: Servelint, tmp_path: Path
+) -> None:
+    path = packages.wheel(tmp_path, "making", "1", MAKING)
+    assert servelint("learn", str(path)).status == 0
+    data = yaml.safe_load(project.read("servelint-libraries/making.yaml"))
+    said = {name: (entry["role"], entry.get("returns")) for name, entry in data["functions"].items()}
+    assert said == {
+        "making.build_net": ("load", "making.models.Net"),
+        "making.get_scores": ("inference", None),
+        "making.fit": ("training", None),
+    }
+
+
 def test_a_file_that_is_there_is_kept(project: Project, servelint: Servelint, wheel: Path) -> None:
     project.write({"servelint-libraries/acme-ml.yaml": "corrected\n"})
     kept = servelint("learn", str(wheel))

@@ -4,6 +4,9 @@ The first of: `--environment`, `environment` in the configuration, `.venv` and `
 the command line the environment that is active in the shell (`VIRTUAL_ENV`). A path only ever leads to files
 that are read: nothing in it is imported, run or written. What is found by itself needs the file `pyvenv.cfg`,
 by which Python knows an environment.
+
+Packages that are installed to be edited stand elsewhere. Where is in `*.pth` files, one folder a line, or in
+the table of a module that finds them: https://setuptools.pypa.io/en/latest/userguide/development_mode.html
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from servelint.project import disk
 from servelint.project.config import Config, ConfigError
 
 NONE = "none"
@@ -25,6 +29,9 @@ _PLACES = (
     ("Lib", "site-packages"),
 )
 _MOST_FOLDERS = 4
+# How many files are asked where packages stand, and how many folders elsewhere there may be.
+_MOST_NOTES = 100
+_MOST_EDITED = 40
 
 
 def discovered(config: Config, variables: Mapping[str, str]) -> Config:
@@ -51,7 +58,62 @@ def folders(config: Config) -> tuple[str, ...]:
             f"`environment`: there are no packages in {path}, which is to be a virtual environment, a prefix"
             f" or a folder of packages ({config.provenance.get(OPTION, 'set by a program')})"
         )
-    return tuple(map(str, found))
+    return tuple(map(str, [*found, *_elsewhere(found, config.root.resolve())]))
+
+
+def _elsewhere(found: list[Path], own: Path) -> list[Path]:
+    """Where packages stand that are installed to be edited, and are no code of the project itself."""
+    folders = dict.fromkeys(folder for here in found for folder in _edited(here) if folder.is_dir())
+    outside = (f for f in folders if not own.is_relative_to(f) and not f.is_relative_to(own))
+    return [folder for folder in outside if folder not in found][:_MOST_EDITED]
+
+
+def _edited(folder: Path) -> Iterator[Path]:
+    """The folders elsewhere in which packages of the environment stand."""
+    for file in [*_fitting(folder, "*.pth"), *_fitting(folder, "__editable__*.py")][:_MOST_NOTES]:
+        try:
+            text = disk.read(file, disk.SMALL).decode("utf-8", "replace")
+        except OSError:
+            continue
+        for name in _in_table(text) if file.suffix == ".py" else _in_lines(text):
+            try:
+                yield (folder / name).resolve(strict=True)
+            except (OSError, ValueError, RuntimeError):
+                continue
+
+
+def _in_lines(text: str) -> Iterator[str]:
+    """The folders that a `.pth` file names; what it would have Python run is left out."""
+    for line in text.split("\n"):
+        name = line.strip()
+        if name and not name.startswith(("#", "import ", "import\t")):
+            yield name
+
+
+def _in_table(text: str) -> Iterator[str]:
+    """The folders around the packages in the table `MAPPING` of a module that finds them."""
+    import ast
+
+    from servelint.project.text.parsing import parse
+
+    try:
+        tree = parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in tree.body:
+        match node:
+            case ast.AnnAssign(target=ast.Name("MAPPING"), value=ast.Dict(keys, values)):
+                pairs = zip(keys, values, strict=True)
+                yield from (folder for key, value in pairs for folder in _around(key, value))
+
+
+def _around(module: object, path: object) -> Iterator[str]:
+    """The folder around a package that is called there as it is imported."""
+    import ast
+
+    match module, path:
+        case ast.Constant(str(name)), ast.Constant(str(where)) if Path(where).stem == name:
+            yield str(Path(where).parent)
 
 
 def _is_environment(path: Path) -> bool:

@@ -16,6 +16,7 @@ from servelint.code.facts.facts import (
     Call,
     Choice,
     Closure,
+    Condition,
     Constant,
     Element,
     Expression,
@@ -82,6 +83,7 @@ class Expressions:
         self.contexts: tuple[Expression, ...] = ()
         self.endless = False
         self.lacking = ""
+        self.conditions: tuple[Condition, ...] = ()
 
     @abstractmethod
     def children(self, node: ast.AST) -> None:
@@ -380,7 +382,8 @@ class Expressions:
                 self.sites[number] = site._replace(receiver=function)
         self.aside = outer
         call = Call(function, arguments, keywords, position_of(node))
-        self.sites.append(Site(call, use, None, name, self.contexts, self.endless, self.lacking))
+        around = (self.contexts, self.endless, self.lacking, self.conditions)
+        self.sites.append(Site(call, use, None, name, *around))
         return call
 
 

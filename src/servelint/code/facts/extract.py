@@ -19,6 +19,7 @@ from servelint.code.facts.facts import (
     ClassFacts,
     ClassValue,
     Closure,
+    Condition,
     Constant,
     Element,
     Entered,
@@ -44,6 +45,7 @@ from servelint.code.facts.nodes import (
     branches,
     captured,
     class_statements,
+    conditions,
     guards,
     instance_tests,
     is_accessor,
@@ -53,6 +55,7 @@ from servelint.code.facts.nodes import (
     is_plain,
     is_stub,
     lacked,
+    otherwise,
     parts,
     position_of,
 )
@@ -272,7 +275,10 @@ class _Body(Expressions):
         self.statements(node.body)
 
     def on_If(self, node: ast.If) -> None:
+        outside = self.conditions
+        others: tuple[Condition, ...] = ()
         for branch in branches(node):
+            self.conditions = outside + others
             if isinstance(branch, ast.If):
                 self.guards += guards(branch.test)
                 self.test(branch.test)
@@ -280,10 +286,13 @@ class _Body(Expressions):
                 outer, self.module.demo = self.module.demo, self.module.demo or is_main(branch.test)
                 missing = self.lacking
                 self.lacking = lacked(branch.test) or missing
+                self.conditions += conditions(branch.test)
+                others += otherwise(branch.test)
                 self.statements(branch.body)
                 self.module.demo, self.lacking = outer, missing
             else:
                 self.statements(branch)
+        self.conditions = outside
 
     def on_Assert(self, node: ast.Assert) -> None:
         self.test(node.test)

@@ -176,6 +176,26 @@ Expression: TypeAlias = (
 OPAQUE = Opaque()
 
 
+class Condition(NamedTuple):
+    """What a branch asks of a name: to be one of some values (None: to be true), or else not to be.
+
+    The values are constants, and names, whose values nobody looks up.
+    """
+
+    name: str
+    among: tuple[Constant | Name, ...] | None
+    holds: bool
+
+    def may_be_met_by(self, value: Constant | Name) -> bool:
+        """Whether the value may fulfil it."""
+        if self.among is None:
+            return isinstance(value, Name) or bool(value.value) == self.holds
+        if any(type(value) is type(one) and value == one for one in self.among):
+            return self.holds
+        is_sure = not any(isinstance(one, Name) for one in (value, *self.among))
+        return not is_sure or not self.holds
+
+
 class Site(NamedTuple):
     """A call expression, or an iteration, that a function body executes itself.
 
@@ -184,7 +204,8 @@ class Site(NamedTuple):
     `other`. `receiver` is the function of the call that takes the result as an argument. `name` is the
     variable it is assigned to. `contexts` are the sync `with` items around it, outermost first. `endless`
     says that it stands in a loop that is not meant to end: `while True`, `async for`. `lacking` is the name
-    for whose lack it runs: in `if x is None`, or behind `x or`.
+    for whose lack it runs: in `if x is None`, or behind `x or`. `conditions` are what the branches around it
+    ask of names.
     """
 
     call: Call
@@ -194,6 +215,7 @@ class Site(NamedTuple):
     contexts: tuple[Expression, ...]
     endless: bool
     lacking: str
+    conditions: tuple[Condition, ...]
 
 
 class Iteration(NamedTuple):

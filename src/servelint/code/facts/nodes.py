@@ -13,6 +13,7 @@ from servelint.code.facts.facts import (
     Attribute,
     Call,
     Choice,
+    Condition,
     Constant,
     Expression,
     Name,
@@ -309,6 +310,40 @@ def lacked(test: ast.expr) -> str:
         case ast.UnaryOp(op=ast.Not(), operand=ast.Name(id)):
             return id
     return ""
+
+
+def conditions(test: ast.expr) -> tuple[Condition, ...]:
+    """What a branch asks of names, each of which has to hold for it to run."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        return tuple(condition for value in test.values for condition in conditions(value))
+    match test:
+        case ast.Name(id):
+            return (Condition(id, None, holds=True),)
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Name(id)):
+            return (Condition(id, None, holds=False),)
+        case ast.Compare(left=ast.Name(id), ops=[op], comparators=[to]):
+            several = isinstance(op, ast.In | ast.NotIn) and isinstance(to, ast.Tuple | ast.List | ast.Set)
+            values = to.elts if several and isinstance(to, ast.Tuple | ast.List | ast.Set) else [to]
+            among = tuple(value for value in map(_value, values) if value is not None)
+            one = isinstance(op, ast.Eq | ast.NotEq | ast.Is | ast.IsNot)
+            if (one or several) and len(among) == len(values):
+                return (Condition(id, among, isinstance(op, ast.Eq | ast.Is | ast.In)),)
+    return ()
+
+
+def _value(node: ast.expr) -> Constant | Name | None:
+    match node:
+        case ast.Constant(value):
+            return Constant(value)
+        case ast.Name(id):
+            return Name(id)
+    return None
+
+
+def otherwise(test: ast.expr) -> tuple[Condition, ...]:
+    """What the branches after one ask of names: that it did not run."""
+    asked = conditions(test) if not isinstance(test, ast.BoolOp) else ()
+    return tuple(one._replace(holds=not one.holds) for one in asked)
 
 
 def _name_of(asked: ast.expr) -> str:

@@ -43,6 +43,10 @@ class Wheels:
         """The package to which a qualified name belongs."""
         return self._packages.get(name.partition(".")[0])
 
+    def provided(self, distribution: str) -> Iterator[Package]:
+        """The packages of a distribution."""
+        return (package for package in self.packages if package.distribution == distribution)
+
     def files(self, package: Package) -> Mapping[str, str]:
         """The modules of a package; raises `TooMuchError`."""
         return modules(self._modules(package), lambda path: self._entries[path][1].file_size)

@@ -11,7 +11,8 @@ from servelint import store
 from servelint.code.facts import scan
 from servelint.code.facts.contents import Contents
 from servelint.code.graph.imports import Resolver
-from servelint.code.installed.layer import Installed, Kept
+from servelint.code.installed.kept import Kept
+from servelint.code.installed.layer import Installed
 from servelint.code.installed.packages import Packages
 from servelint.code.names.frameworks import Frameworks
 from servelint.knowledge import compiled, learned
@@ -40,9 +41,10 @@ class Known:
         packages = Packages(folders)
         names = _imported(tree, contents, known, lambda top: top in learned.modules() or packages.has(top))
         if folders and names:
-            salt = store.digest(*store.signatures(libraries.files(config)))
+            salt = store.digest(*store.signatures(libraries.files(config)), *map(str.encode, config.offloads))
             path = store.folder() / f"{store.digest(*map(os.fsencode, folders)).hex()}.packages"
-            self.installed = Installed(packages, self.catalogue, ordinary, Kept(path if keep else None), salt)
+            kept = Kept(path if keep else None)
+            self.installed = Installed(packages, self.catalogue, self.frameworks, ordinary, kept, salt)
             self.installed.follow(sorted(names))
             self.catalogue = under(self.catalogue, self.installed)
         tops = {name.partition(".")[0] for name in names} & learned.modules()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 from typing import TypeVar
 
 from servelint import store
-from servelint.code.graph.dependencies import normalised
-from servelint.code.graph.reach import model_modules, sink_modules
+from servelint.code.installed.following import Following
+from servelint.code.installed.kept import Kept
 from servelint.code.installed.packages import Package, Shelf, TooMuchError
 from servelint.code.installed.source import Source
+from servelint.code.names.frameworks import Frameworks
 from servelint.knowledge.layers import under
 from servelint.knowledge.types import (
     Catalogue,
@@ -26,41 +25,7 @@ from servelint.knowledge.types import (
 )
 
 T = TypeVar("T")
-# An import; what stands before it says whether it is made in any case.
-_IMPORT = re.compile(rb"^([ \t]*)(?:import|from)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
 _UNKNOWN = Claim("unknown")
-# How many packages are followed on the way from one to the next.
-MOST_PACKAGES = 60
-
-
-class Kept:
-    """What was read in the packages of one environment, for the next run; without a `path` for this one."""
-
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._new: dict[bytes, bytes] = {}
-        self._saved: set[bytes] = set()
-
-    @cached_property
-    def _stored(self) -> Mapping[bytes, bytes]:
-        return store.load(self._path) if self._path is not None else {}
-
-    def of(self, key: bytes, work: Callable[[], T]) -> T:
-        """What was found before under the key, else what `work()` finds."""
-        stored = self._new.get(key) or self._stored.get(key)
-        if stored is not None:
-            before: T = store.unpickled(stored)
-            return before
-        found = work()
-        self._new[key] = store.pickled(found)
-        return found
-
-    def save(self) -> None:
-        """Keep what is new."""
-        if self._path is not None and not self._saved.issuperset(self._new):
-            before = {key: kept for key in self._stored if (kept := self._stored.get(key))}
-            store.save(self._path, before | self._new)
-            self._saved.update(self._new)
 
 
 class _ByName:
@@ -98,21 +63,24 @@ class Installed(_ByName):
     """The packages that are followed: those that may block, by what they import."""
 
     def __init__(
-        self, shelf: Shelf, base: Catalogue, ordinary: frozenset[str], kept: Kept, salt: bytes = b""
+        self,
+        shelf: Shelf,
+        base: Catalogue,
+        frameworks: Frameworks,
+        ordinary: frozenset[str],
+        kept: Kept,
+        salt: bytes = b"",
     ) -> None:
-        """`ordinary` are top-level modules that are not looked up, beside those that the `base` knows."""
+        """`ordinary` are top-level modules that are not looked up, beside those that the `base` knows.
+
+        `salt` is what else the answers depend on.
+        """
         self.base = base
         self.kept = kept
-        self.said: dict[str, str] = {}
+        self._frameworks = frameworks
         self._shelf = shelf
         self._salt = salt
-        self._known = base.modules | ordinary
-        self._sinks = sink_modules(base)
-        self._sink_distributions = frozenset(
-            name for name in map(normalised, (*self._sinks, *_named_like(base, self._sinks)))
-        )
-        self._models = model_modules(base)
-        self._needs: dict[str, frozenset[str]] = {}
+        self._following = Following(shelf, base, base.modules | ordinary, kept)
         self._followed: dict[str, Package] = {}
         self._keys: dict[str, bytes] = {}
         self._sources: dict[str, Source | None] = {}
@@ -120,65 +88,19 @@ class Installed(_ByName):
     # -- which packages --------------------------------------------------------------------------
 
     def follow(self, names: Iterable[str]) -> None:
-        """Follow the packages of the imported names, and those that these import, if they may block."""
-        packages: dict[str, Package] = {}
-        for name in names:
-            package = self.package(name)
-            if package is not None:
-                packages[package.module] = package
-        for module in sorted(packages):
-            for package in self._closure(packages[module]):
-                if self._may_block(package):
-                    self._followed[package.module] = package
+        """Follow the packages of the imported names, and those that these need, if they may block."""
+        packages = {package.module: package for package in map(self.package, names) if package is not None}
+        for package in self._following.near(packages):
+            self._followed[package.module] = package
 
     def package(self, name: str) -> Package | None:
         """The package of a name that the catalogue does not know."""
-        return None if name.partition(".")[0] in self._known else self._shelf.package(name)
+        return self._following.package(name)
 
-    def _closure(self, package: Package) -> list[Package]:
-        """The package and those that it imports in any case, directly or not."""
-        found = {package.module: package}
-        waiting = [package]
-        while waiting and len(found) < MOST_PACKAGES:
-            for name in sorted(self._needed(waiting.pop())):
-                other = self.package(name)
-                if other is not None and other.module not in found:
-                    found[other.module] = other
-                    waiting.append(other)
-        return list(found.values())
-
-    def _may_block(self, package: Package) -> bool:
-        for each in self._closure(package):
-            if self._needed(each) & self._sinks or each.requires & self._sink_distributions:
-                return True
-        return False
-
-    def _needed(self, package: Package) -> frozenset[str]:
-        """The modules that the package imports in any case: on the left edge of a file, or as it requires."""
-        if package.module not in self._needs:
-            key = store.digest(b"needs", package.identity)
-            needed = self.kept.of(key, lambda: tuple(sorted(self._look_for_needs(package))))
-            self._needs[package.module] = frozenset(needed)
-        return self._needs[package.module]
-
-    def _look_for_needs(self, package: Package) -> set[str]:
-        found: set[str] = set()
-        try:
-            files = self._shelf.files(package)
-        except TooMuchError as error:
-            self.said[package.module] = str(error)
-            return found
-        for path in files.values():
-            try:
-                content = self._shelf.read(path)
-            except OSError:
-                continue
-            for edge, name in _IMPORT.findall(content):
-                module = name.decode()
-                top = module.partition(".")[0]
-                if not edge or normalised(top) in package.requires:
-                    found.add(top)
-        return found - {package.module.partition(".")[0]}
+    @property
+    def said(self) -> dict[str, str]:
+        """Why some packages were not read any further, by module."""
+        return self._following.said
 
     # -- what they do ----------------------------------------------------------------------------
 
@@ -186,13 +108,9 @@ class Installed(_ByName):
     def libraries(self) -> Mapping[str, Library]:
         """The followed packages, as libraries of which something may block."""
         return {
-            package.title: _library(package, about_models=self._is_about_models(package))
+            package.title: _library(package, about_models=self._following.is_about_models(package))
             for package in self._followed.values()
         }
-
-    def _is_about_models(self, package: Package) -> bool:
-        """Whether the package itself imports what runs models: then its importers have that in reach, too."""
-        return not self._needed(package).isdisjoint(self._models)
 
     def function(self, name: str) -> Entry | None:
         """What the function of this name does."""
@@ -270,7 +188,7 @@ class Installed(_ByName):
             self._sources[package.module] = None
             catalogue = under(self.base, _Without(self, package))
             try:
-                self._sources[package.module] = Source(package, self._shelf, catalogue)
+                self._sources[package.module] = Source(package, self._shelf, catalogue, self._frameworks)
             except TooMuchError as error:
                 self.said[package.module] = str(error)
         return self._sources[package.module]
@@ -278,7 +196,7 @@ class Installed(_ByName):
     def _key(self, package: Package) -> bytes:
         """What an answer of the package holds for: its version, and those of what it imports."""
         if package.module not in self._keys:
-            identities = (each.identity for each in self._closure(package))
+            identities = (each.identity for each in self._following.closure(package))
             self._keys[package.module] = store.digest(self._salt, package.identity, *sorted(identities))
         return self._keys[package.module]
 
@@ -361,10 +279,3 @@ def _library(package: Package, *, about_models: bool) -> Library:
         {},
         version=package.version,
     )
-
-
-def _named_like(catalogue: Catalogue, modules: frozenset[str]) -> Iterator[str]:
-    """The libraries that have one of the modules, by which their distributions may be called."""
-    for library in catalogue.libraries.values():
-        if not modules.isdisjoint(module.partition(".")[0] for module in library.modules):
-            yield library.name

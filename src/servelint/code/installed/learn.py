@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from servelint.code.facts.facts import Name
-from servelint.code.installed.layer import Installed, Kept
+from servelint.code.installed.kept import Kept
+from servelint.code.installed.layer import Installed
 from servelint.code.installed.packages import Package, Shelf
 from servelint.code.installed.source import Source, says_inference
 from servelint.code.judge.analysis import deep_recursion
 from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.values import ClassReference, FunctionReference, Value, plain
+from servelint.finding import Confidence
 from servelint.knowledge import compiled
 from servelint.knowledge.layers import without
 from servelint.knowledge.types import Entry, Link, Role
@@ -30,7 +32,7 @@ def learn(shelf: Shelf, modules: Iterable[str]) -> dict[str, Any] | None:
     base = without(compiled.catalogue(), {module.partition(".")[0] for module in wanted})
     frameworks = Frameworks(base, ())
     ordinary = frozenset(sys.stdlib_module_names | frameworks.modules)
-    layer = Installed(shelf, base, ordinary, Kept())
+    layer = Installed(shelf, base, frameworks, ordinary, Kept())
     layer.follow(wanted)
     found: dict[str, Any] = {}
     for module in wanted:
@@ -80,7 +82,7 @@ class _Reading:
                     classes.setdefault(value, []).append(name)
         types = {self.source.name_of(cls): self._members(cls, names) for cls, names in classes.items()}
         telling = _telling(types)
-        entries = {_either(names): self.source.function(names[0]) for names in functions.values()}
+        entries = {_either(names): _certain(self.source.function(names[0])) for names in functions.values()}
         writing = _Writing(self.package, telling)
         told = {name: writing.entry(entry) for name, entry in entries.items() if entry is not None}
         return (
@@ -110,11 +112,11 @@ class _Reading:
         """Everything that is known of a class, members that say nothing included."""
         own = self.source.name_of(cls)
         known = self.source.type(own)
-        methods = {name: self.source.method(own, name) for name in self.source.methods(cls)}
+        methods = {name: _certain(self.source.method(own, name)) for name in self.source.methods(cls)}
         attributes = {name: self.source.attribute(own, name) for name in self.source.attributes(cls)}
         return {
             "classes": sorted({own, *names[:_MOST_ALIASES]}),
-            "construct": known.construct if known is not None else None,
+            "construct": _certain(known.construct) if known is not None else None,
             "inherits": list(known.inherits) if known is not None else [],
             "methods": {name: entry for name, entry in methods.items() if entry is not None},
             "attributes": {name: type_name for name, type_name in attributes.items() if type_name},
@@ -126,6 +128,13 @@ def _either(names: list[str]) -> str:
     """One pattern for all names of a function."""
     few = list(dict.fromkeys(names))[:_MOST_ALIASES]
     return few[0] if len(few) == 1 else f"{{{','.join(few)}}}"
+
+
+def _certain(entry: Entry | None) -> Entry | None:
+    """The entry; nothing where it only may be: one of several things that are called by a name or chosen."""
+    if entry is None or entry.confidence is Confidence.HIGH or not entry.chain:
+        return entry
+    return entry._replace(role=Role.CHEAP, chain=()) if entry.returns else None
 
 
 def _tells(entry: Entry | None) -> bool:

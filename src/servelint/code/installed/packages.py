@@ -59,6 +59,9 @@ class Shelf(Protocol):
     def package(self, name: str) -> Package | None:
         """The package to which a qualified name belongs."""
 
+    def provided(self, distribution: str) -> Iterable[Package]:
+        """The packages of a distribution, by its normalised name."""
+
     def files(self, package: Package) -> Mapping[str, str]:
         """Its modules: the path that each would have as Python source, and that of what is read for it.
 
@@ -83,6 +86,7 @@ class Packages:
     def __init__(self, folders: Sequence[str]) -> None:
         self._folders = folders
         self._found: dict[str, Package | None] = {}
+        self._records: dict[str, str] = {}
 
     def has(self, top: str) -> bool:
         """Whether something of this name can be imported from one of the folders."""
@@ -111,8 +115,7 @@ class Packages:
 
     def _described(self, folder: str, module: str) -> Package:
         top = module.partition(".")[0]
-        owned = next((d for d in self._infos[folder] if normalised(d.name) == normalised(module)), None)
-        owner = owned or self._owners[folder].get(module) or self._owners[folder].get(top)
+        owner = self._owner(folder, module) or (self._owner(folder, top) if top != module else None)
         if owner is None:
             paths = (path for path in _walked(folder, module))
             identity = store.digest(module.encode(), *store.signatures(paths))
@@ -127,6 +130,30 @@ class Packages:
             frozenset(required(_text(f"{owner.info}/METADATA"))),
             store.digest(module.encode(), owner.version.encode(), *signs),
         )
+
+    def _owner(self, folder: str, module: str) -> Distribution | None:
+        """Whose a module is, or a folder that several share: by its name, else by who has put it there."""
+        infos = self._infos[folder]
+        if normalised(module) in infos:
+            return infos[normalised(module)]
+        path = module.replace(".", "/")
+        return next((info for info in infos.values() if _has(self._record(info), path)), None)
+
+    def _record(self, info: Distribution) -> str:
+        """The list of all files of a distribution, one a line; where it has none, of its modules."""
+        if info.info not in self._records:
+            text = _text(f"{info.info}/RECORD", _LARGEST_RECORD)
+            tops = _text(f"{info.info}/top_level.txt").split() if not text else ()
+            self._records[info.info] = "\n" + (text or "\n".join(f"{top}/__init__.py" for top in tops))
+        return self._records[info.info]
+
+    def provided(self, distribution: str) -> Iterator[Package]:
+        """The packages of a distribution."""
+        for infos in self._infos.values():
+            if distribution in infos:
+                names = dict.fromkeys(_tops(self._record(infos[distribution])))
+                found = (self.package(name) for name in names)
+                yield from dict.fromkeys(p for p in found if p is not None and p.distribution == distribution)
 
     def files(self, package: Package) -> Mapping[str, str]:
         """The modules of a package; raises `TooMuchError`."""
@@ -162,21 +189,17 @@ class Packages:
         }
 
     @cached_property
-    def _infos(self) -> dict[str, list[Distribution]]:
-        found: dict[str, list[Distribution]] = {}
+    def _infos(self) -> dict[str, dict[str, Distribution]]:
+        """The distributions of each folder, by their normalised names."""
+        found: dict[str, dict[str, Distribution]] = {}
         for folder, names in self._listed.items():
             matches = ((INFO.fullmatch(name), name) for name in names)
-            found[folder] = [
-                Distribution(match["name"], match["version"], f"{folder}/{name}")
+            found[folder] = {
+                normalised(match["name"]): Distribution(match["name"], match["version"], f"{folder}/{name}")
                 for match, name in matches
                 if match
-            ]
+            }
         return found
-
-    @cached_property
-    def _owners(self) -> dict[str, dict[str, Distribution]]:
-        """Whose each top-level module is, and what is in folders that several share, for each folder."""
-        return {folder: dict(_owned(infos)) for folder, infos in self._infos.items()}
 
 
 def modules(paths: Iterable[str], size_of: Callable[[str], int]) -> dict[str, str]:
@@ -207,30 +230,37 @@ def state(folders: Sequence[str]) -> list[bytes]:
     for folder in folders:
         names = sorted(_names(folder))
         infos = [f"{folder}/{name}" for name in names if name.endswith(".dist-info")]
-        inner = (
-            (path for name in names for path in _walked(folder, name.partition(".")[0])) if not infos else ()
-        )
+        tops = {name.partition(".")[0] for name in names if not infos} - {""}
+        inner = (path for top in sorted(tops) for path in _walked(folder, top))
         found += [store.signature(folder), *store.signatures(infos), *store.signatures(inner)]
     return found
 
 
-def _owned(infos: Sequence[Distribution]) -> Iterator[tuple[str, Distribution]]:
-    """The modules of each distribution, by `RECORD`, which lists all of its files."""
-    for info in infos:
-        named = _text(f"{info.info}/top_level.txt").split()
-        record = _text(f"{info.info}/RECORD", _LARGEST_RECORD)
-        for name in named:
-            yield name.replace("/", "."), info
-        folders = {line.rpartition("/")[0] for line in record.split("\n") if ".py" in line}
-        for folder in folders:
-            parts = folder.split("/")
-            for count in range(1, min(len(parts), _DEEPEST_NAMESPACE) + 1):
-                if all(part.isidentifier() for part in parts[:count]):
-                    yield ".".join(parts[:count]), info
-        for line in record.split("\n"):
-            file = line.partition(",")[0]
-            if "/" not in file and _MODULE.fullmatch(file):
-                yield file.partition(".")[0], info
+def _has(record: str, path: str) -> bool:
+    """Whether a list of files, one a line, has a module or a folder at the path."""
+    at = record.find(f"\n{path}")
+    while at >= 0:
+        at += len(path) + 1
+        if record[at : at + 1] in ("/", "."):
+            return True
+        at = record.find(f"\n{path}", at)
+    return False
+
+
+def _tops(record: str) -> Iterator[str]:
+    """What of a list of files can be imported: top-level modules, and those in folders that several share."""
+    folders: set[str] = set()
+    for line in record.split("\n"):
+        file = line.partition(",")[0]
+        folder, _, name = file.rpartition("/")
+        if not folder and _MODULE.fullmatch(name):
+            yield name.partition(".")[0]
+        if folder and ".py" in name:
+            folders.add(folder)
+    for folder in sorted(folders):
+        parts = folder.split("/")[:_DEEPEST_NAMESPACE]
+        if all(part.isidentifier() for part in parts):
+            yield ".".join(parts)
 
 
 def required(metadata: str) -> Iterator[str]:

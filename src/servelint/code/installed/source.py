@@ -15,6 +15,7 @@ from servelint.code.installed.packages import Package, Shelf
 from servelint.code.judge.analysis import Analysis
 from servelint.code.judge.outcomes import Blocking, Hop, preference
 from servelint.code.names import evidence
+from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.calls import NO_ARGUMENTS
 from servelint.code.values.values import (
     ClassReference,
@@ -40,6 +41,8 @@ MOST_PARSED = 400
 MOST_JUDGED = 4_000
 _MOST_MEMBERS = 200
 _MOST_LINKS = 12
+# How functions begin that make an object: what they infer on the way is part of its load.
+_MAKING = frozenset({("build",), ("create",), ("make",), ("init",), ("setup",), ("get",)})
 
 
 class _Counted(Facts):
@@ -86,9 +89,10 @@ class _Installed(Resolver):
 class Source:
     """A package that is asked what its names do. Raises `TooMuchError` for one that is too large."""
 
-    def __init__(self, package: Package, shelf: Shelf, catalogue: Catalogue) -> None:
+    def __init__(self, package: Package, shelf: Shelf, catalogue: Catalogue, frameworks: Frameworks) -> None:
         self.package = package
         self.catalogue = catalogue
+        self._frameworks = frameworks
         self._tree = _Files(package, shelf)
         self._judged = 0
 
@@ -103,7 +107,14 @@ class Source:
         root = str(self._tree.root)
         paths = [str(path) for path in self._tree.python]
         resolver = _Installed(paths, root, frozenset())
-        return Analysis(self._tree, Config(self._tree.root), catalogue=self.catalogue, resolver=resolver)
+        return Analysis(
+            self._tree,
+            Config(self._tree.root),
+            catalogue=self.catalogue,
+            frameworks=self._frameworks,
+            resolver=resolver,
+            of_library=True,
+        )
 
     # -- by name ---------------------------------------------------------------------------------
 
@@ -233,18 +244,26 @@ class Source:
             case _:
                 blocking = self.analysis.judge.outcome(value, self._nowhere, NO_ARGUMENTS).blocking
         if blocking is not None and blocking.confidence is not Confidence.LOW:
-            return self._blocked(made, blocking, loads=_loads(name))
+            return self._blocked(made, blocking, loads=_loads(name) or self._makes(name, made.returns))
         return made if made.returns or self.analysis.judge.is_known(value) else None
 
     def _blocked(self, made: Entry, blocking: Blocking, *, lazy: bool = False, loads: bool = False) -> Entry:
         """The entry of what blocks. What loading an object infers (a warm-up) is part of its load."""
-        role = Role.LOAD if loads and blocking.role is not Role.REMOTE else blocking.role
+        role = blocking.role
+        if role is not Role.REMOTE and (loads or _trains(made.name)):
+            role = Role.LOAD if loads else Role.TRAINING
         return made._replace(
             role=Role.LAZY if lazy else role,
             iterating=role,
             chain=(*map(self._link, filter(_is_somewhere, blocking.hops)), *blocking.chain)[:_MOST_LINKS],
             confidence=blocking.confidence,
         )
+
+    def _makes(self, name: str, returned: str) -> bool:
+        """Whether a function is called like one that makes an object, and gives one that may be a model."""
+        if evidence.split(name.rpartition(".")[2])[:1] not in _MAKING:
+            return False
+        return bool(self.catalogue.inference_method(returned)) or self.class_named(returned) is not None
 
     def _link(self, hop: Hop) -> Link:
         file = os.path.relpath(hop.path, self.package.folder).replace(os.sep, "/")
@@ -278,7 +297,9 @@ class Source:
         """The type of what calling the value gives, empty where it is none that is known."""
         evaluator = self.analysis.evaluator
         if isinstance(value, FunctionReference):
-            given = evaluator.calls.of_function(value, self._frame(value))
+            # What somebody else may pass is not what the next one gets.
+            where = (value.module, value.function, (), value.frame, value.receiver)
+            given = evaluator.calls.of_function(value, evaluator.frames(*where, called=True))
             given = evaluator.calls.awaited(given)
             if not given and of is not None and _makes_its_own(value, evaluator.facts(value)):
                 return "self"
@@ -373,6 +394,11 @@ def _verb(text: str) -> str:
 def _loads(name: str) -> bool:
     """Whether a function is called like one that loads what it gives: `load_model`, `from_pretrained`."""
     return evidence.split(name.rpartition(".")[2])[:1] in (("load",), ("from",))
+
+
+def _trains(name: str) -> bool:
+    """Whether a function is called like one that trains: `fit`, `train_model`."""
+    return evidence.split(name.rpartition(".")[2])[:1] in (("fit",), ("train",))
 
 
 def _makes_its_own(function: FunctionReference, facts: FunctionFacts) -> bool:

@@ -35,6 +35,7 @@ from servelint.code.judge.outcomes import (
     Blocking,
     Hop,
     Outcome,
+    is_worst,
     less_sure,
     preference,
 )
@@ -69,7 +70,14 @@ MAXIMUM_HOPS = 40
 class Judge:
     """Judges the calls of one project."""
 
-    def __init__(self, evaluator: Evaluator, reach: Reach, own_calls: Iterable[str] = ()) -> None:
+    def __init__(
+        self, evaluator: Evaluator, reach: Reach, own_calls: Iterable[str] = (), *, of_library: bool = False
+    ) -> None:
+        """With `of_library` functions are judged by what they do as a rule, as somebody who reads them would.
+
+        The first call than which none is worse stands for a function, what it does on demand is left out,
+        and one of several targets is never certain.
+        """
         self.evaluator = evaluator
         self.catalogue = evaluator.catalogue
         self.frameworks = evaluator.frameworks
@@ -79,6 +87,7 @@ class Judge:
         self.handoffs = Handoffs(evaluator)
         self.waits = Waits(evaluator, self.handoffs)
         self.implicit = Implicit(self)
+        self._in_library = of_library
         self._summaries: Memory[Blocking | None] = Memory(None, MAXIMUM_HOPS)
 
     # -- sites -----------------------------------------------------------------------------------
@@ -87,6 +96,8 @@ class Judge:
         """The blocking that the call at the site does on its own thread, if any."""
         if site.use in ("await", "async") or (site.lacking and frame.argument(site.lacking)):
             return None  # awaited, or done for want of what the caller gives
+        if self._in_library and not self._is_usual(frame, site):
+            return None
         streamed = self.implicit.is_streamed(frame, site.call.position)
         if streamed and site.use != "iterate":
             return None
@@ -95,6 +106,22 @@ class Judge:
             found = self._implied(frame, site, streamed=streamed)
             found = replace(found, implied=True) if found is not None else None
         return found
+
+    def _is_usual(self, frame: Frame, site: Site) -> bool:
+        """Whether the site runs where nobody asks for anything but what the function does by itself.
+
+        Libraries choose by a parameter among engines, the usual of which often only looks something up.
+        """
+        if not site.conditions:
+            return True
+        facts = self.evaluator.facts(frame)
+        usual = {p.name: p.default for p in facts.parameters if isinstance(p.default, Constant | Name)}
+        bound = {binding.target for binding in facts.bindings}
+        return all(
+            one.may_be_met_by(usual[one.name])
+            for one in site.conditions
+            if one.name in usual and Name(one.name) not in bound and not frame.argument(one.name)
+        )
 
     def _implied(self, frame: Frame, site: Site, *, streamed: bool) -> Blocking | None:
         """The blocking that the language does beside the call: by reading what is called, with its result."""
@@ -134,6 +161,8 @@ class Judge:
             return None
         harmless = sum(outcome.harmless and self.is_known(value) for value, outcome, _ in judged)
         best = min(found, key=preference)
+        if self._in_library and any(outcome.harmless for _, outcome, _ in judged):
+            best = less_sure(best)
         return less_sure(best, among=harmless / len(found)) if harmless else best
 
     # -- values ----------------------------------------------------------------------------------
@@ -355,7 +384,12 @@ class Judge:
         return self._summaries.answer(frame, lambda: self._summary(frame))
 
     def _summary(self, frame: Frame) -> Blocking | None:
-        return min(self._in_body(frame, self.evaluator.facts(frame)), key=preference, default=None)
+        found: list[Blocking] = []
+        for blocking in self._in_body(frame, self.evaluator.facts(frame)):
+            found.append(blocking)
+            if self._in_library and is_worst(blocking):
+                return blocking
+        return min(found, key=preference, default=None)
 
     def _in_body(self, frame: Frame, facts: FunctionFacts) -> Iterator[Blocking]:
         for site in facts.sites:

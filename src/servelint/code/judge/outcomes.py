@@ -85,4 +85,10 @@ def preference(blocking: Blocking | None) -> tuple[bool, int, int, int]:
     return (blocking.role is Role.REMOTE, -blocking.confidence.rank, order, len(blocking.hops))
 
 
+def is_worst(blocking: Blocking) -> bool:
+    """Whether nothing is preferred to it but for a shorter way."""
+    return preference(blocking)[:-1] == _WORST
+
+
+_WORST = (False, -Confidence.HIGH.rank, 0)
 _AFTER_INFERENCE = {Role.PREPROCESSING: 1, Role.LOAD: 2}
