@@ -333,7 +333,7 @@ def conditions(test: ast.expr) -> tuple[Condition, ...]:
 
 def _value(node: ast.expr) -> Constant | Name | None:
     match node:
-        case ast.Constant(value):
+        case ast.Constant(str() | int() | float() | None as value):
             return Constant(value)
         case ast.Name(id):
             return Name(id)

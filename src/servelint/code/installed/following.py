@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 
@@ -18,6 +19,9 @@ _IMPORT = re.compile(rb"\n(?:import|from)[ \t]+([A-Za-z_][\w.]*)")
 MOST_PACKAGES = 60
 # A package that somebody else imports, requires nothing and has more files than that stands on its own.
 MOST_UNDECLARED = 100
+# In how many files of a package, those at its top first, imports are looked for where it requires something.
+MOST_SEARCHED = 150
+_TESTS = frozenset({"test", "tests"})
 
 
 class Following:
@@ -106,7 +110,9 @@ class Following:
             return found
         if package.module not in self._near and len(files) > MOST_UNDECLARED:
             return found
-        for path in files.values():
+        inside = ((path, path[len(package.folder) :].split(os.sep)) for path in files.values())  # noqa: PTH206
+        searched = sorted((len(parts), path) for path, parts in inside if _TESTS.isdisjoint(parts))
+        for _, path in searched[: MOST_SEARCHED if package.requires else None]:
             try:
                 content = self._shelf.read(path)
             except OSError:

@@ -224,15 +224,16 @@ def modules(paths: Iterable[str], size_of: Callable[[str], int]) -> dict[str, st
 def state(folders: Sequence[str]) -> list[bytes]:
     """What changes when something is installed, changed or removed, for a look that costs next to nothing.
 
-    A folder in which no distribution says what is its own is looked at file by file.
+    Who installs makes a folder that says so anew, which changes the folder around it. One in which no
+    distribution says what is its own is looked at file by file.
     """
     found: list[bytes] = []
     for folder in folders:
-        names = sorted(_names(folder))
-        infos = [f"{folder}/{name}" for name in names if name.endswith(".dist-info")]
-        tops = {name.partition(".")[0] for name in names if not infos} - {""}
+        names = _names(folder)
+        described = any(name.endswith(".dist-info") for name in names)
+        tops = set() if described else {name.partition(".")[0] for name in names} - {""}
         inner = (path for top in sorted(tops) for path in _walked(folder, top))
-        found += [store.signature(folder), *store.signatures(infos), *store.signatures(inner)]
+        found += [store.signature(folder), *store.signatures(inner)]
     return found
 
 
