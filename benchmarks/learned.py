@@ -1,8 +1,7 @@
 """Learn distributions from their wheels into `rules/learned`: `python -m benchmarks.learned WHEEL...`
 
-One file a top-level module, as compact as it can be: the first and the last call of each chain, and of each
-class what blocks and what leads there. Modules that `rules/libraries` knows are left out: what people have
-written wins.
+One file a top-level module, as compact as it can be: what no service calls is left out (`prune`). So are
+modules that `rules/libraries` knows: what people have written wins.
 """
 
 from __future__ import annotations
@@ -14,14 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.prune import pruned
 from servelint import learning
 from servelint.knowledge import compiled, learned
 from servelint.store import rules_dir
 
 # A package of which more than that blocks is a framework: somebody should describe it.
-LARGEST = 400_000  # bytes
-# What projects have themselves, whatever a distribution has put there.
-ORDINARY = frozenset({"scripts", "utility", "utils", "test", "tests", "examples", "usage_examples"})
+LARGEST = 150_000  # bytes
+# What projects have themselves, whatever a distribution has put there, and what several distributions share.
+ORDINARY = frozenset(
+    {"data", "examples", "llama_index", "model", "models", "scripts", "src", "test", "tests", "tools"}
+    | {"usage_examples", "utility", "utils"}
+)
 
 
 def main(wheels: Sequence[str], folder: Path) -> None:
@@ -31,30 +34,23 @@ def main(wheels: Sequence[str], folder: Path) -> None:
     with tempfile.TemporaryDirectory() as downloads:
         for wheel in wheels:
             for title, data in learning.of_wheels([wheel], Path(downloads)):
-                print(f"{title}: {_written(data, known, folder)}")
+                print(f"{title}: {written(data, known, folder)}")
 
 
-def _written(data: dict[str, Any] | None, known: set[str], folder: Path) -> str:
-    """Write the files of one distribution."""
+def written(data: dict[str, Any] | None, known: set[str], folder: Path) -> str:
+    """Write the files of one distribution, and say which."""
     modules = [module for module in (data or {}).get("modules", ()) if module not in known | ORDINARY]
     if data is None or not modules:
         return "nothing to learn" if data is None else "is in the catalogue"
-    text = json.dumps(compact(data), separators=(",", ":"), ensure_ascii=False)
+    data = pruned({**data, "modules": modules})
+    if data is None:
+        return "nothing that a service calls"
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     if len(text) > LARGEST:
         return f"{len(text):,} bytes are too much"
     for module in modules:
         (folder / f"{module}.json").write_text(f"{text}\n", "utf-8")
     return f"{', '.join(modules)}: {len(text):,} bytes"
-
-
-def compact(value: Any) -> Any:
-    """The same with the first and the last call of each chain only."""
-    if isinstance(value, dict):
-        return {
-            key: [*item[:1], *item[1:][-1:]] if key == "chain" else compact(item)
-            for key, item in value.items()
-        }
-    return value
 
 
 if __name__ == "__main__":

@@ -134,7 +134,8 @@ def _certain(entry: Entry | None) -> Entry | None:
     """The entry; nothing where it only may be: one of several things that are called by a name or chosen."""
     if entry is None or entry.confidence is Confidence.HIGH or not entry.chain:
         return entry
-    return entry._replace(role=Role.CHEAP, chain=()) if entry.returns else None
+    gives = entry.returns and not says_inference(entry.name.rpartition(".")[2], of_model=True)
+    return entry._replace(role=Role.CHEAP, chain=()) if gives else None
 
 
 def _tells(entry: Entry | None) -> bool:

@@ -249,9 +249,7 @@ class Source:
 
     def _blocked(self, made: Entry, blocking: Blocking, *, lazy: bool = False, loads: bool = False) -> Entry:
         """The entry of what blocks. What loading an object infers (a warm-up) is part of its load."""
-        role = blocking.role
-        if role is not Role.REMOTE and (loads or _trains(made.name)):
-            role = Role.LOAD if loads else Role.TRAINING
+        role = blocking.role if blocking.role is Role.REMOTE else _role(made.name, blocking.role, loads=loads)
         return made._replace(
             role=Role.LAZY if lazy else role,
             iterating=role,
@@ -396,9 +394,15 @@ def _loads(name: str) -> bool:
     return evidence.split(name.rpartition(".")[2])[:1] in (("load",), ("from",))
 
 
-def _trains(name: str) -> bool:
-    """Whether a function is called like one that trains: `fit`, `train_model`."""
-    return evidence.split(name.rpartition(".")[2])[:1] in (("fit",), ("train",))
+def _role(name: str, found: Role, *, loads: bool) -> Role:
+    """What a function is for that does what was found: `predict` may load its model first."""
+    last = name.rpartition(".")[2]
+    if loads:
+        return Role.LOAD
+    if evidence.split(last)[:1] in (("fit",), ("train",)):
+        return Role.TRAINING
+    ahead = found in (Role.LOAD, Role.TRAINING) and says_inference(last, of_model=True)
+    return Role.INFERENCE if ahead else found
 
 
 def _makes_its_own(function: FunctionReference, facts: FunctionFacts) -> bool:
