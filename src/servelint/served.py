@@ -80,5 +80,5 @@ def _sentence(workload: Served) -> str:
     probe = workload.liveness
     return (
         f"it shares its event loop with the liveness probe {probe.path} of {workload.workload},"
-        f" which restarts the pod after {probe.allowance}"
+        f" which restarts the container after {probe.allowance}"
     )

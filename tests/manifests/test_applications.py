@@ -168,6 +168,13 @@ def test_one_worker_with_a_blocked_loop_is_no_safe_fix(tmp_path: Path) -> None:
             False,
         ),
         (_Application(libraries=frozenset({"sklearn", "onnxruntime"})), "OMP_NUM_THREADS", True),
+        (_Application(libraries=frozenset({"tensorflow"})), "OMP_NUM_THREADS", True),
+        (_Application(libraries=frozenset({"tensorflow"})), "TF_NUM_INTRAOP_THREADS", False),
+        (_Application(libraries=frozenset({"sklearn"})), "OPENBLAS_NUM_THREADS", False),
+        (_Application(libraries=frozenset({"ultralytics"})), "OMP_NUM_THREADS", True),
+        # These read the quota of the container.
+        (_Application(libraries=frozenset({"xgboost", "joblib"})), "LOG_LEVEL", False),
+        (_Application(libraries=frozenset({"spacy", "paddle"})), "LOG_LEVEL", False),
     ],
 )
 def test_each_library_listens_to_its_own_bound(
@@ -175,6 +182,31 @@ def test_each_library_listens_to_its_own_bound(
 ) -> None:
     root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT.replace("LOG_LEVEL", variable)})
     assert ("SRV204" in _codes(root, _Applications(application))) is found
+
+
+@pytest.mark.parametrize(
+    ("library", "limit", "threads"),
+    [("faster_whisper", "2", "4 threads of OpenMP"), ("faster_whisper", "4", ""), ("paddleocr", "4", "10 threads")],
+)
+def test_a_library_with_a_few_threads_is_held_to_those(
+    library: str, limit: str, threads: str, tmp_path: Path
+) -> None:
+    root = written(tmp_path, {"k8s.yaml": _DEPLOYMENT.replace("cpu: 500m", f'cpu: "{limit}"')})
+    found = _codes(root, _Applications(_Application(libraries=frozenset({library})))).get("SRV204")
+    assert (threads in found.message) if threads and found else not threads and found is None
+
+
+@pytest.mark.parametrize(
+    ("period", "timeout", "allowance"), [(10, 1, "3 x 10 s + 1 s"), (5, 10, "3 x 10 s + 5 s")]
+)
+def test_the_next_probe_waits_for_the_last(
+    period: int, timeout: int, allowance: str, tmp_path: Path
+) -> None:
+    """A probe of ten seconds every five is one after the other: the kubelet sends them in a loop."""
+    manifest = _DEPLOYMENT.replace("periodSeconds: 10", f"periodSeconds: {period}")
+    manifest = manifest.replace("timeoutSeconds: 1", f"timeoutSeconds: {timeout}")
+    root = written(tmp_path, {"k8s.yaml": manifest})
+    assert f"allows {allowance} on" in _codes(root, _Applications())["SRV205"].message
 
 
 def test_severity_rises_with_inference(tmp_path: Path) -> None:

@@ -162,13 +162,16 @@ class Interpreter(NamedTuple):
 class ThreadPool(NamedTuple):
     """A native thread pool: the variables that bound it and the libraries that use it.
 
-    `settings` are the names of arguments, attributes and functions that bound it in code.
+    `settings` are the names of arguments, attributes and functions that bound it in code, `threads` how many it has
+    where nobody says (None: as many as the host has cores), `advice` what to do where no variable helps.
     """
 
     name: str
     variables: tuple[str, ...]
     libraries: frozenset[str]
     settings: frozenset[str] = frozenset()
+    threads: int | None = None
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,8 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
                 tuple(pool["variables"]),
                 frozenset(pool["libraries"]),
                 frozenset(pool.get("settings", ())),
+                pool.get("threads"),
+                pool.get("advice", ""),
             )
             for pool in threads["pools"]
         ),

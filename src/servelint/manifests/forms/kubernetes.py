@@ -108,13 +108,14 @@ def _containers(node: Node, depth: int, seen: set[int]) -> Iterator[Container]:
             ):
                 for item in value.items:
                     if isinstance(item, YamlMapping):
-                        yield _container(item, init=key.value != "containers" and not _is_sidecar(item))
+                        init = key.value != "containers" and not _is_sidecar(item)
+                        yield _container(item, init=init, pod=node)
             elif (
                 key.value in servers().embedded
                 and isinstance(value, YamlMapping)
                 and value.get("storageUri") is not None
             ):
-                yield _container(value, init=False)
+                yield _container(value, init=False, pod=None)
             else:
                 yield from _containers(value, depth + 1, seen)
 
@@ -123,7 +124,7 @@ def _is_sidecar(node: YamlMapping) -> bool:
     return node.text("restartPolicy") == "Always"
 
 
-def _container(node: YamlMapping, *, init: bool) -> Container:
+def _container(node: YamlMapping, *, init: bool, pod: YamlMapping | None) -> Container:
     environment = _environment(node)
     image = node.scalar("image")
     name = node.scalar("name")
@@ -139,10 +140,18 @@ def _container(node: YamlMapping, *, init: bool) -> Container:
         environment_keys=tuple(_environment_keys(node)),
         cpu_request=node.scalar("resources", "requests", "cpu"),
         cpu_limit=node.scalar("resources", "limits", "cpu"),
+        cpu_of_pod=_cpu_of_pod(pod),
         liveness=_probe(node),
         ports=tuple(item.text("containerPort") for item in node.mappings("ports")),
         init=init,
     )
+
+
+def _cpu_of_pod(pod: YamlMapping | None) -> Scalar | None:
+    """https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/"""
+    if pod is None:
+        return None
+    return pod.scalar("resources", "requests", "cpu") or pod.scalar("resources", "limits", "cpu")
 
 
 def _words(node: YamlMapping, key: str, environment: Environment) -> tuple[Located, ...] | None:

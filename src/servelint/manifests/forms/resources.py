@@ -29,7 +29,11 @@ class Setting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A liveness probe over HTTP; times in seconds."""
+    """A liveness probe over HTTP; times in seconds.
+
+    The kubelet sends the next one a period after the last, or at once where that took longer (`pkg/kubelet/prober/
+    worker.go`). Up to a period passes before the first that the loop does not answer.
+    """
 
     path: str
     port: str
@@ -41,12 +45,13 @@ class Probe:
     @property
     def allowance(self) -> str:
         """What it takes to fail, as messages say it: `3 x 10 s + 1 s`, periods and the last timeout."""
-        return f"{self.failures} x {self.period} s + {self.timeout} s"
+        longer, shorter = max(self.period, self.timeout), min(self.period, self.timeout)
+        return f"{self.failures} x {longer} s + {shorter} s"
 
     @property
     def budget(self) -> int:
-        """Seconds for which the loop may be blocked before the container is restarted."""
-        return self.period * self.failures + self.timeout
+        """Seconds after which a loop that stays blocked has the container restarted, at the latest."""
+        return max(self.period, self.timeout) * self.failures + min(self.period, self.timeout)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +72,7 @@ class Container:
     environment_keys: tuple[tuple[str, str, str], ...] = ()  # variable, ConfigMap, key
     cpu_request: Scalar | None = None
     cpu_limit: Scalar | None = None
+    cpu_of_pod: Scalar | None = None  # what the pod as a whole requests, or its limit
     liveness: Probe | None = None
     ports: tuple[str, ...] = ()
     init: bool = False

@@ -31,7 +31,10 @@ def _missing(deployment: Deployment, autoscaler: Autoscaler, metric: Metric) -> 
         container.name
         for workload in described
         for container in workload.containers
-        if container.cpu_request is not None or container.cpu_limit is not None
+        if container.cpu_request is not None
+        or container.cpu_limit is not None
+        # Since Kubernetes 1.34 what the pod requests is asked first, unless the metric names a container.
+        or (container.cpu_of_pod is not None and not metric.container)
     }
     for workload in described:
         for container in workload.containers:

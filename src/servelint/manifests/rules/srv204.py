@@ -32,15 +32,17 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
         cpus = container.cpus
         if limit is None or cpus is None or cpus >= _MANY_CPUS or start.environment.open_ended:
             continue
-        pool = _unbounded(start, application)
+        pool = _unbounded(start, application, cpus)
         if pool is not None:
             yield _finding(workload, container, limit, pool)
 
 
-def _unbounded(start: Start, application: Application) -> ThreadPool | None:
+def _unbounded(start: Start, application: Application, cpus: float) -> ThreadPool | None:
     """The first native thread pool that the application uses and no variable bounds."""
     for pool in servers().pools:
         used = pool.libraries & application.libraries
+        if pool.threads is not None and pool.threads <= cpus:
+            continue
         if not used or not all(start.environment.unset(variable) for variable in pool.variables):
             continue
         # What bounds the threads of one library says nothing about one that has a pool of its own.
@@ -58,15 +60,18 @@ def _finding(workload: Workload, container: Container, limit: Scalar, pool: Thre
         unset = f"{pool.variables[0]} is not set"
         advice = f"Set {pool.variables[0]} to the limit, rounded up, in the container's environment."
     else:
-        setting = min(pool.settings)
-        unset = f"it reads no variable and {setting} is not set"
-        advice = f"Set {setting} to the limit, rounded up, where the session is made."
+        unset = f"no variable bounds it, and {min(pool.settings)} is not set"
+        advice = pool.advice
+    threads = (
+        f"one {pool.name} thread per core of the host"
+        if pool.threads is None
+        else f"{pool.threads} threads of {pool.name}"
+    )
     return Finding(
         code=CODE,
         span=place.span,
         message=(
-            f"{where} may use {limit.value} CPU but starts one {pool.name} thread per core of the host: "
-            f"{unset}"
+            f"{where} may use {limit.value} CPU but starts {threads}: {unset}"
         ),
         severity=Severity.WARNING,
         confidence=Confidence.MEDIUM,
