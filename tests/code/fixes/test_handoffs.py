@@ -168,7 +168,7 @@ def test_left_to_a_person(tmp_path: Path, rule: str, body: str, reason: str) -> 
 @pytest.mark.parametrize(
     ("rule", "body", "reason"),
     [
-        ("SRV103", f"return await {LOOP}(pool, model.predict(row))", "nothing says that two threads"),
+        ("SRV103", f"return await {LOOP}(None, model.predict(row))", "nothing says that two threads"),
         ("SRV104", f"return await {LOOP}(ThreadPoolExecutor(2), score, row)", "wait for each other"),
         ("SRV106", "asyncio.to_thread(score, row)", "it has never run so far"),
         ("SRV106", f"{LOOP}(pool, score, row)", "the function then waits for it"),
@@ -180,6 +180,12 @@ def test_unsafe_with_a_reason(tmp_path: Path, rule: str, body: str, reason: str)
     assert finding.fix is not None
     assert finding.fix.applicability is Applicability.UNSAFE
     assert reason in finding.fix.reason
+
+
+def test_a_pool_of_one_thread_calls_nothing_twice_at_once(tmp_path: Path) -> None:
+    (finding,) = found(tmp_path, "SRV103", f"return await {LOOP}(pool, model.predict(row))")
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.SAFE
 
 
 def test_a_context_that_was_lost_is_entered_safely(tmp_path: Path) -> None:

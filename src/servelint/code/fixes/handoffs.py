@@ -80,7 +80,8 @@ class HandoffFixes:
             partial = imports.member("functools", "partial", offload.function, line=node.lineno)
             written = f"{partial}({written})"
         edit = syntax.edit(syntax.start(node), syntax.end(node), written)
-        doubt = self.planner.safety.doubt(call, node, offload.function, None)
+        workers = self.planner.pools.workers_of(call, [syntax.text(given) for given in offload.node.args])
+        doubt = self.planner.safety.doubt(call, node, offload.function, workers)
         if len(blocking.hops) > 1:
             doubt = doubt or "if its result is a function, that is what was meant to run"
         return _fix(f"Hand over `{function}` and its arguments", needed.with_edits((edit,)), doubt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position, dotted
@@ -74,6 +74,11 @@ class Pools:
         spelled = imports.member(module, dispatcher.name, function, prefer_from=True) if module else ""
         workers = self._workers(dispatcher.module, dispatcher.pool)
         return Pool(dispatcher.pool, workers, dispatcher=spelled or dispatcher.name)
+
+    def workers_of(self, call: BlockingCall, texts: Iterable[str]) -> int | None:
+        """How many threads the pool has that one of the texts names; None where nothing says."""
+        existing = self._existing(call)
+        return existing.workers if existing is not None and existing.text in texts else None
 
     def is_of_threads(self, name: str) -> bool:
         """Whether the class of that name is a pool of threads, which another can stand for."""
