@@ -95,3 +95,43 @@ def test_another_decorator_may_call_it(tmp_path: Path) -> None:
 
 def test_a_framework_that_would_not_await_it(tmp_path: Path) -> None:
     assert found(tmp_path, KSERVE.replace("def predict", "def __call__")).fix is None
+
+
+HANDLER = """\
+import joblib
+from {framework} import {names}
+
+model = joblib.load("m.joblib")
+{app}
+
+@{decorator}("/predict"{option})
+def predict({parameter}) -> float:
+    return model.predict([1])[0]
+"""
+
+
+def handler(option: str = "") -> str:
+    return HANDLER.format(
+        framework="litestar", names="post", app="", decorator="post", option=option, parameter="data: list"
+    )
+
+
+def test_handlers_of_frameworks_that_await_what_they_get(tmp_path: Path) -> None:
+    assert applicability(found(tmp_path, handler())) is Applicability.SAFE
+    assert '@post("/predict")\nasync def predict(data: list) -> float:\n' in fixed(tmp_path)
+    sanic = HANDLER.format(
+        framework="sanic",
+        names="Sanic",
+        app='app = Sanic("scores")\n',
+        decorator="app.post",
+        option="",
+        parameter="request",
+    )
+    assert applicability(found(tmp_path, sanic)) is Applicability.SAFE
+
+
+def test_a_handler_that_says_where_it_runs_stays_a_plain_one(tmp_path: Path) -> None:
+    """Litestar warns of `sync_to_thread` beside a coroutine."""
+    finding = found(tmp_path, handler(", sync_to_thread=False"))
+    assert finding.fix is None
+    assert "or register it with `sync_to_thread=True`, which runs it in a thread" in finding.unfixable

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from servelint.code.facts.facts import Call
 from servelint.code.fixes.text import placement
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function
@@ -47,6 +48,9 @@ class AddAsync:
             return False
         points = self.analysis.loop.entry_points.of(caller.module, caller.index)
         by_decorator = sum(bool(point.decorator) for point in points)
+        said = {key for made in facts.decorators if isinstance(made, Call) for key, _ in made.keywords}
+        if any(said & point.thread_when.keys() for point in points):
+            return False  # where it runs is written down, and does not go with a coroutine
         return (
             bool(points)
             and all(p.awaits and p.sync is SyncRuns.LOOP and p.phase is Phase.SERVING for p in points)

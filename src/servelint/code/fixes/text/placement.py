@@ -27,7 +27,7 @@ def obstacle(analysis: Analysis, call: BlockingCall, *, may_await: bool = False)
     if not facts.is_async and not may_await:
         return (
             f"`{facts.name}` is a plain `def` that runs on the event loop and cannot await: "
-            "make it an `async def` and offload the call there"
+            f"make it an `async def` and offload the call there{_or_in_a_thread(analysis, call)}"
         )
     if last_name(site.call.function) in policy.load().stops_iteration:
         return "StopIteration cannot leave a thread: offload a function that catches it"
@@ -39,6 +39,13 @@ def obstacle(analysis: Analysis, call: BlockingCall, *, may_await: bool = False)
     if call.blocking.implied:
         return _without_call(call.blocking)
     return _held(analysis, call, site.contexts)
+
+
+def _or_in_a_thread(analysis: Analysis, call: BlockingCall) -> str:
+    """The option with which the framework would run the function in a thread; empty if it has none."""
+    points = analysis.loop.entry_points.of(call.caller.module, call.caller.index)
+    options = {f"`{key}={value}`" for point in points for key, value in point.thread_when.items()}
+    return f", or register it with {min(options)}, which runs it in a thread" if options else ""
 
 
 def _without_call(blocking: Blocking) -> str:
