@@ -186,7 +186,11 @@ def test_each_library_listens_to_its_own_bound(
 
 @pytest.mark.parametrize(
     ("library", "limit", "threads"),
-    [("faster_whisper", "2", "4 threads of OpenMP"), ("faster_whisper", "4", ""), ("paddleocr", "4", "10 threads")],
+    [
+        ("faster_whisper", "2", "4 threads of OpenMP"),
+        ("faster_whisper", "4", ""),
+        ("paddleocr", "4", "10 threads"),
+    ],
 )
 def test_a_library_with_a_few_threads_is_held_to_those(
     library: str, limit: str, threads: str, tmp_path: Path
@@ -199,9 +203,7 @@ def test_a_library_with_a_few_threads_is_held_to_those(
 @pytest.mark.parametrize(
     ("period", "timeout", "allowance"), [(10, 1, "3 x 10 s + 1 s"), (5, 10, "3 x 10 s + 5 s")]
 )
-def test_the_next_probe_waits_for_the_last(
-    period: int, timeout: int, allowance: str, tmp_path: Path
-) -> None:
+def test_the_next_probe_waits_for_the_last(period: int, timeout: int, allowance: str, tmp_path: Path) -> None:
     """A probe of ten seconds every five is one after the other: the kubelet sends them in a loop."""
     manifest = _DEPLOYMENT.replace("periodSeconds: 10", f"periodSeconds: {period}")
     manifest = manifest.replace("timeoutSeconds: 1", f"timeoutSeconds: {timeout}")

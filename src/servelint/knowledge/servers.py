@@ -162,8 +162,8 @@ class Interpreter(NamedTuple):
 class ThreadPool(NamedTuple):
     """A native thread pool: the variables that bound it and the libraries that use it.
 
-    `settings` are the names of arguments, attributes and functions that bound it in code, `threads` how many it has
-    where nobody says (None: as many as the host has cores), `advice` what to do where no variable helps.
+    `settings` are the names of arguments, attributes and functions that bound it in code, `threads` how many
+    it has where nobody says (None: one for each core of the host), `advice` what to do without a variable.
     """
 
     name: str

@@ -31,8 +31,8 @@ class Setting(StrEnum):
 class Probe:
     """A liveness probe over HTTP; times in seconds.
 
-    The kubelet sends the next one a period after the last, or at once where that took longer (`pkg/kubelet/prober/
-    worker.go`). Up to a period passes before the first that the loop does not answer.
+    The kubelet sends the next one a period after the last, or at once where that took longer
+    (`pkg/kubelet/prober/worker.go`). Up to a period passes before the first that the loop does not answer.
     """
 
     path: str

@@ -70,9 +70,7 @@ def _finding(workload: Workload, container: Container, limit: Scalar, pool: Thre
     return Finding(
         code=CODE,
         span=place.span,
-        message=(
-            f"{where} may use {limit.value} CPU but starts {threads}: {unset}"
-        ),
+        message=(f"{where} may use {limit.value} CPU but starts {threads}: {unset}"),
         severity=Severity.WARNING,
         confidence=Confidence.MEDIUM,
         advice=advice,
