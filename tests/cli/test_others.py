@@ -92,6 +92,25 @@ def test_init_shows_asks_and_writes(project: Project, servelint: Servelint) -> N
     assert (again.status, again.out) == (0, "Everything is set up already.\n")
 
 
+@pytest.mark.parametrize(
+    ("files", "branch"),
+    [
+        ({}, "main"),
+        ({"refs/heads/master": "0" * 40}, "master"),
+        ({"refs/heads/master": "0" * 40, "refs/heads/main": "0" * 40}, "main"),
+        ({"refs/remotes/origin/HEAD": "ref: refs/remotes/origin/release/2.x\n"}, "release/2.x"),
+        ({"refs/remotes/origin/HEAD": "ref: refs/remotes/origin/a]\n  b: [c\n"}, "main"),
+    ],
+)
+def test_the_workflow_runs_on_the_branch_that_there_is(
+    files: dict[str, str], branch: str, project: Project, servelint: Servelint
+) -> None:
+    project.git("init", "-q", "-b", "change")
+    project.write({f".git/{name}": text for name, text in files.items()})
+    servelint("init", "--yes")
+    assert f"    branches: [{branch}]\n" in project.read(".github/workflows/servelint.yaml")
+
+
 def test_init_leaves_alone_what_it_cannot_add_to(project: Project, servelint: Servelint) -> None:
     text = "repos: [{repo: meta, hooks: [{id: identity}]}]\n"
     project.write({".pre-commit-config.yaml": text})

@@ -17,7 +17,7 @@ from servelint.finding import ExitStatus
 from servelint.project import disk
 from servelint.project.config import ConfigError, find
 from servelint.project.listing.files import shown_path
-from servelint.project.listing.repository import work_tree
+from servelint.project.listing.repository import default_branch, work_tree
 from servelint.project.text.source import split_lines
 from servelint.project.text.writing import LEADS_OUT, leads_out, replace_file
 from servelint.version import __version__
@@ -52,7 +52,7 @@ name: servelint
 on:
   pull_request:
   push:
-    branches: [main]
+    branches: [{branch}]
 permissions:
   contents: read
 jobs:
@@ -198,4 +198,6 @@ def _workflow(root: Path) -> Iterator[Planned]:
     path = folder / "servelint.yaml"
     present = [file for file in folder.glob("*.y*ml") if file.is_file()]
     if not any(b"servelint" in _content(file) for file in present):
-        yield Planned(path, "", _WORKFLOW.format(version=__version__))
+        tree = work_tree(root)
+        branch = default_branch(tree) if tree is not None else "main"
+        yield Planned(path, "", _WORKFLOW.format(version=__version__, branch=branch))

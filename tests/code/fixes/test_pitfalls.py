@@ -446,6 +446,11 @@ def test_24_the_asynchronous_interface_is_named(tmp_path: Path) -> None:
     assert any("AsyncLLM" in finding.advice for finding in found(tmp_path, text))
 
 
+def test_what_a_library_advises_is_not_about_loads(tmp_path: Path) -> None:
+    text = service("vllm", "None", "vllm.LLM('m')")
+    assert [(item.code, item.advice) for item in found(tmp_path, text)] == [("SRV102", "")]
+
+
 def test_25_what_holds_the_gil_gets_one_thread(tmp_path: Path) -> None:
     text = service("dlib", "dlib.get_frontal_face_detector()", "model(row)")
     assert "max_workers=1" in fixed(tmp_path, text, k8s_yaml=WORKLOAD)

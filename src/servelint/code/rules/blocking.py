@@ -27,6 +27,8 @@ def of_roles(
 def finding(analysis: Analysis, code: str, call: BlockingCall, severity: Severity, message: str) -> Finding:
     """The finding for one blocking call."""
     known = analysis.catalogue.libraries.get(call.blocking.library)
+    # What a catalogue file advises is about calls that are made for each request.
+    advice = known.advice if known and call.blocking.role is not Role.LOAD else ""
     return Finding(
         code=code,
         span=analysis.span(call.caller.module.path, call.position),
@@ -37,7 +39,7 @@ def finding(analysis: Analysis, code: str, call: BlockingCall, severity: Severit
         role=call.caller.role,
         library=call.blocking.library,
         trace=analysis.trace(call.blocking),
-        advice=known.advice if known else "",
+        advice=advice,
         identity=(call.caller.facts.qualname, call.text, call.blocking.sink),
         subject=call,
     )

@@ -57,6 +57,19 @@ def _linked(content: bytes) -> str:
     return os.fsdecode(content.removeprefix(_LINK)).rstrip("\n")
 
 
+def default_branch(tree: WorkTree) -> str:
+    """The branch that changes go to: what the clone was made of, else `master` where that is all there is."""
+    try:
+        named = os.fsdecode(disk.read(f"{tree.common}/refs/remotes/origin/HEAD"))
+    except (OSError, ValueError):
+        named = ""
+    found = re.fullmatch(r"ref: refs/remotes/origin/([\w./-]+)\n?", named)
+    if found:
+        return found[1]
+    there = {name for name in ("main", "master") if os.path.lexists(f"{tree.common}/refs/heads/{name}")}
+    return "master" if there == {"master"} else "main"
+
+
 def ignore_files(tree: WorkTree) -> Iterator[str]:
     """The files with patterns for the whole work tree; those that come later win."""
     yield _of_the_user()
