@@ -20,7 +20,12 @@ from servelint.project.config import option_names
 from website import pages, tables
 
 ROOT = Path(__file__).parents[1]
-MANUAL = sorted(path for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+# Every page that somebody wrote and the site has; the changelog only names commands.
+MANUAL = sorted(
+    ROOT / name
+    for name in pages.assembled()
+    if name.endswith(".md") and (ROOT / name).is_file() and name != "CHANGELOG.md"
+)
 WAITS = {"servelint server"}  # it answers only when something speaks to it
 ASKS = {"servelint init"}  # it writes when it is told to, on a terminal or by `--yes`
 AFTER = {"servelint baseline --prune": "servelint baseline"}
@@ -149,3 +154,32 @@ def test_every_command_of_the_manual_runs(
 def test_the_commands_are_found() -> None:
     assert len(commands()) > 15
     assert {name for _, name in commands()} >= {"README.md", "adopting.md", "ci.md", "quick-start.md"}
+    assert {path.parent.name for path in MANUAL} >= {"docs", "rules", "bankchurn", "incident"}
+
+
+def programs() -> list[tuple[str, str]]:
+    """Every command of the manual that runs something else of this repository, and the page it stands on."""
+    found: dict[str, str] = {}
+    for path in MANUAL:
+        text = re.sub(r"\\\n\s*", " ", path.read_text("utf-8"))
+        for command in re.findall(r"python3? ((?:-m (?:benchmarks|website)\b|tests/)[^`#\n]*)", text):
+            found.setdefault(command.strip(), path.name)
+    return sorted(found.items())
+
+
+@pytest.mark.parametrize(("command", "page"), programs())
+def test_every_program_of_the_manual_is_there_and_knows_its_options(command: str, page: str) -> None:
+    """They measure for minutes, so it is read that they take what the manual gives them."""
+    name, *given = command.removeprefix("-m ").split()
+    place = ROOT / (name if name.endswith(".py") else name.replace(".", "/"))
+    module = place if place.is_file() else place.with_suffix(".py")
+    sources = [module] if module.is_file() else sorted(place.glob("*.py"))
+    assert sources, (command, page)
+    text = "".join(source.read_text("utf-8") for source in sources)
+    for option in given:
+        if option.startswith("--"):
+            assert f'"{option.partition("=")[0]}"' in text, (command, page)
+
+
+def test_the_programs_are_found() -> None:
+    assert len(programs()) > 15
