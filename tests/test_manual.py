@@ -38,6 +38,18 @@ def test_what_is_installed_by_a_version_is_this_one() -> None:
     text = (ROOT / "README.md").read_text() + (DOCS / "ci.md").read_text()
     named = re.findall(r"rev: v(\S+)|@v?(\d+\.\d+\.\d+)", text)
     assert {one or other for one, other in named} == {__version__}
+    component, _ = yaml.safe_load_all((ROOT / "templates" / "servelint.yml").read_text())
+    assert component["spec"]["inputs"]["version"]["default"] == __version__
+    changes = re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert changes[0] == __version__
+
+
+def test_the_inputs_of_the_component_are_in_the_manual() -> None:
+    component, _ = yaml.safe_load_all((ROOT / "templates" / "servelint.yml").read_text())
+    manual = (DOCS / "ci.md").read_text()
+    assert not [
+        name for name in component["spec"]["inputs"] if f"`{name}`" not in manual and f"{name}:" not in manual
+    ]
 
 
 def test_the_inputs_of_the_action_are_in_the_manual() -> None:
