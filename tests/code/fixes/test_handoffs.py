@@ -346,3 +346,37 @@ def test_the_files_of_a_service_share_one_pool(tmp_path: Path) -> None:
         text = outcome.after[tmp_path / f"{name}.py"].decode()
         assert "from inference_executor import inference_executor\n" in text
         assert "ThreadPoolExecutor" not in text
+
+
+BROKEN = """\
+@asynccontextmanager
+async def lifespan(app):
+    yield
+
+
+app = FastAPI(lifespan=lifespan)
+model = SentenceTransformer("small")
+
+
+@app.post("/p")
+async def predict(texts: list):
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(
+        None, partial(model.encode, [texts[0], texts[1]], show_progress_bar=False)
+    )
+"""
+
+
+def test_a_line_that_gets_too_long_is_broken(tmp_path: Path) -> None:
+    head = (
+        "import asyncio\nfrom contextlib import asynccontextmanager\nfrom functools import partial\n\n"
+        "from fastapi import FastAPI\nfrom sentence_transformers import SentenceTransformer\n\n\n"
+    )
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 88\n")
+    (tmp_path / "main.py").write_text(head + BROKEN)
+    outcome = edits.apply(check([], Config(root=tmp_path, select=("SRV109",))), unsafe=True)
+    text = outcome.after[tmp_path / "main.py"].decode()
+    assert text.endswith(
+        "run_in_executor(\n        app.state.inference_executor,\n"
+        "        partial(model.encode, [texts[0], texts[1]], show_progress_bar=False),\n    )\n"
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from servelint import edits
+from servelint.finding import Applicability
 from servelint.lint import check
 from servelint.project.config import Config
 
@@ -149,3 +150,59 @@ def test_a_pool_that_would_import_its_user_is_not_used(tmp_path: Path) -> None:
         + main.read_text().replace("app = FastAPI", "executor = ThreadPoolExecutor(1)\napp = FastAPI")
     )
     assert "app/routes/inference_executor.py" in fixed(tmp_path)
+
+
+RAY = """\
+import joblib
+from fastapi import FastAPI
+from ray import serve
+
+app = FastAPI()
+
+
+@serve.deployment(num_replicas=2)
+@serve.ingress(app)
+class Scores:
+    def __init__(self, path):
+        self.model = joblib.load(path)
+
+    @app.post("/p")
+    async def predict(self, row: list):
+        return self.model.predict(row)
+"""
+
+
+def test_a_deployment_that_is_made_in_its_worker_has_the_pool(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(RAY)
+    report = check([], Config(root=tmp_path, select=("SRV101",)))
+    (finding,) = report.findings
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.SAFE
+    outcome = edits.apply(report, unsafe=False)
+    assert not outcome.report.findings
+    text = outcome.after[tmp_path / "main.py"].decode()
+    made = 'self._inference_executor = ThreadPoolExecutor(\n            max_workers=1, thread_name_prefix="inference"\n        )\n'
+    assert f"        self.model = joblib.load(path)\n        {made}\n    @app.post" in text
+    assert "run_in_executor(\n            self._inference_executor, self.model.predict, row\n" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("@serve.deployment(num_replicas=2)\n", ""),
+        (
+            "        self.model = joblib",
+            "        if not path:\n            return\n        self.model = joblib",
+        ),
+        (
+            "    def __init__(self, path):\n        self.model = joblib.load(path)",
+            "    model = joblib.load('m')",
+        ),
+    ],
+)
+def test_elsewhere_a_pool_may_be_copied(tmp_path: Path, old: str, new: str) -> None:
+    assert old in RAY
+    (tmp_path / "main.py").write_text(RAY.replace(old, new))
+    (finding,) = check([], Config(root=tmp_path, select=("SRV101",))).findings
+    assert finding.fix is not None
+    assert "copies the code to its workers" in finding.fix.reason

@@ -120,13 +120,13 @@ class HandoffFixes:
             return _fix(title, needed.with_edits((edit,)), doubt, replaces)
         pool = self._pool(offload, blocking, needed)
         doubt = doubt or self.planner.copied(offload.blocking_call(blocking), pool)
-        if by_argument and node.lineno == node.end_lineno:
+        first = node.args[0]
+        if by_argument and (node.lineno == node.end_lineno or _outgrows(syntax, node, first, pool.text)):
             given = style.Wrapping(syntax.text(node.func), (pool.text,)).with_arguments(
                 _texts(syntax, node)[1:]
             )
             edit = style.substituted(syntax, node, given)
         elif by_argument:
-            first = node.args[0]
             edit = syntax.edit(syntax.start(first), syntax.end(first), pool.text)
         else:
             edit = self._in_pool(offload, blocking, pool, needed)
@@ -235,6 +235,15 @@ class HandoffFixes:
 def _fix(title: str, edits: tuple[Edit, ...], reason: str, replaces: Iterable[Span] = ()) -> Fix:
     applicability = Applicability.UNSAFE if reason else Applicability.SAFE
     return Fix(applicability, title, edits, reason, tuple(replaces))
+
+
+def _outgrows(syntax: Syntax, node: ast.Call, old: ast.expr, new: str) -> bool:
+    """Whether a line that fits would be too long with the new text, and the call can be broken anew."""
+    found, limit = arguments(syntax, node), style.line_length(syntax)
+    if found is None or any(argument.above or argument.beside for argument in found):
+        return False
+    length = syntax.source.length(old.lineno)
+    return length <= limit < length - len(syntax.text(old)) + len(new)
 
 
 def _texts(syntax: Syntax, node: ast.Call) -> tuple[str, ...]:

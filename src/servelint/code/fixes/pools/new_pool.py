@@ -6,14 +6,17 @@ module of its own that several files import.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from servelint.code.facts.facts import Call, last_name
 from servelint.code.fixes.pools import dispatchers
 from servelint.code.fixes.pools.lifespan import Lifespans
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.pools.sizing import Size, Sizes
+from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.header import header
 from servelint.code.fixes.text.imports import Imports, NameTakenError, Wanted
 from servelint.code.fixes.text.placement import function_at
@@ -21,6 +24,7 @@ from servelint.code.fixes.text.style import fitted, length_in, line_length
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.values.values import External, plain
 from servelint.finding import Edit, Span
 
 if TYPE_CHECKING:
@@ -59,6 +63,7 @@ class NewPools:
         self.lifespans = lifespans
         self.services = services
         self.sizes = Sizes(analysis)
+        self.policy = policy.load()
         self._services: dict[str, tuple[bool, frozenset[str]]] = {}
 
     def make(
@@ -74,6 +79,9 @@ class NewPools:
 
         With `dispatch` there is a dispatcher beside it, if there is a place that all of them reach.
         """
+        pool = self._in_constructor(call, imports)
+        if pool is not None:
+            return pool
         reached, others = self._of_service(call.caller.module.path, companions)
         users = sorted({call.caller.module.path, *others})
         lifespan = self.lifespans.reaching(call.caller.module) if reached else None
@@ -124,6 +132,44 @@ class NewPools:
         text_above = f"\n\n{above}\n\n" if above else "\n\n"
         beside = _below(syntax, last or 1, text_above + function, _AROUND_FUNCTIONS)
         return Pool(text, size.workers, (*made, beside), dispatcher=dispatchers.NAME)
+
+    def _in_constructor(self, call: BlockingCall, imports: ImportsOf) -> Pool | None:
+        """An attribute of the object, where a framework makes the object in the process that serves.
+
+        Such a framework copies the code to that process, and a pool in a global cannot be copied.
+        """
+        module, facts = call.caller.module, call.caller.facts
+        if facts.owner is None or not facts.parameters or not self._is_made_in_worker(module, facts.owner):
+            return None
+        if {last_name(decorator) for decorator in facts.decorators} & {"staticmethod", "classmethod"}:
+            return None
+        made = module.facts.classes[facts.owner].methods.get("__init__")
+        syntax = self.files.syntax(module)
+        constructor = function_at(syntax, module.function(made).position) if made is not None else None
+        if constructor is None or not constructor.args.args or PRIVATE_NAME in syntax.attributes:
+            return None
+        first, last = constructor.body[0], constructor.end_lineno or constructor.lineno
+        if any(isinstance(node, ast.Return) for node in syntax.own_nodes(constructor)):
+            return None
+        if syntax.source.line(first.lineno)[: first.col_offset].strip():
+            return None  # it stands on the line of the `def`
+        size = self.sizes.of([module])
+        indent = syntax.indent(first.lineno)
+        receiver = constructor.args.args[0].arg
+        text = f"{indent}{receiver}.{PRIVATE_NAME} = {_construction(size, imports(module), constructor)}"
+        comment = f"{indent}{size.comment}\n" if size.comment else ""
+        place = syntax.line_start(last + 1)
+        edit = syntax.edit(place, place, f"{comment}{fitted(text, line_length(syntax))}\n")
+        return Pool(f"{facts.parameters[0].name}.{PRIVATE_NAME}", size.workers, (edit,))
+
+    def _is_made_in_worker(self, module: Module, owner: int) -> bool:
+        frame = self.analysis.evaluator.frame(module, 0)
+        for decorator in module.facts.classes[owner].decorators:
+            named = decorator.function if isinstance(decorator, Call) else decorator
+            for value, _ in plain(self.analysis.evaluator.evaluate(frame, named)):
+                if isinstance(value, External) and self.policy.made_in_workers.find(value.name):
+                    return True
+        return False
 
     def _in_module_of_its_own(
         self,

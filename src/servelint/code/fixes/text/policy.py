@@ -34,6 +34,7 @@ class Policy:
     stops_iteration: frozenset[str]
     never_empty: frozenset[str]
     copied_to_workers: frozenset[str]
+    made_in_workers: NameIndex[str]
     waits: NameIndex[str]
     waiting_methods: frozenset[str]
     waiting_alone: frozenset[str]
@@ -65,6 +66,7 @@ def load() -> Policy:
         stops_iteration=frozenset(file.names("stops-iteration")),
         never_empty=frozenset(file.names("never-empty")),
         copied_to_workers=frozenset(file.names("copied-to-workers")),
+        made_in_workers=_index(file, "made-in-workers"),
         waits=_index(file, "waits"),
         waiting_methods=frozenset(file.names("waiting-methods")),
         waiting_alone=frozenset(file.names("waiting-alone")),
