@@ -22,9 +22,11 @@ from servelint.store import rules_dir
 LARGEST = 150_000  # bytes
 # What projects have themselves, whatever a distribution has put there, and what several distributions share.
 ORDINARY = frozenset(
-    {"data", "examples", "llama_index", "model", "models", "scripts", "src", "test", "tests", "tools"}
-    | {"usage_examples", "utility", "utils"}
+    {"benchmarks", "data", "examples", "llama_index", "model", "models", "scripts", "src", "test", "tests"}
+    | {"tools", "usage_examples", "utility", "utils"}
 )
+# Of no use to a service: graphs that are put together by functions which read like inference.
+LEFT_OUT = frozenset({"deepctr", "deepctr_torch"})
 
 
 def main(wheels: Sequence[str], folder: Path) -> None:
@@ -39,7 +41,10 @@ def main(wheels: Sequence[str], folder: Path) -> None:
 
 def written(data: dict[str, Any] | None, known: set[str], folder: Path) -> str:
     """Write the files of one distribution, and say which."""
-    modules = [module for module in (data or {}).get("modules", ()) if module not in known | ORDINARY]
+    found = [
+        module for module in (data or {}).get("modules", ()) if module not in known | ORDINARY | LEFT_OUT
+    ]
+    modules = _own(found, data["library"]) if data is not None else []
     if data is None or not modules:
         return "nothing to learn" if data is None else "is in the catalogue"
     data = pruned({**data, "modules": modules})
@@ -51,6 +56,16 @@ def written(data: dict[str, Any] | None, known: set[str], folder: Path) -> str:
     for module in modules:
         (folder / f"{module}.json").write_text(f"{text}\n", "utf-8")
     return f"{', '.join(modules)}: {len(text):,} bytes"
+
+
+def _own(modules: list[str], distribution: str) -> list[str]:
+    """The modules that are called like their distribution; all, if none is."""
+    title = _letters(distribution)
+    return [name for name in modules if _letters(name) in title or title in _letters(name)] or modules
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 if __name__ == "__main__":

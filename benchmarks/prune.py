@@ -21,6 +21,7 @@ _BY_HAND = frozenset(
 _OF_TRAINING = re.compile(
     r"(?:training|validation|test|predict|train|val|eval)_(?:step|epoch_end|loop|dataloader)|on_\w+"
     r"|(?:\w+_)?(?:compute_loss|loss|dataloader)|configure_optimizers|push_to_hub|backward|save\w*|export\w*"
+    r"|(?:log|plot|register)_\w+|clone|copy|summary|warm_?up\w*"
 )
 _LAYERS = frozenset(
     {
@@ -45,9 +46,10 @@ _INFERS = re.compile(
 
 def pruned(data: dict[str, Any]) -> dict[str, Any] | None:
     """The content of a catalogue file without what no service calls; None where that is all."""
-    types = {name: _type(known) for name, known in data.get("types", {}).items()}
+    tops = frozenset(data["modules"])
+    types = {name: _type(known) for name, known in data.get("types", {}).items() if _top(name) in tops}
     types = {name: known for name, known in types.items() if known["classes"]}
-    functions = _functions(data.get("functions", {}))
+    functions = {n: e for n, e in _functions(data.get("functions", {})).items() if _top(n.strip("{")) in tops}
     while True:
         kept = _telling(types, functions)
         if kept.keys() == types.keys():
@@ -61,6 +63,10 @@ def pruned(data: dict[str, Any]) -> dict[str, Any] | None:
     types = {name: _known_only(known, types) for name, known in types.items()}
     found = {**data, "functions": functions, "types": types}
     return {key: value for key, value in found.items() if value} if functions or types else None
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _is_by_hand(name: str) -> bool:
@@ -165,8 +171,10 @@ def _says(entry: Any) -> bool:
 def _known_only(known: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
     entries = ((name, entry, _entry(entry, types)) for name, entry in known["methods"].items())
     methods = {name: said for name, entry, said in entries if said != "cheap" or entry == "cheap"}
+    catalogued = compiled.catalogue().types
     said = {
         **known,
+        "inherits": [name for name in known.get("inherits", ()) if name in types or name in catalogued],
         "construct": _entry(known.get("construct", "cheap"), types),
         "methods": methods,
         "attributes": {name: other for name, other in known["attributes"].items() if _is_known(other, types)},
