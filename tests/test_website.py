@@ -10,6 +10,7 @@ import re
 import shutil
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import packages_of_tests as packages
 import pytest
@@ -17,7 +18,7 @@ import yaml
 from conftest import Project, Servelint
 
 from servelint.project.config import option_names
-from website import pages, tables
+from website import pages, picture, tables
 
 ROOT = Path(__file__).parents[1]
 # Every page that somebody wrote and the site has; the changelog only names commands.
@@ -78,6 +79,23 @@ def test_every_link_into_a_page_leads_to_a_heading() -> None:
         if "://" not in target and anchor not in anchors(site()[linked(name, target)])
     ]
     assert faults == []
+
+
+def test_pages_have_no_comments() -> None:
+    """One at the beginning of a line ends the paragraph, and its numbers stood in paragraphs of their own."""
+    assert not [name for name, text in site().items() if "<!--" in re.sub(r"`[^`]*`", "", without_code(text))]
+
+
+def test_the_picture_of_a_finding_is_what_is_printed() -> None:
+    assert picture.FINDING.read_text("utf-8") == picture.finding(), "run `python -m website.picture`"
+
+
+def test_every_line_of_the_picture_stands_in_its_columns() -> None:
+    rows = ElementTree.parse(picture.FINDING).getroot().findall("{http://www.w3.org/2000/svg}text")
+    assert len(rows) > 20
+    lengths = {len("".join(row.itertext())): float(row.attrib["textLength"]) for row in rows}
+    assert max(lengths) <= picture.COLUMNS
+    assert len({round(length / columns, 1) for columns, length in lengths.items()}) == 1
 
 
 def test_a_link_to_nowhere_is_refused() -> None:

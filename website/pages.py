@@ -19,6 +19,8 @@ from website import tables
 ROOT = Path(__file__).parents[1]
 HOME = "README.md"
 _LINK = re.compile(r"(\]\()([^)\s#]*)(#[^)\s]*)?(?=\))")
+# A line that begins with one would end the paragraph; comments are for those who write the page.
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -77,7 +79,7 @@ def assembled() -> dict[str, bytes]:
 
 
 def relinked(name: str, text: str, made: Mapping[str, str]) -> tuple[str, list[str]]:
-    """A page whose links to folders lead to their READMEs, and the files that it links to."""
+    """A page without comments, its links to folders led to their READMEs, and the files that it links to."""
     links: list[str] = []
     folder = posixpath.dirname(name)
 
@@ -94,7 +96,7 @@ def relinked(name: str, text: str, made: Mapping[str, str]) -> tuple[str, list[s
         return f"{before}{posixpath.relpath(path, folder or '.')}{anchor}"
 
     parts = _FENCE.split(text)
-    parts[::2] = [_LINK.sub(link, part) for part in parts[::2]]
+    parts[::2] = [_LINK.sub(link, _COMMENT.sub("", part)) for part in parts[::2]]
     return "".join(parts), links
 
 

@@ -109,10 +109,10 @@ def _fixable(report: Report) -> Iterator[str]:
     kinds = Counter(finding.fix.applicability for finding in report.findings if finding.fix is not None)
     safe, unsafe = kinds[Applicability.SAFE], kinds[Applicability.UNSAFE]
     if safe:
-        also = f", {unsafe} more with `--unsafe-fixes`" if unsafe else ""
-        yield f"`servelint fix` can repair {safe}{also}; `--diff` shows how."
+        also = f", {unsafe:,} more with `--unsafe-fixes`" if unsafe else ""
+        yield f"`servelint fix` can repair {safe:,}{also}; `--diff` shows how."
     elif unsafe:
-        yield f"`servelint fix --unsafe-fixes` can repair {unsafe}; `--diff` shows how."
+        yield f"`servelint fix --unsafe-fixes` can repair {unsafe:,}; `--diff` shows how."
 
 
 def _many(count: int, noun: str) -> str:
