@@ -280,7 +280,7 @@ class _Body(Expressions):
         for branch in branches(node):
             self.conditions = outside + others
             if isinstance(branch, ast.If):
-                self.guards += guards(branch.test)
+                self.guards += guards(branch)
                 self.test(branch.test)
                 self.narrow(branch.test)
                 outer, self.module.demo = self.module.demo, self.module.demo or is_main(branch.test)

@@ -288,27 +288,83 @@ def instance_tests(test: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield from instance_tests(part)
 
 
-def guards(test: ast.expr) -> list[str]:
-    """What a condition asks of whether it is set (`x is None`, `not self.x`): attributes as empty names."""
+def guards(branch: ast.If) -> list[str]:
+    """What a branch asks of whether it is set (`x is None`, `not self.x`): attributes as empty names.
+
+    A branch that gives up for want of something does not keep it: `if not path: raise ValueError`.
+    """
+    given_up = _gives_up(branch.body)
+    return [_name_of(asked) for asked, unset in _asked(branch.test) if not (unset and given_up)]
+
+
+def _asked(test: ast.expr) -> Iterator[tuple[ast.expr, bool]]:
+    """What a condition asks of whether it is set, and whether it holds where it is not."""
     match test:
         case ast.Compare(
-            left=ast.Name() | ast.Attribute() as asked, ops=[ast.Is() | ast.IsNot()], comparators=[to]
+            left=ast.Name() | ast.Attribute() as asked,
+            ops=[ast.Is() | ast.IsNot() as how],
+            comparators=[ast.Constant()],
         ):
-            return [_name_of(asked)] if isinstance(to, ast.Constant) else []
-        case ast.UnaryOp(op=ast.Not(), operand=ast.Name() | ast.Attribute() as asked):
-            return [_name_of(asked)]
+            yield asked, isinstance(how, ast.Is)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            asked = _attribute_asked(operand)
+            if isinstance(asked, ast.Name | ast.Attribute):
+                yield asked, True
         case ast.BoolOp(values=values):
-            return [name for value in values for name in guards(value)]
-    return []
+            for value in values:
+                yield from _asked(value)
+
+
+def _attribute_asked(test: ast.expr) -> ast.expr:
+    """The attribute that `hasattr(self, "model")` asks for; anything else as it is."""
+    match test:
+        case ast.Call(func=ast.Name("hasattr"), args=[ast.Name() as holder, ast.Constant(str(name))]):
+            return ast.Attribute(holder, name, ast.Load())
+    return test
+
+
+def _gives_up(body: list[ast.stmt]) -> bool:
+    """Whether a branch does nothing but say so and leave: it raises, or returns nothing that it makes."""
+    *before, last = body
+    raises = isinstance(last, ast.Raise)
+    if not (raises or (isinstance(last, ast.Return) and not _calls(last))):
+        return False
+    return all(not _calls(statement) or (raises or _tells(statement)) for statement in before)
+
+
+def _calls(statement: ast.stmt) -> bool:
+    return any(isinstance(node, ast.Call | ast.Await) for node in ast.walk(statement))
+
+
+def _tells(statement: ast.stmt) -> bool:
+    """Whether the statement writes to a log, or prints."""
+    match statement:
+        case ast.Expr(ast.Call(func=ast.Name(id))):
+            return id == "print"
+        case ast.Expr(ast.Call(func=ast.Attribute(value=ast.Name(id) | ast.Attribute(attr=id)))):
+            return "log" in id.lower()
+    return False
 
 
 def lacked(test: ast.expr) -> str:
-    """The name that a condition finds not to be set: `x is None`, `not x`; empty for any other."""
+    """What a condition finds not to be set: `x is None`, `not x`, `not hasattr(self, "x")`; else empty."""
     match test:
-        case ast.Compare(left=ast.Name(id), ops=[ast.Is()], comparators=[ast.Constant(None)]):
+        case ast.Compare(left=asked, ops=[ast.Is()], comparators=[ast.Constant(None)]):
+            return _spelled(asked)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return _spelled(_attribute_asked(operand))
+        case ast.BoolOp(op=ast.Or(), values=[first, *rest]):
+            found = lacked(first)
+            return found if all(lacked(value) == found for value in rest) else ""
+    return ""
+
+
+def _spelled(asked: ast.expr) -> str:
+    match asked:
+        case ast.Name(id):
             return id
-        case ast.UnaryOp(op=ast.Not(), operand=ast.Name(id)):
-            return id
+        case ast.Attribute(value=ast.Name(id), attr=name):
+            return f"{id}.{name}"
     return ""
 
 

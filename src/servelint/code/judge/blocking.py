@@ -105,6 +105,8 @@ class Judge:
         if found is None:
             found = self._implied(frame, site, streamed=streamed)
             found = replace(found, implied=True) if found is not None else None
+        if found is not None and "." in site.lacking and self._is_set_when_made(frame, site.lacking, found):
+            return None
         return found
 
     def _is_usual(self, frame: Frame, site: Site) -> bool:
@@ -122,6 +124,33 @@ class Judge:
             for one in site.conditions
             if one.name in usual and Name(one.name) not in bound and not frame.argument(one.name)
         )
+
+    def _is_set_when_made(self, frame: Frame, lacking: str, found: Blocking) -> bool:
+        """Whether the attribute for whose lack the call stands there is loaded by the constructor.
+
+        It must not be emptied anywhere but in what loads it.
+        """
+        facts, (holder, _, name) = self.evaluator.facts(frame), lacking.partition(".")
+        cls = self.evaluator.classes.owner(frame, facts)
+        if cls is None or not facts.parameters or facts.parameters[0].name != holder:
+            return False
+        values = list(self.evaluator.classes.members.bound(cls, name))
+        loader = found.functions[:1]
+        if any(_is_empty(value) for where, value in values if where not in loader):
+            return False
+        return any(
+            site.call in [value for _, value in values]
+            or (inner is not None and inner.functions[:1] == loader)
+            for constructor in self.evaluator.classes.constructors(cls)
+            for site in self.evaluator.facts(constructor).sites
+            if (inner := self._load_in(constructor, site)) is not None
+        )
+
+    def _load_in(self, function: FunctionReference, site: Site) -> Blocking | None:
+        """The load that a call in the body of a function is, whoever calls the function."""
+        frame = self.evaluator.frame(self.evaluator.module(function.module), function.function)
+        found = self.call(frame, site.call)
+        return found if found is not None and found.role is Role.LOAD else None
 
     def _implied(self, frame: Frame, site: Site, *, streamed: bool) -> Blocking | None:
         """The blocking that the language does beside the call: by reading what is called, with its result."""
@@ -221,7 +250,8 @@ class Judge:
     def _surely_given(self, function: FunctionReference, frame: Frame, call: Call) -> Call:
         """The call without what may be None, if the function does something for want of an argument."""
         facts = self.evaluator.facts(function)
-        if not any(site.lacking for site in facts.sites):
+        named = {parameter.name for parameter in facts.parameters}
+        if not any(site.lacking in named for site in facts.sites):
             return call
         optional = {p.name for p in self.evaluator.facts(frame).parameters if p.default == Constant(None)}
 
@@ -474,6 +504,10 @@ class Judge:
         hop = Hop(frame.module, position, f"calls {dotted(what)}")
         functions = ((entered.module, entered.function), *inner.functions)
         return replace(inner, hops=(hop, *inner.hops), functions=functions)
+
+
+def _is_empty(value: Expression | None) -> bool:
+    return isinstance(value, Constant) and not value.value
 
 
 def _is_builtin(value: Value) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from servelint.code.facts.facts import Attribute, Call, ClassFacts, FunctionFacts, Name
+from servelint.code.facts.facts import Attribute, Call, ClassFacts, Expression, FunctionFacts, Name
 from servelint.code.values.calls import argument
 from servelint.code.values.members import Members, decorators_of, is_property
 from servelint.code.values.values import (
@@ -339,8 +339,7 @@ class Classes:
                 if binding.annotation is not None and open_:
                     yield from self._given_to_field(cls, name)
         for bound in module.attributes(name):
-            target = bound.binding.target
-            if isinstance(target, Attribute) and self._is_of(module.path, bound.function, target, cls):
+            if self.is_of(module.path, bound.function, bound.binding.target, cls):
                 made = receiver.made if isinstance(receiver, Instance) else None
                 here = made is not None and (made.module, made.function) == (module.path, bound.function)
                 yield self.evaluator.bound(module, bound, made if here else None)
@@ -357,8 +356,10 @@ class Classes:
             if given is not None:
                 yield self.evaluator.evaluate(frame, given)
 
-    def _is_of(self, path: str, function: int, target: Attribute, cls: ClassReference) -> bool:
+    def is_of(self, path: str, function: int, target: Expression, cls: ClassReference) -> bool:
         """Whether the assignment's target is an attribute of an object or of the class `cls`."""
+        if not isinstance(target, Attribute):
+            return False
         module = self.evaluator.module(path)
         here: int | None = function
         while here is not None:

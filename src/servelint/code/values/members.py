@@ -120,6 +120,17 @@ class Members:
     def _nowhere(self) -> Frame:
         return self.evaluator.frames("", 0)
 
+    def bound(self, cls: ClassReference, name: str) -> Iterator[tuple[tuple[str, int], Expression | None]]:
+        """What the class, its bases and its subclasses bind to an attribute, and the function that does."""
+        for base in (*self.classes.lineage(cls), *self.classes.subclasses(cls)):
+            if isinstance(base, ClassReference):
+                for binding in self.classes.facts(base).bindings:
+                    if isinstance(binding.target, Name) and binding.target.id == name and binding.value:
+                        yield (base.module, 0), binding.value
+                for bound in self.evaluator.module(base.module).attributes(name):
+                    if self.classes.is_of(base.module, bound.function, bound.binding.target, base):
+                        yield (base.module, bound.function), bound.binding.value
+
     # -- enumerations, named tuples, containers --------------------------------------------------
 
     def is_enumeration(self, cls: ClassReference) -> bool:
