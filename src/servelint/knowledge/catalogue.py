@@ -137,6 +137,7 @@ class _Entries(NamedTuple):
             only_with=table.get("only-with", str, ""),
             addressed=table.get("addressed", bool, False),
             thread_safe=table.get("thread-safe", bool, False),
+            between_rows=table.get("between-rows", bool, False),
             chain=tuple(self._link(text, table) for text in table.names("chain")),
             confidence=self.confidence,
         )

@@ -72,9 +72,9 @@ class Entry(NamedTuple):
     `coroutine_when` map keyword arguments to the constant that turns the call lazy or asynchronous.
     `iterating` is what taking elements from a lazy result does. With `only_with` the call returns at once
     unless it gives that keyword argument. What is `addressed` does it only where one of its arguments is the
-    address of a model. `thread_safe` says that several threads may make the call at once, whatever else holds
-    for the library. `chain` are the calls in the library's own code that show it, and `confidence` says how
-    sure that is.
+    address of a model, and what is `between_rows` returns at once where it is given one row and another.
+    `thread_safe` says that several threads may make the call at once, whatever else holds for the library.
+    `chain` are the calls in the library's own code that show it, and `confidence` says how sure that is.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Entry(NamedTuple):
     only_with: str = ""
     addressed: bool = False
     thread_safe: bool = False
+    between_rows: bool = False
     chain: tuple[Link, ...] = ()
     confidence: Confidence = Confidence.HIGH
 

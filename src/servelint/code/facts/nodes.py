@@ -307,9 +307,9 @@ def _asked(test: ast.expr) -> Iterator[tuple[ast.expr, bool]]:
         ):
             yield asked, isinstance(how, ast.Is)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            asked = _attribute_asked(operand)
-            if isinstance(asked, ast.Name | ast.Attribute):
-                yield asked, True
+            named = _attribute_asked(operand)
+            if isinstance(named, ast.Name | ast.Attribute):
+                yield named, True
         case ast.BoolOp(values=values):
             for value in values:
                 yield from _asked(value)

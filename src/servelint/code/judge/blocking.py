@@ -40,6 +40,7 @@ from servelint.code.judge.outcomes import (
     preference,
 )
 from servelint.code.judge.waits import Waits
+from servelint.code.names import evidence
 from servelint.code.loop.offloads import Handoffs
 from servelint.code.values.calls import CALLERS, argument, role_in_call
 from servelint.code.values.evaluate import Evaluator
@@ -359,6 +360,8 @@ class Judge:
             return COROUTINE if role is Role.COROUTINE else HARMLESS
         if entry.addressed and not addresses.is_of_model(self.evaluator, frame, call):
             return UNKNOWN
+        if entry.between_rows and all(self._is_row(frame, value) for value in call.arguments[:2]):
+            return HARMLESS
         known = self.catalogue.types.get(type_name)
         library = known.library if known is not None else entry.library
         name = f"{type_name}.{entry.name}" if type_name and "." not in entry.name else entry.name
@@ -368,6 +371,13 @@ class Judge:
         if entry.thread_safe:
             found = replace(found, thread_safe=True)
         return Outcome(replace(found, makes=made, chain=entry.chain, confidence=sure))
+
+    def _is_row(self, frame: Frame, given: Expression) -> bool:
+        """Whether an argument is one row, where it is written or where its variable is set."""
+        if isinstance(given, Name):
+            bound = self.evaluator.module(frame.module).bound(frame.function, given.id)
+            return bool(bound) and all(b.binding.value and evidence.is_row(b.binding.value) for b in bound)
+        return evidence.is_row(given)
 
     def _running(self, function: Expression | None, frame: Frame, call: Call) -> Outcome:
         """A call that calls its argument at once, or makes the calls in it: `map(model.predict, batches)`."""

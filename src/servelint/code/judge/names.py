@@ -54,19 +54,28 @@ class Names:
         for value, _ in plain(values):
             match value:
                 case LibraryMethod() | LibraryObject():
-                    return self.evidence.role_of_unlisted(call, of_model=True)
+                    return self._of_model(call)
                 case External(name) if self._loads(name):
                     return Role.LOAD
+                case External(name, True) if not self.reach.is_ordinary(name):
+                    return self._of_model(call)
                 case External(name) if _is_method(name) and not self.reach.is_ordinary(name):
                     return self.evidence.role_of_unlisted(call, of_model=False)
-                case ExternalObject(name) if not self.reach.is_ordinary(name):
-                    return self.evidence.role_of_object(name)
+                case ExternalObject(name, of_model) if not self.reach.is_ordinary(name):
+                    given = call.arguments or call.keywords
+                    return Role.INFERENCE if of_model and given else self.evidence.role_of_object(name)
         return None
+
+    def _of_model(self, call: Call) -> Role | None:
+        """What a method of a model does by its name."""
+        if self.evidence.feeds(call):
+            return Role.INFERENCE
+        return self.evidence.role_of_unlisted(call, of_model=True)
 
     def _loads(self, name: str) -> bool:
         """Whether it is called `load_model`, or the like, in a library that nobody has catalogued."""
         top, _, last = name.partition(".")[0], *name.rpartition(".")[1:]
-        return last in self.evidence.loads and not (self.reach.is_ordinary(name) or top in self.known)
+        return self.evidence.loads_model(last) and not (self.reach.is_ordinary(name) or top in self.known)
 
     def _is_elsewhere(self, frame: Frame, call: Call) -> bool:
         """Whether the receiver is known, and known to be no model: text, a number, a framework's object."""

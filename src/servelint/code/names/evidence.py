@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Subscript, last_name
+from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Sequence, Subscript, last_name
 from servelint.knowledge.compiled import table
 from servelint.knowledge.types import Role
 
@@ -23,6 +23,13 @@ class Evidence:
     none_first: frozenset[str]
     given_model: frozenset[str]
     loads: frozenset[str]
+    loaders: frozenset[str]
+    makers: frozenset[str]
+    made: frozenset[str]
+    moved: frozenset[str]
+    beside: frozenset[str]
+    feeding: frozenset[str]
+    fed: frozenset[str]
     never: frozenset[str]
     about: frozenset[str]
     text_methods: frozenset[str]
@@ -64,6 +71,50 @@ class Evidence:
             words & self.weak_verbs and (of_model or words & self.subjects)
         )
         return Role.INFERENCE if telling else None
+
+    def feeds(self, call: Call) -> bool:
+        """Whether a method of a model is given what it works on: `predictor.set_image(image)`."""
+        parts = split(last_name(call.function))
+        given = (*call.arguments, *(value for _, value in call.keywords))
+        return (
+            bool(parts)
+            and parts[0] in self.feeding
+            and not self.fed.isdisjoint(parts[1:])
+            and any(not isinstance(value, Constant) for value in given)
+        )
+
+    def loads_model(self, name: str) -> bool:
+        """Whether a function or method is called like one that loads: `load_model`, `build_sam_predictor`."""
+        return name in self.loads or (self.makes_model(name) and split(name)[0] in self.loaders)
+
+    def makes_model(self, name: str) -> bool:
+        """Whether a function is called like one that gives a model: `load_model`, `create_asr_model`."""
+        parts = split(name)
+        return (
+            len(parts) > 1
+            and name[:1].islower()
+            and parts[0] in self.loaders | self.makers
+            and parts[-1] in self.made
+            and self.never.isdisjoint(parts)
+        )
+
+    def moves(self, call: Call, *, sure: bool) -> bool:
+        """Whether a method of a model gives the model: `model.eval()`, `Net().to(device)`."""
+        name = last_name(call.function)
+        if name not in self.moved:
+            return False
+        if sure or not call.arguments:
+            return sure or name in ("eval", "cuda")
+        return name == "to" and any("device" in words_of(value) for value in call.arguments)
+
+    def is_called(self, name: str) -> bool:
+        """Whether a name is one that models have."""
+        parts = split(name)
+        return bool(parts) and parts[-1] in self.called and self.never.isdisjoint(parts)
+
+    def is_beside(self, name: str) -> bool:
+        """Whether a name is that of something that goes with a model and is none: `model.tokenizer`."""
+        return not self.beside.isdisjoint(split(name.rpartition(".")[2]))
 
     def role_of_object(self, name: str) -> Role | None:
         """What calling an object does whose class has the qualified name, and that nobody has catalogued."""
@@ -131,6 +182,24 @@ class Evidence:
         return parts[-1] in wanted and not set(parts) & self.never
 
 
+def is_row(expression: Expression) -> bool:
+    """Whether an expression makes one row of what is in it: `vector.reshape(1, -1)`, `[vector]`."""
+    match expression:
+        case Call(Attribute(_, "reshape"), (Constant(1), *_)):
+            return True
+        case Call(Attribute(_, "reshape"), (Sequence((Constant(1), *_)),)):
+            return True
+        case Call(Attribute(_, "unsqueeze"), (Constant(0),)):
+            return True
+        case Call(Attribute(_, "expand_dims"), (_, *rest), keywords):
+            return Constant(0) in (*rest, dict(keywords).get("axis"))
+        case Call(Attribute(_, "array" | "asarray" | "atleast_2d"), (inner, *_)):
+            return is_row(inner)
+        case Subscript(_, Constant(None)):
+            return True
+    return isinstance(expression, Sequence) and len(expression.items) == 1
+
+
 @cache
 def split(name: str) -> tuple[str, ...]:
     """The words of a name, in lower case: `loadModel_v2` gives `load`, `model`, `v2`."""
@@ -149,6 +218,8 @@ def may_tell(name: str) -> bool:
     known = load()
     words = split(name)
     if name in _telling_methods() or (words and words[-1] in known.called):
+        return True
+    if known.makes_model(name) or (words and words[0] in known.feeding and not known.fed.isdisjoint(words)):
         return True
     return not known.strong_verbs.union(known.weak_verbs).isdisjoint(words)
 
@@ -208,6 +279,13 @@ def load() -> Evidence:
         none_first=frozenset(data.names("none-first")),
         given_model=frozenset(data.names("given-model")),
         loads=frozenset(data.table("loads").names("methods")),
+        loaders=frozenset(data.table("loads").names("loaders")),
+        makers=frozenset(data.table("loads").names("makers")),
+        made=frozenset(data.table("loads").names("made")),
+        moved=frozenset(data.names("moved")),
+        beside=frozenset(data.names("beside")),
+        feeding=frozenset(data.table("feeds").names("verbs")),
+        fed=frozenset(data.table("feeds").names("subjects")),
         never=frozenset(data.names("never")),
         about=frozenset(data.names("about")),
         text_methods=frozenset(data.table("text").names("methods")),

@@ -145,7 +145,7 @@ class Calls:
             case ClassReference():
                 return self.evaluator.classes.constructed(value)
             case External(name):
-                return self._of_external(name, frame, call)
+                return self.evaluator.models.made(value, frame, call, self._of_external(name, frame, call))
             case Instance():
                 return union(
                     self.returned(method, frame, call)

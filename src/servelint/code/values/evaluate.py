@@ -35,6 +35,7 @@ from servelint.code.facts.facts import (
     Text,
 )
 from servelint.code.graph.project import Bound, Module, Project
+from servelint.code.names import evidence
 from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.annotations import Annotations
 from servelint.code.values.callers import Callers
@@ -44,6 +45,7 @@ from servelint.code.values.classes import Classes
 from servelint.code.values.decorators import Decorators
 from servelint.code.values.items import Items
 from servelint.code.values.memory import Memory
+from servelint.code.values.models import Models
 from servelint.code.values.special import Special
 from servelint.code.values.values import (
     ClassReference,
@@ -52,6 +54,7 @@ from servelint.code.values.values import (
     Frame,
     Frames,
     FunctionReference,
+    Guess,
     Instance,
     LibraryMethod,
     LibraryObject,
@@ -65,7 +68,7 @@ from servelint.code.values.values import (
     plain,
     union,
 )
-from servelint.knowledge.types import Catalogue
+from servelint.knowledge.types import Catalogue, Role
 
 # How deep names, calls and attributes are followed before the answer is "unknown".
 MAXIMUM_DEPTH = 50
@@ -85,6 +88,7 @@ class Evaluator:
         self.calls = Calls(self)
         self.callers = Callers(self)
         self.special = Special(self)
+        self.models = Models(self)
         self.items = Items(self)
         self.decorators = Decorators(self)
         self.chosen = Chosen(self)
@@ -321,16 +325,18 @@ class Evaluator:
         match value:
             case ModuleReference(path):
                 return self.module_member(path, name)
-            case External(qualified):
+            case External(qualified, of_model):
                 if name in self.frameworks.state and qualified.partition(".")[0] in self.frameworks.modules:
                     return (State(),)
-                return (External(self.frameworks.usual(f"{qualified}.{name}")),)
-            case ExternalObject(qualified):
+                return (External(self.frameworks.usual(f"{qualified}.{name}"), of_model),)
+            case ExternalObject(qualified, of_model):
                 if name in self.frameworks.state:
                     return (State(),)
-                return (External(self.frameworks.usual(f"{qualified}.{name}")),)
+                return (External(self.frameworks.usual(f"{qualified}.{name}"), of_model),)
             case LibraryObject(type_name):
                 return self._library_attribute(type_name, name)
+            case LibraryMethod(type_name, part) if self._is_part(type_name, part, name):
+                return (Guess(LibraryMethod(type_name, name)),)
             case Instance() | ClassReference() | Super():
                 return self.classes.attribute(value, name)
             case State():
@@ -346,6 +352,14 @@ class Evaluator:
             return (LibraryMethod(type_name, name),)
         held = self.catalogue.attribute(type_name, name) or self.catalogue.attribute(type_name, "*")
         return (LibraryObject(held),) if held else (LibraryMethod(type_name, name),)
+
+    def _is_part(self, type_name: str, part: str, method: str) -> bool:
+        """Whether `model.part.method` is a method of a model inside a model: `model.decoder.generate`."""
+        catalogue = self.catalogue
+        if not catalogue.is_open(type_name) or catalogue.method(type_name, part) is not None:
+            return False
+        entry = catalogue.method(type_name, method)
+        return entry is not None and entry.role is Role.INFERENCE and not evidence.load().is_beside(part)
 
     def shared(self, name: str) -> Values:
         """What is ever assigned to `<something>.state.name` in the project."""

@@ -108,16 +108,24 @@ def _level(value: Value) -> int:
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """Something importable outside the project, by qualified name: module, class, function, attribute."""
+    """Something importable outside the project, by qualified name: module, class, function, attribute.
+
+    `of_model` says that it is a method, or what else an object has that is known to be a model.
+    """
 
     name: str
+    of_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalObject:
-    """An instance of a class outside the project that the catalogue does not know."""
+    """An instance of a class outside the project that the catalogue does not know.
+
+    `of_model` says that the way in which it was made is that of a model.
+    """
 
     name: str
+    of_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
