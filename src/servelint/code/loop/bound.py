@@ -314,6 +314,8 @@ class Loop:
     def _is_startup(self, caller: Frame) -> bool:
         module = self.evaluator.module(caller.module)
         function = module.function(caller.function)
+        if _is_application(function):
+            return True
         where = self.where(module, caller.function, function) if caller.function else Where.STARTUP
         if where is Where.ELSEWHERE:
             return self.runs_at_startup(module, caller.function)
@@ -338,6 +340,14 @@ def _are_set(module: Module, function: FunctionFacts) -> bool:
 def _stays(function: FunctionFacts) -> bool:
     """Whether the function goes on for ever, or shows how a file is used that serves elsewhere."""
     return function.demo or any(site.endless for site in function.sites)
+
+
+def _is_application(function: FunctionFacts) -> bool:
+    """Whether servers call the function for start-up first, with the scope `lifespan`.
+
+    Source: https://asgi.readthedocs.io/en/latest/specs/lifespan.html
+    """
+    return tuple(p.name for p in function.parameters[-3:]) == ("scope", "receive", "send")
 
 
 def _is_asked(function: FunctionFacts) -> bool:
