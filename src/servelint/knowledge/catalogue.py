@@ -124,6 +124,7 @@ class _Entries(NamedTuple):
         try:
             role = Role(table.need("role", str))
             iterating = Role(table.get("iterating", str, role if role.blocks else Role.INFERENCE))
+            of_model = table.get("of-model", str, "")
         except ValueError as error:
             raise error if isinstance(error, KnowledgeError) else table.error(str(error), "role") from error
         entry = Entry(
@@ -138,6 +139,7 @@ class _Entries(NamedTuple):
             addressed=table.get("addressed", bool, False),
             thread_safe=table.get("thread-safe", bool, False),
             between_rows=table.get("between-rows", bool, False),
+            of_model=Role(of_model) if of_model else None,
             chain=tuple(self._link(text, table) for text in table.names("chain")),
             confidence=self.confidence,
         )

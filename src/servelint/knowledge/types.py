@@ -74,6 +74,7 @@ class Entry(NamedTuple):
     unless it gives that keyword argument. What is `addressed` does it only where one of its arguments is the
     address of a model, and what is `between_rows` returns at once where it is given one row and another.
     `thread_safe` says that several threads may make the call at once, whatever else holds for the library.
+    `of_model` is what it does where the names in what it reads say that it is the file of a model.
     `chain` are the calls in the library's own code that show it, and `confidence` says how sure that is.
     """
 
@@ -88,6 +89,7 @@ class Entry(NamedTuple):
     addressed: bool = False
     thread_safe: bool = False
     between_rows: bool = False
+    of_model: Role | None = None
     chain: tuple[Link, ...] = ()
     confidence: Confidence = Confidence.HIGH
 

@@ -40,8 +40,8 @@ from servelint.code.judge.outcomes import (
     preference,
 )
 from servelint.code.judge.waits import Waits
-from servelint.code.names import evidence
 from servelint.code.loop.offloads import Handoffs
+from servelint.code.names import evidence
 from servelint.code.values.calls import CALLERS, argument, role_in_call
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.memory import Memory
@@ -139,19 +139,20 @@ class Judge:
         loader = found.functions[:1]
         if any(_is_empty(value) for where, value in values if where not in loader):
             return False
+        calls = [value for _, value in values]
         return any(
-            site.call in [value for _, value in values]
-            or (inner is not None and inner.functions[:1] == loader)
+            site.call in calls or (bool(loader) and inner.functions[:1] == loader)
             for constructor in self.evaluator.classes.constructors(cls)
-            for site in self.evaluator.facts(constructor).sites
-            if (inner := self._load_in(constructor, site)) is not None
+            for site, inner in self._loads_in(constructor)
         )
 
-    def _load_in(self, function: FunctionReference, site: Site) -> Blocking | None:
-        """The load that a call in the body of a function is, whoever calls the function."""
+    def _loads_in(self, function: FunctionReference) -> Iterator[tuple[Site, Blocking]]:
+        """The loads in the body of a function that are not for want of something, whoever calls it."""
         frame = self.evaluator.frame(self.evaluator.module(function.module), function.function)
-        found = self.call(frame, site.call)
-        return found if found is not None and found.role is Role.LOAD else None
+        for site in self.evaluator.facts(function).sites:
+            found = None if site.lacking else self.call(frame, site.call)
+            if found is not None and found.role is Role.LOAD:
+                yield site, found
 
     def _implied(self, frame: Frame, site: Site, *, streamed: bool) -> Blocking | None:
         """The blocking that the language does beside the call: by reading what is called, with its result."""
@@ -356,6 +357,8 @@ class Judge:
 
     def _of_entry(self, entry: Entry, type_name: str, frame: Frame, call: Call) -> Outcome:
         role = role_in_call(entry, call)
+        if entry.of_model is not None and self.names.is_of_model(frame, call):
+            return Outcome(less_sure(self._sink(entry.of_model, entry.library, entry.name, frame, call)))
         if not role.blocks:
             return COROUTINE if role is Role.COROUTINE else HARMLESS
         if entry.addressed and not addresses.is_of_model(self.evaluator, frame, call):

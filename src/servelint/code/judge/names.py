@@ -77,6 +77,16 @@ class Names:
         top, _, last = name.partition(".")[0], *name.rpartition(".")[1:]
         return self.evidence.loads_model(last) and not (self.reach.is_ordinary(name) or top in self.known)
 
+    def is_of_model(self, frame: Frame, call: Call) -> bool:
+        """Whether the names in what the call reads say that it is the file of a model."""
+        if not call.arguments or not self.reach.has_models(frame.module):
+            return False
+        opened = call.arguments[0]
+        if not isinstance(opened, Name):
+            return self.evidence.is_file_of_model(opened)
+        bound = self.evaluator.module(frame.module).bound(frame.function, opened.id)
+        return any(b.binding.value and self.evidence.is_file_of_model(b.binding.value) for b in bound)
+
     def _is_elsewhere(self, frame: Frame, call: Call) -> bool:
         """Whether the receiver is known, and known to be no model: text, a number, a framework's object."""
         if not isinstance(call.function, Attribute | Name):

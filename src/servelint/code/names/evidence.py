@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Sequence, Subscript, last_name
+from servelint.code.facts.facts import (
+    Attribute,
+    Call,
+    Constant,
+    Entered,
+    Expression,
+    Name,
+    Operated,
+    Sequence,
+    Subscript,
+    Text,
+    last_name,
+)
 from servelint.knowledge.compiled import table
 from servelint.knowledge.types import Role
 
@@ -30,6 +42,7 @@ class Evidence:
     beside: frozenset[str]
     feeding: frozenset[str]
     fed: frozenset[str]
+    files: frozenset[str]
     never: frozenset[str]
     about: frozenset[str]
     text_methods: frozenset[str]
@@ -112,6 +125,11 @@ class Evidence:
         parts = split(name)
         return bool(parts) and parts[-1] in self.called and self.never.isdisjoint(parts)
 
+    def is_file_of_model(self, opened: Expression) -> bool:
+        """Whether the names and texts in an expression say that a file holds a model: `open(MODEL_PATH)`."""
+        words = frozenset(word for text in _texts(opened) for word in split(text))
+        return not words.isdisjoint(self.called | self.files)
+
     def is_beside(self, name: str) -> bool:
         """Whether a name is that of something that goes with a model and is none: `model.tokenizer`."""
         return not self.beside.isdisjoint(split(name.rpartition(".")[2]))
@@ -180,6 +198,24 @@ class Evidence:
         if not parts or parts[0] in self.makes:
             return False
         return parts[-1] in wanted and not set(parts) & self.never
+
+
+def _texts(expression: Expression) -> Iterator[str]:
+    """The names and texts that an expression is made of."""
+    match expression:
+        case Name(text) | Constant(str(text)):
+            yield text
+        case Attribute(value, name):
+            yield name
+            yield from _texts(value)
+        case Call(function, arguments, _, _):
+            yield from (text for value in (function, *arguments) for text in _texts(value))
+        case Text(parts) | Operated(_, parts):
+            yield from (text for part in parts for text in _texts(part))
+        case Subscript(value, key):
+            yield from (*_texts(value), *_texts(key))
+        case Entered(value):
+            yield from _texts(value)
 
 
 def is_row(expression: Expression) -> bool:
@@ -286,6 +322,7 @@ def load() -> Evidence:
         beside=frozenset(data.names("beside")),
         feeding=frozenset(data.table("feeds").names("verbs")),
         fed=frozenset(data.table("feeds").names("subjects")),
+        files=frozenset(data.names("files")),
         never=frozenset(data.names("never")),
         about=frozenset(data.names("about")),
         text_methods=frozenset(data.table("text").names("methods")),
