@@ -296,6 +296,10 @@ def not_sure(x, engine=USUAL):
     if engine == "deep":
         return deep(x)
 
+def given(x, weights=None):
+    if weights is not None:
+        return deep(weights)
+
 def handed_on(x, engine="quick"):
     return by_name(x, engine)
 """
@@ -313,6 +317,7 @@ def handed_on(x, engine="quick"):
         ("set_inside", True),
         ("asked", True),
         ("not_sure", True),
+        ("given", True),
     ],
 )
 def test_a_function_of_a_library_is_judged_by_what_it_does_as_a_rule(

@@ -113,12 +113,14 @@ class Judge:
     def _is_usual(self, frame: Frame, site: Site) -> bool:
         """Whether the site runs where nobody asks for anything but what the function does by itself.
 
-        Libraries choose by a parameter among engines, the usual of which often only looks something up.
+        Libraries choose by a parameter among engines, the usual of which often only looks something up. What
+        is None by default is there to be given: `Model(weights)`.
         """
         if not site.conditions:
             return True
         facts = self.evaluator.facts(frame)
-        usual = {p.name: p.default for p in facts.parameters if isinstance(p.default, Constant | Name)}
+        defaults = ((p.name, p.default) for p in facts.parameters if p.default != Constant(None))
+        usual = {name: default for name, default in defaults if isinstance(default, Constant | Name)}
         bound = {binding.target for binding in facts.bindings}
         return all(
             one.may_be_met_by(usual[one.name])
