@@ -134,3 +134,44 @@ def test_where_it_is_not_enough(tmp_path: Path, score: str, also: str) -> None:
 def test_another_file_that_imports_the_state(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("from main import cache\n\n\ndef names():\n    return list(cache)\n")
     assert applicability(tmp_path, HEAD + SCORE + TAIL) is Applicability.UNSAFE
+
+
+NET = """\
+import random
+
+import cv2
+import torch
+from fastapi import FastAPI
+from transformers import pipeline
+
+app = FastAPI()
+net = cv2.dnn.readNet("faces.onnx")
+pipe = pipeline("text-generation", model="small")
+
+
+@app.post("/p")
+async def predict(text: str, seed: int):
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "applicability"),
+    [
+        ("net.setInput(text)\n    return net.forward()", Applicability.UNSAFE),
+        ("torch.manual_seed(seed)\n    if seed:\n        return pipe(text)", Applicability.UNSAFE),
+        ("random.seed(seed)\n    if seed:\n        return pipe(text)", Applicability.UNSAFE),
+        ("pipe.model.eval()\n    return pipe(text)", Applicability.SAFE),
+        ("sizes = pipe.tokenizer.get_vocab()\n    return sizes, pipe(text)", Applicability.SAFE),
+        (
+            "own = cv2.dnn.Net(text)\n    own.setInput(text)\n    return pipe(own.forward())",
+            Applicability.SAFE,
+        ),
+    ],
+)
+def test_what_is_told_an_object_before_the_call_belongs_to_it(
+    tmp_path: Path, lines: str, applicability: Applicability
+) -> None:
+    (tmp_path / "main.py").write_text(f"{NET}    {lines}\n")
+    found = [f for f in check([], Config(root=tmp_path, select=("SRV101",))).findings if f.fix is not None]
+    assert found
+    assert {f.fix.applicability for f in found if f.fix is not None} == {applicability}

@@ -113,9 +113,9 @@ class Safety:
         for place in shared.changed(block.nodes()):
             return f"the block writes `{place}`, which requests share"
         place = shared.read_and_changed(*block.range)
-        return (
-            f"`{place}` is used before and after the call: another request may come between" if place else ""
-        )
+        if place:
+            return f"`{place}` is used before and after the call: another request may come between"
+        return _prepared(shared.prepared(*block.range))
 
     def doubt_of_body(self, call: BlockingCall) -> str:
         """Why running the whole function around the call in one of many threads might change behaviour."""
@@ -159,10 +159,11 @@ class Safety:
     def _around(self, call: BlockingCall, node: ast.Call, function: Function) -> str:
         """Shared state that the function looks at before the call and writes after it, or the reverse."""
         syntax = self.files.syntax(call.caller.module)
-        place = self._shared(syntax, function).torn(node)
-        return (
-            f"`{place}` is used before and after the call: another request may come between" if place else ""
-        )
+        shared = self._shared(syntax, function)
+        place = shared.torn(node)
+        if place:
+            return f"`{place}` is used before and after the call: another request may come between"
+        return _prepared(shared.prepared(syntax.number(node), syntax.end_number(node)))
 
     # -- below the call --------------------------------------------------------------------------
 
@@ -292,3 +293,7 @@ class Safety:
             if name:
                 return f"`{facts.qualname}` uses `{name}`, which belongs to one thread or task"
         return ""
+
+
+def _prepared(called: str) -> str:
+    return f"`{called}()` belongs to the call: another request may come between" if called else ""

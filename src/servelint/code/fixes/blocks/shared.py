@@ -14,6 +14,13 @@ CHANGING_METHODS = frozenset(
     {"append", "add", "insert", "extend", "update", "setdefault", "pop", "popitem", "popleft", "appendleft"}
     | {"remove", "discard", "clear", "sort", "reverse", "put", "put_nowait"}
 )
+# Methods that may be called on a model again and again, and functions that set what random numbers follow.
+HARMLESS_METHODS = frozenset(
+    {"eval", "to", "cuda", "cpu", "half", "float", "requires_grad_", "debug", "info", "warning", "error"}
+)
+SEEDS = frozenset(
+    {"seed", "manual_seed", "manual_seed_all", "set_seed", "seed_everything", "set_random_seed", "fix_seed"}
+)
 
 
 class Change(NamedTuple):
@@ -84,6 +91,53 @@ class Shared:
             (place for place, uses in self.uses.items() if any(first <= number(use) < end for use in uses)),
             "",
         )
+
+    def prepared(self, first: int, end: int) -> str:
+        """What the function tells an object, or the process, outside of the nodes of these numbers, for them.
+
+        `net.setInput(blob)` before `net.forward()`, `interpreter.get_tensor(0)` after `interpreter.invoke()`,
+        a seed: with an `await` between, another request may tell the same object something else. Empty for
+        none.
+        """
+        told: dict[str, bool] = {}  # the objects of the calls inside, and whether a result is left on them
+        outside: list[ast.Call] = []
+        for node in self.syntax.own_nodes(self.function):
+            if not isinstance(node, ast.Call):
+                continue
+            if not first <= self.syntax.number(node) < end:
+                outside.append(node)
+                continue
+            of = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+            if isinstance(of, ast.Name | ast.Attribute) and self._outlives(of):
+                text = ast.unparse(of)
+                told[text] = told.get(text, False) or self._is_statement(node)
+        for node in outside:
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else last_name(node.func)
+            alone = self._is_statement(node)
+            if alone and name in SEEDS:
+                return ast.unparse(node.func)
+            if isinstance(node.func, ast.Attribute) and name not in HARMLESS_METHODS:
+                text = ast.unparse(node.func.value)
+                if text in told and (alone or told[text]):
+                    return ast.unparse(node.func)
+        return ""
+
+    def _is_statement(self, node: ast.Call) -> bool:
+        return isinstance(self.syntax.parent(node), ast.Expr)
+
+    def _outlives(self, place: ast.expr) -> bool:
+        """Whether the object may be another request's too: all but one that the function makes."""
+        if not isinstance(place, ast.Name):
+            return True
+        if place.id == self._receiver:
+            return False
+        made = [
+            node.value
+            for node in self.syntax.own_nodes(self.function)
+            if isinstance(node, ast.Assign)
+            and any(isinstance(t, ast.Name) and t.id == place.id for t in node.targets)
+        ]
+        return not made or not all(isinstance(v, ast.Call) and last_name(v.func)[:1].isupper() for v in made)
 
     def torn(self, call: ast.Call) -> str:
         """The place that the function uses before and after the call, changing it on one side.
