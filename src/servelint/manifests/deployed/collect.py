@@ -334,8 +334,10 @@ class _Collector:
 
     def add_processes(self, paths: Iterable[Path]) -> None:
         for path in paths:
+            if not self.relevance.names_server(path):
+                continue
             kind = processes.kind_of(path) or processes.kind_in(self.sources.data(path))
-            source = self.sources.source(path) if kind and self.relevance.names_server(path) else None
+            source = self.sources.source(path) if kind is not None else None
             if kind is not None and source is not None:
                 with self.boundary(path, "reading the list of processes"):
                     self.add_process_list(source, kind)

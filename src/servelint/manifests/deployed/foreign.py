@@ -27,7 +27,7 @@ _SCALING = re.compile(rb"(?i)autoscal|hpa|keda")
 _MEMORY = re.compile(rb"(?i)mem")
 _SERVING = re.compile(rb"(?i)worker|uvicorn|gunicorn")
 _NOT_DEPLOYED = re.compile(r"(?:^|/)(?:ci|tests?|unittests?|testing|testdata|fixtures|examples?|samples?)/")
-_HELM = re.compile(r"\bhelm[ \t]+(?:upgrade|install|template)\b")
+_HELM = re.compile(r"\bhelm (?:upgrade|install|template)\b")
 # Options of `helm upgrade` without a value.
 _FLAGS = frozenset(
     (
@@ -41,7 +41,7 @@ _VARIABLE = re.compile(r"^\$\{[\w.]+\}/")
 _SET = re.compile(r"([\w.-]+)=((?:[^,\\]|\\.)*)")
 _YAML = (".yaml", ".yml", ".gotmpl")
 _COMMANDS = (".sh", ".bash", ".yaml", ".yml", "")
-_GIVING = (b" -f", b"--values", b"--set")
+_RELEASING = (b"helm upgrade", b"helm install", b"helm template")
 
 
 class Releases:
@@ -73,7 +73,7 @@ class Releases:
             if b"helm_release" in data:
                 yield from self.terraform(path)
             return
-        if path.suffix in _COMMANDS and b"helm " in data and any(word in data for word in _GIVING):
+        if path.suffix in _COMMANDS and any(word in data for word in _RELEASING):
             yield from self.commands(path)
         names_release = path.suffix in _YAML and any(word in data for word in releases.WORDS)
         if names_release and (self.charts or b"alue" in data):
@@ -175,9 +175,11 @@ class Releases:
     def commands(self, path: Path) -> Iterator[Release]:
         """The releases that commands make."""
         source = self.sources.source(path)
-        for found in _HELM.finditer(source.text) if source is not None else ():
-            if source is not None:
-                yield _release(Located.of(source, found.end(), _end_of_command(source.text, found.end())))
+        text = source.text if source is not None else ""
+        for found in _HELM.finditer(text):
+            told = "#" in text[text.rfind("\n", 0, found.start()) + 1 : found.start()]  # in a comment
+            if source is not None and not told:
+                yield _release(Located.of(source, found.end(), _end_of_command(text, found.end())))
 
 
 def _held(document: YamlMapping, name: str, key: str, folder: Path) -> Scalar | Path | None:

@@ -38,6 +38,7 @@ _RETIRED = re.compile(
     r"extensions/v1beta1|policy/v1beta1|autoscaling/v2beta|networking\.k8s\.io/v1beta1|batch/v1beta1"
 )
 _WRAPPER_SIZE = 500
+_NAME = re.compile(rb"(?m)^name:[ \t]*+[\"']?([\w.-]++)")
 # Each values file is laid on the chart anew, and each time all its templates are rendered.
 _MOST_RENDERINGS = 10_000
 _MOST_CHOICES = 4  # of switches in one template, each of which is turned
@@ -100,10 +101,11 @@ class Chart:
         document = _document(self.sources, self.folder / "Chart.yaml")
         return document if isinstance(document, YamlMapping) else None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The chart's name."""
-        return (self.about.text("name") if self.about else "") or self.folder.name
+        found = _NAME.search(self.sources.data(self.folder / "Chart.yaml"))
+        return found[1].decode("utf-8", "replace") if found is not None else self.folder.name
 
     @cached_property
     def default_values(self) -> Value:
