@@ -204,8 +204,8 @@ class Site(NamedTuple):
     `other`. `receiver` is the function of the call that takes the result as an argument. `name` is the
     variable it is assigned to. `contexts` are the sync `with` items around it, outermost first. `endless`
     says that it stands in a loop that is not meant to end: `while True`, `async for`. `lacking` is the name
-    for whose lack it runs: in `if x is None`, or behind `x or`; an attribute is spelled with its dot. `conditions`
-    are what the branches around it ask of names.
+    for whose lack it runs: in `if x is None`, or behind `x or`; an attribute is spelled with its dot.
+    `conditions` are what the branches around it ask of names.
     """
 
     call: Call

@@ -26,6 +26,7 @@ from servelint.code.facts.facts import (
 )
 from servelint.code.graph.reach import Reach
 from servelint.code.judge import addresses
+from servelint.code.judge.conditions import Conditions
 from servelint.code.judge.implicit import Implicit
 from servelint.code.judge.names import Names
 from servelint.code.judge.outcomes import (
@@ -88,6 +89,7 @@ class Judge:
         self.handoffs = Handoffs(evaluator)
         self.waits = Waits(evaluator, self.handoffs)
         self.implicit = Implicit(self)
+        self.conditions = Conditions(self)
         self._in_library = of_library
         self._summaries: Memory[Blocking | None] = Memory(None, MAXIMUM_HOPS)
 
@@ -97,7 +99,7 @@ class Judge:
         """The blocking that the call at the site does on its own thread, if any."""
         if site.use in ("await", "async") or (site.lacking and frame.argument(site.lacking)):
             return None  # awaited, or done for want of what the caller gives
-        if self._in_library and not self._is_usual(frame, site):
+        if self._in_library and not self.conditions.is_usual(frame, site):
             return None
         streamed = self.implicit.is_streamed(frame, site.call.position)
         if streamed and site.use != "iterate":
@@ -106,55 +108,13 @@ class Judge:
         if found is None:
             found = self._implied(frame, site, streamed=streamed)
             found = replace(found, implied=True) if found is not None else None
-        if found is not None and "." in site.lacking and self._is_set_when_made(frame, site.lacking, found):
+        if (
+            found is not None
+            and "." in site.lacking
+            and self.conditions.is_set_when_made(frame, site.lacking, found)
+        ):
             return None
         return found
-
-    def _is_usual(self, frame: Frame, site: Site) -> bool:
-        """Whether the site runs where nobody asks for anything but what the function does by itself.
-
-        Libraries choose by a parameter among engines, the usual of which often only looks something up. What
-        is None by default is there to be given: `Model(weights)`.
-        """
-        if not site.conditions:
-            return True
-        facts = self.evaluator.facts(frame)
-        defaults = ((p.name, p.default) for p in facts.parameters if p.default != Constant(None))
-        usual = {name: default for name, default in defaults if isinstance(default, Constant | Name)}
-        bound = {binding.target for binding in facts.bindings}
-        return all(
-            one.may_be_met_by(usual[one.name])
-            for one in site.conditions
-            if one.name in usual and Name(one.name) not in bound and not frame.argument(one.name)
-        )
-
-    def _is_set_when_made(self, frame: Frame, lacking: str, found: Blocking) -> bool:
-        """Whether the attribute for whose lack the call stands there is loaded by the constructor.
-
-        It must not be emptied anywhere but in what loads it.
-        """
-        facts, (holder, _, name) = self.evaluator.facts(frame), lacking.partition(".")
-        cls = self.evaluator.classes.owner(frame, facts)
-        if cls is None or not facts.parameters or facts.parameters[0].name != holder:
-            return False
-        values = list(self.evaluator.classes.members.bound(cls, name))
-        loader = found.functions[:1]
-        if any(_is_empty(value) for where, value in values if where not in loader):
-            return False
-        calls = [value for _, value in values]
-        return any(
-            site.call in calls or (bool(loader) and inner.functions[:1] == loader)
-            for constructor in self.evaluator.classes.constructors(cls)
-            for site, inner in self._loads_in(constructor)
-        )
-
-    def _loads_in(self, function: FunctionReference) -> Iterator[tuple[Site, Blocking]]:
-        """The loads in the body of a function that are not for want of something, whoever calls it."""
-        frame = self.evaluator.frame(self.evaluator.module(function.module), function.function)
-        for site in self.evaluator.facts(function).sites:
-            found = None if site.lacking else self.call(frame, site.call)
-            if found is not None and found.role is Role.LOAD:
-                yield site, found
 
     def _implied(self, frame: Frame, site: Site, *, streamed: bool) -> Blocking | None:
         """The blocking that the language does beside the call: by reading what is called, with its result."""
@@ -519,10 +479,6 @@ class Judge:
         hop = Hop(frame.module, position, f"calls {dotted(what)}")
         functions = ((entered.module, entered.function), *inner.functions)
         return replace(inner, hops=(hop, *inner.hops), functions=functions)
-
-
-def _is_empty(value: Expression | None) -> bool:
-    return isinstance(value, Constant) and not value.value
 
 
 def _is_builtin(value: Value) -> bool:
