@@ -77,13 +77,14 @@ class Guards:
     ) -> set[_Lock]:
         """The locks around the node, and those around all calls of its function."""
         found = set(self._around(module, syntax, function, node))
-        if calls >= MAXIMUM_CALLS or self._is_used_otherwise(function):
-            return found
-        above: list[set[_Lock]] = []
         index = self._index(module, syntax, function)
-        if index is None:
+        if calls >= MAXIMUM_CALLS or index is None:
             return found
         frame = self.analysis.evaluator.frame(module, index)
+        # To see how else a function is used takes trees of all files that have its name.
+        if not self._may_be_held(frame, calls) or self._is_used_otherwise(function):
+            return found
+        above: list[set[_Lock]] = []
         for outer, made in self.analysis.evaluator.callers.call_sites(frame):
             other = self.analysis.evaluator.module(outer.module)
             around = self.files.syntax(other)
@@ -93,6 +94,15 @@ class Guards:
                 return found
             above.append(self._held(other, around, caller, site, calls + 1))
         return found | (set.intersection(*above) if above else set())
+
+    def _may_be_held(self, frame: Frame, calls: int) -> bool:
+        """Whether all calls of the function stand in a `with`, or in functions of which that is so."""
+        sites = list(self.analysis.evaluator.callers.call_sites(frame))
+        return bool(sites) and all(
+            any(site.call is made and site.contexts for site in self.analysis.evaluator.facts(outer).sites)
+            or (calls + 1 < MAXIMUM_CALLS and self._may_be_held(outer, calls + 1))
+            for outer, made in sites
+        )
 
     def _around(self, module: Module, syntax: Syntax, function: Function, node: ast.AST) -> Iterator[_Lock]:
         index = self._index(module, syntax, function)
