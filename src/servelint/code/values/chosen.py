@@ -28,8 +28,9 @@ from servelint.code.values.values import (
 if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
 
-# How many functions and classes of a module may be meant by a name that nobody knows.
+# How many functions and classes of a module, or modules of a package, a name may mean that nobody knows.
 MAXIMUM_MEMBERS = 20
+MAXIMUM_MODULES = 200
 # Names of the package or the file itself, as in `f"{__package__}.{name}"`.
 _ITSELF = frozenset({"__package__", "__name__"})
 # A module of a package, or something in one: `pkg.module.Class`, `pkg.module:Class`.
@@ -137,7 +138,8 @@ class Chosen:
         package = start.strip(".")
         path = self._resolved(frame, package, len(start) - len(start.lstrip(".")))
         inside = self.evaluator.project.submodules(path) if path else ()
-        return tuple(ModuleReference(module) for module in inside if module != frame.module)
+        others = (ModuleReference(module) for module in inside if module != frame.module)
+        return tuple(islice(others, MAXIMUM_MODULES))
 
     def _resolved(self, frame: Frame, module: str, level: int) -> str | None:
         return self.evaluator.project.resolve(self.evaluator.module(frame.module), module, level)
