@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -100,27 +102,40 @@ class Shared:
         none.
         """
         told: dict[str, bool] = {}  # the objects of the calls inside, and whether a result is left on them
-        outside: list[ast.Call] = []
-        for node in self.syntax.own_nodes(self.function):
-            if not isinstance(node, ast.Call):
-                continue
-            if not first <= self.syntax.number(node) < end:
-                outside.append(node)
-                continue
+        numbers, calls = self._calls
+        for node in calls[bisect_left(numbers, first) : bisect_left(numbers, end)]:
             of = node.func.value if isinstance(node.func, ast.Attribute) else node.func
             if isinstance(of, ast.Name | ast.Attribute) and self._outlives(of):
                 text = ast.unparse(of)
                 told[text] = told.get(text, False) or self._is_statement(node)
-        for node in outside:
+        telling = [self._told[""], *(self._told[text, True] for text in told)]
+        telling += [self._told[text, False] for text, left in told.items() if left]
+        outside = (
+            next(((number, node) for number, node in every if not first <= number < end), None)
+            for every in telling
+        )
+        found = min((one for one in outside if one is not None), key=lambda one: one[0], default=None)
+        return "" if found is None else ast.unparse(found[1].func)
+
+    @cached_property
+    def _calls(self) -> tuple[list[int], list[ast.Call]]:
+        """The calls of the function in the order of their numbers, which come first."""
+        own = (node for node in self.syntax.own_nodes(self.function) if isinstance(node, ast.Call))
+        calls = sorted(own, key=self.syntax.number)
+        return [self.syntax.number(node) for node in calls], calls
+
+    @cached_property
+    def _told(self) -> Mapping[str | tuple[str, bool], list[tuple[int, ast.Call]]]:
+        """The calls that tell an object something, by its text and whether they stand alone; seeds by ""."""
+        found: defaultdict[str | tuple[str, bool], list[tuple[int, ast.Call]]] = defaultdict(list)
+        for number, node in zip(*self._calls, strict=True):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else last_name(node.func)
             alone = self._is_statement(node)
             if alone and name in SEEDS:
-                return ast.unparse(node.func)
+                found[""].append((number, node))
             if isinstance(node.func, ast.Attribute) and name not in HARMLESS_METHODS:
-                text = ast.unparse(node.func.value)
-                if text in told and (alone or told[text]):
-                    return ast.unparse(node.func)
-        return ""
+                found[ast.unparse(node.func.value), alone].append((number, node))
+        return found
 
     def _is_statement(self, node: ast.Call) -> bool:
         return isinstance(self.syntax.parent(node), ast.Expr)
@@ -131,13 +146,19 @@ class Shared:
             return True
         if place.id == self._receiver:
             return False
-        made = [
-            node.value
-            for node in self.syntax.own_nodes(self.function)
-            if isinstance(node, ast.Assign)
-            and any(isinstance(t, ast.Name) and t.id == place.id for t in node.targets)
-        ]
+        made = self._assigned.get(place.id, ())
         return not made or not all(isinstance(v, ast.Call) and last_name(v.func)[:1].isupper() for v in made)
+
+    @cached_property
+    def _assigned(self) -> Mapping[str, list[ast.expr]]:
+        """What the function assigns to names."""
+        found: dict[str, list[ast.expr]] = {}
+        for node in self.syntax.own_nodes(self.function):
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        found.setdefault(target.id, []).append(node.value)
+        return found
 
     def torn(self, call: ast.Call) -> str:
         """The place that the function uses before and after the call, changing it on one side.
