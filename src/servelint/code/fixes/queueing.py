@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from servelint.code.facts.facts import Attribute, Call, Expression, FunctionFacts, Name, Site
 from servelint.code.fixes.blocks.safety import MAXIMUM_FUNCTIONS, Safety
 from servelint.code.fixes.text import policy
-from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.judge.analysis import COMPUTED, Analysis, BlockingCall
 from servelint.code.loop.offloads import Handoff
 from servelint.code.values.values import External, ExternalObject, Frame, plain
 from servelint.knowledge.types import Role, Verdict
 
 QUEUED = "calls that ran at the same time wait for each other where the pool has one thread"
 _HOLDS = "holds"
-_COMPUTING = frozenset({Role.INFERENCE, Role.PREPROCESSING, Role.EXPLANATION})
+_COMPUTING = COMPUTED - {Role.TRAINING}
 
 
 class Queueing:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servelint.code.facts.facts import FunctionFacts, Name, Position, dotted
-from servelint.code.judge.analysis import Analysis, BlockingCall, Place
+from servelint.code.judge.analysis import COMPUTED, Analysis, BlockingCall, Place
 from servelint.code.judge.outcomes import Blocking
 from servelint.code.judge.subjects import Rebuilt
 from servelint.code.loop.bound import LoopBound
 from servelint.code.names.frameworks import is_request
 from servelint.code.rules.places import finding
-from servelint.code.rules.srv101 import ROLES
 from servelint.finding import Finding, Severity
 from servelint.knowledge.types import Role, SyncRuns
 
@@ -64,7 +63,7 @@ def _serves(analysis: Analysis, place: Place) -> bool:
     if place.caller.role == "dependency":
         return True
     judged = (analysis.judge.site(place.frame, site) for site in place.caller.facts.sites)
-    return any(blocking is not None and blocking.role in ROLES for blocking in judged)
+    return any(blocking is not None and blocking.role in COMPUTED for blocking in judged)
 
 
 def _is_kept(analysis: Analysis, place: Place, blocking: Blocking) -> bool:

@@ -89,12 +89,15 @@ class Chosen:
 
     def is_module(self, text: Expression) -> bool:
         """Whether the text names a module of the project, or something in it (`pkg.module:Class`)."""
-        return (
-            isinstance(text, Constant)
-            and isinstance(text.value, str)
-            and _DOTTED.fullmatch(text.value) is not None
-            and self.evaluator.project.has_top(text.value.partition(".")[0].partition(":")[0])
-        )
+        return bool(self._path(text))
+
+    def _path(self, text: Expression) -> str:
+        """The text where it names a module of the project, or something in it; else an empty one."""
+        if not isinstance(text, Constant) or not isinstance(text.value, str):
+            return ""
+        top = text.value.partition(".")[0].partition(":")[0]
+        is_known = _DOTTED.fullmatch(text.value) is not None and self.evaluator.project.has_top(top)
+        return text.value if is_known else ""
 
     def parts(self, frame: Frame, text: Expression, method: str, separator: Expression) -> Values:
         """What splitting a name of the project gives: `"pkg.module.Class".rsplit(".", 1)`; else nothing."""
@@ -102,8 +105,9 @@ class Chosen:
             return ()
         found = []
         for value, _ in plain(self.evaluator.evaluate(frame, text)):
-            if isinstance(value, Literal) and self.is_module(value.expression):
-                pieces = _split(value.expression, method, separator.value)
+            path = self._path(value.expression) if isinstance(value, Literal) else ""
+            if isinstance(value, Literal) and path:
+                pieces = _split(path, method, separator.value)
                 # An expression is known by its identity as long as the evaluation lives.
                 kept = (self._pieces.setdefault(piece, Constant(piece)) for piece in pieces)
                 found.append(Packed(tuple((Literal(value.frame, piece),) for piece in kept)))
@@ -145,9 +149,8 @@ class Chosen:
         return self.evaluator.project.resolve(self.evaluator.module(frame.module), module, level)
 
 
-def _split(text: Expression, method: str, separator: str) -> Iterator[str]:
+def _split(text: str, method: str, separator: str) -> tuple[str, ...]:
     """The pieces that the method of the same name gives, split once."""
-    if isinstance(text, Constant) and isinstance(text.value, str):
-        cut = text.value.rpartition if method.startswith("r") else text.value.partition
-        before, mark, after = cut(separator)
-        yield from (before, mark, after) if method.endswith("partition") else (before, after)
+    cut = text.rpartition if method.startswith("r") else text.partition
+    before, mark, after = cut(separator)
+    return (before, mark, after) if method.endswith("partition") else (before, after)

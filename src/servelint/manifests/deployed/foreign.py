@@ -18,7 +18,7 @@ from servelint.manifests.forms.resources import Resources
 from servelint.manifests.forms.sources import Sources, normal
 from servelint.manifests.helm import foreign, releases
 from servelint.manifests.helm.charts import Chart, owner_of
-from servelint.manifests.helm.releases import Release
+from servelint.manifests.helm.releases import Fields, Release
 from servelint.manifests.helm.values import Leaf, Value, below, from_node, merged, nested
 from servelint.manifests.shell.commandline import split
 
@@ -27,7 +27,8 @@ _SCALING = re.compile(rb"(?i)autoscal|hpa|keda")
 _MEMORY = re.compile(rb"(?i)mem")
 _SERVING = re.compile(rb"(?i)worker|uvicorn|gunicorn")
 _NOT_DEPLOYED = re.compile(r"(?:^|/)(?:ci|tests?|unittests?|testing|testdata|fixtures|examples?|samples?)/")
-_HELM = re.compile(r"\bhelm (?:upgrade|install|template)\b")
+_RELEASING = (b"helm upgrade", b"helm install", b"helm template")
+_HELM = re.compile(rf"\b(?:{'|'.join(word.decode() for word in _RELEASING)})\b")
 # Options of `helm upgrade` without a value.
 _FLAGS = frozenset(
     (
@@ -41,7 +42,6 @@ _VARIABLE = re.compile(r"^\$\{[\w.]+\}/")
 _SET = re.compile(r"([\w.-]+)=((?:[^,\\]|\\.)*)")
 _YAML = (".yaml", ".yml", ".gotmpl")
 _COMMANDS = (".sh", ".bash", ".yaml", ".yml", "")
-_RELEASING = (b"helm upgrade", b"helm install", b"helm template")
 
 
 class Releases:
@@ -161,8 +161,7 @@ class Releases:
             listed = body.get("values")
             for node in listed.items if isinstance(listed, YamlSequence) else ():
                 values = merged(values, from_node(self.mapping(node)) or {})
-            for entries in _settings(body):
-                values = merged(values, _setting({key.value: node for key, node in entries}))
+            values = merged(values, releases.named(_settings(body)))
             files = tuple(_FILE.findall(body.place.text[body.start : body.end]))
             yield Release(_VARIABLE.sub("", body.text("chart")), files, values)
 
@@ -198,22 +197,12 @@ def _held(document: YamlMapping, name: str, key: str, folder: Path) -> Scalar | 
     return None
 
 
-def _settings(body: hcl.Body) -> Iterator[list[tuple[Scalar, Node]]]:
+def _settings(body: hcl.Body) -> Iterator[Fields]:
     """The blocks `set { name, value }`, and the list of the same that newer versions take."""
-    for part in body.below("set"):
-        yield part.attributes
+    yield from body.below("set")
     listed = body.get("set")
-    for item in listed.items if isinstance(listed, YamlSequence) else ():
-        if isinstance(item, YamlMapping):
-            yield item.entries
-
-
-def _setting(entries: dict[str, Node]) -> Value:
-    """One value that is set by its path."""
-    name, value = entries.get("name"), entries.get("value")
-    if not isinstance(name, Scalar) or not isinstance(value, Scalar):
-        return {}
-    return nested(name.value.split("."), Leaf(value.value, value))
+    if isinstance(listed, YamlSequence):
+        yield from (item for item in listed.items if isinstance(item, YamlMapping))
 
 
 def _end_of_command(text: str, position: int) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from servelint.manifests.documents.yaml_document import (
     Node,
@@ -24,6 +24,16 @@ WORDS = (b"HelmRelease", b"argoproj.io", b"helmCharts", b"releases:")
 
 
 Kept = Callable[[str, str], "Scalar | Path | None"]
+
+
+class Fields(Protocol):
+    """What has values by name: a mapping, or a block of Terraform."""
+
+    def get(self, name: str, /) -> Node | None:
+        """The value of that name."""
+
+    def text(self, name: str, /) -> str:
+        """The same where it is a text, else an empty one."""
 
 
 class Release(NamedTuple):
@@ -125,7 +135,7 @@ def _listed(item: YamlMapping) -> Release:
     return Release(item.text("chart") or item.text("chartPath") or item.text("remoteChart"), files, values)
 
 
-def named(items: Sequence[YamlMapping]) -> Value:
+def named(items: Iterable[Fields]) -> Value:
     """`[{name: server.workers, value: 4}]` as the mapping it means."""
     values: Value = {}
     for item in items:

@@ -56,6 +56,7 @@ class Guards:
         self.files = files
         self.locks = policy.load().locks
         self._answers: dict[tuple[Frame, tuple[str, ...]], bool] = {}
+        self._indexes: dict[str, dict[Function | None, int]] = {}
 
     def guard(self, frame: Frame, syntax: Syntax, function: Function, changes: Sequence[Change]) -> bool:
         """Whether one lock is held at all of the function's changes, and wherever else that matters."""
@@ -76,11 +77,12 @@ class Guards:
         self, module: Module, syntax: Syntax, function: Function, node: ast.AST, calls: int = 0
     ) -> set[_Lock]:
         """The locks around the node, and those around all calls of its function."""
-        found = set(self._around(module, syntax, function, node))
-        index = self._index(module, syntax, function)
-        if calls >= MAXIMUM_CALLS or index is None:
+        frame = self._frame(module, syntax, function)
+        if frame is None:
+            return set()
+        found = set(self._around(module, syntax, function, node, frame))
+        if calls >= MAXIMUM_CALLS:
             return found
-        frame = self.analysis.evaluator.frame(module, index)
         # To see how else a function is used takes trees of all files that have its name.
         if not self._may_be_held(frame, calls) or self._is_used_otherwise(function):
             return found
@@ -104,11 +106,9 @@ class Guards:
             for outer, made in sites
         )
 
-    def _around(self, module: Module, syntax: Syntax, function: Function, node: ast.AST) -> Iterator[_Lock]:
-        index = self._index(module, syntax, function)
-        if index is None:
-            return
-        frame = self.analysis.evaluator.frame(module, index)
+    def _around(
+        self, module: Module, syntax: Syntax, function: Function, node: ast.AST, frame: Frame
+    ) -> Iterator[_Lock]:
         for outer, child in syntax.ancestors(node):
             if outer is function or isinstance(outer, (*_FUNCTIONS, ast.Lambda)):
                 return
@@ -126,13 +126,13 @@ class Guards:
         names = [v.name for v in values if isinstance(v, External | ExternalObject)]
         return bool(names) and len(names) == len(values) and all(self.locks.find(name) for name in names)
 
-    def _index(self, module: Module, syntax: Syntax, function: Function) -> int | None:
-        found = (
-            index
-            for index, facts in enumerate(module.facts.functions)
-            if index and function_at(syntax, facts.position) is function
-        )
-        return next(found, None)
+    def _frame(self, module: Module, syntax: Syntax, function: Function) -> Frame | None:
+        """The frame of the function of which nothing is known but where it stands."""
+        if module.path not in self._indexes:
+            found = ((function_at(syntax, f.position), i) for i, f in enumerate(module.facts.functions) if i)
+            self._indexes[module.path] = dict(reversed([*found]))
+        index = self._indexes[module.path].get(function)
+        return None if index is None else self.analysis.evaluator.frame(module, index)
 
     def _is_used_otherwise(self, function: Function) -> bool:
         """Whether the function may be called where nobody sees it: it is handed on, or decorated."""
