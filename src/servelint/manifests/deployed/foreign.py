@@ -68,11 +68,13 @@ class Releases:
 
     def found(self, path: Path) -> Iterator[Release]:
         """The releases that a file describes."""
-        data = self.sources.data(path)
         if path.suffix in terraform.SUFFIXES:
-            if b"helm_release" in data:
+            if b"helm_release" in self.sources.data(path):
                 yield from self.terraform(path)
             return
+        if path.suffix not in (*_YAML, *_COMMANDS):
+            return
+        data = self.sources.data(path)
         if path.suffix in _COMMANDS and any(word in data for word in _RELEASING):
             yield from self.commands(path)
         names_release = path.suffix in _YAML and any(word in data for word in releases.WORDS)
