@@ -13,6 +13,7 @@ from servelint.knowledge.pages import codes, page
 from servelint.lint import Analysed, Report
 from servelint.project.listing import files, git
 from servelint.project.listing.files import Tree, shown_path
+from servelint.project.reported import causes
 from servelint.project.reported.selection import objection, selected
 from servelint.project.text.source import decode_leniently
 from servelint.run import Run
@@ -146,7 +147,11 @@ def _outcomes(
     for finding in _each_once((*found, *selection.findings)):
         key = _key(finding)
         title = f"{finding.code} {page(finding.code).name}"
-        if key in kept:
+        speaker = causes.speaker(kept[key], report.findings) if key in kept else None
+        if speaker is not None and _key(speaker) != key:
+            place = f"{shown_path(speaker.span.path, tree.root)}:{speaker.span.line}"
+            yield Told(finding, f"reported: {title}, with {place}, as it is loaded once for both")
+        elif speaker is not None:
             sure = f"{kept[key].severity.value}, {finding.confidence.value} confidence"
             yield Told(finding, f"reported: {title} ({sure})")
         else:

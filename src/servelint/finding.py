@@ -124,6 +124,8 @@ class Finding:
     unfixable: str = ""
     # Names what the finding is about without line numbers, so that it can be recognised after edits.
     identity: tuple[str, ...] = field(default=(), compare=False)
+    # What makes it once for all who ask, by file and name; empty where each place is a cause of its own.
+    cause: str = field(default="", compare=False)
     # Where the containers stand whose service it is about, for reports that show services.
     containers: tuple[Span, ...] = field(default=(), compare=False)
     # What it is about, in the words of the analysis that made it: whoever plans its fix looks at that.

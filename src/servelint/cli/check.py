@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from servelint.finding import ExitStatus
 from servelint.lint import Report
 from servelint.project.listing.files import shown_path
 from servelint.project.listing.git import GitError
+from servelint.project.reported import causes
 from servelint.reports import FORMATS, WITH_FIXES, render
 from servelint.reports.style import Style
 from servelint.run import Run
@@ -134,6 +136,7 @@ def command(
         return _explain(place, run if no_cache else run.with_cache(), since)
     fixes = any(name in WITH_FIXES for name, _ in outputs)
     report = checked(run if no_cache else run.with_cache(), since, fixes=fixes, quiet=quiet)
+    report = replace(report, findings=causes.joined(report.findings))
     for name, file in outputs:
         _deliver(name, file, report, quiet=quiet, statistics=statistics)
     remarks(report, quiet=quiet)

@@ -41,8 +41,20 @@ def finding(analysis: Analysis, code: str, call: BlockingCall, severity: Severit
         trace=analysis.trace(call.blocking),
         advice=advice,
         identity=(call.caller.facts.qualname, call.text, call.blocking.sink),
+        cause=_cause(analysis, call),
         subject=call,
     )
+
+
+def _cause(analysis: Analysis, call: BlockingCall) -> str:
+    """The function on the way that loads once for all of its callers; empty where each call loads."""
+    if call.blocking.role is not Role.LOAD:
+        return ""
+    for path, index in call.blocking.functions:
+        function = analysis.evaluator.module(path).function(index)
+        if analysis.loop.keeps(function):
+            return f"{path}:{function.qualname}"
+    return ""
 
 
 def through(call: BlockingCall) -> str:
