@@ -404,10 +404,10 @@ class Calls:
         rest = next((p.name for p in parameters if p.kind == "*" and p.name in wanted), "")
         for value in call.arguments:
             if isinstance(value, Spread):
-                spread = [v for v in self.evaluator.evaluate(frame, value.value) if isinstance(v, Packed)]
+                spread = self.evaluator.items.spread(frame, value.value)
                 if not spread:
                     break
-                in_order += spread[0].items
+                in_order += spread
             else:
                 number = len(in_order)
                 asked = positional[number] in names if number < len(positional) else bool(rest)

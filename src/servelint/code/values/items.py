@@ -16,6 +16,7 @@ from servelint.code.facts.facts import (
     Name,
     Sequence,
     Slice,
+    Spread,
     Subscript,
     last_name,
 )
@@ -155,6 +156,16 @@ class Items:
                 )
             case Listed(element, _):
                 return self.evaluator.evaluate(frame, element)
+        return ()
+
+    def spread(self, frame: Frame, container: Expression) -> tuple[Values, ...]:
+        """What `*container` gives, in order; nothing where that is not known."""
+        for value in self.evaluator.evaluate(frame, container):
+            match value:
+                case Packed(items):
+                    return items
+                case Literal(where, Sequence(items)) if not any(isinstance(item, Spread) for item in items):
+                    return tuple(self.evaluator.evaluate(where, item) for item in items[:MAXIMUM_ITEMS])
         return ()
 
     def joined(self, frame: Frame, operands: tuple[Expression, ...]) -> Values:
