@@ -27,6 +27,7 @@ from servelint.knowledge import compiled
 from .gil import catalogue
 from .gil import results as gil
 from .incident import record
+from .incident.scenarios import SWEEP
 from .memory_scaling.pods import PODS, POLICIES, days
 from .speed import results as speed
 from .spread import spread
@@ -56,6 +57,7 @@ def duration(milliseconds: float) -> str:
 
 FORMATS: dict[str, Format] = {
     "failed": percent,
+    "gave_up": percent,
     "gil_free": percent,
     "disturbed": percent,
     "most_memory": percent,
@@ -100,6 +102,9 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+_NO_NUMBERS = {"scenario", "variant", "failures", "timeline", "unready", "restarted"}
+
+
 def incident_numbers() -> Iterator[tuple[str, Number]]:
     """What the load harness measured, and what one pod could do before each round."""
     records = record.read()
@@ -108,7 +113,7 @@ def incident_numbers() -> Iterator[tuple[str, Number]]:
         yield f"incident.capacity.{column}", Number.of(column, values)
     for scenario, measured in records.items():
         for variant, runs in record.by_variant(measured).items():
-            for column in runs[0].keys() - {"scenario", "variant", "failures", "timeline"}:
+            for column in runs[0].keys() - _NO_NUMBERS:
                 name = f"{scenario}.{slug(variant)}.{slug(column)}"
                 yield name, Number.of(column, [run[column] for run in runs])
 
@@ -143,9 +148,9 @@ def conditions() -> str:
 
 def _conditions(given: dict[str, Any]) -> str:
     day = date.fromisoformat(given["date"])
-    packages = ("scikit-learn", "uvicorn", "locust")
+    packages = ("scikit-learn", "uvicorn")
     versions = ", ".join(f"{name} {given['packages'][name]}" for name in packages)
-    before = "nginx" if given["ingress"] == "nginx" else "no proxy"
+    before = {"nginx": "nginx", "embedded": "the embedded front"}[given["ingress"]]
     return f"{day.day} {day:%B %Y}, {given['cpus']} CPUs, Python {given['python']}, {versions}, {before}"
 
 
@@ -232,6 +237,7 @@ def tables(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
     )
     head = "| load | | predictions failed | answered a second | `/health`, worst | restarts a run |"
     yield "table.overload", rows(head, overload)
+    yield "table.sweep", rows(_SWEEP_HEAD, _sweep(quotes))
     columns = ("health-p95", "answered-a-second", "memory.median")
     offloads = (
         (title, *(quotes[f"offloads.{slug(variant)}.{column}"] for column in columns))
@@ -266,6 +272,29 @@ def tables(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
         for policy in POLICIES
     )
     yield "table.memory-scaling", rows(_DAY_HEAD, policies)
+
+
+_SWEPT = {
+    "unfixed": "on the event loop",
+    "unfixed, 4 workers": "the same, 4 workers",
+    "plain def": "plain `def`",
+    "fixed": "after `servelint fix`",
+}
+_SWEEP_HEAD = (
+    "| times the capacity | | predictions failed | gave up | answered a second | `/health` p95 "
+    "| out of service | restarts a run |"
+)
+
+
+def _sweep(quotes: dict[str, str]) -> Iterator[Sequence[str]]:
+    """A line for each load and variant of the sweep that was measured."""
+    columns = ("failed", "gave-up", "answered-a-second", "health-p95", "unready-seconds", "restarts.range")
+    for point in SWEEP:
+        for variant, title in _SWEPT.items():
+            name = f"{point.name}.{slug(variant)}"
+            if f"{name}.gave-up" in quotes:
+                load = f"{point.load:g}" if variant == "unfixed" else ""
+                yield load, title, *(quotes.get(f"{name}.{column}", "none answered") for column in columns)
 
 
 def workers(library: str) -> str:

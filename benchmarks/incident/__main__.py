@@ -1,9 +1,10 @@
-"""Reproduce the incident: one command, about half an hour, loopback interface only.
+"""Reproduce the incident: loopback interface only, on Linux.
 
-pip install -e '.[example]' -r benchmarks/requirements.txt     # and nginx, from your distribution
-python -m benchmarks.incident                                  # everything, three runs
-python -m benchmarks.incident --quick --scenario severe        # two minutes: does it reproduce?
-python -m benchmarks.incident --report                         # no load: table and plots of what there is
+pip install -e '.[example]' -r benchmarks/requirements.txt
+python -m benchmarks.incident --quick                      # two minutes: does it reproduce here?
+python -m benchmarks.incident --scenario sweep --quotes    # at which load it tips, and the pages: 40 minutes
+python -m benchmarks.incident --quotes                     # everything that the manual quotes: an hour
+python -m benchmarks.incident --report                     # no load: table and plots of what there is
 """
 
 from __future__ import annotations
@@ -24,16 +25,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .ingress import nginx
+from .ingress import EMBEDDED, FRONTS, NGINX, nginx
 from .kubelet import PodSpec
+from .load import PATIENCE_SECONDS
 from .measure import Bench, Run, capacity, measure
 from .pod import HERE, Machine
-from .record import RESULTS, Record, disappointments, read
+from .record import RESULTS, Record, disappointments, read, verdict
 from .report import write_report
-from .scenarios import SCENARIOS, Scenario, Variant
+from .scenarios import FIXED, QUICK, SCENARIOS, SWEEP, Scenario, Variant
+from .sweep import lines
 
 EXAMPLE = HERE.parents[1] / "examples" / "bankchurn"
-PACKAGES = ("fastapi", "lightgbm", "locust", "numpy", "scikit-learn", "servelint", "uvicorn", "xgboost-cpu")
+PACKAGES = ("aiohttp", "fastapi", "lightgbm", "numpy", "scikit-learn", "servelint", "uvicorn", "xgboost-cpu")
 # Start, stop and the last answers of a run, on top of its seconds.
 OVERHEAD_SECONDS = 8
 CALIBRATION_SECONDS = 3.0
@@ -46,26 +49,64 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         prog="benchmarks.incident", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument(
-        "--runs", type=int, default=3, help="times that every variant is measured (default: 3)"
+        "--quick",
+        action="store_true",
+        help="two minutes: three loads, and a verdict; with --scenario one run of it, 40 seconds at most",
     )
-    parser.add_argument("--scenario", action="append", choices=names, help="only this one (may be repeated)")
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=[_SWEEP_NAME, *names],
+        help=f"only this one, or all points of the {_SWEEP_NAME} (may be repeated)",
+    )
     parser.add_argument(
         "--variant", action="append", choices=variants, help="only this one (may be repeated)"
     )
-    parser.add_argument("--quick", action="store_true", help="one run, and no longer than 40 seconds")
+    parser.add_argument(
+        "--runs", type=int, help="times that every variant is measured (default: by the scenario)"
+    )
+    parser.add_argument(
+        "--front", choices=FRONTS, default=EMBEDDED, help="what stands before the pod (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_SECONDS,
+        help="seconds after which users give up (default: %(default)g)",
+    )
     parser.add_argument("--check", action="store_true", help="exit with 1 when the fixed service did badly")
     parser.add_argument(
         "--report", action="store_true", help="measure nothing; table and plots of the results there are"
     )
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for results and plots")
+    parser.add_argument(
+        "--quotes", action="store_true", help="write the numbers that pages quote anew afterwards"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for results and plots (default: the results that the manual quotes; "
+        "with --quick nothing is written)",
+    )
     return parser.parse_args(arguments)
 
 
-def missing() -> Iterator[str]:
-    """What the harness needs and does not find here; nginx is not among it."""
+_SWEEP_NAME = "sweep"
+
+
+def missing(chosen: argparse.Namespace) -> Iterator[str]:
+    """What is needed and not found here."""
     if not shutil.which("taskset"):
         yield "taskset (util-linux)"
-    yield from (name for name in ("locust", "matplotlib") if importlib.util.find_spec(name) is None)
+    if chosen.front == NGINX and not nginx():
+        yield "nginx"
+    needed = ["aiohttp", "psutil", *([] if output(chosen) is None else ["matplotlib"])]
+    yield from (name for name in needed if importlib.util.find_spec(name) is None)
+
+
+def output(chosen: argparse.Namespace) -> Path | None:
+    """The folder for results; None where none are to be written."""
+    folder: Path | None = chosen.out
+    return folder if folder or chosen.quick else RESULTS
 
 
 def train(models: Path) -> None:
@@ -80,7 +121,7 @@ def fix(copy: Path) -> None:
 
 
 def write_customers(folder: Path) -> dict[str, object]:
-    """Write a hundred customers for Locust; return the first."""
+    """Write a hundred customers for the users; return the first."""
     script = "import json, train; print(train.customers(100, 99).to_json(orient='records'))"
     text = subprocess.run(
         [sys.executable, "-c", script], cwd=EXAMPLE, check=True, capture_output=True, text=True
@@ -92,33 +133,53 @@ def write_customers(folder: Path) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Every variant of a scenario once, for so many seconds each, under one load."""
+    """Variants of a scenario once, for so many seconds each, under one load."""
 
     scenario: Scenario
     variants: tuple[Variant, ...]
     seconds: float
     first: bool
+    calibrated: bool = True
+
+    @property
+    def bound(self) -> float:
+        """About how many seconds it takes."""
+        calibration = 3 * CALIBRATION_SECONDS + 2 if self.calibrated else 0
+        return calibration + len(self.variants) * (self.seconds + OVERHEAD_SECONDS)
 
 
 def plan(chosen: argparse.Namespace) -> list[Round]:
     """All rounds: variants alternate, so that a slow minute of the machine does not hit one of them alone."""
+    if chosen.quick and not chosen.scenario:
+        return quick_plan()
+    swept = {scenario.name for scenario in SWEEP} if _SWEEP_NAME in (chosen.scenario or ()) else set()
+    wanted = swept | set(chosen.scenario or (scenario.name for scenario in SCENARIOS))
     return [
         Round(scenario, variants, min(scenario.seconds, 40.0) if chosen.quick else scenario.seconds, not turn)
         for scenario in SCENARIOS
-        if not chosen.scenario or scenario.name in chosen.scenario
+        if scenario.name in wanted
         if (variants := tuple(v for v in scenario.variants if not chosen.variant or v.name in chosen.variant))
-        for turn in range(1 if chosen.quick else chosen.runs)
+        for turn in range(1 if chosen.quick else chosen.runs or scenario.runs)
     ]
 
 
-def conditions(machine: Machine) -> dict[str, Any]:
+def quick_plan() -> list[Round]:
+    """Three points of the sweep, calibrated once."""
+    by_name = {scenario.name: scenario for scenario in SCENARIOS}
+    return [
+        Round(by_name[name], variants, seconds, first=True, calibrated=not position)
+        for position, (name, variants, seconds) in enumerate(QUICK)
+    ]
+
+
+def conditions(machine: Machine, front: str) -> dict[str, Any]:
     """What the results depend on besides the code."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": len(machine.other_cpus) + 1,
-        "ingress": "nginx" if nginx() else "none",
+        "ingress": front,
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
 
@@ -138,12 +199,13 @@ def run_all(bench: Bench, rounds: list[Round], records: dict[str, Record]) -> It
     `records` is what was measured before; scenarios that are measured now begin anew.
     """
     customer = write_customers(bench.folder)
-    now = conditions(bench.machine)
+    now = conditions(bench.machine, bench.front)
     best = 0.0
     for planned in rounds:
         name = planned.scenario.name
-        able = capacity(bench, customer, CALIBRATION_SECONDS)
-        print(f"one pod: {able.latency:.0f} ms a prediction, {able.rate:.0f} a second", flush=True)
+        if planned.calibrated:
+            able = capacity(bench, customer, CALIBRATION_SECONDS)
+            print(f"one pod: {able.latency:.0f} ms a prediction, {able.rate:.0f} a second", flush=True)
         if planned.first:
             records[name] = {"conditions": now, "seconds": planned.seconds, "capacity": [], "runs": []}
         records[name]["capacity"].append(asdict(able))
@@ -157,8 +219,10 @@ def run_all(bench: Bench, rounds: list[Round], records: dict[str, Record]) -> It
             yield records
 
 
-def measure_all(rounds: list[Round], out: Path) -> dict[str, Record]:
-    """Measure all rounds, write the report into the folder `out`, and return what is in it."""
+def measure_all(
+    rounds: list[Round], out: Path | None, front: str = EMBEDDED, patience: float = PATIENCE_SECONDS
+) -> dict[str, Record]:
+    """Measure all rounds, write the report into the folder `out`, if any, and return what was measured."""
     with tempfile.TemporaryDirectory(prefix="incident-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # nginx may serve as another user than the one who starts it
@@ -170,11 +234,14 @@ def measure_all(rounds: list[Round], out: Path) -> dict[str, Record]:
             folder=folder,
             machine=Machine.here(),
             spec=PodSpec.read(EXAMPLE / "k8s" / "deployment.yaml"),
+            front=front,
+            patience=patience,
         )
-        records = read(out)
+        records = read(out) if out else {}
         for so_far in run_all(bench, rounds, records):
             # After every run: whoever stops it half-way keeps what was measured.
-            write_report(so_far, out)
+            if out:
+                write_report(so_far, out)
     return records
 
 
@@ -186,25 +253,41 @@ def report(out: Path) -> None:
     write_report(records, out)
 
 
-def main() -> None:
-    chosen = options()
-    if lacking := list(missing()):
-        sys.exit(f"not installed: {', '.join(lacking)}; see benchmarks/incident/README.md")
-    if chosen.report:
-        report(chosen.out)
-        return
+def quote() -> None:
+    """Write what the pages quote anew."""
+    from benchmarks import quotes
+
+    quotes.main()
+
+
+def measure_and_tell(chosen: argparse.Namespace) -> None:
+    """Measure what was chosen, say what came out, and leave with 1 when that was asked for and is due."""
     rounds = plan(chosen)
     if not rounds:
         sys.exit("none of the chosen scenarios has one of the chosen variants")
-    bound = sum(
-        3 * CALIBRATION_SECONDS + len(each.variants) * (each.seconds + OVERHEAD_SECONDS) for each in rounds
-    )
-    print(f"{len(rounds)} rounds, about {bound / 60:.0f} minutes", flush=True)
-    started = time.monotonic()
-    records = measure_all(rounds, chosen.out)
-    print(f"{chosen.out}/ written after {(time.monotonic() - started) / 60:.0f} minutes")
-    if chosen.check and (found := list(disappointments(records, {each.scenario.name for each in rounds}))):
+    print(f"{len(rounds)} rounds, about {sum(each.bound for each in rounds) / 60:.0f} minutes", flush=True)
+    started, out = time.monotonic(), output(chosen)
+    records = measure_all(rounds, out, chosen.front, chosen.patience)
+    measured = {each.scenario.name for each in rounds}
+    print(f"\nafter {(time.monotonic() - started) / 60:.1f} minutes" + (f": {out}/" if out else ""))
+    if measured & {point.name for point in SWEEP}:
+        print("\n".join(lines({name: records[name] for name in measured})))
+    print(f"\n{verdict(records, measured)}")
+    judged = {each.scenario.name for each in rounds if FIXED in each.variants}
+    if chosen.check and (found := list(disappointments(records, judged))):
         sys.exit("\n".join(found))
+
+
+def main() -> None:
+    chosen = options()
+    if lacking := list(missing(chosen)):
+        sys.exit(f"not installed: {', '.join(lacking)}; see benchmarks/incident/README.md")
+    if chosen.report:
+        report(chosen.out or RESULTS)
+    else:
+        measure_and_tell(chosen)
+    if chosen.quotes:
+        quote()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What stands before the pod: nginx with its defaults, as an ingress controller has them.
+"""What stands before the pod: the front of `front.py`, or nginx where it is there and asked for.
 
-Where nginx is not installed, Locust talks to the pod itself, so that an unready pod still gets requests:
-the share of failures is then lower than behind a proxy. The results say which of the two it was.
+Both have the limits of ingress-nginx (`front.py` says where they are documented), and both answer 503 while
+the pod is not ready. nginx tries its only server once where the controller, and `front.py`, try three times:
+with one pod that matters only while nothing listens. The results say which of the two it was.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-from .pod import Machine, free_port, wait_until_listening
+from .pod import HERE, Machine, free_port, wait_until_listening
 
 _CONFIGURATION = """\
 daemon off;
@@ -29,7 +31,9 @@ http {{
     upstream pod {{
         # One pod: there is no other to try, and nothing to mark as failed.
         server 127.0.0.1:{pod} max_fails=0;
-        keepalive 64;
+        keepalive 320;
+        keepalive_timeout 60s;
+        keepalive_requests 10000;
     }}
     server {{
         listen 127.0.0.1:{port} backlog=4096;
@@ -39,10 +43,19 @@ http {{
             proxy_pass http://pod;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
+            proxy_connect_timeout 5s;
+            proxy_read_timeout 60s;
+            proxy_send_timeout 60s;
+            proxy_next_upstream error timeout;
+            proxy_next_upstream_tries 3;
         }}
     }}
 }}
 """
+
+
+EMBEDDED, NGINX = "embedded", "nginx"
+FRONTS = (EMBEDDED, NGINX)
 
 
 def nginx() -> str | None:
@@ -52,15 +65,15 @@ def nginx() -> str | None:
 
 
 class Ingress:
-    """nginx before the pod on `pod_port`; without nginx `port` is the pod's own."""
+    """The front named `kind` before the pod on `pod_port`, listening on `port` once it is started."""
 
-    def __init__(self, folder: Path, pod_port: int, machine: Machine) -> None:
-        self._nginx = nginx()
+    def __init__(self, folder: Path, pod_port: int, machine: Machine, kind: str) -> None:
         self._folder = folder
         self._machine = machine
+        self._kind = kind
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port() if self._nginx else pod_port
         self._pod_port = pod_port
+        self.port = free_port()
 
     def set_ready(self, ready: bool) -> None:
         """Send requests to the pod, or answer 503 for it."""
@@ -71,29 +84,44 @@ class Ingress:
             flag.unlink(missing_ok=True)
 
     def start(self) -> None:
-        if self._nginx is None:
-            return
-        configuration = self._folder / "nginx.conf"
-        text = _CONFIGURATION.format(folder=self._folder, port=self.port, pod=self._pod_port)
-        configuration.write_text(text, encoding="utf-8")
+        command = self._nginx() if self._kind == NGINX else self._embedded()
         cpus = ",".join(map(str, self._machine.other_cpus))
-        command = [
-            "taskset",
-            "--cpu-list",
-            cpus,
-            self._nginx,
-            "-p",
-            str(self._folder),
-            "-c",
-            str(configuration),
-        ]
-        # Before it has read the configuration, nginx logs to a place that only root may write to.
-        command += ["-e", str(self._folder / "error.log")]
-        with (self._folder / "nginx.log").open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        with (self._folder / "front.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                ["taskset", "--cpu-list", cpus, *command], cwd=HERE.parents[1], stdout=log, stderr=log
+            )
         wait_until_listening(self.port)
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
+
+    def _embedded(self) -> list[str]:
+        ports = ["--port", str(self.port), "--pod-port", str(self._pod_port)]
+        return [
+            sys.executable,
+            "-m",
+            "benchmarks.incident.front",
+            *ports,
+            "--ready",
+            str(self._folder / "ready"),
+        ]
+
+    def _nginx(self) -> list[str]:
+        program = nginx()
+        if program is None:
+            raise FileNotFoundError("nginx is not installed")
+        configuration = self._folder / "nginx.conf"
+        text = _CONFIGURATION.format(folder=self._folder, port=self.port, pod=self._pod_port)
+        configuration.write_text(text, encoding="utf-8")
+        # Before it has read the configuration, nginx logs to a place that only root may write to.
+        return [
+            program,
+            "-p",
+            str(self._folder),
+            "-c",
+            str(configuration),
+            "-e",
+            str(self._folder / "error.log"),
+        ]

@@ -57,15 +57,26 @@ class PodSpec:
 class Kubelet:
     """Runs both probes; takes the pod out of service when unready, restarts it when not alive.
 
-    `ready` is told of every change. The second restart and those after it wait for the back-off of
-    10, 20, 40 ... seconds, as a crash loop does.
+    `ready` is told of every change. As in the kubelet's prober
+    (https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/prober/worker.go), a container that is
+    being killed stays an endpoint until it has ended or its readiness probe has failed often enough, and a
+    new one is unready until its first probe is answered. The second restart and those after it wait for the
+    back-off of 10, 20, 40 ... seconds, as a crash loop does.
+
+    `settled` is about the first container: it has been up for long when the probes begin here, so that the
+    initial delays have passed. `unready` has the spells out of service and `restarted` the restarts, in
+    seconds since the epoch.
     """
 
-    def __init__(self, pod: Pod, spec: PodSpec, ready: Callable[[bool], None]) -> None:
+    def __init__(
+        self, pod: Pod, spec: PodSpec, ready: Callable[[bool], None], *, settled: bool = False
+    ) -> None:
         self.pod = pod
         self.spec = spec
-        self.unready_seconds = 0.0
+        self.unready: list[tuple[float, float]] = []
+        self.restarted: list[float] = []
         self.failed_probes = 0
+        self._settled = settled
         self._ready = ready
         self._lock = threading.Lock()
         self._unready_since: float | None = None
@@ -85,6 +96,11 @@ class Kubelet:
         """How often the container was restarted."""
         return self._container
 
+    @property
+    def unready_seconds(self) -> float:
+        """How long the pod was out of service, over all spells that have ended."""
+        return sum(end - begin for begin, end in self.unready)
+
     def start(self) -> None:
         self._started = time.monotonic()
         for thread in self._threads:
@@ -101,7 +117,8 @@ class Kubelet:
         while not self._stop.is_set():
             if container != self._container:
                 container, failures = self._container, 0
-                if self._stop.wait(max(0.0, self._started + probe.initial_delay - time.monotonic())):
+                delay = 0.0 if self._settled and not container else probe.initial_delay
+                if self._stop.wait(max(0.0, self._started + delay - time.monotonic())):
                     return
             asked = time.monotonic()
             ok = ask(self.pod.port, probe.path, probe.timeout) is not None
@@ -117,19 +134,20 @@ class Kubelet:
     def _set_ready(self) -> None:
         with self._lock:
             if self._unready_since is not None:
-                self.unready_seconds += time.monotonic() - self._unready_since
+                self.unready.append((self._unready_since, time.time()))
                 self._unready_since = None
                 self._ready(True)
 
     def _set_unready(self) -> None:
         with self._lock:
             if self._unready_since is None:
-                self._unready_since = time.monotonic()
+                self._unready_since = time.time()
                 self._ready(False)
 
     def _restart(self) -> None:
-        self._set_unready()
         self.pod.stop()
+        self._set_unready()
+        self.restarted.append(time.time())
         if self._container and self._stop.wait(10.0 * 2 ** (self._container - 1)):
             return
         self.pod.start()

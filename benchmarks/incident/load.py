@@ -1,8 +1,7 @@
-"""The load and what it saw: Locust for predictions, an observer for `/health` and the loop's lag."""
+"""The load and what it saw: users for predictions, an observer for `/health` and the loop's lag."""
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,9 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .pod import HERE, Machine, ask
+from .users import GAVE_UP
 
-# Requests under way when the load ends get this long to be answered.
-_LAST_ANSWERS_SECONDS = 20
+# How long a user waits before giving up: 10 s, as OkHttp does by default
+# (https://square.github.io/okhttp/5.x/okhttp/okhttp3/-ok-http-client/read-timeout-millis.html). It is between
+# the 5 s of httpx (https://www.python-httpx.org/advanced/timeouts/) and the 15 s that Envoy gives a route
+# (https://www.envoyproxy.io/docs/envoy/latest/faq/configuration/timeouts).
+PATIENCE_SECONDS = 10.0
 _LAG = re.compile(r"^bankchurn_event_loop_lag_seconds (\S+)$", re.MULTILINE)
 
 
@@ -27,13 +30,16 @@ def percentile(values: list[float], percent: float) -> float:
 
 @dataclass(slots=True)
 class Answers:
-    """What the users saw. Latencies are in milliseconds, of answered predictions only."""
+    """What the users saw. Latencies are in milliseconds, of answered predictions only.
+
+    `began` is when the first request was sent, in seconds since the epoch; the timeline counts from there.
+    """
 
     requests: int
     failures: Counter[str]
     latencies: list[float]
     seconds: float
-    # For every second since the first answer, how many requests ended with an answer and how many without.
+    began: float
     timeline: dict[str, list[int]]
 
     @property
@@ -41,52 +47,55 @@ class Answers:
         """The share of requests that were not answered with 200."""
         return self.failures.total() / self.requests if self.requests else 0.0
 
+    @property
+    def gave_up(self) -> float:
+        """The share of requests whose user did not wait any longer."""
+        return self.failures[GAVE_UP] / self.requests if self.requests else 0.0
+
     @classmethod
     def read(cls, log: Path, seconds: float) -> Answers:
-        ended, latencies, failures = [], [], Counter[str]()
+        """The answers in a log as `users.py` writes it."""
+        ended, latencies, failures, began = [], [], Counter[str](), float("inf")
         for line in log.read_text(encoding="utf-8").splitlines():
             end, latency, status = line.split()
-            ended.append((float(end), status == "200"))
+            began = min(began, float(end) - float(latency) / 1000)
+            ended.append((float(end), status))
             if status == "200":
                 latencies.append(float(latency))
             else:
                 failures[status] += 1
-        return cls(len(ended), failures, latencies, seconds, per_second(ended))
+        return cls(len(ended), failures, latencies, seconds, began, per_second(ended, began))
 
 
-def per_second(ended: list[tuple[float, bool]]) -> dict[str, list[int]]:
-    """How many requests ended well and how many badly, for every second from the first that ended."""
-    first = min((end for end, _ in ended), default=0.0)
-    seconds = int(max((end for end, _ in ended), default=0.0) - first) + 1
-    counted = {"answered": [0] * seconds, "failed": [0] * seconds}
-    for end, ok in ended:
-        counted["answered" if ok else "failed"][int(end - first)] += 1
+def per_second(ended: list[tuple[float, str]], began: float) -> dict[str, list[int]]:
+    """How many requests were answered, failed, or were given up, in every second since the first was sent."""
+    seconds = int(max((end - began for end, _ in ended), default=0.0)) + 1
+    counted = {"answered": [0] * seconds, "failed": [0] * seconds, "gave_up": [0] * seconds}
+    for end, status in ended:
+        kind = {"200": "answered", GAVE_UP: "gave_up"}.get(status, "failed")
+        counted[kind][int(end - began)] += 1
     return counted
 
 
-def run_locust(url: str, users: int, seconds: float, folder: Path, machine: Machine) -> Answers:
+def send_users(
+    url: str, users: int, seconds: float, folder: Path, machine: Machine, patience: float = PATIENCE_SECONDS
+) -> Answers:
     """Let so many users ask for predictions for so long; return what they saw."""
     if not url.startswith("http://127.0.0.1:"):
         raise ValueError(f"load goes to the loopback interface only, not to {url}")
     log = folder / "requests.log"
     cpus = ",".join(map(str, machine.other_cpus))
-    command = ["taskset", "--cpu-list", cpus, sys.executable, "-m", "locust", "--headless", "--only-summary"]
-    command += ["--locustfile", str(HERE / "locustfile.py"), "--host", url]
-    command += ["--users", str(users), "--spawn-rate", str(users)]
-    command += ["--run-time", f"{seconds:.0f}s", "--stop-timeout", str(_LAST_ANSWERS_SECONDS)]
-    command += ["--exit-code-on-error", "0", "--loglevel", "WARNING"]
-    environment = os.environ | {
-        "INCIDENT_CUSTOMERS": str(folder / "customers.json"),
-        "INCIDENT_REQUESTS": str(log),
-    }
-    with (folder / "locust.log").open("wb") as output:
+    command = ["taskset", "--cpu-list", cpus, sys.executable, "-m", "benchmarks.incident.users"]
+    command += ["--url", url, "--users", str(users), "--seconds", str(seconds), "--patience", str(patience)]
+    command += ["--customers", str(folder / "customers.json"), "--log", str(log)]
+    with (folder / "users.log").open("wb") as output:
         subprocess.run(
             command,
-            env=environment,
+            cwd=HERE.parents[1],
             stdout=output,
             stderr=output,
             check=True,
-            timeout=seconds + _LAST_ANSWERS_SECONDS + 60,
+            timeout=seconds + patience + 60,
         )
     return Answers.read(log, seconds)
 

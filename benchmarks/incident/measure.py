@@ -15,7 +15,7 @@ import psutil
 from .calibrate import Capacity, calibrate
 from .ingress import Ingress
 from .kubelet import Kubelet, PodSpec
-from .load import Answers, Observer, percentile, run_locust
+from .load import Answers, Observer, percentile, send_users
 from .pod import Machine, MemoryWatch, Pod, free_port, wait_until_listening
 from .scenarios import FIXED, Scenario, Variant
 
@@ -29,6 +29,8 @@ class Bench:
     folder: Path
     machine: Machine
     spec: PodSpec
+    front: str
+    patience: float
 
     def pod(self, variant: Variant) -> Pod:
         """A pod that has not been started."""
@@ -47,7 +49,9 @@ class Bench:
 class Run:
     """The result of one run. Latencies are in milliseconds, memory in megabytes, `failed` is a share.
 
-    `elsewhere` is how many CPUs other processes than these kept busy, on average over the run.
+    `gave_up` is the share of requests that their users gave up on, a part of `failed`. `unready` has the
+    spells out of service and `restarted` the restarts, in seconds since the load began. `elsewhere` is how
+    many CPUs other processes than these kept busy, on average over the run.
     """
 
     scenario: str
@@ -56,6 +60,7 @@ class Run:
     requests: int
     failed: float
     failures: dict[str, int]
+    gave_up: float
     answered_a_second: float
     p50: float
     p95: float
@@ -71,6 +76,8 @@ class Run:
     memory: float
     elsewhere: float
     timeline: dict[str, list[int]]
+    unready: list[tuple[float, float]]
+    restarted: list[float]
 
     def as_json(self) -> dict[str, Any]:
         """For the raw results."""
@@ -101,8 +108,8 @@ def measure(bench: Bench, scenario: Scenario, variant: Variant, users: int, seco
     started, (machine, ours) = time.monotonic(), processor_seconds()
     with ExitStack() as running:
         pod = bench.pod(variant)
-        ingress = Ingress(bench.folder, pod.port, bench.machine)
-        kubelet = Kubelet(pod, bench.spec, ingress.set_ready)
+        ingress = Ingress(bench.folder, pod.port, bench.machine, bench.front)
+        kubelet = Kubelet(pod, bench.spec, ingress.set_ready, settled=True)
         observer, memory = Observer(pod.port), MemoryWatch(pod)
         pod.start()
         running.callback(pod.stop)
@@ -116,7 +123,9 @@ def measure(bench: Bench, scenario: Scenario, variant: Variant, users: int, seco
         for watch in (observer, memory):
             watch.start()
             running.callback(watch.stop)
-        answers = run_locust(f"http://127.0.0.1:{ingress.port}", users, seconds, bench.folder, bench.machine)
+        answers = send_users(
+            f"http://127.0.0.1:{ingress.port}", users, seconds, bench.folder, bench.machine, bench.patience
+        )
     # Children count once they have ended, which all of them have by now.
     machine_now, ours_now = processor_seconds()
     elsewhere = (machine_now - machine - (ours_now - ours)) / (time.monotonic() - started)
@@ -133,6 +142,12 @@ def _run(
     memory: float,
     elsewhere: float,
 ) -> Run:
+    unready = within(kubelet.unready, answers.began, len(answers.timeline["answered"]))
+    restarted = [
+        each - answers.began
+        for each in kubelet.restarted
+        if each < answers.began + len(answers.timeline["answered"])
+    ]
     return Run(
         scenario=scenario.name,
         variant=variant.name,
@@ -140,6 +155,7 @@ def _run(
         requests=answers.requests,
         failed=answers.failed,
         failures=dict(answers.failures),
+        gave_up=answers.gave_up,
         answered_a_second=len(answers.latencies) / answers.seconds,
         p50=percentile(answers.latencies, 50),
         p95=percentile(answers.latencies, 95),
@@ -150,9 +166,17 @@ def _run(
         health_unanswered=observer.unanswered,
         loop_lag=observer.lag,
         failed_probes=kubelet.failed_probes,
-        unready_seconds=kubelet.unready_seconds,
-        restarts=kubelet.restarts,
+        unready_seconds=sum(end - begin for begin, end in unready),
+        restarts=len(restarted),
         memory=memory,
         elsewhere=max(0.0, elsewhere),
         timeline=answers.timeline,
+        unready=unready,
+        restarted=restarted,
     )
+
+
+def within(spells: list[tuple[float, float]], began: float, seconds: float) -> list[tuple[float, float]]:
+    """What lies of the spells in so many seconds after `began`, counted from there."""
+    cut = ((max(0.0, begin - began), min(seconds, end - began)) for begin, end in spells)
+    return [(begin, end) for begin, end in cut if begin < end]

@@ -62,7 +62,8 @@ class Pod:
         offload = self.variant.code not in self.services
         target = "benchmarks.incident.offloads:app" if offload else "bankchurn.app:app"
         command = [sys.executable, "-m", "uvicorn", target, "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--no-access-log", "--log-level", "warning"]
+        # What the example's requirements bring, also where uvloop and httptools happen to be installed.
+        command += ["--loop", "asyncio", "--http", "h11", "--no-access-log", "--log-level", "warning"]
         return [*command, "--workers", str(self.variant.workers)] if self.variant.workers > 1 else command
 
     def start(self) -> None:

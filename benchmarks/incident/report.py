@@ -9,11 +9,13 @@ from typing import Any
 
 from benchmarks.spread import spread
 
-from .record import Record, by_variant
+from .record import Record, by_variant, verdict
 from .scenarios import SCENARIOS, Scenario
+from .sweep import lines
 
 _COLUMNS = (
     ("failed", "predictions failed", "{:.0%}"),
+    ("gave_up", "of all: user gave up", "{:.0%}"),
     ("answered_a_second", "answered a second", "{:.0f}"),
     ("p50", "p50 ms", "{:,.0f}"),
     ("p95", "p95 ms", "{:,.0f}"),
@@ -30,7 +32,9 @@ _COLUMNS = (
 
 def table(records: dict[str, Record]) -> Iterator[str]:
     """Markdown, a line at a time."""
-    yield "Medians of the runs, lowest and highest in brackets."
+    yield f"{verdict(records, records)} Medians of the runs, lowest and highest in brackets."
+    yield "\n## The tipping point\n"
+    yield from lines(records)
     for scenario in SCENARIOS:
         if scenario.name in records:
             yield from section(scenario, records[scenario.name])
@@ -43,15 +47,15 @@ def section(scenario: Scenario, record: Record) -> Iterator[str]:
     users = spread([run["users"] for run in some], "{:.0f}".format)
     yield f"\n## {scenario.title}\n"
     yield f"{scenario.load:g} times the capacity, {users} users, {len(some)} runs of {record['seconds']:g} s."
-    ingress = "nginx" if given["ingress"] == "nginx" else "nothing, for lack of nginx"
-    yield f"Measured {given['date']}, Python {given['python']}, {given['cpus']} CPUs; in front: {ingress}."
+    front = {"nginx": "nginx", "embedded": "the embedded front"}[given["ingress"]]
+    yield f"Measured {given['date']}, Python {given['python']}, {given['cpus']} CPUs; in front: {front}."
     latency = spread([each["latency"] for each in record["capacity"]], "{:.0f} ms".format)
     rate = spread([each["rate"] for each in record["capacity"]], "{:.0f}".format)
     yield f"One pod on one CPU: {latency} a prediction, {rate} a second.\n"
     yield "| | " + " | ".join(title for _, title, _ in _COLUMNS) + " |"
     yield "|---" * (len(_COLUMNS) + 1) + "|"
     for name, runs in variants.items():
-        cells = (spread([run[key] for run in runs], form.format) for key, _, form in _COLUMNS)
+        cells = (spread([run.get(key) for run in runs], form.format) for key, _, form in _COLUMNS)
         yield f"| {name} | " + " | ".join(cells) + " |"
 
 

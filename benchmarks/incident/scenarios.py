@@ -22,7 +22,10 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A load for some variants. `load` is in multiples of the measured capacity of one pod."""
+    """A load for some variants. `load` is in multiples of the measured capacity of one pod.
+
+    Scenarios with `sweep` are the points of one picture: how much fails at which load.
+    """
 
     name: str
     title: str
@@ -30,10 +33,14 @@ class Scenario:
     load: float
     seconds: float
     probes: bool
+    runs: int = 3
+    sweep: bool = False
 
 
 UNFIXED = Variant("unfixed", "unfixed")
 FIXED = Variant("fixed", "fixed")
+FOUR_WORKERS = Variant("unfixed, 4 workers", "unfixed", workers=4)
+PLAIN_DEF = Variant("plain def", "def")
 # What a native library starts on a node of eight cores, when the container is limited to one by quota.
 EIGHT_THREADS = {"OMP_NUM_THREADS": "8"}
 
@@ -41,8 +48,8 @@ OFFLOADS = (
     UNFIXED,
     FIXED,
     Variant("unfixed, 2 workers", "unfixed", workers=2),
-    Variant("unfixed, 4 workers", "unfixed", workers=4),
-    Variant("plain def", "def"),
+    FOUR_WORKERS,
+    PLAIN_DEF,
     Variant("default executor", "default"),
     Variant("to_thread", "to_thread"),
     *(Variant(f"pool of {n}", f"pool-{n}") for n in (1, 2, 4, 8, 32)),
@@ -51,19 +58,37 @@ OFFLOADS = (
     Variant("fixed, OMP 8", "fixed", environment=EIGHT_THREADS),
 )
 
+SWEPT = (UNFIXED, FOUR_WORKERS, PLAIN_DEF, FIXED)
+# The probes of the example call a pod unready after 15 s, and dead after 25 s: a minute has room for both.
+_SWEPT_SECONDS = 60
+
+
+def _point(name: str, title: str, load: float, runs: int = 1) -> Scenario:
+    return Scenario(name, title, SWEPT, load, _SWEPT_SECONDS, probes=True, runs=runs, sweep=True)
+
+
+SWEEP = (
+    _point("half", "Half the capacity, with probes", 0.5),
+    _point("full", "The capacity, with probes", 1),
+    _point("over", "A little more, with probes", 1.5),
+    _point("incident", "Overload, with probes", 2.5),
+    _point("severe", "Twice that, with probes", 5, runs=3),
+    _point("extreme", "Eight times the capacity, with probes", 8, runs=3),
+)
+
 SCENARIOS = (
-    Scenario(
-        "incident",
-        "Overload, with probes",
-        (UNFIXED, FIXED, Variant("unfixed, 4 workers", "unfixed", workers=4)),
-        load=2.5,
-        seconds=45,
-        probes=True,
-    ),
-    Scenario("severe", "Twice that, with probes", (UNFIXED, FIXED), load=5, seconds=45, probes=True),
+    *SWEEP,
     Scenario("no-probes", "Overload, without probes", (UNFIXED, FIXED), load=2.5, seconds=20, probes=False),
     Scenario("light", "Light load, with probes", (UNFIXED, FIXED), load=0.2, seconds=15, probes=True),
     Scenario(
         "offloads", "A little above capacity, without probes", OFFLOADS, load=1.2, seconds=10, probes=False
     ),
+)
+
+# What can be shown in two minutes: the blocked service at three points of the sweep, the fixed one at the
+# last.
+QUICK: tuple[tuple[str, tuple[Variant, ...], float], ...] = (
+    ("half", (UNFIXED,), 5),
+    ("incident", (UNFIXED,), 20),
+    ("extreme", (UNFIXED, FIXED), 30),
 )
