@@ -161,6 +161,7 @@ def rows(head: str, body: Iterator[Sequence[str]]) -> str:
 
 
 LOADS = {
+    "extreme": "8 times the capacity",
     "severe": "5 times the capacity",
     "incident": "2.5 times the capacity",
     "no-probes": "2.5 times, without probes",
@@ -234,6 +235,7 @@ def tables(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
         )
         for scenario, load in LOADS.items()
         for code in ("unfixed", "fixed")
+        if f"{scenario}.{code}.failed" in quotes
     )
     head = "| load | | predictions failed | answered a second | `/health`, worst | restarts a run |"
     yield "table.overload", rows(head, overload)

@@ -66,6 +66,9 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--runs", type=int, help="times that every variant is measured (default: by the scenario)"
     )
     parser.add_argument(
+        "--add", action="store_true", help="add runs to those there are, instead of beginning anew"
+    )
+    parser.add_argument(
         "--front", choices=FRONTS, default=EMBEDDED, help="what stands before the pod (default: %(default)s)"
     )
     parser.add_argument(
@@ -133,12 +136,15 @@ def write_customers(folder: Path) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Variants of a scenario once, for so many seconds each, under one load."""
+    """Variants of a scenario once, for so many seconds each, under one load.
+
+    With `anew` what was measured of the scenario before is forgotten.
+    """
 
     scenario: Scenario
     variants: tuple[Variant, ...]
     seconds: float
-    first: bool
+    anew: bool
     calibrated: bool = True
 
     @property
@@ -155,7 +161,12 @@ def plan(chosen: argparse.Namespace) -> list[Round]:
     swept = {scenario.name for scenario in SWEEP} if _SWEEP_NAME in (chosen.scenario or ()) else set()
     wanted = swept | set(chosen.scenario or (scenario.name for scenario in SCENARIOS))
     return [
-        Round(scenario, variants, min(scenario.seconds, 40.0) if chosen.quick else scenario.seconds, not turn)
+        Round(
+            scenario,
+            variants,
+            min(scenario.seconds, 40.0) if chosen.quick else scenario.seconds,
+            anew=not turn and not chosen.add,
+        )
         for scenario in SCENARIOS
         if scenario.name in wanted
         if (variants := tuple(v for v in scenario.variants if not chosen.variant or v.name in chosen.variant))
@@ -167,7 +178,7 @@ def quick_plan() -> list[Round]:
     """Three points of the sweep, calibrated once."""
     by_name = {scenario.name: scenario for scenario in SCENARIOS}
     return [
-        Round(by_name[name], variants, seconds, first=True, calibrated=not position)
+        Round(by_name[name], variants, seconds, anew=True, calibrated=not position)
         for position, (name, variants, seconds) in enumerate(QUICK)
     ]
 
@@ -196,7 +207,7 @@ def describe(run: Run) -> str:
 def run_all(bench: Bench, rounds: list[Round], records: dict[str, Record]) -> Iterator[dict[str, Record]]:
     """Calibrate before every round, measure everything, and yield the records so far after every run.
 
-    `records` is what was measured before; scenarios that are measured now begin anew.
+    `records` is what was measured before.
     """
     customer = write_customers(bench.folder)
     now = conditions(bench.machine, bench.front)
@@ -206,7 +217,7 @@ def run_all(bench: Bench, rounds: list[Round], records: dict[str, Record]) -> It
         if planned.calibrated:
             able = capacity(bench, customer, CALIBRATION_SECONDS)
             print(f"one pod: {able.latency:.0f} ms a prediction, {able.rate:.0f} a second", flush=True)
-        if planned.first:
+        if planned.anew or name not in records:
             records[name] = {"conditions": now, "seconds": planned.seconds, "capacity": [], "runs": []}
         records[name]["capacity"].append(asdict(able))
         # The best so far: what other processes took away just now is no property of the pod.

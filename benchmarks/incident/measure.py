@@ -116,6 +116,7 @@ def measure(bench: Bench, scenario: Scenario, variant: Variant, users: int, seco
         ingress.start()
         running.callback(ingress.stop)
         wait_until_listening(pod.port)
+        pod.settle()
         ingress.set_ready(True)
         if scenario.probes:
             kubelet.start()

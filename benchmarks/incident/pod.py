@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from .scenarios import Variant
 
 HERE = Path(__file__).parent
 MEGABYTE = 1_000_000
+_LOOK_SECONDS, _IDLE_LOOKS = 0.5, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +114,29 @@ class Pod:
 
     def memory(self) -> float:
         """Resident megabytes of all processes of the container that nobody else shares."""
+        return self._sum(lambda each: each.memory_full_info().uss / MEGABYTE)
+
+    def settle(self, seconds: float = 60.0) -> None:
+        """Return when the container idles, or after so long: one worker may listen before the others do."""
+        deadline, idle = time.monotonic() + seconds, 0
+        before = self._processor_seconds()
+        while idle < _IDLE_LOOKS and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+            now = self._processor_seconds()
+            idle = idle + 1 if now - before < 0.1 * _LOOK_SECONDS else 0
+            before = now
+
+    def _processor_seconds(self) -> float:
+        return self._sum(lambda each: sum(each.cpu_times()[:2]))
+
+    def _sum(self, measure: Callable[[psutil.Process], float]) -> float:
+        """The sum over all processes of the container."""
         if self._process is None:
             return 0.0
         total = 0.0
         for each in [self._process, *self._children(self._process)]:
             try:
-                total += each.memory_full_info().uss / MEGABYTE
+                total += measure(each)
             except psutil.Error:  # it ended between being listed and being asked
                 continue
         return total

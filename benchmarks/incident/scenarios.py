@@ -71,7 +71,7 @@ SWEEP = (
     _point("half", "Half the capacity, with probes", 0.5),
     _point("full", "The capacity, with probes", 1),
     _point("over", "A little more, with probes", 1.5),
-    _point("incident", "Overload, with probes", 2.5),
+    _point("incident", "Overload, with probes", 2.5, runs=3),
     _point("severe", "Twice that, with probes", 5, runs=3),
     _point("extreme", "Eight times the capacity, with probes", 8, runs=3),
 )

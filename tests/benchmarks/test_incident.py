@@ -22,7 +22,7 @@ from benchmarks.incident.ingress import EMBEDDED, NGINX
 from benchmarks.incident.kubelet import Kubelet, PodSpec, Probe
 from benchmarks.incident.load import Answers, per_second, percentile, send_users
 from benchmarks.incident.measure import within
-from benchmarks.incident.pod import Machine, ask, free_port
+from benchmarks.incident.pod import Machine, Pod, ask, free_port
 from benchmarks.incident.report import table
 from benchmarks.incident.scenarios import FIXED, SCENARIOS, SWEEP, SWEPT, UNFIXED
 
@@ -203,6 +203,14 @@ def test_the_first_container_has_been_up_before_the_load_came(
     assert kubelet.restarts == restarts
 
 
+def test_a_pod_has_settled_when_all_its_workers_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = itertools.chain([0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 9.0], itertools.repeat(9.0))
+    monkeypatch.setattr(Pod, "_processor_seconds", lambda _: next(used))
+    monkeypatch.setattr("benchmarks.incident.pod._LOOK_SECONDS", 0.001)
+    Pod(UNFIXED, {}, tmp_path, Machine(0, (0,)), 1, tmp_path / "log", 1).settle()
+    assert next(used) == 9.0, "three looks in a row saw it idle, and no fourth was needed"
+
+
 def test_spells_are_cut_to_the_load() -> None:
     spells = [(90.0, 99.0), (99.0, 103.0), (105.0, 107.0), (118.0, 140.0), (130.0, 131.0)]
     assert within(spells, 100.0, 20.0) == [(0.0, 3.0), (5.0, 7.0), (18.0, 20.0)]
@@ -248,8 +256,13 @@ def test_calibration_does_not_count_failures() -> None:
 def test_a_plan_measures_variants_in_turn() -> None:
     rounds = plan(options(["--scenario", "severe", "--scenario", "light", "--runs", "2"]))
     assert [each.scenario.name for each in rounds] == ["severe", "severe", "light", "light"]
-    assert [each.first for each in rounds] == [True, False, True, False]
+    assert [each.anew for each in rounds] == [True, False, True, False]
     assert [variant.name for variant in rounds[-1].variants] == ["unfixed", "fixed"]
+
+
+def test_runs_can_be_added_to_those_there_are() -> None:
+    rounds = plan(options(["--scenario", "severe", "--runs", "2", "--add"]))
+    assert [each.anew for each in rounds] == [False, False]
 
 
 def test_a_scenario_says_how_often_it_is_measured() -> None:
