@@ -112,6 +112,7 @@ def incident_numbers() -> Iterator[tuple[str, Number]]:
         values = [each[column] for measured in records.values() for each in measured["capacity"]]
         yield f"incident.capacity.{column}", Number.of(column, values)
     for scenario, measured in records.items():
+        yield f"{scenario}.seconds", Number.of("seconds", [measured["seconds"]])
         for variant, runs in record.by_variant(measured).items():
             for column in runs[0].keys() - _NO_NUMBERS:
                 name = f"{scenario}.{slug(variant)}.{slug(column)}"
@@ -343,7 +344,18 @@ def quotes() -> dict[str, str]:
             found.update(number.forms(name))
     found.update(tables(found))
     found.update(speed_tables())
+    found.update(dict(heaviest(found)))
     return found | {"incident.conditions": conditions()}
+
+
+def heaviest(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The heaviest load of the sweep that was measured, by a name that does not change with it."""
+    measured = [point for point in SWEEP if f"{point.name}.fixed.failed" in quotes]
+    for point in measured[-1:]:
+        yield "sweep.heaviest.load", f"{point.load:g}"
+        for name, text in quotes.items():
+            if name.startswith(f"{point.name}."):
+                yield f"sweep.heaviest.{name.removeprefix(f'{point.name}.')}", text
 
 
 def written(text: str, known: dict[str, str]) -> str:

