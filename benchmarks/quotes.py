@@ -27,7 +27,7 @@ from servelint.knowledge import compiled
 from .gil import catalogue
 from .gil import results as gil
 from .incident import record
-from .incident.scenarios import SWEEP
+from .incident.scenarios import SCENARIOS, SWEEP
 from .memory_scaling.pods import PODS, POLICIES, days
 from .speed import results as speed
 from .spread import spread
@@ -163,7 +163,7 @@ def rows(head: str, body: Iterator[Sequence[str]]) -> str:
 
 LOADS = {
     "extreme": "8 times the capacity",
-    "severe": "5 times the capacity",
+    "severe": "6.5 times the capacity",
     "incident": "2.5 times the capacity",
     "no-probes": "2.5 times, without probes",
     "light": "a fifth of the capacity",
@@ -344,18 +344,8 @@ def quotes() -> dict[str, str]:
             found.update(number.forms(name))
     found.update(tables(found))
     found.update(speed_tables())
-    found.update(dict(heaviest(found)))
+    found.update((f"{scenario.name}.load", f"{scenario.load:g}") for scenario in SCENARIOS)
     return found | {"incident.conditions": conditions()}
-
-
-def heaviest(quotes: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """The heaviest load of the sweep that was measured, by a name that does not change with it."""
-    measured = [point for point in SWEEP if f"{point.name}.fixed.failed" in quotes]
-    for point in measured[-1:]:
-        yield "sweep.heaviest.load", f"{point.load:g}"
-        for name, text in quotes.items():
-            if name.startswith(f"{point.name}."):
-                yield f"sweep.heaviest.{name.removeprefix(f'{point.name}.')}", text
 
 
 def written(text: str, known: dict[str, str]) -> str:

@@ -59,12 +59,14 @@ OFFLOADS = (
 )
 
 SWEPT = (UNFIXED, FOUR_WORKERS, PLAIN_DEF, FIXED)
-# The probes of the example call a pod unready after 15 s, and dead after 25 s: a minute has room for both.
+# The probes of the example call a pod unready after 15 s, and dead after 25 s: a minute has room for both, and
+# two minutes for what follows.
 _SWEPT_SECONDS = 60
+_LASTING_SECONDS = 120
 
 
-def _point(name: str, title: str, load: float, runs: int = 1) -> Scenario:
-    return Scenario(name, title, SWEPT, load, _SWEPT_SECONDS, probes=True, runs=runs, sweep=True)
+def _point(name: str, title: str, load: float, runs: int = 1, seconds: float = _SWEPT_SECONDS) -> Scenario:
+    return Scenario(name, title, SWEPT, load, seconds, probes=True, runs=runs, sweep=True)
 
 
 SWEEP = (
@@ -72,8 +74,9 @@ SWEEP = (
     _point("full", "The capacity, with probes", 1),
     _point("over", "A little more, with probes", 1.5),
     _point("incident", "Overload, with probes", 2.5, runs=3),
-    _point("severe", "Twice that, with probes", 5, runs=3),
-    _point("extreme", "Eight times the capacity, with probes", 8, runs=3),
+    # Whoever is served waits for as many seconds as there are multiples of the capacity, and gives up after ten.
+    _point("severe", "Overload that lasts, with probes", 6.5, runs=3, seconds=_LASTING_SECONDS),
+    _point("extreme", "More than users wait for, with probes", 8),
 )
 
 SCENARIOS = (
@@ -90,5 +93,5 @@ SCENARIOS = (
 QUICK: tuple[tuple[str, tuple[Variant, ...], float], ...] = (
     ("half", (UNFIXED,), 5),
     ("incident", (UNFIXED,), 20),
-    ("extreme", (UNFIXED, FIXED), 30),
+    ("severe", (UNFIXED, FIXED), 30),
 )
