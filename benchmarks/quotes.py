@@ -97,6 +97,10 @@ class Number:
         yield f"{name}.range", last if self.written(low) == last else f"{first} to {last}"
 
 
+# A quote at the head of a line of a paragraph, with what belongs to it.
+_AT_THE_HEAD = re.compile(r"(?<=[^\n|])\n *(<!-- measured: (?!table\.)\S+ -->[^\n]*?<!-- / -->\S*)[ \n]")
+
+
 def slug(text: str) -> str:
     """The text as a part of a name: lower case, with hyphens for all that is neither letter nor digit."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
@@ -358,7 +362,18 @@ def written(text: str, known: dict[str, str]) -> str:
             raise UnknownQuoteError(f"`{name}` is not measured" + (f"; {near[0]} is" if near else ""))
         return f"{begin}{known[name]}{end}"
 
-    return _QUOTE.sub(quoted, text)
+    return joined(_QUOTE.sub(quoted, text))
+
+
+def joined(text: str) -> str:
+    """The text with no line that a quote begins, but for tables: such a comment ends a paragraph.
+
+    https://spec.commonmark.org/0.31.2/#html-blocks
+    """
+    before = ""
+    while before != text:
+        before, text = text, _AT_THE_HEAD.sub(r" \1\n", text)
+    return text
 
 
 def pages() -> list[Path]:

@@ -59,8 +59,8 @@ OFFLOADS = (
 )
 
 SWEPT = (UNFIXED, FOUR_WORKERS, PLAIN_DEF, FIXED)
-# The probes of the example call a pod unready after 15 s, and dead after 25 s: a minute has room for both, and
-# two minutes for what follows.
+# The probes of the example call a pod unready after 15 s, and dead after 25 s: a minute has room for both,
+# and two minutes for what follows.
 _SWEPT_SECONDS = 60
 _LASTING_SECONDS = 120
 
@@ -74,7 +74,7 @@ SWEEP = (
     _point("full", "The capacity, with probes", 1),
     _point("over", "A little more, with probes", 1.5),
     _point("incident", "Overload, with probes", 2.5, runs=3),
-    # Whoever is served waits for as many seconds as there are multiples of the capacity, and gives up after ten.
+    # Whoever is served waits for as many seconds as there are multiples of the capacity, and not for ten.
     _point("severe", "Overload that lasts, with probes", 6.5, runs=3, seconds=_LASTING_SECONDS),
     _point("extreme", "More than users wait for, with probes", 8),
 )

@@ -235,3 +235,12 @@ def test_links_of_quoting_pages_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_no_line_of_a_paragraph_begins_with_a_comment() -> None:
+    torn = "it takes\n<!-- measured: a -->1 s<!-- / -->, or\n  <!-- measured: b -->2 s<!-- / --> at most\n"
+    table = "as here:\n\n<!-- measured: table.x -->\n| a |\n<!-- / -->\n"
+    assert quotes.joined(torn) == (
+        "it takes <!-- measured: a -->1 s<!-- / -->,\nor <!-- measured: b -->2 s<!-- / -->\nat most\n"
+    )
+    assert quotes.joined(table) == table
