@@ -98,7 +98,7 @@ class Number:
 
 
 # A quote at the head of a line of a paragraph, with what belongs to it.
-_AT_THE_HEAD = re.compile(r"(?<=[^\n|])\n *(<!-- measured: (?!table\.)\S+ -->[^\n]*?<!-- / -->\S*)[ \n]")
+_AT_THE_HEAD = re.compile(r"(?<=[^\n|])\n( *)(<!-- measured: (?!table\.)\S+ -->[^\n]*?<!-- / -->\S*)(?:\n *| )")
 
 
 def slug(text: str) -> str:
@@ -166,9 +166,7 @@ def rows(head: str, body: Iterator[Sequence[str]]) -> str:
 
 
 LOADS = {
-    "extreme": "8 times the capacity",
-    "severe": "6.5 times the capacity",
-    "incident": "2.5 times the capacity",
+    **{point.name: f"{point.load:g} times the capacity" for point in reversed(SWEEP) if point.load > 2},
     "no-probes": "2.5 times, without probes",
     "light": "a fifth of the capacity",
 }
@@ -372,7 +370,7 @@ def joined(text: str) -> str:
     """
     before = ""
     while before != text:
-        before, text = text, _AT_THE_HEAD.sub(r" \1\n", text)
+        before, text = text, _AT_THE_HEAD.sub(r" \2\n\1", text)
     return text
 
 

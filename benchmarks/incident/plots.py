@@ -155,7 +155,7 @@ def draw(records: dict[str, Record], out: Path) -> None:
     if incident := records.get("incident"):
         draw_timeline(incident, "2.5 times the capacity, with probes", out / "timeline")
     if severe := records.get("severe"):
-        draw_timeline(severe, "6.5 times the capacity, with probes", out / "timeline-severe")
+        draw_timeline(severe, "7 times the capacity, with probes", out / "timeline-severe")
     if offloads := records.get("offloads"):
         title = "/health while predictions run, a little above capacity"
         draw_bars(offloads, "health_p95", title, "95th percentile, ms (log scale)", out / "health", log=True)

@@ -74,8 +74,8 @@ SWEEP = (
     _point("full", "The capacity, with probes", 1),
     _point("over", "A little more, with probes", 1.5),
     _point("incident", "Overload, with probes", 2.5, runs=3),
-    # Whoever is served waits for as many seconds as there are multiples of the capacity, and not for ten.
-    _point("severe", "Overload that lasts, with probes", 6.5, runs=3, seconds=_LASTING_SECONDS),
+    # Whoever is served waits a second or so for each multiple of the capacity, and gives up after ten.
+    _point("severe", "Overload that lasts, with probes", 7, runs=3, seconds=_LASTING_SECONDS),
     _point("extreme", "More than users wait for, with probes", 8),
 )
 

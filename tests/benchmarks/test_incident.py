@@ -384,16 +384,16 @@ def test_the_table_of_the_sweep() -> None:
     assert [row[:4] for row in cells] == [
         ["0.5", "unfixed", "0%", "0%"],
         ["0.5", "fixed", "0%", "0%"],
-        ["6.5", "unfixed", "60% (50% to 70%)", "10%"],
-        ["6.5", "plain def", "4%", "0%"],
-        ["6.5", "fixed", "0%", "0%"],
+        ["7", "unfixed", "60% (50% to 70%)", "10%"],
+        ["7", "plain def", "4%", "0%"],
+        ["7", "fixed", "0%", "0%"],
     ]
 
 
 def test_the_curves_of_the_sweep() -> None:
     curves = sweep.curves(SEEN)
     assert list(curves) == ["unfixed", "fixed"], "one point is no curve"
-    assert curves["unfixed"] == [(0.5, 0.0, 0.0, 0.0), (6.5, 0.6, 0.5, 0.7)]
+    assert curves["unfixed"] == [(0.5, 0.0, 0.0, 0.0), (7, 0.6, 0.5, 0.7)]
 
 
 def test_names_at_the_ends_of_curves_do_not_cover_each_other() -> None:
@@ -421,7 +421,7 @@ def test_nothing_measured_draws_nothing(tmp_path: Path) -> None:
 
 def test_the_verdict_is_one_sentence_about_the_heaviest_load() -> None:
     assert record.verdict(SEEN, ["half", "severe"]) == (
-        "At 6.5 times the capacity the unfixed service fails 50% of the predictions and its slowest /health takes "
+        "At 7 times the capacity the unfixed service fails 50% of the predictions and its slowest /health takes "
         "9.0 s; what `servelint fix` leaves behind fails 0.1%, and its slowest /health takes 0.2 s."
     )
 
@@ -430,7 +430,7 @@ def test_the_verdict_is_one_sentence_about_the_heaviest_load() -> None:
 def test_the_verdict_says_when_it_does_not_show(unfixed: float, fixed: float) -> None:
     runs = [*seen("unfixed", unfixed), *seen("fixed", fixed)]
     assert record.verdict({"severe": {"runs": runs}}, ["severe"]).startswith(
-        "It does not show here: at 6.5 times"
+        "It does not show here: at 7 times"
     )
 
 

@@ -173,14 +173,18 @@ def test_the_blocked_service_is_away_after_three_probes(measured: dict[str, Runs
 
 
 def test_how_busy_the_machine_was_besides(measured: dict[str, Runs]) -> None:
-    apart = [
-        run["elsewhere"]
+    apart = {
+        scenario: max(
+            run["elsewhere"]
+            for variant, each in runs.items()
+            for run in each
+            if not variant.startswith("process")  # see benchmarks/incident/README.md
+        )
         for scenario, runs in measured.items()
-        for variant, each in runs.items()
-        for run in each
-        if scenario != "severe" and not variant.startswith("process")  # see benchmarks/incident/README.md
-    ]
-    assert max(apart) < 1
+    }
+    assert apart.pop("severe") < 0.1
+    assert apart.pop("half") < 1.5  # where nothing fails
+    assert max(apart.values()) < 1
 
 
 def test_the_more_threads_the_later_the_probe(measured: dict[str, Runs]) -> None:
@@ -241,6 +245,6 @@ def test_no_line_of_a_paragraph_begins_with_a_comment() -> None:
     torn = "it takes\n<!-- measured: a -->1 s<!-- / -->, or\n  <!-- measured: b -->2 s<!-- / --> at most\n"
     table = "as here:\n\n<!-- measured: table.x -->\n| a |\n<!-- / -->\n"
     assert quotes.joined(torn) == (
-        "it takes <!-- measured: a -->1 s<!-- / -->,\nor <!-- measured: b -->2 s<!-- / -->\nat most\n"
+        "it takes <!-- measured: a -->1 s<!-- / -->,\nor <!-- measured: b -->2 s<!-- / -->\n  at most\n"
     )
     assert quotes.joined(table) == table
