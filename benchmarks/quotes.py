@@ -98,7 +98,9 @@ class Number:
 
 
 # A quote at the head of a line of a paragraph, with what belongs to it.
-_AT_THE_HEAD = re.compile(r"(?<=[^\n|])\n( *)(<!-- measured: (?!table\.)\S+ -->[^\n]*?<!-- / -->\S*)(?:\n *| )")
+_AT_THE_HEAD = re.compile(
+    r"(?<=[^\n|])\n( *)(<!-- measured: (?!table\.)\S+ -->[^\n]*?<!-- / -->\S*)(?:\n *| )"
+)
 
 
 def slug(text: str) -> str:
@@ -115,7 +117,8 @@ def incident_numbers() -> Iterator[tuple[str, Number]]:
     for column in ("latency", "rate"):
         values = [each[column] for measured in records.values() for each in measured["capacity"]]
         yield f"incident.capacity.{column}", Number.of(column, values)
-    for scenario, measured in records.items():
+    behind_nginx = {f"nginx.{name}": each for name, each in record.read(record.NGINX_RESULTS).items()}
+    for scenario, measured in (records | behind_nginx).items():
         yield f"{scenario}.seconds", Number.of("seconds", [measured["seconds"]])
         for variant, runs in record.by_variant(measured).items():
             for column in runs[0].keys() - _NO_NUMBERS:

@@ -15,6 +15,8 @@ from typing import Any
 from .scenarios import FIXED, SCENARIOS, UNFIXED
 
 RESULTS = Path(__file__).parent / "results"
+# The heaviest load once more, with `--front nginx --out` of this folder.
+NGINX_RESULTS = RESULTS / "nginx"
 
 Record = dict[str, Any]
 Run = dict[str, Any]
