@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from servelint.code.facts.facts import Attribute, Call, Name
+from servelint.code.facts.facts import Attribute, Call, Expression, Name, last_name
 from servelint.code.graph.reach import Reach
 from servelint.code.names import evidence
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import (
+    ClassReference,
     External,
     ExternalObject,
     Frame,
+    Instance,
     LibraryMethod,
     LibraryObject,
     Value,
@@ -31,7 +33,11 @@ class Names:
 
     def role(self, frame: Frame, call: Call, values: Values) -> Role | None:
         """What the call does by its name, `values` being what it may call; None where names do not count."""
-        if not all(self._is_nameless(value) for value, _ in plain(values)) or self._is_elsewhere(frame, call):
+        if not all(self._is_nameless(value) for value, _ in plain(values)):
+            return None
+        # A model is one whatever holds it: `self.model(x)`.
+        is_model = any(isinstance(value, ExternalObject) and value.of_model for value, _ in plain(values))
+        if not is_model and self._is_elsewhere(frame, call) and not self._is_held(frame, call, values):
             return None
         role = self.evidence.role_of(call)
         if role is None:
@@ -86,6 +92,36 @@ class Names:
             return self.evidence.is_file_of_model(opened)
         bound = self.evaluator.module(frame.module).bound(frame.function, opened.id)
         return any(b.binding.value and self.evidence.is_file_of_model(b.binding.value) for b in bound)
+
+    def _is_held(self, frame: Frame, call: Call, values: Values) -> bool:
+        """Whether an attribute is called like a model, and holds what the project's own class was given.
+
+        A class is no model, and what makes a row of it names each column: `self.model(**columns)`.
+        """
+        if not isinstance(call.function, Attribute) or not call.arguments:
+            return False
+        objects = (value for value, _ in plain(values))
+        if any(not isinstance(o, ExternalObject) or self.reach.is_ordinary(o.name) for o in objects):
+            return False
+        name = call.function.name
+        holders = [value for value, _ in plain(self.evaluator.evaluate(frame, call.function.value))]
+        return self.evidence.is_called(name) and all(
+            isinstance(holder, Instance) and self._is_given(holder.cls, name) for holder in holders
+        )
+
+    def _is_given(self, cls: ClassReference, name: str) -> bool:
+        """Whether an attribute of the class is set to something that is not declared to be a class."""
+        classes = self.evaluator.classes
+        if not self.evidence.never.isdisjoint(evidence.split(classes.facts(cls).name)):
+            return False
+        given = [(where, value) for where, value in classes.members.bound(cls, name) if value is not None]
+        return bool(given) and not any(self._is_class(*where, value) for where, value in given)
+
+    def _is_class(self, path: str, function: int, value: Expression | None) -> bool:
+        """Whether a value is a parameter that is declared to be a class: `model: type[Row]`."""
+        parameters = self.evaluator.module(path).function(function).parameters
+        declared = (p.annotation for p in parameters if isinstance(value, Name) and p.name == value.id)
+        return any(last_name(a) in ("Type", "type") for a in declared if a is not None)
 
     def _is_elsewhere(self, frame: Frame, call: Call) -> bool:
         """Whether the receiver is known, and known to be no model: text, a number, a framework's object."""

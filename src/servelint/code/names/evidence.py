@@ -39,6 +39,11 @@ class Evidence:
     makers: frozenset[str]
     made: frozenset[str]
     moved: frozenset[str]
+    told_bare: frozenset[str]
+    told_any: frozenset[str]
+    told_surely: frozenset[str]
+    told_except: frozenset[str]
+    devices: frozenset[str]
     beside: frozenset[str]
     feeding: frozenset[str]
     fed: frozenset[str]
@@ -118,7 +123,28 @@ class Evidence:
             return False
         if sure or not call.arguments:
             return sure or name in ("eval", "cuda")
-        return name == "to" and any("device" in words_of(value) for value in call.arguments)
+        return name == "to" and any(map(self._is_device, call.arguments))
+
+    def _is_device(self, given: Expression) -> bool:
+        if isinstance(given, Constant) and isinstance(given.value, str):
+            return given.value.partition(":")[0] in self.devices
+        return "device" in words_of(given)
+
+    @property
+    def telling_statements(self) -> frozenset[str]:
+        """The methods of which `tells` may be true."""
+        return self.told_bare | self.told_any | {"to"}
+
+    def tells(self, call: Call) -> bool:
+        """Whether a call whose result is dropped is one that only models know: `net.eval()`."""
+        if not isinstance(call.function, Attribute) or words_of(call.function.value) & self.told_except:
+            return False
+        name = call.function.name
+        if name in self.told_any:
+            return bool(call.arguments or call.keywords)
+        if name in self.told_bare:
+            return not call.arguments and not call.keywords
+        return name == "to" and any(map(self._is_device, call.arguments))
 
     def is_called(self, name: str) -> bool:
         """Whether a name is one that models have."""
@@ -319,6 +345,11 @@ def load() -> Evidence:
         makers=frozenset(data.table("loads").names("makers")),
         made=frozenset(data.table("loads").names("made")),
         moved=frozenset(data.names("moved")),
+        told_bare=frozenset(data.table("told").names("bare")),
+        told_any=frozenset(data.table("told").names("any")),
+        told_surely=frozenset(data.table("told").names("surely")),
+        told_except=frozenset(data.table("told").names("except")),
+        devices=frozenset(data.table("told").names("devices")),
         beside=frozenset(data.names("beside")),
         feeding=frozenset(data.table("feeds").names("verbs")),
         fed=frozenset(data.table("feeds").names("subjects")),

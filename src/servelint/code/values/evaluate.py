@@ -204,7 +204,7 @@ class Evaluator:
             if frame is not None and frame.function == bound.function
             else self.frame(module, bound.function)
         )
-        found = self.evaluate(here, bound.binding.value)
+        found = self.models.shown(module, bound, self.evaluate(here, bound.binding.value))
         annotation = bound.binding.annotation
         if annotation is None or not all(self.annotations.is_foreign(value) for value, _ in plain(found)):
             return found

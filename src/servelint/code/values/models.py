@@ -1,10 +1,12 @@
-"""Objects of libraries that nobody has catalogued, and that are models by the way in which they are made."""
+"""Objects of libraries that nobody has catalogued, and that are models by how they are made or used."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from servelint.code.facts.facts import Attribute, Call, Expression, Name, last_name
+from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Opaque, dotted, last_name
+from servelint.code.graph.project import Bound, Module
 from servelint.code.names import evidence
 from servelint.code.values.values import (
     External,
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
 
 
 class Models:
-    """The part of the evaluation that is about objects that are known to be models, and by nothing else."""
+    """The part of the evaluation that is about objects of which nothing else is known."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self.evidence = evidence.load()
+        self._told: dict[str, tuple[tuple[int, Expression], ...]] = {}
 
     def made(self, called: External, frame: Frame, call: Call, found: Values) -> Values:
         """What a call gives of something that nobody has catalogued: `found`, or a model."""
@@ -47,6 +50,47 @@ class Models:
         elif self.evidence.makes_model(last):
             return (ExternalObject(f"{called.name}()", of_model=True),)
         return found
+
+    def shown(self, module: Module, bound: Bound, found: Values) -> Values:
+        """What a binding gives: a model where a statement about it says so (`net.eval()`)."""
+        target, value = bound.binding.target, bound.binding.value
+        if any(isinstance(v, ExternalObject) and not v.of_model for v in found):
+            if self._is_told(module, bound, self.evidence.telling_statements):
+                objects = (v.name if isinstance(v, ExternalObject) else "" for v in found)
+                pairs = zip(found, objects, strict=True)
+                return tuple(ExternalObject(name, of_model=True) if name else v for v, name in pairs)
+        elif not found and value is not None and not isinstance(value, Constant | Opaque):
+            if self._is_told(module, bound, self.evidence.told_surely) and not _is_of(value, target):
+                return (ExternalObject(f"{dotted(target)}()", of_model=True),)
+        return found
+
+    def _is_told(self, module: Module, bound: Bound, names: frozenset[str]) -> bool:
+        """Whether the file has one of the statements about what the binding binds that only models know."""
+        if module.path not in self._told:
+            self._told[module.path] = tuple(self._telling(module))
+        return any(
+            name in names and held == bound.binding.target and self._is_same(module, bound, function)
+            for name, function, held in self._told[module.path]
+        )
+
+    def _telling(self, module: Module) -> Iterator[tuple[str, int, Expression]]:
+        """Such statements of the file: the method, the function in which it stands, what it is called on."""
+        for name in sorted(self.evidence.telling_statements):
+            for function, site in module.calls(name):
+                if site.use == "discard" and self.evidence.tells(site.call):
+                    yield name, function, _moved(site.call.function)
+
+    def _is_same(self, module: Module, bound: Bound, function: int) -> bool:
+        """Whether what is called like the binding's target in another function is what it binds."""
+        if not isinstance(bound.binding.target, Name):
+            return _owner(module, function) == _owner(module, bound.function)
+        name, scope = bound.binding.target.id, function
+        while True:
+            facts = module.function(scope)
+            here = module.bound(scope, name)
+            if here or not scope or any(parameter.name == name for parameter in facts.parameters):
+                return any(one is bound for one in here)
+            scope = facts.parent or 0
 
     def _is_given_model(self, frame: Frame, call: Call) -> bool:
         """Whether one of the arguments is a model: `Predictor(build_model())`."""
@@ -72,6 +116,34 @@ class Models:
             case Instance(cls):
                 return any(map(catalogue.is_open, self.evaluator.classes.library_types(cls)))
         return False
+
+
+def _moved(called: Expression) -> Expression:
+    """What a method is called on, through methods that give it back: `net` for `net.to(device).eval`."""
+    held = called
+    while isinstance(held, Attribute) and isinstance(held.value, Call):
+        held = held.value.function
+    return held.value if isinstance(held, Attribute) else held
+
+
+def _is_of(value: Expression, target: Expression) -> bool:
+    """Whether a value is made of what it is bound to: `net = net.to(device)`."""
+    while isinstance(value, Call | Attribute):
+        value = value.function if isinstance(value, Call) else value.value
+        if value == target:
+            return True
+    return False
+
+
+def _owner(module: Module, function: int) -> int | None:
+    """The class in one of whose methods the function stands."""
+    here: int | None = function
+    while here is not None:
+        facts = module.function(here)
+        if facts.owner is not None:
+            return facts.owner
+        here = facts.parent
+    return None
 
 
 def _is_class(name: str) -> bool:
