@@ -328,11 +328,15 @@ class Evaluator:
             case External(qualified, of_model):
                 if name in self.frameworks.state and qualified.partition(".")[0] in self.frameworks.modules:
                     return (State(),)
-                return (External(self.frameworks.usual(f"{qualified}.{name}"), of_model),)
+                return self.models.put_on(value, name) or (
+                    External(self.frameworks.usual(f"{qualified}.{name}"), of_model),
+                )
             case ExternalObject(qualified, of_model):
                 if name in self.frameworks.state:
                     return (State(),)
-                return (External(self.frameworks.usual(f"{qualified}.{name}"), of_model),)
+                return self.models.put_on(value, name) or (
+                    External(self.frameworks.usual(f"{qualified}.{name}"), of_model),
+                )
             case LibraryObject(type_name):
                 return self._library_attribute(type_name, name)
             case LibraryMethod(type_name, part) if self._is_part(type_name, part, name):

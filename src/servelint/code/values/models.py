@@ -1,8 +1,12 @@
-"""Objects of libraries that nobody has catalogued, and that are models by how they are made or used."""
+"""Objects of libraries that nobody has catalogued: models by how they are made or used, and applications.
+
+What a service puts on its framework's objects is read from them: `app.model = load()`, `request.app.model`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Opaque, dotted, last_name
@@ -17,10 +21,14 @@ from servelint.code.values.values import (
     Value,
     Values,
     plain,
+    union,
 )
 
 if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
+
+# What gives the application of a request, of a task or of a command.
+_REACHED_BY = frozenset({"app", "current_app", "application", "bot", "client"})
 
 
 class Models:
@@ -29,7 +37,7 @@ class Models:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self.evidence = evidence.load()
-        self._told: dict[str, tuple[tuple[int, Expression], ...]] = {}
+        self._told: dict[str, tuple[tuple[str, int, Expression], ...]] = {}
 
     def made(self, called: External, frame: Frame, call: Call, found: Values) -> Values:
         """What a call gives of something that nobody has catalogued: `found`, or a model."""
@@ -55,14 +63,13 @@ class Models:
         """What a binding gives: a model where a statement about it says so (`net.eval()`)."""
         target, value = bound.binding.target, bound.binding.value
         if any(isinstance(v, ExternalObject) and not v.of_model for v in found):
-            if self._is_told(module, bound, self.evidence.telling_statements):
-                objects = (v.name if isinstance(v, ExternalObject) else "" for v in found)
-                pairs = zip(found, objects, strict=True)
-                return tuple(ExternalObject(name, of_model=True) if name else v for v, name in pairs)
-        elif not found and value is not None and not isinstance(value, Constant | Opaque):
-            if self._is_told(module, bound, self.evidence.told_surely) and not _is_of(value, target):
-                return (ExternalObject(f"{dotted(target)}()", of_model=True),)
-        return found
+            if not self._is_told(module, bound, self.evidence.telling_statements):
+                return found
+            return tuple(replace(v, of_model=True) if isinstance(v, ExternalObject) else v for v in found)
+        if found or value is None or isinstance(value, Constant | Opaque) or _is_of(value, target):
+            return found
+        told = self._is_told(module, bound, self.evidence.told_surely)
+        return (ExternalObject(f"{dotted(target)}()", of_model=True),) if told else ()
 
     def _is_told(self, module: Module, bound: Bound, names: frozenset[str]) -> bool:
         """Whether the file has one of the statements about what the binding binds that only models know."""
@@ -91,6 +98,41 @@ class Models:
             if here or not scope or any(parameter.name == name for parameter in facts.parameters):
                 return any(one is bound for one in here)
             scope = facts.parent or 0
+
+    # -- what is put on them ---------------------------------------------------------------------
+
+    def put_on(self, holder: Value, name: str) -> Values:
+        """What the project assigns to an attribute of a framework's object, or of the application."""
+        if not isinstance(holder, External | ExternalObject) or not self._is_framework(holder.name):
+            return ()
+        # An application that is reached from something else may be any that the project has.
+        of = holder.name if isinstance(holder, ExternalObject) else ""
+        if not of and holder.name.rpartition(".")[2] not in _REACHED_BY:
+            return ()
+        return self.evaluator.remembered(("put on", of, name), lambda: union(self._put(of, name)))
+
+    def _put(self, of: str, name: str) -> Iterator[Values]:
+        for module, bound in self.evaluator.project.attributes(name):
+            target = bound.binding.target
+            if isinstance(target, Attribute) and bound.binding.value is not None:
+                frame = self.evaluator.frame(module, bound.function)
+                holders = plain(self.evaluator.evaluate(frame, target.value))
+                if any(self._is(value, of) for value, _ in holders):
+                    yield self.evaluator.bound(module, bound)
+
+    def _is(self, value: Value, of: str) -> bool:
+        """Whether something is the object meant: of the class, or else any application."""
+        match value:
+            case ExternalObject(name):
+                return name == of or (not of and self._is_framework(name))
+            case External(name):
+                return self._is_framework(name) and name.rpartition(".")[2] in _REACHED_BY
+        return False
+
+    def _is_framework(self, name: str) -> bool:
+        return name.partition(".")[0] in self.evaluator.frameworks.distributions
+
+    # -- what they are given ---------------------------------------------------------------------
 
     def _is_given_model(self, frame: Frame, call: Call) -> bool:
         """Whether one of the arguments is a model: `Predictor(build_model())`."""
