@@ -8,13 +8,13 @@ from enum import Enum
 from functools import cached_property
 
 from servelint.code.facts import scan
-from servelint.code.facts.facts import Call, Constant, FunctionFacts, Name, Site, last_name
+from servelint.code.facts.facts import Call, Constant, FunctionFacts, Name, Site, Subscript, last_name
 from servelint.code.graph.project import Module
 from servelint.code.graph.reach import Reach
 from servelint.code.loop.entrypoints import EntryPoints
 from servelint.code.names import evidence
 from servelint.code.values.evaluate import Evaluator
-from servelint.code.values.values import ClassReference, External, Frame, plain
+from servelint.code.values.values import ClassReference, External, Frame, FunctionReference, plain
 from servelint.knowledge.types import Phase, SyncRuns, name_index
 
 
@@ -250,6 +250,8 @@ class Loop:
     def is_preloaded(self, module: Module, index: int) -> bool:
         """Whether the function loads once (it asks first, or is cached) and start-up has called it."""
         function = module.function(index)
+        if function.owner is not None and self._is_only_one(ClassReference(module.path, function.owner)):
+            return self.runs_at_startup(module, index)
         return (
             self.keeps(function)
             and (self.runs_at_startup(module, index) or self._is_set_at_startup(module, function))
@@ -286,6 +288,30 @@ class Loop:
             return False
         makers = self.evaluator.callers.constructing(ClassReference(module.path, function.owner))
         return any(self._is_made_by(frame) for frame, _ in makers)
+
+    def _is_only_one(self, cls: ClassReference) -> bool:
+        """Whether making an object of the class gives the one that is there already."""
+        classes = self.evaluator.classes
+        makers = (*classes.attribute(cls, "__new__"), *classes.of_metaclass(cls, "__call__"))
+        for value, _ in plain(makers):
+            if isinstance(value, FunctionReference):
+                function = self.evaluator.facts(value)
+                if function.guarded or _keeps_by(function, function):
+                    return True
+        body = classes.body(cls)
+        decorators = (self.evaluator.evaluate(body, one) for one in classes.facts(cls).decorators)
+        return any(
+            isinstance(value, FunctionReference) and self._keeps_inside(value)
+            for values in decorators
+            for value, _ in plain(values)
+        )
+
+    def _keeps_inside(self, decorator: FunctionReference) -> bool:
+        """Whether what a decorator puts in the place of a class asks first whether it has an object."""
+        functions = self.evaluator.module(decorator.module).facts.functions
+        outside = functions[decorator.function]
+        inside = (function for function in functions if function.parent == decorator.function)
+        return any(function.guarded or _keeps_by(function, outside) for function in inside)
 
     def _is_made_by(self, maker: Frame) -> bool:
         """Whether the body that makes an object runs for requests, and makes another one each time."""
@@ -335,6 +361,15 @@ def _are_set(module: Module, function: FunctionFacts) -> bool:
     given = [names.get(name, _NOTHING) for name in function.outer]
     unset = any(isinstance(value, Constant) and not value.value for value in given)  # `loaded = False` too
     return not unset and any(isinstance(value, Call) for value in given)
+
+
+def _keeps_by(function: FunctionFacts, given: FunctionFacts) -> bool:
+    """Whether the function keeps something under the class that another one is given: `kept[cls] = cls()`."""
+    cls = given.parameters[0].name if given.parameters else ""
+    return any(
+        isinstance(binding.target, Subscript) and binding.target.key == Name(cls)
+        for binding in function.bindings
+    )
 
 
 def _stays(function: FunctionFacts) -> bool:

@@ -95,6 +95,9 @@ class Calls:
                 return self.evaluator.attributes(evaluate(frame, holder), name)
             case Name("getattr"), (holder, name, *_):
                 return self.evaluator.chosen.attribute(evaluate(frame, holder), evaluate(frame, name))
+            case Attribute(_, "__new__"), (made, *_) if not self.callees(frame, call):
+                classes = (value for value, _ in plain(evaluate(frame, made)))
+                return tuple(Instance(value) for value in classes if isinstance(value, ClassReference))
             case Name("cast") | Attribute(Name("typing" | "t"), "cast"), (declared, value):
                 return self.evaluator.annotations.annotated(frame, declared) or evaluate(frame, value)
             case Name("next"), (iterable, *_):
