@@ -363,6 +363,9 @@ def _model_distributions(catalogue: Catalogue) -> Iterator[str]:
 def _model_modules(catalogue: Catalogue) -> Iterator[str]:
     """The modules of the libraries that run models."""
     for library in catalogue.libraries.values():
-        methods = (method for known in library.types.values() for method in known.methods.values())
-        if any(entry.role in MODEL_ROLES for entry in (*library.functions.values(), *methods)):
+        types = library.types.values()
+        methods = (method for known in types for method in known.methods.values())
+        # What is loaded and has methods of its own is a model, though nobody has listed what it infers with.
+        loaded = any(known.open and known.construct and known.construct.role is Role.LOAD for known in types)
+        if loaded or any(entry.role in MODEL_ROLES for entry in (*library.functions.values(), *methods)):
             yield from (name for name in library.modules if name not in sys.stdlib_module_names)

@@ -291,6 +291,10 @@ class Judge:
         function = argument(call, runs.position, runs.keyword) if runs is not None else None
         if runs is not None and (function is not None or runs.position is not None):
             return self._running(function, frame, call)
+        if runs is not None and call.arguments:
+            ordering = self.implicit.ordering(frame, call.arguments[0], call.position)
+            if ordering is not None:
+                return Outcome(ordering)
         if self.frameworks.runs_when_iterated.find(name) or self.frameworks.draws.find(name):
             return HARMLESS
         if self.frameworks.consumes.find(name):
@@ -348,7 +352,8 @@ class Judge:
         """A call that calls its argument at once, or makes the calls in it: `map(model.predict, batches)`."""
         if function is None:
             return HARMLESS
-        given = next((a for a in call.arguments if a is not function), None)
+        others = (a for a in call.arguments if a is not function and not isinstance(a, Constant))
+        given = next(others, None)
         by_key = given is not None and function not in call.arguments
         inner = Call(function, (Element(given),) if by_key and given is not None else (), (), call.position)
         called = [value for value, _ in plain(self.evaluator.evaluate(frame, function))]
@@ -371,9 +376,12 @@ class Judge:
         match call.function:
             case Attribute(_, name) if name in self.frameworks.consuming_methods:
                 return self._consuming(frame, call).blocking
-            case Attribute(_, name) if name in self.frameworks.runs.methods:
+            case Attribute(held, name) if name in self.frameworks.runs.methods:
                 run = self.frameworks.runs.methods[name]
-                return self._running(argument(call, run.position, run.keyword), frame, call).blocking
+                function = argument(call, run.position, run.keyword)
+                if function is None and run.position is None:
+                    return self.implicit.ordering(frame, held, call.position)
+                return self._running(function, frame, call).blocking
             case Attribute(_, "enter_context") if call.arguments:
                 return self.implicit.operated(frame, Operated("with", call.arguments[:1]), call.position)
             case Attribute(base, "send" | "throw" | "__next__"):

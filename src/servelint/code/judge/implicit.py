@@ -11,6 +11,7 @@ from servelint.code.facts.facts import (
     Call,
     ClassValue,
     Constant,
+    Element,
     Expression,
     FunctionFacts,
     Iteration,
@@ -166,6 +167,13 @@ class Implicit:
             return outcome
         values = self.evaluator.calls.returned(run.method, frame, run.call)
         return Outcome(self.consumed(frame, values, run.call.position, run.call.function), harmless=True)
+
+    def ordering(self, frame: Frame, container: Expression, position: Position) -> Blocking | None:
+        """What putting the elements of a container in order does: they are compared, each with another."""
+        if not self.evaluator.special.defines("lt"):
+            return None
+        compared = Operated("lt", (Element(container), Element(container)))
+        return self.operated(frame, compared, position)
 
     def _searched(self, frame: Frame, container: Expression, position: Position) -> Blocking | None:
         """What `in` does with an object that does not say what it contains: it goes through it."""
