@@ -176,7 +176,8 @@ class Follower:
         elif named and (command is None or (words and words[0].text.startswith("-"))):
             yield from self.served(named, words, environment, context)
         elif stage.entrypoint is not None and stage.entrypoint.script is not None:
-            yield from self.code(stage.entrypoint.script, environment, (), context, 0)
+            # A shell that is given code takes what follows as `$0` and its parameters.
+            yield from self.code(stage.entrypoint.script, environment, _exec_words(command), context, 0)
         elif stage.entrypoint is not None:
             yield from self.words((*stage.entrypoint.words, *_exec_words(command)), environment, context)
         elif command is not None and command.script is not None:
@@ -234,19 +235,20 @@ class Follower:
         if isinstance(found, ServerStart):
             yield from self.server(found, words, environment, context)
         elif isinstance(found, ShellCode):
-            yield from self.code(found.code, environment, found.parameters[1:], context, depth + 1)
+            yield from self.code(found.code, environment, found.parameters, context, depth + 1)
         elif isinstance(found, ScriptStart):
             yield from self.script(found, environment, context, depth + 1)
 
     def code(
-        self, code: Located, environment: Environment, parameters: Words, context: Context, depth: int
+        self, code: Located, environment: Environment, words: Words, context: Context, depth: int
     ) -> Iterator[Start]:
-        """The servers that a piece of shell code starts."""
+        """The servers that a piece of shell code starts; `words` are its name and its parameters."""
         names = (*self.sources.server_names, *self.sources.tasks)
         if not any(name in code.text for name in names) and not _may_start(code.text):
             return
         self.spend(len(code), code)
-        for command in shell.read(code, environment, parameters).commands:
+        name = words[0] if words else None
+        for command in shell.read(code, environment, words[1:], name).commands:
             yield from self.words(command.words, command.environment, context, depth + 1)
 
     def spend(self, cost: int, text: Located) -> None:
@@ -266,11 +268,11 @@ class Follower:
         """The servers that a script file starts."""
         mounted = _mounted(script.path.text, context.config_maps)
         if mounted is not None and not script.python:
-            yield from self.code(mounted, environment, script.parameters, context, depth)
+            yield from self.code(mounted, environment, (script.path, *script.parameters), context, depth)
             return
         inside = _written(script.path.text, context)
         if inside is not None and not script.python:
-            yield from self.code(inside, environment, script.parameters, context, depth)
+            yield from self.code(inside, environment, (script.path, *script.parameters), context, depth)
             return
         path = self.sources.resolve(script.path.text, context.base, context.image, python=script.python)
         if path is None and script.python:
@@ -294,7 +296,7 @@ class Follower:
             if path.suffix == ".py":
                 yield from self.python(path, environment, context, script.parameters, depth + 1)
             elif not script.python:
-                yield from self.code(Located.of(source), environment, script.parameters, context, depth)
+                yield from self.code(Located.of(source), environment, (script.path, *script.parameters), context, depth)
         self._active.pop()
         if boundary.failed:
             self._given_up.add(path)

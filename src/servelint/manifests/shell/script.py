@@ -47,16 +47,18 @@ class Script:
     heredocs: list[Located] = field(default_factory=list)
 
 
-def read(code: Located, environment: Environment, parameters: Words = ()) -> Script:
+def read(
+    code: Located, environment: Environment, parameters: Words = (), name: Located | None = None
+) -> Script:
     """The commands and here-documents of a script started with this environment and these parameters.
 
-    Raises `LimitError`, with the place.
+    `name` is what it calls itself, where that is known. Raises `LimitError`, with the place.
     """
     syntax = parse(code)
     walk = _Walk(syntax, Evaluator(syntax))
     try:
-        walk.visit(syntax.root, Scope(environment, parameters))
-        walk.uncalled(Scope(environment, parameters))
+        walk.visit(syntax.root, Scope(environment, parameters, name=name))
+        walk.uncalled(Scope(environment, parameters, name=name))
     except LimitError as error:
         place = syntax.text(walk.node or syntax.root).place
         error.line, error.path = error.line or place.span.line, error.path or place.source.path

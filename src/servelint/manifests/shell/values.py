@@ -33,16 +33,22 @@ _MAX_LENGTH = 5_000_000
 
 @dataclass(slots=True)
 class Scope:
-    """Variables of a running script. A value of None is unknown; `exported` is what commands see."""
+    """Variables of a running script. A value of None is unknown; `exported` is what commands see.
+
+    `name` is `$0`, where the words that code is given begin with it.
+    """
 
     environment: Environment
     parameters: Words = ()
     variables: dict[str, Words | None] = field(default_factory=dict)
     exported: set[str] = field(default_factory=set)
+    name: Located | None = None
 
     def copy(self) -> Scope:
         """The same variables, to be changed without effect on these."""
-        return Scope(self.environment, self.parameters, dict(self.variables), set(self.exported))
+        return Scope(
+            self.environment, self.parameters, dict(self.variables), set(self.exported), self.name
+        )
 
     def known(self, name: str) -> bool:
         """Whether the variable is set, to a value known or not."""
@@ -190,6 +196,8 @@ class Evaluator:
     def _current(self, name: str, scope: Scope, node: Node) -> Words | None:
         if name in ("@", "*"):
             return scope.parameters
+        if name == "0" and scope.name is not None:
+            return (scope.name,)
         if name.isdigit():
             index = int(name) - 1
             return (scope.parameters[index],) if 0 <= index < len(scope.parameters) else ()
