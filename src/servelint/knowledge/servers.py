@@ -233,6 +233,17 @@ class Servers:
         return {name: found[0] for name, found in readers.items() if len(found) == 1}
 
     @cached_property
+    def last_names(self) -> frozenset[str]:
+        """The last parts of the names of those calls."""
+        return frozenset(name.rpartition(".")[2] for name in self.calls)
+
+    @cached_property
+    def packages(self) -> frozenset[str]:
+        """The packages with calls that start a server."""
+        called = {name for server in self.servers for name in (*(server.calls or {}), *server.applications)}
+        return frozenset(name.partition(".")[0] for name in called)
+
+    @cached_property
     def calls(self) -> Mapping[str, tuple[Server, Call]]:
         """Python calls that start a server, by qualified name."""
         return {

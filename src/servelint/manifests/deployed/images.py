@@ -43,6 +43,7 @@ class ImageIndex:
     _started: set[int] = field(default_factory=set)  # images whose own command a workload runs
     _overridden: set[int] = field(default_factory=set)  # images that run in the cluster with another one
     _said: set[int] = field(default_factory=set)  # images whose number of workers a workload says
+    _run: dict[int, list[Container]] = field(default_factory=dict)  # by image, what runs its own command
     _by_word: dict[str, list[Image]] = field(default_factory=dict)
     _serving: list[Image] = field(default_factory=list)
     _copied: set[str] = field(default_factory=set)
@@ -74,6 +75,7 @@ class ImageIndex:
             self._said.add(id(image))
         if container.command is None and container.arguments is None and container.script is None:
             self._started.add(id(image))
+            self._run.setdefault(id(image), []).append(container)
         elif workload.setting is Setting.KUBERNETES and self._is_sure(container, image):
             self._overridden.add(id(image))
 
@@ -93,7 +95,19 @@ class ImageIndex:
             final = last[image.path]
             settled = final.stage.own_entrypoint or id(final) in self.starts
             if id(image) in self._started or not (settled and final.stage.replaces_start_of(image.stage)):
-                yield [start for start in starts if not (start.unsaid and id(image) in self._said)]
+                yield [
+                    start
+                    for start in starts
+                    if not (start.unsaid and id(image) in self._said) and not self._replaced(image, start)
+                ]
+
+    def _replaced(self, image: Image, start: Start) -> bool:
+        """Whether the number is a default that every workload which runs the image replaces by a variable."""
+        unless = start.workers.unless if start.workers is not None else ()
+        run = self._run.get(id(image), ())
+        return bool(unless and run) and all(
+            any(not container.environment.unset(name) for name in unless) for container in run
+        )
 
     def names(self, file_name: str) -> bool:
         """Whether an image copies a file of this name."""

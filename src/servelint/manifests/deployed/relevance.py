@@ -86,10 +86,7 @@ class Relevance:
     @functools.cached_property
     def packages(self) -> frozenset[bytes]:
         """The packages with calls that start a server."""
-        called = {
-            name for server in servers().servers for name in (*(server.calls or {}), *server.applications)
-        }
-        return frozenset(name.partition(".")[0].encode() for name in called)
+        return frozenset(package.encode() for package in servers().packages)
 
     def may_run_program(self, path: Path) -> bool:
         """Whether a manifest may run one of those files: nothing else in it names a server."""

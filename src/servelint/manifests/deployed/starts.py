@@ -66,6 +66,7 @@ class Start:
     assumed: bool = False  # nothing says that the server starts but a variable that is named after it
     unsaid: str = ""  # the variable that would say the number, where the image chooses it
     wsgi: bool = False  # the workers run no event loop: they serve one request a process or thread
+    unknown: bool = False  # a number is said, and is not known
 
     @property
     def place(self) -> Span:
@@ -296,7 +297,9 @@ class Follower:
             if path.suffix == ".py":
                 yield from self.python(path, environment, context, script.parameters, depth + 1)
             elif not script.python:
-                yield from self.code(Located.of(source), environment, (script.path, *script.parameters), context, depth)
+                yield from self.code(
+                    Located.of(source), environment, (script.path, *script.parameters), context, depth
+                )
         self._active.pop()
         if boundary.failed:
             self._given_up.add(path)
@@ -333,10 +336,12 @@ class Follower:
             return
         context = replace(context, base=path.parent)
 
-        for call in files.server_calls(source, environment, parameters, self.finder(path)):
+        for call in files.server_calls(source, environment, parameters, self.finder(path), runs=runs):
             application = call.application or path.name
             start = ServerStart(call.server, (), call.workers, application, "", ())
-            yield Start(start, call.workers, call.place, environment, context)
+            if runs:
+                self.scripts_read.add(call.place.source.path)
+            yield Start(start, call.workers, call.place, environment, context, unknown=call.unknown)
         if runs and any(word in self.sources.data(path) for word in commands.WORDS):
             for command in commands.commands(source, environment, parameters, self.finder(path)):
                 if command.code is not None:

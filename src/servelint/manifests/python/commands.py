@@ -39,8 +39,7 @@ def commands(
     if tree is None:
         return
     module = PythonModule(source, environment, parameters=parameters, find=find)
-    module.run(tree.body)
-    module.find_defaults(tree)
+    module.read(tree)
     added = _added(tree)
     for scope, calls in calls_by_scope(tree):
         with module.inside(scope):

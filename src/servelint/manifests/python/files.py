@@ -13,6 +13,7 @@ from pathlib import Path
 from servelint.knowledge.servers import Call, Server, servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
+from servelint.manifests.python import mappings, reached
 from servelint.manifests.python.module import FindModule, PythonModule, Scope, parsed
 from servelint.manifests.shell.commandline import ASSUMED_CORES, Words, WorkerCount, count
 from servelint.project.text import toml
@@ -32,12 +33,13 @@ class ServerConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class ServerCall:
-    """A call that starts a server."""
+    """A call that starts a server; `unknown` says that it gives a number which is not known."""
 
     server: Server
     workers: WorkerCount | None
     application: str
     place: Place
+    unknown: bool = False
 
 
 def configuration(
@@ -53,7 +55,7 @@ def configuration(
     if tree is None:
         return ServerConfiguration(None, "")
     module = PythonModule(source, environment, find=find)
-    module.run(tree.body)
+    module.read(tree)
     for function in tree.body:
         # A file may build its settings in a function and put them into its globals.
         if isinstance(function, ast.FunctionDef) and server.workers.setting not in module.assigned:
@@ -87,35 +89,51 @@ def embedded(text: Located, name: str, server: Server, environment: Environment)
 
 
 def server_calls(
-    source: Source, environment: Environment, parameters: Words = (), find: FindModule | None = None
+    source: Source,
+    environment: Environment,
+    parameters: Words = (),
+    find: FindModule | None = None,
+    *,
+    runs: bool = False,
 ) -> Iterator[ServerCall]:
-    """The calls in a Python file that start a server.
+    """The calls in a Python file that start a server, by a function of the project too.
 
-    `parameters` is what the file is given on the command line; `find` looks up a module of the project.
+    `parameters` is what the file is given on the command line; `find` looks up a module of the project. Where
+    the file `runs`, what it calls in other files runs too.
     """
     tree = parsed(source)
     if tree is None:
         return
     module = PythonModule(source, environment, parameters=parameters, find=find)
-    module.run(tree.body)
-    module.find_defaults(tree)
-    known = servers()
-    last_names = {name.rpartition(".")[2] for name in known.calls}
+    module.read(tree)
     for scope, calls in calls_by_scope(tree):
-        likely = [call for call in calls if _last_name(call) in last_names or _may_configure(call, module)]
-        if not likely:
+        likely = [call for call in calls if is_likely(call, module)]
+        reaching = [call for call in calls if reached.may_start(module, call)]
+        if not likely and not reaching:
             continue
         with module.inside(scope):
             for node in likely:
-                entry = known.calls.get(module.qualified(node.func))
-                found = _called(module, node, *entry) if entry else _configured(module, node)
+                found = server_call(module, node)
                 if found is not None:
                     yield found
+            for node in reaching:
+                yield from reached.calls(module, node, server_call, runs=runs)
+
+
+def is_likely(call: ast.Call, module: PythonModule) -> bool:
+    """Whether a call may start a server, by the last part of its name."""
+    return _last_name(call) in servers().last_names or _may_configure(call, module)
+
+
+def server_call(module: PythonModule, node: ast.Call) -> ServerCall | None:
+    """The server that a call starts, if it does."""
+    entry = servers().calls.get(module.qualified(node.func))
+    return _called(module, node, *entry) if entry else _configured(module, node)
 
 
 def _called(module: PythonModule, node: ast.Call, server: Server, call: Call) -> ServerCall | None:
     """A call of the server's own function."""
-    keywords = module.keywords(node)
+    keywords = mappings.keywords(module, node)
     single = keywords.get(call.single_process) if call.single_process else None
     if single is not None and (said := module.value(single)) is not None and said.data:
         return None
@@ -123,13 +141,14 @@ def _called(module: PythonModule, node: ast.Call, server: Server, call: Call) ->
     expression = keywords.get(call.workers)
     workers = module.workers(expression) if expression is not None else None
     if expression is None:
-        workers = count(given) if (given := module.given(call.program_options)) is not None else None
+        workers = count(given) if (given := module.reader.given(call.program_options)) is not None else None
         workers = workers or (_from_environment(module, call) if application else None)
     elif isinstance(expression, ast.Constant) and call.per_core == expression.value:
         workers = _per_core(module, expression)
     if call.all_cores and _is_true(keywords.get(call.all_cores)):
         workers = _per_core(module, keywords[call.all_cores])
-    return ServerCall(server, workers, application, module.place(node))
+    unknown = expression is not None and workers is None
+    return ServerCall(server, workers, application, module.place(node), unknown)
 
 
 def _per_core(module: PythonModule, node: ast.expr) -> WorkerCount:
@@ -154,7 +173,7 @@ def _configured(module: PythonModule, node: ast.Call) -> ServerCall | None:
         if not any(base in server.applications for base in bases):
             continue
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
-            settings = module.mapping(argument) or {}
+            settings = mappings.mapping(module, argument) or {}
             if server.workers.setting not in settings:
                 continue
             kind = settings.get(server.asgi.setting) if server.asgi else None

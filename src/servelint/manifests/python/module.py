@@ -9,28 +9,31 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from servelint.boundary import LimitError
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
+from servelint.manifests.python import mappings, objects
+from servelint.manifests.python.defaults import Defaults, parameters
 from servelint.manifests.python.values import (
-    ALIASES,
     CONVERSIONS,
     CORES,
     GETTERS,
     LARGEST,
+    READ_AS,
+    READERS,
+    SETTINGS,
     Value,
     arithmetic,
     comparison,
     dotted,
     extreme,
-    last_name,
     said,
     texts,
 )
-from servelint.manifests.shell.commandline import ASSUMED_CORES, Words, WorkerCount, count, last_option
+from servelint.manifests.shell.commandline import ASSUMED_CORES, PER_CORE, Words, WorkerCount, count
 from servelint.project.text.parsing import parse
 from servelint.project.text.source import Source
 
@@ -59,113 +62,42 @@ class PythonModule:
     items: dict[str, dict[str, ast.expr]] = field(default_factory=dict)
     bases: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of the classes in the file
     results: dict[str, ast.expr] = field(default_factory=dict)  # what functions return, the last of each
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
+    made: dict[str, objects.Made] = field(default_factory=dict)  # what parameters of a function are
     parameters: Words = ()
     find: FindModule | None = None
     depth: int = 0
     statements: int = 0
     nesting: int = 0
     _foreign: dict[str, PythonModule | None] = field(default_factory=dict)
+    _prefixes: dict[ast.AST, str] = field(
+        default_factory=dict
+    )  # of calls in a block that gives their names one
 
-    def find_defaults(self, tree: ast.Module) -> None:
-        """Defaults of command-line options and of settings classes: what `args.workers` is if nobody says."""
-        handed = {
-            argument.id
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call)
-            for argument in node.args
-            if isinstance(argument, ast.Name)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
-                self.option_default(node)
-            elif isinstance(node, ast.ClassDef):
-                self.class_defaults(node)
-            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (
-                node.decorator_list or node.name in handed
-            ):
-                self.parameter_defaults(node)
+    def read(self, tree: ast.Module) -> None:
+        """Take the effect of a file's statements, and note its defaults."""
+        if "prefixed(" in self.source.text:
+            self.find_prefixes(tree)
+        self.run(tree.body)
+        self.reader.find(tree)
 
-    def class_defaults(self, node: ast.ClassDef) -> None:
-        """`workers: int = 4` in a class of settings, which a variable of that name overrides."""
-        from_environment = any("Settings" in ast.unparse(base) for base in node.bases)
-        for statement in node.body:
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                name, value = statement.target.id, statement.value
-            elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                name, value = statement.targets[0].id, statement.value
-            else:
-                continue
-            names = [name.upper()]
-            if isinstance(value, ast.Call) and last_name(value.func) == "Field":
-                keywords = {keyword.arg: keyword.value for keyword in value.keywords}
-                names = texts([keywords[key] for key in ALIASES if key in keywords]) or names
-                value = keywords.get("default", value.args[0] if value.args else None)
-            given = (self.environment.get(variable) for variable in names)
-            set_outside = next(filter(None, given), None) if from_environment else None
-            if set_outside is not None:
-                self.defaults[name] = said(set_outside)
-            else:
-                self.default(name, value)
+    @property
+    def reader(self) -> Defaults:
+        """What reads the defaults of the file, and the command line that it is given."""
+        return Defaults(self.environment, self.parameters, self.value, self.classes, self.defaults)
 
-    def option_default(self, call: ast.Call) -> None:
-        """`parser.add_argument("--workers", default=4)`, `@click.option("--workers", default=4)`."""
-        if last_name(call.func) not in ("add_argument", "option"):
-            return
-        options = texts(call.args)
-        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-        dest = texts([keywords["dest"]]) if "dest" in keywords else []
-        long = [name for name in options if name.startswith("--")]
-        plain = [name for name in options if name.isidentifier()]
-        action = keywords.get("action", ast.Constant("store_true" if "is_flag" in keywords else ""))
-        for chosen in [*dest, *plain, *long][:1]:
-            name = chosen.lstrip("-").replace("-", "_")
-            for flag in {"store_true", "store_false"}.intersection(texts([action])):
-                given = any(word.text in options for word in self.parameters)
-                self.defaults.setdefault(name, Value(given is (flag == "store_true")))
-            self.option(name, options, keywords.get("default"))
-
-    def parameter_defaults(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        """The parameters of a function that a framework makes a command of."""
-        arguments = function.args
-        named = [*arguments.posonlyargs, *arguments.args]
-        pairs = [
-            *zip(named[len(named) - len(arguments.defaults) :], arguments.defaults, strict=True),
-            *(
-                (name, node)
-                for name, node in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-                if node
-            ),
-        ]
-        for parameter, default in pairs:
-            options = [f"--{parameter.arg.replace('_', '-')}"]
-            for node in ast.walk(parameter.annotation) if parameter.annotation is not None else ():
-                options += texts([node]) if isinstance(node, ast.Constant) else []
-            if isinstance(default, ast.Call):
-                options += texts(default.args)
-                keywords = {keyword.arg: keyword.value for keyword in default.keywords}
-                first = default.args[0] if default.args and not texts(default.args[:1]) else None
-                self.option(parameter.arg, options, keywords.get("default", first))
-            else:
-                self.option(parameter.arg, options, default)
-
-    def option(self, name: str, options: Sequence[str], default: ast.expr | None) -> None:
-        """Note what an option is worth: as the command line has it, else its default."""
-        given = self.given(tuple(option for option in options if option.startswith("-")))
-        if given is not None:
-            self.defaults[name] = said(given)
-        else:
-            self.default(name, default)
-
-    def given(self, options: tuple[str, ...]) -> Located | None:
-        """The value that the command line gives one of these options."""
-        value = last_option(self.parameters, options) if self.parameters and options else None
-        return value if value is not None and value.runs else None
-
-    def default(self, name: str, node: ast.expr | None) -> None:
-        """Note a default; the first of a name counts."""
-        value = self.value(node) if node is not None else None
-        if value is not None:
-            self.defaults.setdefault(name, value)
+    def find_prefixes(self, tree: ast.Module) -> None:
+        """What `with env.prefixed("API_"):` puts before the names of variables in it."""
+        waiting: list[tuple[ast.AST, str]] = [(tree, "")]
+        for node, prefix in waiting:
+            for item in node.items if isinstance(node, ast.With) else ():
+                match item.context_expr:
+                    case ast.Call(func=ast.Attribute(attr="prefixed"), args=[ast.Constant(value=str(own))]):
+                        prefix += own
+            if isinstance(node, ast.Call) and prefix:
+                self._prefixes[node] = prefix
+            waiting.extend((child, prefix) for child in ast.iter_child_nodes(node))
 
     def run(self, body: Sequence[ast.stmt]) -> None:
         """Take the effect of statements, in order; a condition that is not known takes both branches."""
@@ -200,7 +132,9 @@ class PythonModule:
                     self.imports[alias.asname or alias.name] = path
             case ast.ClassDef(name=name, bases=bases):
                 self.bases[name] = tuple(self.qualified(base) for base in bases)
-            case ast.FunctionDef(name=name, body=body):
+                self.classes[name] = node
+            case ast.FunctionDef(name=name, body=body) | ast.AsyncFunctionDef(name=name, body=body):
+                self.functions[name] = node
                 returned = [item.value for item in body if isinstance(item, ast.Return) and item.value]
                 self.results.update({name: returned[-1]} if returned else {})
             case ast.Assign(targets=targets, value=value):
@@ -256,59 +190,62 @@ class PythonModule:
         yield
         self.names, self.assigned, self.imports = names, assigned, imports
 
-    def keywords(self, call: ast.Call) -> dict[str, ast.expr]:
-        """The keyword arguments of a call, those of `**options` among them."""
-        found: dict[str, ast.expr] = {}
-        for keyword in call.keywords:
-            if keyword.arg is None:
-                found.update(self.mapping(keyword.value) or {})
-            else:
-                found[keyword.arg] = keyword.value
-        return found
+    @contextmanager
+    def within(self, function: ast.FunctionDef | ast.AsyncFunctionDef | None) -> Iterator[None]:
+        """With the variables of a function, if there is one."""
+        if function is None:
+            yield
+            return
+        with self.inside(function):
+            yield
 
-    def mapping(self, node: ast.expr) -> dict[str, ast.expr] | None:
-        """The entries of a mapping whose keys are written there; None where it is none."""
-        self.nesting += 1
-        found = self.entries(node) if self.nesting <= _MAX_NESTING else None
-        self.nesting -= 1
-        return found
+    @contextmanager
+    def called(
+        self, function: ast.FunctionDef | ast.AsyncFunctionDef, call: ast.Call, caller: PythonModule
+    ) -> Iterator[None]:
+        """With the variables of a function that is given what a call in another module, or this one, says."""
+        given = dict(mappings.keywords(caller, call))
+        named = list(parameters(function))
+        for (parameter, _), argument in zip(named, call.args, strict=False):
+            given.setdefault(parameter.arg, argument)
+        bound: dict[str, Value] = {}
+        made: dict[str, objects.Made] = {}
+        for parameter, default in named:
+            expression, module = (given[parameter.arg], caller) if parameter.arg in given else (default, self)
+            value = module.placed(expression) if expression is not None else None
+            part = objects.instance(module, expression) if expression is not None else None
+            bound.update({parameter.arg: value} if value is not None else {})
+            made.update({parameter.arg: part} if part is not None else {})
+        names, assigned, known = dict(self.names), dict(self.assigned), dict(self.made)
+        for parameter, _ in named:
+            self.names.pop(parameter.arg, None)
+            self.assigned[parameter.arg] = ast.Constant(None)
+        self.names.update(bound)
+        self.made.update(made)
+        with self.inside(function):
+            yield
+        self.names, self.assigned, self.made = names, assigned, known
 
-    def entries(self, node: ast.expr) -> dict[str, ast.expr] | None:
-        """What `mapping` finds, without the count of how deep it looks."""
-        match node:
-            case ast.Dict(keys=keys, values=values):
-                found: dict[str, ast.expr] = {}
-                for key, value in zip(keys, values, strict=True):
-                    if key is None:
-                        found.update(self.mapping(value) or {})
-                    elif isinstance(key, ast.Constant) and isinstance(key.value, str):
-                        found[key.value] = value
-                return found
-            case ast.DictComp(
-                value=value, generators=[ast.comprehension(iter=ast.Call(func=ast.Attribute(value=inner)))]
-            ):
-                return self.mapping(inner)
-            case ast.Call(func=ast.Name(id="dict"), args=arguments):
-                outer: dict[str, ast.expr] = {}
-                for argument in arguments:
-                    outer.update(self.mapping(argument) or {})
-                return {**outer, **self.keywords(node)}
-            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-                return {**(self.mapping(left) or {}), **(self.mapping(right) or {})}
-            case ast.Name(id=name) if name in self.assigned or name in self.items:
-                inner_node = self.assigned.get(name)
-                known = (
-                    self.mapping(inner_node) if inner_node is not None and inner_node is not node else None
-                )
-                return None if known is None else {**known, **self.items.get(name, {})}
-            case _:
-                return None
+    def placed(self, node: ast.expr) -> Value | None:
+        """What an expression is worth, with the place where it says so."""
+        value = self.value(node)
+        if value is None or value.text is not None or value.data is None or not hasattr(node, "lineno"):
+            return value
+        place = self.place(node)
+        written = str(value.data)
+        text = (
+            Located.of(self.source, place.start, place.end)
+            if place.written == written and not value.per_core
+            else Located.computed(f"{PER_CORE if value.per_core else ''}{written}", place)
+        )
+        return replace(value, text=text)
 
     def workers(self, node: ast.expr) -> WorkerCount | None:
         """The worker count that an expression says, standing on that expression."""
         value = self.value(node)
         if value is not None and value.text is not None:
-            return count(value.text)
+            found = count(value.text)
+            return replace(found, unless=value.unless) if found is not None else None
         if value is None or isinstance(value.data, bool) or not isinstance(value.data, (int, float)):
             return None
         if not abs(value.data) < LARGEST:  # no number is not smaller either
@@ -321,7 +258,7 @@ class PythonModule:
             if verbatim
             else Located.computed(str(number), place)
         )
-        return WorkerCount(number, value.per_core, text)
+        return WorkerCount(number, value.per_core, text, unless=value.unless)
 
     def place(self, node: ast.expr) -> Place:
         """Where an expression stands."""
@@ -358,6 +295,25 @@ class PythonModule:
         foreign = self.foreign(module) if own and self.depth < _MAX_IMPORTS else None
         return foreign.origin(own) if foreign is not None and own in foreign.assigned else imported
 
+    def home(self, name: str) -> tuple[PythonModule, str] | None:
+        """The module of the project that a name is imported from, and what it is called there."""
+        module, _, own = self.imports.get(name, "").rpartition(".")
+        foreign = self.foreign(module) if own and self.depth < _MAX_IMPORTS else None
+        return (foreign, own) if foreign is not None and foreign is not self else None
+
+    def named(self, name: str) -> PythonModule | None:
+        """The module of the project that a name stands for."""
+        module = self.imports.get(name, "") if self.home(name) is None else ""
+        return self.foreign(module) if module and self.depth < _MAX_IMPORTS else None
+
+    def maker(self, name: str) -> tuple[PythonModule, ast.Call] | None:
+        """The call that made what a name stands for, and the module that it is in."""
+        if name in self.assigned:
+            made = self.assigned[name]
+            return (self, made) if isinstance(made, ast.Call) else None
+        home = self.home(name)
+        return home[0].maker(home[1]) if home is not None else None
+
     def foreign(self, module: str) -> PythonModule | None:
         """A module of the project, its statements run."""
         if module not in self._foreign:
@@ -366,8 +322,7 @@ class PythonModule:
             tree = parsed(source) if source is not None else None
             if source is not None and tree is not None:
                 found = PythonModule(source, self.environment, find=self.find, depth=self.depth + 1)
-                found.run(tree.body)
-                found.find_defaults(tree)
+                found.read(tree)
                 self._foreign[module] = found
         return self._foreign[module]
 
@@ -411,6 +366,9 @@ class PythonModule:
             case ast.Call():
                 return self.call(node)
             case ast.Attribute(attr=name):
+                known = objects.field(self, node)
+                if known is not None:
+                    return known.value
                 return self.defaults.get(name) or self.imported(node)
             case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
                 return None if self.environment.unset(name) else self.said(name)
@@ -444,8 +402,11 @@ class PythonModule:
         last = name.rpartition(".")[2]
         if last in CORES:
             return Value(ASSUMED_CORES, True)
-        if name in GETTERS:
-            return self.variable(node)
+        prefix = self.prefix(node)
+        if prefix is None and name in GETTERS:
+            prefix = self._prefixes.get(node, "") if not name.startswith("os.") else ""
+        if prefix is not None:
+            return self.variable(node, prefix)
         if name in self.results and not node.args and not node.keywords:
             return self.value(self.results[name])
         values = [self.value(argument) for argument in node.args]
@@ -457,25 +418,40 @@ class PythonModule:
         per_core = any(value.per_core for value in known)
         try:
             if name in CONVERSIONS and len(known) == 1:
-                return Value(CONVERSIONS[name](known[0].data), per_core, known[0].text)
+                return Value(CONVERSIONS[name](known[0].data), per_core, known[0].text, known[0].unless)
             if name in ("min", "max", "round", "math.ceil", "math.floor") and known:
                 return extreme(last, known)
         except (TypeError, ValueError, OverflowError):
             return None
         return None
 
-    def variable(self, node: ast.Call) -> Value | None:
-        """`os.getenv("NAME", default)`: the container's value, else the default."""
-        name = self.value(node.args[0]) if node.args else None
-        if name is None or not isinstance(name.data, str):
+    def prefix(self, call: ast.Call) -> str | None:
+        """What an object that reads variables puts before a name; None where a call asks no such object."""
+        func = call.func
+        if isinstance(func, ast.Attribute) and (func.attr in READ_AS or func.attr == "get"):
+            func = func.value
+        made = self.maker(func.id) if isinstance(func, ast.Name) else None
+        kind = made[0].qualified(made[1].func) if made is not None else ""
+        if made is None or kind not in (*READERS, *SETTINGS):
             return None
-        if not self.environment.unset(name.data):
-            return self.said(name.data)
-        default = node.args[1] if len(node.args) > 1 else None
-        for keyword in node.keywords:
-            if keyword.arg == "default":
-                default = keyword.value
-        return Value(None) if default is None else self.value(default)
+        if kind in SETTINGS:
+            return objects.lazy_name(made[1], SETTINGS[kind], [""])
+        own = texts([k.value for k in made[1].keywords if k.arg == READERS[kind]])
+        return f"{own[0] if own else ''}{self._prefixes.get(call, '')}"
+
+    def variable(self, node: ast.Call, prefix: str) -> Value | None:
+        """`os.getenv("NAME", default)`: the container's value, else the default."""
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        asked = node.args[0] if node.args else keywords.get("name") or keywords.get("key")
+        given = self.value(asked) if asked is not None else None
+        if given is None or not isinstance(given.data, str):
+            return None
+        name = f"{prefix}{given.data}"
+        if not self.environment.unset(name):
+            return self.said(name)
+        default = keywords.get("default", node.args[1] if len(node.args) > 1 else None)
+        value = Value(None) if default is None else self.value(default)
+        return replace(value, unless=(*value.unless, name)) if value is not None else None
 
     def said(self, variable: str) -> Value | None:
         """What the container says in a variable, where that is known."""

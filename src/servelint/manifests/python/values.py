@@ -10,13 +10,30 @@ from servelint.manifests.documents.text import Located
 
 LARGEST = 2**63
 CORES = frozenset(("cpu_count", "process_cpu_count", "sched_getaffinity"))
-# What reads a variable: a name, then what it is where it is not set. Of decouple, starlette and environs too.
+# What reads a variable: a name, then what it is where it is not set.
 GETTERS = frozenset(
     (
-        *("os.getenv", "os.environ.get", "os.environ.setdefault", "getenv", "environ.get", "config", "env"),
-        *("env.int", "decouple.config", "starlette.config.Config", "environs.Env.int", "environ.Env.int"),
+        *("os.getenv", "os.environ.get", "os.environ.setdefault", "os.environ.pop", "getenv", "environ.get"),
+        *("config", "env", "env.int", "env.str", "env.float", "decouple.config"),
     )
 )
+# Classes whose objects do, when they are called or by a method for each kind of value, and the argument that
+# they put before each name. https://github.com/sloria/environs https://github.com/HBNetwork/python-decouple
+# https://www.starlette.io/config/ https://django-environ.readthedocs.io
+READERS = {
+    "environs.Env": "prefix",
+    "environs.FileAwareEnv": "prefix",
+    "environs.env": "",
+    "environ.Env": "",
+    "environ.FileAwareEnv": "",
+    "starlette.config.Config": "env_prefix",
+    "starlette.config.environ.get": "",
+    "decouple.Config": "",
+    "decouple.AutoConfig": "",
+}
+# Classes whose objects take every setting from a variable, and the argument that these begin with.
+SETTINGS = {"dynaconf.Dynaconf": "envvar_prefix", "dynaconf.LazySettings": "envvar_prefix"}
+READ_AS = frozenset(("int", "str", "float", "decimal", "json", "get", "get_value"))
 CONVERSIONS = {"int": int, "float": float, "str": str, "bool": bool}
 ALIASES = ("validation_alias", "alias", "env")  # of pydantic's `Field`: the variable that it is read from
 
@@ -25,12 +42,14 @@ ALIASES = ("validation_alias", "alias", "env")  # of pydantic's `Field`: the var
 class Value:
     """What an expression is worth; `per_core` says that it grows with the machine.
 
-    `text` is where a manifest says it: a variable, an option on the command line.
+    `text` is where a manifest says it: a variable, an option on the command line. `unless` are variables that
+    would say something else.
     """
 
     data: object
     per_core: bool = False
     text: Located | None = None
+    unless: tuple[str, ...] = ()
 
 
 def extreme(name: str, values: Sequence[Value]) -> Value | None:

@@ -30,12 +30,16 @@ Words = tuple[Located, ...]
 
 @dataclass(frozen=True, slots=True)
 class WorkerCount:
-    """A number of workers and the text that says it; `variable` is the environment variable it came by."""
+    """A number of workers and the text that says it; `variable` is the environment variable it came by.
+
+    `unless` are variables that would say another number, in the program that has this one for its default.
+    """
 
     number: int
     per_core: bool
     text: Located
     variable: str = ""
+    unless: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:

@@ -46,9 +46,7 @@ class Scope:
 
     def copy(self) -> Scope:
         """The same variables, to be changed without effect on these."""
-        return Scope(
-            self.environment, self.parameters, dict(self.variables), set(self.exported), self.name
-        )
+        return Scope(self.environment, self.parameters, dict(self.variables), set(self.exported), self.name)
 
     def known(self, name: str) -> bool:
         """Whether the variable is set, to a value known or not."""
