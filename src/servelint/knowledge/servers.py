@@ -30,6 +30,7 @@ class Call(NamedTuple):
     program_options: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     per_core: str = ""
+    by_name: bool = False  # several workers need the application's name: with an object it does not start
 
 
 class Workers(NamedTuple):
@@ -39,6 +40,7 @@ class Workers(NamedTuple):
     environment: tuple[str, ...] = ()
     conventional: tuple[str, ...] = ()  # variables that images hand on to the server
     shared: tuple[str, ...] = ()  # variables of its own that others have, too
+    endings: tuple[str, ...] = ()  # of names that projects give to variables for it
     setting: str = ""
     source: str = ""
 
@@ -187,6 +189,20 @@ class Servers:
     model_kinds: frozenset[str]
     embedded: frozenset[str]
     base_images: tuple[BaseImage, ...] = ()
+    others: frozenset[str] = frozenset()  # programs that start no server of these
+
+    def named(self, variable: str) -> Server | None:
+        """The server that a variable for a number of workers is named after."""
+        own = self.own_variables.get(variable)
+        if own is not None:
+            return own
+        found = (
+            server
+            for server in self.servers
+            for ending in server.workers.endings
+            if variable == ending or variable.endswith(f"_{ending}")
+        )
+        return next(found, None)
 
     def base_image(self, name: str) -> BaseImage | None:
         """What is known of an image that starts several workers by itself."""
@@ -220,7 +236,11 @@ class Servers:
         return frozenset(
             name
             for server in self.servers
-            for name in (*server.workers.environment, *server.workers.conventional)
+            for name in (
+                *server.workers.environment,
+                *server.workers.conventional,
+                *server.workers.endings,
+            )
         )
 
     @cached_property
@@ -297,6 +317,7 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
         frozenset(models["kinds"]),
         frozenset(models["embedded"]),
         tuple(base_images),
+        frozenset(launchers["others"]),
     )
 
 

@@ -20,7 +20,8 @@ from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.images import ImageIndex
 from servelint.manifests.deployed.reading import Reader
 from servelint.manifests.deployed.relevance import Relevance
-from servelint.manifests.deployed.starts import Context, Follower, Start
+from servelint.manifests.deployed.start import Context, Start
+from servelint.manifests.deployed.starts import Follower
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import YamlMapping
@@ -389,19 +390,21 @@ class _Collector:
         self.add_heredocs(script.heredocs, path)
         context, commands = Context(Setting.IMAGE, path.parent), script.commands
         writes = any(_FROM.match(heredoc.text) for heredoc in script.heredocs)
+        unnamed = False
         if not self.in_image(path):
             image = self.copied.supervised(path)
             if image is None and path == self.startup:
                 context = replace(context, setting=Setting.PLATFORM)
             elif image is None and not writes and (image := self.copied.script(path)) is not None:
-                commands = scripts.lasting(commands)
+                commands, unnamed = scripts.lasting(commands), True
             if image is not None:
                 context = replace(context, image=image, folder=image.stage.folder)
             elif context.setting is not Setting.PLATFORM:
                 return
         for command in commands:
             self.follower.spent = 0
-            self.deployment.add(self.follower.words(command.words, command.environment, context))
+            starts = self.follower.words(command.words, command.environment, context)
+            self.deployment.add(replace(start, unnamed=unnamed) for start in starts)
 
     def add_heredocs(self, heredocs: Iterable[Located], path: Path) -> None:
         """What a script writes out: Dockerfiles, and manifests for `kubectl apply -f -`."""
@@ -428,14 +431,20 @@ class _Collector:
     @functools.cached_property
     def copied(self) -> scripts.Copied:
         """The folders that images copy; asked when all images are known."""
-        return scripts.Copied(self.sources, self.images.images)
+        return scripts.Copied(self.sources, self.images.images, self.images.runs_own)
 
     def add_python(self, path: Path) -> None:
         context = Context(Setting.PROCESS, path.parent)
         if path.name in self.configuration_files:
             self.deployment.add(self.follower.lone_configuration(path, context))
         else:
-            self.deployment.add(self.follower.python(path, Environment(), context, runs=False))
+            starts = self.follower.python(path, Environment(), context, runs=False)
+            # A default is not what runs where a container has the variable.
+            self.deployment.add(
+                start
+                for start in starts
+                if start.workers is None or not self.deployment.says(start.workers.unless)
+            )
 
     @property
     def configuration_files(self) -> frozenset[str]:

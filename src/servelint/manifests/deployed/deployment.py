@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from servelint.knowledge.servers import servers
-from servelint.manifests.deployed.starts import Start
+from servelint.manifests.deployed.start import Start
 from servelint.manifests.documents.text import Place
 from servelint.manifests.forms.resources import Autoscaler, Container, Resources, Setting, Workload
 from servelint.serving import Application, Applications, Served
@@ -54,6 +54,10 @@ class Deployment:
                         start = (run.source.path, run.offset)
                         self._readers.setdefault(start, set()).add((workload, container.name))
         return len(self._readers.get((place.source.path, place.start), ()))
+
+    def says(self, names: Sequence[str]) -> bool:
+        """Whether a container has a variable of one of these names."""
+        return any(not container.environment.unset(name) for _, container in self.read for name in names)
 
     @property
     def index(self) -> _Index:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from servelint.manifests.deployed import base_images
-from servelint.manifests.deployed.starts import Start
+from servelint.manifests.deployed.start import Start
 from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Setting, Workload
 
@@ -108,6 +108,10 @@ class ImageIndex:
         return bool(unless and run) and all(
             any(not container.environment.unset(name) for name in unless) for container in run
         )
+
+    def runs_own(self, image: Image) -> bool:
+        """Whether a workload runs the command that an image has."""
+        return id(image) in self._started and bool(image.stage.command or image.stage.entrypoint)
 
     def names(self, file_name: str) -> bool:
         """Whether an image copies a file of this name."""

@@ -63,7 +63,13 @@ class Relevance:
     def names_variable(self, path: Path) -> bool:
         """Whether a file holds a variable that sets the workers of one server."""
         data = self.sources.data(path)
-        return any(name.encode() in data for name in servers().own_variables)
+        return any(name in data for name in self.variables)
+
+    @functools.cached_property
+    def variables(self) -> frozenset[bytes]:
+        """The names, or the ends of the names, of variables that set the workers of one server."""
+        endings = (ending for server in servers().servers for ending in server.workers.endings)
+        return frozenset(name.encode() for name in (*servers().own_variables, *endings))
 
     @functools.cached_property
     def programs(self) -> tuple[bytes, ...]:

@@ -6,7 +6,7 @@ Teams copy the whole folder into the image and give the command where the contai
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -34,17 +34,21 @@ _SUPERVISED = re.compile(r"(?:^|/)(?:services\.d|s6-rc\.d|s6-overlay|service|run
 class Copied:
     """Which files lie in folders that images copy."""
 
-    def __init__(self, sources: Sources, images: Sequence[Image]) -> None:
+    def __init__(self, sources: Sources, images: Sequence[Image], runs_own: Callable[[Image], bool]) -> None:
         self.sources = sources
         self.images = images
+        self.runs_own = runs_own
         self._ignored: dict[Path, Patterns] = {}
 
     def script(self, path: Path) -> Image | None:
-        """The image that may start a script in a folder that it copies: one meant to serve, by its name."""
+        """The image that may start a script in a folder that it copies: one meant to serve, by its name.
+
+        Where a workload says that an image runs what it has for a command, it starts no other script.
+        """
         relative = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
         if path.suffix not in (".sh", ".bash") or _NOT_SERVING.search(relative):
             return None
-        return self.image(path)
+        return next((image for image in self.copying(path) if not self.runs_own(image)), None)
 
     def supervised(self, path: Path) -> Image | None:
         """The image whose supervisor (s6, runit) runs a file: it is `run` in a folder of services."""
@@ -52,11 +56,14 @@ class Copied:
 
     def image(self, path: Path) -> Image | None:
         """The first image that copies a folder with a file in it and does not leave it out."""
+        return next(self.copying(path), None)
+
+    def copying(self, path: Path) -> Iterator[Image]:
+        """The images that copy a folder with a file in it and do not leave it out."""
         for folder in path.parents:
             for context, image in self._folders.get(folder, ()):
                 if not self._ignores(context, path):
-                    return image
-        return None
+                    yield image
 
     @property
     def root(self) -> Path:

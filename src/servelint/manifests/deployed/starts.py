@@ -7,15 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from servelint.boundary import Boundary, LimitError
-from servelint.finding import Span
 from servelint.knowledge.servers import BaseImage, Server, servers
-from servelint.manifests.deployed import base_images
+from servelint.manifests.deployed import base_images, named
+from servelint.manifests.deployed.start import Context, Start
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import YamlMapping
-from servelint.manifests.forms.dockerfile import Command, Image, Stage
-from servelint.manifests.forms.resources import Container, Setting, Workload
-from servelint.manifests.forms.sources import Sources, normal
+from servelint.manifests.forms.dockerfile import Command, Image, Stage, exec_words
+from servelint.manifests.forms.sources import Sources
 from servelint.manifests.forms.tasks import RUNNERS
 from servelint.manifests.python import commands, files
 from servelint.manifests.python.module import FindModule
@@ -25,7 +24,6 @@ from servelint.manifests.shell.commandline import (
     ServerStart,
     ShellCode,
     Words,
-    WorkerCount,
     count,
     from_environment,
     last_option,
@@ -39,60 +37,6 @@ _MAX_SPENT = 1_000_000
 _COMMAND = 20  # what following a command takes, in characters that are read
 _SOURCING = frozenset((".", "source"))
 _DETACHED = frozenset(("--daemon", "-D"))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Context:
-    """Where a command runs: `base` is the folder that its files are looked for in first."""
-
-    setting: Setting
-    base: Path
-    workload: Workload | None = None
-    container: Container | None = None
-    image: Image | None = None
-    folder: str = ""
-    config_maps: Mapping[str, YamlMapping] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Start:
-    """A server that a container starts."""
-
-    server: ServerStart
-    workers: WorkerCount | None
-    command: Place
-    environment: Environment
-    context: Context
-    assumed: bool = False  # nothing says that the server starts but a variable that is named after it
-    unsaid: str = ""  # the variable that would say the number, where the image chooses it
-    wsgi: bool = False  # the workers run no event loop: they serve one request a process or thread
-    unknown: bool = False  # a number is said, and is not known
-
-    @property
-    def place(self) -> Span:
-        """Where the container stands that it runs in, or the command where none is known."""
-        container = self.context.container
-        return (container.place if container is not None else self.command).span
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """Folders of the project that the command may have been started in, the likeliest first."""
-        base = self.context.base
-        found: list[Path] = []
-        image = self.context.image
-        inside = (
-            self.server.application_folder or self.context.folder or (image.stage.folder if image else "")
-        )
-        if image is not None:
-            for copy in image.stage.copies:
-                if inside.rstrip("/").startswith(copy.target.rstrip("/")) or copy.target.rstrip(
-                    "/"
-                ).startswith(inside):
-                    found.extend(normal(image.path.parent / source) for source in copy.sources)
-        if self.server.application_folder and not self.server.application_folder.startswith("/"):
-            found.insert(0, base / self.server.application_folder)
-        found.extend((base, *base.parents[:3]))
-        return tuple(dict.fromkeys(found))
 
 
 @dataclass(slots=True)
@@ -119,7 +63,8 @@ class Follower:
             yield from self.code(container.script, environment, (), context, 0)
             return
         if container.command is not None:
-            yield from self.words((*container.command, *(container.arguments or ())), environment, context)
+            words = (*container.command, *(container.arguments or ()))
+            found = list(self.words(words, environment, context))
         else:
             if image is not None:
                 found = list(self.image(image, environment, context, container.arguments))
@@ -130,20 +75,16 @@ class Follower:
             if not found and container.arguments:
                 # An entrypoint that cannot be followed most often ends in `exec "$@"`.
                 found = list(self.words(container.arguments, environment, context))
-            yield from found or self.assumed(environment, context)
+        yield from found
+        if all(start.unknown and start.workers is None for start in found):
+            yield from named.told(self.sources, environment, context)
+            yield from self.assumed(environment, context)
 
     def assumed(self, environment: Environment, context: Context) -> Iterator[Start]:
-        """The servers that a container's variables, kind or image name, which is not of this project."""
+        """The servers that a container's kind or image name, which is not of this project."""
         container, image = context.container, context.image
         if container is None or (image is not None and (image.stage.command or image.stage.entrypoint)):
             return
-        for name, server in servers().own_variables.items():
-            value = container.environment.get(name)
-            workers = count(value) if value is not None and value.runs else None
-            if workers is not None:
-                workers = replace(workers, variable=name)
-                start = ServerStart(server, (), workers, "", "", ())
-                yield Start(start, workers, workers.text.place, environment, context, assumed=True)
         kind = context.workload.kind if context.workload is not None else ""
         found = [server for server in servers().servers if kind in server.kinds]
         if container.command is None and container.image is not None:
@@ -178,9 +119,9 @@ class Follower:
             yield from self.served(named, words, environment, context)
         elif stage.entrypoint is not None and stage.entrypoint.script is not None:
             # A shell that is given code takes what follows as `$0` and its parameters.
-            yield from self.code(stage.entrypoint.script, environment, _exec_words(command), context, 0)
+            yield from self.code(stage.entrypoint.script, environment, exec_words(command), context, 0)
         elif stage.entrypoint is not None:
-            yield from self.words((*stage.entrypoint.words, *_exec_words(command)), environment, context)
+            yield from self.words((*stage.entrypoint.words, *exec_words(command)), environment, context)
         elif command is not None and command.script is not None:
             yield from self.code(command.script, environment, (), context, 0)
         elif command is not None:
@@ -442,16 +383,6 @@ def _mounted(path: str, config_maps: Mapping[str, YamlMapping]) -> Located | Non
 
 def _may_start(text: str) -> bool:
     return "$" in text or ".sh" in text or "python" in text or "exec" in text or "/" in text
-
-
-def _exec_words(command: Command | None) -> Words:
-    """What is appended to an exec-form ENTRYPOINT: an exec-form CMD, or the shell that a shell form means."""
-    if command is None:
-        return ()
-    if command.script is None:
-        return command.words
-    place = command.script.place
-    return (Located.computed("/bin/sh", place), Located.computed("-c", place), command.script)
 
 
 def _environment(stage: Stage) -> Environment:

@@ -251,6 +251,16 @@ def command(text: Located) -> Command | None:
     return Command(script=text) if text.text else None
 
 
+def exec_words(command: Command | None) -> tuple[Located, ...]:
+    """What is appended to an exec-form ENTRYPOINT: an exec-form CMD, or the shell that a shell form means."""
+    if command is None:
+        return ()
+    if command.script is None:
+        return command.words
+    place = command.script.place
+    return (Located.computed("/bin/sh", place), Located.computed("-c", place), command.script)
+
+
 def _exec_form(text: Located) -> tuple[Located, ...] | None:
     """The strings of a JSON array, or None where it is not one (the engine then takes it for shell form)."""
     loaded = _json(text.text, _line(text))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # With a line break in front instead of an anchor, which would be tried at every character.
 _TOP_KEY = re.compile(rb"\n([\w\"'-]+):(?=\s|\Z)")
 
+# What programs for servers with an event loop name.
+_ASYNCHRONOUS = (b"uvicorn", b"fastapi", b"starlette", b"async def", b"asgi")
 _SCRIPT_TABLES = (("project", "scripts"), ("tool", "poetry", "scripts"))
 
 
@@ -104,6 +106,12 @@ class Sources:
     def server_names(self) -> tuple[str, ...]:
         """Words of which a text that starts a server holds one."""
         return tuple(word.decode() for word in servers().words)
+
+    @cached_property
+    def serves_asynchronously(self) -> bool:
+        """Whether some Python file may run in an event loop, or there is none to ask."""
+        python = self.tree.python
+        return not python or any(word in self.data(path) for path in python for word in _ASYNCHRONOUS)
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:

@@ -28,6 +28,7 @@ from servelint.manifests.helm.values import (
     text_of,
 )
 from servelint.manifests.helm.versions import KUBERNETES
+from servelint.manifests.shell.commandline import UNKNOWN
 
 _YAML = (".yaml", ".yml")
 _AUTOSCALER = (b"HorizontalPodAutoscaler", b"ScaledObject", b"scaleMetric", b"/metric:")
@@ -38,6 +39,7 @@ _RETIRED = re.compile(
     r"extensions/v1beta1|policy/v1beta1|autoscaling/v2beta|networking\.k8s\.io/v1beta1|batch/v1beta1"
 )
 _WRAPPER_SIZE = 500
+_LONE = re.compile(rf"^[ \t]*+{UNKNOWN}++[ \t]*+$", re.MULTILINE)
 _NAME = re.compile(rb"(?m)^name:[ \t]*+[\"']?([\w.-]++)")
 # Each values file is laid on the chart anew, and each time all its templates are rendered.
 _MOST_RENDERINGS = 10_000
@@ -286,7 +288,7 @@ class Chart:
         with Boundary(path, "rendering the template", self.sources.note) as boundary:
             try:
                 text = engine.render(template, path, self.patience)
-                documents = parse(text) if text.text.strip() else []
+                documents = _parsed(text) if text.text.strip() else []
             except (RenderError, YamlError):
                 # What is rendered without the cluster's answers need not be whole: it is left alone.
                 documents = []
@@ -299,6 +301,20 @@ class Chart:
         folder = self.folder / "templates"
         files = (other.relative_to(folder).as_posix() for other in self.templates)
         return {**{f"{self.name}/templates/{file}": () for file in files}, **self.defines}
+
+
+def _parsed(text: Located) -> list[Node]:
+    """The documents of what a template renders to.
+
+    What a library prints that is elsewhere may be entries of a mapping: a line of its own goes, if it must.
+    """
+    try:
+        return parse(text)
+    except YamlError:
+        cut = _LONE.sub(lambda found: " " * len(found[0]), text.text)
+        if cut == text.text:
+            raise
+    return parse(Located(cut, text.runs))
 
 
 def _copied(value: Value) -> Value:

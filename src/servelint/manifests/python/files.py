@@ -137,7 +137,10 @@ def _called(module: PythonModule, node: ast.Call, server: Server, call: Call) ->
     single = keywords.get(call.single_process) if call.single_process else None
     if single is not None and (said := module.value(single)) is not None and said.data:
         return None
-    application = _application(node, call.application)
+    given = _given(node, call.application)
+    application = _text(module, given)
+    if call.by_name and given is not None and not application and _is_object(module, given):
+        return ServerCall(server, None, "", module.place(node))
     expression = keywords.get(call.workers)
     workers = module.workers(expression) if expression is not None else None
     if expression is None:
@@ -181,7 +184,8 @@ def _configured(module: PythonModule, node: ast.Call) -> ServerCall | None:
             name = value.data if value is not None and isinstance(value.data, str) else ""
             if server.asgi is None or server.asgi.runs_loop(name):
                 workers = module.workers(settings[server.workers.setting])
-                return ServerCall(server, workers, _application(node, 0), module.place(node))
+                application = _text(module, _given(node, 0))
+                return ServerCall(server, workers, application, module.place(node))
     return None
 
 
@@ -211,11 +215,29 @@ def calls_by_scope(tree: ast.Module) -> list[tuple[Scope, list[ast.Call]]]:
     return list(found.items())
 
 
-def _application(call: ast.Call, position: int | None) -> str:
-    if position is None or len(call.args) <= position:
-        return ""
-    argument = call.args[position]
-    return argument.value if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else ""
+def _given(call: ast.Call, position: int | None) -> ast.expr | None:
+    """What a call is given for its application."""
+    if position is not None and len(call.args) > position:
+        return call.args[position]
+    return next((keyword.value for keyword in call.keywords if keyword.arg == "app"), None)
+
+
+def _text(module: PythonModule, node: ast.expr | None) -> str:
+    value = module.value(node) if node is not None else None
+    return value.data if value is not None and isinstance(value.data, str) else ""
+
+
+def _is_object(module: PythonModule, node: ast.expr) -> bool:
+    """Whether an expression is an object and no text: what a call makes, a function, what is imported."""
+    if isinstance(node, ast.Name):
+        made = module.assigned.get(node.id)
+        if made is None:
+            home = module.home(node.id)
+            known = home[0].assigned.get(home[1]) if home is not None else None
+            imported = node.id in module.imports and not isinstance(known, ast.Constant)
+            return imported or node.id in module.functions
+        return isinstance(made, ast.Call)
+    return isinstance(node, (ast.Call, ast.Lambda))
 
 
 def _toml(source: Source, server: Server) -> ServerConfiguration:

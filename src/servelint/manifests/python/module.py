@@ -30,7 +30,6 @@ from servelint.manifests.python.values import (
     comparison,
     dotted,
     extreme,
-    said,
     texts,
 )
 from servelint.manifests.shell.commandline import ASSUMED_CORES, PER_CORE, Words, WorkerCount, count
@@ -90,7 +89,8 @@ class PythonModule:
     def find_prefixes(self, tree: ast.Module) -> None:
         """What `with env.prefixed("API_"):` puts before the names of variables in it."""
         waiting: list[tuple[ast.AST, str]] = [(tree, "")]
-        for node, prefix in waiting:
+        for node, outer in waiting:
+            prefix = outer
             for item in node.items if isinstance(node, ast.With) else ():
                 match item.context_expr:
                     case ast.Call(func=ast.Attribute(attr="prefixed"), args=[ast.Constant(value=str(own))]):

@@ -1,6 +1,6 @@
-"""Objects that hold settings: which class they are of, what they are made with, which variables say their fields.
+"""Objects that hold settings: of which class, made with what, which variables say their fields.
 
-`settings.server.workers` is what the object was given for it, else what a variable says, else what its class does.
+`settings.server.workers` is what the object was given, else what a variable says, else what its class does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MAX_BASES = 5
 
 
 class Definition(NamedTuple):
-    """A class or a function and the module that it is in; `owner` is the class that a function is a method of."""
+    """A class or a function and its module; `owner` is the class that a function is a method of."""
 
     module: PythonModule
     node: ast.ClassDef | Function
@@ -39,8 +39,8 @@ class Field(NamedTuple):
 class Made:
     """An object of a class of `module`.
 
-    `given` are the arguments that it is made with, in the function `scope` of `where`; `prefix` is what variables that
-    say its fields begin with, where it is part of settings, `delimiter` what parts the names in them.
+    `given` are the arguments that it is made with, in the function `scope` of `where`; `prefix` is what
+    variables that say its fields begin with, where it is part of settings, `delimiter` what parts them.
     """
 
     module: PythonModule

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from servelint.finding import Confidence, Finding, Severity, Step
 from servelint.manifests.deployed.deployment import Deployment
-from servelint.manifests.deployed.starts import Start
+from servelint.manifests.deployed.start import Start
 from servelint.manifests.deployed.subjects import ManyWorkers
 from servelint.manifests.documents.text import Place
 from servelint.manifests.forms.resources import AZURE_APP, Setting
@@ -44,7 +44,9 @@ def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Find
             place,
             serves_model=not start.wsgi and application is not None and application.serves_model,
         ),
-        confidence=Confidence.MEDIUM if workers.per_core or start.assumed or start.wsgi else Confidence.HIGH,
+        confidence=Confidence.MEDIUM
+        if workers.per_core or start.assumed or start.wsgi or start.unnamed
+        else Confidence.HIGH,
         trace=tuple(_trace(start, place)),
         identity=(
             _where(start),

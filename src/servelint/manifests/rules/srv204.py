@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from servelint.finding import Confidence, Finding, Severity
 from servelint.knowledge.servers import ThreadPool, servers
 from servelint.manifests.deployed.deployment import Deployment
-from servelint.manifests.deployed.starts import Start
+from servelint.manifests.deployed.start import Start
 from servelint.manifests.documents.yaml_document import Scalar
 from servelint.manifests.forms.resources import Container, Workload
 from servelint.serving import Application

@@ -1,0 +1,71 @@
+"""A server that a container starts, and where its command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from servelint.finding import Span
+from servelint.manifests.documents.environment import Environment
+from servelint.manifests.documents.text import Place
+from servelint.manifests.documents.yaml_document import YamlMapping
+from servelint.manifests.forms.dockerfile import Image
+from servelint.manifests.forms.resources import Container, Setting, Workload
+from servelint.manifests.forms.sources import normal
+from servelint.manifests.shell.commandline import ServerStart, WorkerCount
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """Where a command runs: `base` is the folder that its files are looked for in first."""
+
+    setting: Setting
+    base: Path
+    workload: Workload | None = None
+    container: Container | None = None
+    image: Image | None = None
+    folder: str = ""
+    config_maps: Mapping[str, YamlMapping] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """A server that a container starts."""
+
+    server: ServerStart
+    workers: WorkerCount | None
+    command: Place
+    environment: Environment
+    context: Context
+    assumed: bool = False  # nothing says that the server starts but a variable that is named after it
+    unsaid: str = ""  # the variable that would say the number, where the image chooses it
+    wsgi: bool = False  # the workers run no event loop: they serve one request a process or thread
+    unknown: bool = False  # a number is said, and is not known
+    unnamed: bool = False  # it is in a script that the image holds, and nothing says that it is started
+
+    @property
+    def place(self) -> Span:
+        """Where the container stands that it runs in, or the command where none is known."""
+        container = self.context.container
+        return (container.place if container is not None else self.command).span
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders of the project that the command may have been started in, the likeliest first."""
+        base = self.context.base
+        found: list[Path] = []
+        image = self.context.image
+        inside = (
+            self.server.application_folder or self.context.folder or (image.stage.folder if image else "")
+        )
+        if image is not None:
+            for copy in image.stage.copies:
+                if inside.rstrip("/").startswith(copy.target.rstrip("/")) or copy.target.rstrip(
+                    "/"
+                ).startswith(inside):
+                    found.extend(normal(image.path.parent / source) for source in copy.sources)
+        if self.server.application_folder and not self.server.application_folder.startswith("/"):
+            found.insert(0, base / self.server.application_folder)
+        found.extend((base, *base.parents[:3]))
+        return tuple(dict.fromkeys(found))
