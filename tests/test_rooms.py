@@ -74,10 +74,11 @@ ALLOWED = {
     "manifests/forms": (
         "finding knowledge boundary project/text manifests/documents manifests/shell manifests/python"
     ),
+    "manifests/runners": "boundary knowledge manifests/documents manifests/shell manifests/forms",
     "manifests/helm": "boundary knowledge manifests/documents manifests/shell manifests/forms",
     "manifests/deployed": (
         "finding serving knowledge boundary project project/text manifests/documents manifests/shell "
-        "manifests/python manifests/forms manifests/helm"
+        "manifests/python manifests/forms manifests/runners manifests/helm"
     ),
     "manifests/rules": (
         "finding serving knowledge manifests/documents manifests/shell manifests/forms manifests/deployed"

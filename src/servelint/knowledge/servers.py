@@ -132,6 +132,37 @@ class BaseImage(NamedTuple):
         return _is_named(image, self.names)
 
 
+class Order(NamedTuple):
+    """A command that runs a container, or sets the variables of one: `docker run`, `gcloud run deploy`.
+
+    `flags` are options without a value; `operands` what its plain words are, in order. `separator` parts several
+    variables in one word (a space: each is a word), `words` the words of a command in one option. With `cluster`
+    Kubernetes runs it. `memory` are options that scale on memory where their value is that word, `scales` others.
+    """
+
+    commands: tuple[str, ...]
+    subcommands: tuple[str, ...]
+    kind: str
+    source: str
+    flags: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    separator: str = ""
+    files: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    script: tuple[str, ...] = ()
+    words: str = " "
+    image: tuple[str, ...] = ()
+    folder: tuple[str, ...] = ()
+    name: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    operands: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
+    scales: tuple[str, ...] = ()
+    cluster: bool = False
+
+
 class Launcher(NamedTuple):
     """Commands that start the command they are given.
 
@@ -190,6 +221,7 @@ class Servers:
     embedded: frozenset[str]
     base_images: tuple[BaseImage, ...] = ()
     others: frozenset[str] = frozenset()  # programs that start no server of these
+    orders: tuple[Order, ...] = ()
 
     def named(self, variable: str) -> Server | None:
         """The server that a variable for a number of workers is named after."""
@@ -284,6 +316,7 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
     threads: dict[str, Any] = {}
     models: dict[str, Any] = {}
     base_images: list[BaseImage] = []
+    orders: list[Order] = []
     for name, data in files.items():
         if not isinstance(data, dict):
             raise KnowledgeError(f"{name}: not a mapping")
@@ -295,6 +328,8 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
             threads = data
         elif "base-images" in data:
             base_images += [_record(BaseImage, image, name) for image in data["base-images"]]
+        elif "orders" in data:
+            orders += [_record(Order, order, name) for order in data["orders"]]
         else:
             models = data
     return Servers(
@@ -318,6 +353,7 @@ def read_servers(files: Mapping[str, Any]) -> Servers:
         frozenset(models["embedded"]),
         tuple(base_images),
         frozenset(launchers["others"]),
+        tuple(orders),
     )
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from servelint.boundary import Boundary
 from servelint.finding import Problem
 from servelint.knowledge.servers import servers
-from servelint.manifests.deployed import foreign, scripts
+from servelint.manifests.deployed import foreign, others, scripts
 from servelint.manifests.deployed.deployment import Deployment
 from servelint.manifests.deployed.images import ImageIndex
+from servelint.manifests.deployed.others import TEST_FOLDER, Others
 from servelint.manifests.deployed.reading import Reader
 from servelint.manifests.deployed.relevance import Relevance
 from servelint.manifests.deployed.start import Context, Start
@@ -28,11 +29,9 @@ from servelint.manifests.documents.yaml_document import YamlMapping
 from servelint.manifests.forms import (
     compose,
     dockerfile,
-    infrastructure,
     kubernetes,
     kustomize,
     masking,
-    platforms,
     processes,
     tasks,
     terraform,
@@ -45,11 +44,10 @@ from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
 _YAML = (".yaml", ".yml")
-_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", ".json", infrastructure.TYPESCRIPT, *terraform.SUFFIXES)
+_NO_SCRIPTS = (*_YAML, ".tpl", ".tftpl", ".json", *others.SUFFIXES, *terraform.SUFFIXES)
 _FROM = re.compile(r"\s*+(?:#.*\n\s*+)*+FROM\s")
 _API_VERSION = re.compile(r"^apiVersion:", re.MULTILINE)
 _WORD = re.compile(rb"[\w.-]+")
-_TEST_FOLDER = re.compile(r"(^|/)(tests?|testing|testdata|test_data|fixtures)(/|$)")
 
 
 def deployment(tree: Tree) -> tuple[Deployment, tuple[Problem, ...]]:
@@ -85,9 +83,7 @@ class _Collector:
         self.add_kustomizations(paths)
         self.add_charts(charts, documents)
         self.add_terraform(path for path in paths if path.suffix in terraform.SUFFIXES)
-        self.add_platforms(paths)
-        self.add_infrastructure(self.sources.tree.python)
-        self.add_stacks(paths)
+        Others(self).add(paths)
         self.add_processes(paths)
         self.add_lone_images()
         self.add_lone_files()
@@ -281,58 +277,6 @@ class _Collector:
         )
         self.deployment.add(self.follower.container(context))
 
-    def add_infrastructure(self, paths: Iterable[Path]) -> None:
-        """Python programs that describe deployments, all of them as one set of documents."""
-        found = Resources()
-        for path in paths:
-            data = self.sources.data(path)
-            if not any(word in data for word in infrastructure.LIBRARIES) or not (
-                any(word in data for word in infrastructure.SCALING) or self.relevance.matters(path)
-            ):
-                continue
-            source = self.sources.source(path)
-            if source is not None and not _TEST_FOLDER.search(self.deployment.relative(path)):
-                with self.boundary(path, "reading what a program deploys"):
-                    found.extend(infrastructure.resources(source))
-        self.add_scope(found)
-
-    def add_stacks(self, paths: Iterable[Path]) -> None:
-        """Stacks in TypeScript."""
-        for path in paths:
-            source = self.sources.source(path) if path.suffix == infrastructure.TYPESCRIPT else None
-            if source is not None and b"aws-cdk" in self.sources.data(path):
-                with self.boundary(path, "reading a stack"):
-                    self.add_scope(infrastructure.typescript(source))
-
-    def add_platforms(self, paths: Iterable[Path]) -> None:
-        """Files of platforms that run containers, and documents that mean the same as Kubernetes'."""
-        for path in paths:
-            if not (platforms.is_platform(path) or path.suffix == ".json" or self.is_cloud(path)):
-                continue
-            if self.images.starts or self.relevance.matters(path) or self.relevance.may_run_program(path):
-                with self.boundary(path, "reading what a platform runs"):
-                    self.add_platform(path)
-
-    def is_cloud(self, path: Path) -> bool:
-        """Whether a file is a template of CloudFormation, or describes a container app of Azure."""
-        data = self.sources.data(path) if path.suffix in _YAML else b""
-        if b"AWS::" in data:
-            return b"Resources" in self.sources.top_keys(path)
-        named = b"containers:" in data and any(word in data for word in platforms.CONTAINER_APP)
-        return named and b"properties" in self.sources.top_keys(path)
-
-    def add_platform(self, path: Path) -> None:
-        found = Resources()
-        for node in self.reader.documents(path):
-            if not isinstance(node, YamlMapping):
-                continue
-            for service in platforms.services(node, path):
-                image = self.images.at(service.dockerfile) if service.dockerfile is not None else None
-                self.follow(service.workload, {}, image)
-            found.extend(kubernetes.resources(list(platforms.documents(node)), path))
-            found.autoscalers.extend(platforms.autoscalers(node, path))
-        self.add_scope(found)
-
     def add_processes(self, paths: Iterable[Path]) -> None:
         for path in paths:
             if not self.relevance.names_server(path):
@@ -374,7 +318,7 @@ class _Collector:
                 with self.boundary(path, "reading the script"):
                     self.add_script(path)
         for path in self.sources.tree.python:
-            if path in self.follower.scripts_read or _TEST_FOLDER.search(self.deployment.relative(path)):
+            if path in self.follower.scripts_read or TEST_FOLDER.search(self.deployment.relative(path)):
                 continue
             if path.name in self.configuration_files or self.relevance.calls_server(path):
                 with self.boundary(path, "reading how a server is started"):

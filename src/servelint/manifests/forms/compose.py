@@ -264,9 +264,14 @@ def dotenv(sources: Sources, path: Path) -> dict[str, Located | None] | None:
     source = sources.source(path) if path in sources.known_paths else None
     if source is None:
         return None
+    return assignments(Located.of(source))
+
+
+def assignments(text: Located) -> dict[str, Located | None]:
+    """The variables that the lines of a text assign."""
     values: dict[str, Located | None] = {}
-    for found in _LINE.finditer(source.text):
-        value = Located.of(source, *found.span(2)).strip()
+    for found in _LINE.finditer(text.text):
+        value = text.slice(*found.span(2)).strip()
         quote = value.text[:1]
         if quote in "\"'" and quote and value.text.endswith(quote) and len(value) > 1:
             value = value.slice(1, len(value) - 1)

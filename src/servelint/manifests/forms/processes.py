@@ -10,6 +10,7 @@ from pathlib import Path
 
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
+from servelint.manifests.forms import masking
 from servelint.manifests.shell.commandline import split
 from servelint.project.text.source import Source
 
@@ -73,7 +74,7 @@ def kind_in(data: bytes) -> Kind | None:
 
 def kind_of(path: Path) -> Kind | None:
     """How a file lists processes, or None where it does not."""
-    name = path.name
+    name = path.stem if masking.is_template(path) else path.name
     if _PROCFILES.fullmatch(name):
         return None if _DEVELOPMENT.search(name) else _PROCFILE
     if name.endswith((".conf", ".ini")):  # others are not listed

@@ -124,6 +124,19 @@ def started(words: Sequence[Located], environment: Environment, depth: int = 0) 
     return _script(remaining)
 
 
+def behind(words: Words) -> Words:
+    """A command line without the variables it is given and without what launches it."""
+    for _ in range(_MAX_LAUNCHERS):
+        while words and _ASSIGNMENT.match(words[0].text):
+            words = words[1:]
+        name = PurePosixPath(words[0].text.strip()).name if words else ""
+        launcher = servers().launchers.get(name)
+        if launcher is None or launcher.development:
+            break
+        words = _launched(words)
+    return words
+
+
 def _launched(words: Words) -> Words:
     """The command that a launcher is given."""
     launcher = servers().launchers[PurePosixPath(words[0].text.strip()).name]

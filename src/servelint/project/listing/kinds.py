@@ -31,6 +31,10 @@ _MANIFEST_SUFFIXES = (
     ".dockerfile",
     ".containerfile",
     "stack.ts",  # of the CDK
+    ".nomad",
+    ".hcl",
+    ".bicep",
+    ".container",  # of podman, run by systemd
 )
 _MANIFEST_NAMES = re.compile(
     r"""

@@ -1,0 +1,1 @@
+"""What runs containers and is no document of Kubernetes: commands, quadlets, Nomad, Bicep, Ansible."""
