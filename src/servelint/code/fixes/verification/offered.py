@@ -18,6 +18,10 @@ Read: TypeAlias = Callable[[Path], bytes | None]
 # and offered, when those have been applied.
 MOST = 16
 _WAITS = "it is in the way of other fixes: apply those first"
+# To find those that do not hold up takes several looks at their files. A file of which most do not would be
+# looked at as often as it has fixes, so what is left after so many looks a file is not offered.
+LOOKS = 32
+_UNTRIED = "too many fixes of its file do not hold up to tell whether this one does"
 
 
 @dataclass(slots=True)
@@ -64,20 +68,34 @@ def _all_faults(fixes: Mapping[int, Fix], read: Read) -> dict[int, str]:
             batches.append(batch)
         batch.found[number] = fix
     for batch in batches:
-        faults |= _faults(batch.found, read)
+        faults |= _Search(read, LOOKS * _files(batch.found)).faults(batch.found)
     return faults
 
 
-def _faults(found: dict[int, Fix], read: Read) -> dict[int, str]:
-    """What is wrong with those of the fixes that do not hold up."""
-    reason = fault_of(found.values(), read)
-    if not reason:
-        return {}
-    if len(found) == 1:
-        return dict.fromkeys(found, reason)
-    numbers = sorted(found)
-    halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
-    return {n: text for half in halves for n, text in _faults({n: found[n] for n in half}, read).items()}
+def _files(found: Mapping[int, Fix]) -> int:
+    return len({edit.span.path for fix in found.values() for edit in fix.edits})
+
+
+@dataclass(slots=True)
+class _Search:
+    """Looks for the fixes that do not hold up, a file at most so many times; `left` counts looks at files."""
+
+    read: Read
+    left: int
+
+    def faults(self, found: Mapping[int, Fix]) -> dict[int, str]:
+        """What is wrong with those that do not hold up, or were not looked at."""
+        if self.left <= 0:
+            return dict.fromkeys(found, _UNTRIED)
+        self.left -= _files(found)
+        reason = fault_of(found.values(), self.read)
+        if not reason:
+            return {}
+        if len(found) == 1:
+            return dict.fromkeys(found, reason)
+        numbers = sorted(found)
+        halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+        return {n: text for half in halves for n, text in self.faults({n: found[n] for n in half}).items()}
 
 
 def fault_of(fixes: Iterable[Fix], read: Read) -> str:
