@@ -49,6 +49,7 @@ _DECORATOR = re.compile(
 )
 _LAST_NAMES = re.compile(rb"(?:^(?:%(gap)s\(*+)*|\.)%(gap)s(%(name)s++)" % {b"gap": _GAP, b"name": _NAME})
 _DEFINED = re.compile(rb"def[ \t]+(%(name)s+)" % {b"name": _NAME})
+_PROPERTY = re.compile(rb"(?<!%(name)s)(%(name)s++)[ \t]*+=[ \t]*+property[ \t]*+\(" % {b"name": _NAME})
 _DEFINITION_LINE = re.compile(
     rb"^([ \t]*+)(?:async[ \t]+)?def[ \t]+(%(name)s+)" % {b"name": _NAME}, re.MULTILINE
 )
@@ -240,7 +241,8 @@ def properties(data: bytes) -> frozenset[str]:
     starts = [match.start() for match in definitions]
     written = (match.end() for match in _DECORATOR.finditer(data) if b"property" in match[1])
     following = {bisect_left(starts, end) for end in written}
-    return _texts(definitions[number][1] for number in following if number < len(definitions))
+    named = (definitions[number][1] for number in following if number < len(definitions))
+    return _texts(chain(named, _PROPERTY.findall(data)))
 
 
 def item_keys(data: bytes) -> frozenset[str]:

@@ -24,6 +24,7 @@ from servelint.code.values.values import (
     Offloaded,
     Partial,
     Pending,
+    Record,
     State,
     Super,
     Value,
@@ -133,6 +134,8 @@ class Words:
                 return f"an object of {named}{'' if exact else ' or a subclass'}"
             case Super(cls, _):
                 return f"super() of {self.value(cls).removeprefix('the class ')}"
+            case Record(_, (path, line, _)):
+                return f"a record made at {self.place(path, line)}"
             case Literal(frame, _):
                 return f"a literal in {self.place(frame.module)}"
             case State():

@@ -123,6 +123,8 @@ class Calls:
                 parts = self.evaluator.chosen.parts(frame, base, method, separator)
                 if parts:
                     return parts
+            case "get" | "get_nowait", ():  # of a queue
+                return self.evaluator.elements(frame, base) or None
             case "pop" | "popleft", ():
                 if not any(isinstance(v, Instance) for v, _ in plain(evaluate(frame, base))):
                     return self.evaluator.elements(frame, base)
@@ -160,6 +162,8 @@ class Calls:
                 return self._of_method(value, call)
             case Partial(External(name), _, _) if name in CALLERS:
                 return self.evaluator.special.called(value, frame, call)
+            case Partial(External(name), _, fields) if name in NAMED_TUPLES:
+                return self.evaluator.items.record(frame, call, tuple(field for field, _ in fields))
             case Partial():
                 return self._of_partial(value, frame, call)
             case Offloaded(function):
@@ -208,6 +212,10 @@ class Calls:
             if name in CALLERS:
                 return (Partial(External(name), (evaluate(frame, call.arguments[0]), *rest), keywords),)
             return tuple(Partial(function, rest, keywords) for function in evaluate(frame, call.arguments[0]))
+        if name in NAMESPACES:
+            return self.evaluator.items.record(frame, call, ())
+        if name in NAMED_TUPLES:
+            return self.evaluator.items.named_tuple(call)
         if name in IMPORTERS and call.arguments:
             return self.evaluator.chosen.module(frame, call)
         frameworks = self.evaluator.frameworks
@@ -440,6 +448,8 @@ class Calls:
 
 PARTIALS = frozenset({"functools.partial", "functools.partialmethod"})
 IMPORTERS = frozenset({"importlib.import_module", "builtins.__import__"})
+NAMED_TUPLES = frozenset({"collections.namedtuple", "typing.NamedTuple"})
+NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 # What they make does to its argument what is named: calls a method, reads an attribute, takes an item.
 CALLERS = frozenset({"operator.methodcaller", "operator.attrgetter", "operator.itemgetter"})
 NO_ARGUMENTS = Call(OPAQUE, (), (), Position(0, 0, 0, 0))

@@ -60,6 +60,7 @@ from servelint.code.values.values import (
     LibraryObject,
     Literal,
     ModuleReference,
+    Record,
     State,
     Super,
     Value,
@@ -299,7 +300,7 @@ class Evaluator:
             return injected
         declared = self.annotations.annotated(here, parameter.annotation)
         closed = bool(declared) and not self.annotations.leaves_open(parameter.annotation, declared)
-        if closed or parameter.kind in ("*", "**"):
+        if closed or parameter.kind == "**":
             return declared
         default = self.evaluate(here, parameter.default)
         if frame.called:
@@ -345,6 +346,8 @@ class Evaluator:
                 return self.classes.attribute(value, name)
             case State():
                 return self.shared(name)
+            case Record():
+                return self.items.part(value, name)
             case FunctionReference(module, function, _, frame) if name in ("__func__", "__wrapped__"):
                 return (FunctionReference(module, function, None, frame),)
             case FunctionReference() if name in ("__call__", "dispatch"):

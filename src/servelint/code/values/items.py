@@ -24,6 +24,7 @@ from servelint.code.facts.nodes import bounds, picked
 from servelint.code.graph.project import Module, held_by
 from servelint.code.values.values import (
     ClassReference,
+    External,
     ExternalObject,
     Frame,
     Guess,
@@ -32,6 +33,8 @@ from servelint.code.values.values import (
     Literal,
     ModuleReference,
     Packed,
+    Partial,
+    Record,
     State,
     Value,
     Values,
@@ -109,6 +112,8 @@ class Items:
                 return self.evaluator.remembered(asked, lambda: self._literal_item(made, expression, key))
             case Packed(items):
                 return _packed_item(items, key)
+            case Record(fields):
+                return _packed_item(tuple(values for _, values in fields), key)
             case LibraryObject(type_name):
                 held = self.evaluator.catalogue.items(
                     type_name, key.value if isinstance(key, Constant) else None
@@ -157,6 +162,47 @@ class Items:
             case Listed(element, _):
                 return self.evaluator.evaluate(frame, element)
         return ()
+
+    # -- records ---------------------------------------------------------------------------------
+
+    def named_tuple(self, call: Call) -> Values:
+        """The class that `namedtuple("Pair", "left right")` gives, known by its fields."""
+        match call.arguments:
+            case (_, Constant(str(text)), *_):
+                names = text.replace(",", " ").split()
+            case (_, Sequence(items), *_):
+                firsts = (
+                    item.items[0] if isinstance(item, Sequence) and item.items else item for item in items
+                )
+                names = [
+                    one.value for one in firsts if isinstance(one, Constant) and isinstance(one.value, str)
+                ]
+            case _:
+                return ()
+        return (Partial(External("collections.namedtuple"), (), tuple((name, ()) for name in names)),)
+
+    def record(self, frame: Frame, call: Call, names: tuple[str, ...]) -> Values:
+        """The object that a call makes of what it is given: in the order of the names, and by name."""
+        evaluate = self.evaluator.evaluate
+        given = {name: evaluate(frame, value) for name, value in zip(names, call.arguments, strict=False)}
+        given |= {name: evaluate(frame, value) for name, value in call.keywords if name}
+        ordered = {name: given.pop(name, ()) for name in names}
+        place = (frame.module, call.position.line, call.position.column)
+        return (Record((*ordered.items(), *given.items()), place),)
+
+    def part(self, record: Record, name: str) -> Values:
+        """What a record holds under a name, and what is put there later."""
+        return union((dict(record.fields).get(name, ()), *self._put(record, name)))
+
+    def _put(self, record: Record, name: str) -> Iterator[Values]:
+        for module, bound in self.evaluator.project.attributes(name):
+            target = bound.binding.target
+            if isinstance(target, Attribute):
+                holders = self.evaluator.evaluate(self.evaluator.frame(module, bound.function), target.value)
+                if any(isinstance(held, Record) and held.place == record.place for held in holders):
+                    yield self.evaluator.bound(module, bound)
+
+    # -- parts of containers ---------------------------------------------------------------------
 
     def spread(self, frame: Frame, container: Expression) -> tuple[Values, ...]:
         """What `*container` gives, in order; nothing where that is not known."""

@@ -98,6 +98,8 @@ def _level(value: Value) -> int:
             return 1 + max(_level(function), *(_level(v) for values in arguments for v in values), 0)
         case Packed(items):
             return 1 + max((_level(v) for values in items for v in values), default=0)
+        case Record(fields):
+            return 1 + max((_level(v) for _, values in fields for v in values), default=0)
         case Drawn(function, arguments, sources, _):
             inner = (_level(v) for values in (*arguments, sources) for v in values)
             return 1 + max(_level(function), *inner, 0)
@@ -216,6 +218,14 @@ class Packed:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """An object that holds what it was given by name: a named tuple, a namespace, made at `place`."""
+
+    fields: tuple[tuple[str, Values], ...]
+    place: tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """An awaitable: a coroutine of the project that has not run, or an offloaded call."""
 
@@ -284,6 +294,7 @@ Value: TypeAlias = (
     | Literal
     | Partial
     | Packed
+    | Record
     | Pending
     | Generator
     | Drawn
