@@ -8,10 +8,20 @@ from enum import Enum
 from functools import cached_property
 
 from servelint.code.facts import scan
-from servelint.code.facts.facts import Call, Constant, FunctionFacts, Name, Site, Subscript, last_name
+from servelint.code.facts.facts import (
+    Call,
+    Constant,
+    Expression,
+    FunctionFacts,
+    Name,
+    Site,
+    Subscript,
+    last_name,
+)
 from servelint.code.graph.project import Module
 from servelint.code.graph.reach import Reach
 from servelint.code.loop.entrypoints import EntryPoints
+from servelint.code.loop.threads import Threads
 from servelint.code.names import evidence
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import ClassReference, External, Frame, FunctionReference, plain
@@ -77,9 +87,11 @@ class Loop:
         self.evaluator = evaluator
         self.reach = reach
         self.entry_points = EntryPoints(evaluator, reach)
+        self.threads = Threads(evaluator)
         self.project = evaluator.project
         self.frameworks = evaluator.frameworks
         self.startup_words = evidence.load().startup
+        self.startup_events = evidence.load().startup_events
         self._own_loop = name_index(loop_bound)
         self._own_startup = name_index(startup)
         self._phases: dict[tuple[str, int], Where | None] = {}
@@ -156,16 +168,19 @@ class Loop:
 
     def _phase(self, module: Module, index: int) -> Where:
         function = module.function(index)
-        if any(point.phase is Phase.SERVING for point in self.entry_points.of(module, index)):
+        told_once = function.name in self.startup_events
+        if not told_once and any(p.phase is Phase.SERVING for p in self.entry_points.of(module, index)):
             return Where.LOOP
         by_name = function.name.lstrip("_") in self.startup_words and not _is_asked(function)
-        called = False
+        found: set[Where] = set()
         for where, caller in self._callers(module, index):
             # Of a caller that nobody calls nothing is known; of this one its name says when it runs.
             if where is Where.LOOP and not (by_name and self._is_unknown(caller)):
                 return Where.LOOP
-            called = True
-        return Where.STARTUP if called or by_name or self._is_script(module) else Where.LOOP
+            found.add(where)
+        if found == {Where.ELSEWHERE}:
+            return Where.ELSEWHERE
+        return Where.STARTUP if found or by_name or self._is_script(module) else Where.LOOP
 
     def _is_script(self, module: Module) -> bool:
         """Whether the file is a program that ends: nothing imports it, serves in it or waits for ever."""
@@ -210,21 +225,28 @@ class Loop:
         if site is not None and site.receiver is not None:
             if last_name(site.receiver) in self.frameworks.background:
                 return Where.LOOP
-            for value, _ in plain(self.evaluator.evaluate(caller, site.receiver)):
-                if isinstance(value, External) and self.frameworks.runs_coroutine.find(value.name):
-                    return Where.STARTUP
-            if last_name(site.receiver) in self.frameworks.runs_coroutine_methods:
-                return Where.STARTUP
+            if self._runs_coroutine(caller, site.receiver):
+                # A thread that runs a loop of its own holds up nobody but itself.
+                private = self.threads.starts(module, caller.function)
+                return Where.ELSEWHERE if private else Where.STARTUP
         function = module.function(caller.function)
         if not caller.function or function.demo:
             return Where.STARTUP
         if self._phases.get((module.path, caller.function), Where.LOOP) is None:
             return Where.STARTUP  # a cycle says nothing of its own
-        if site is not None and site.endless:
-            return Where.LOOP
         where = self.where(module, caller.function, function)
+        if site is not None and site.endless and (where is not Where.ELSEWHERE or not function.is_async):
+            return Where.LOOP
         # Where a plain function runs is not known, unless start-up has it: `lifespan=lambda app: load(app)`.
         return where if function.is_async or where is Where.STARTUP else Where.LOOP
+
+    def _runs_coroutine(self, caller: Frame, receiver: Expression) -> bool:
+        """Whether what is given a coroutine runs it to its end, on a loop of its own."""
+        values = plain(self.evaluator.evaluate(caller, receiver))
+        runs = self.frameworks.runs_coroutine
+        if any(isinstance(value, External) and runs.find(value.name) for value, _ in values):
+            return True
+        return last_name(receiver) in self.frameworks.runs_coroutine_methods
 
     def is_called_on_loop(self, module: Module, index: int) -> bool:
         """Whether a function that serves on the loop calls the plain function, directly or through others."""

@@ -39,6 +39,9 @@ class Evidence:
     makers: frozenset[str]
     made: frozenset[str]
     moved: frozenset[str]
+    given_files: frozenset[str]
+    given_device: frozenset[str]
+    given_except: frozenset[str]
     told_bare: frozenset[str]
     told_any: frozenset[str]
     told_surely: frozenset[str]
@@ -53,6 +56,7 @@ class Evidence:
     text_methods: frozenset[str]
     codecs: frozenset[str]
     startup: frozenset[str]
+    startup_events: frozenset[str]
     closing: frozenset[str]
     serving: frozenset[str]
     strong_verbs: frozenset[str]
@@ -125,10 +129,14 @@ class Evidence:
             return sure or name in ("eval", "cuda")
         return name == "to" and any(map(self._is_device, call.arguments))
 
-    def _is_device(self, given: Expression) -> bool:
+    def names_device(self, given: Expression) -> bool:
+        """Whether a text is that of a device that computes: `cuda:0`."""
         if isinstance(given, Constant) and isinstance(given.value, str):
             return given.value.partition(":")[0] in self.devices
-        return "device" in words_of(given)
+        return False
+
+    def _is_device(self, given: Expression) -> bool:
+        return self.names_device(given) or "device" in words_of(given)
 
     @property
     def telling_statements(self) -> frozenset[str]:
@@ -345,6 +353,9 @@ def load() -> Evidence:
         makers=frozenset(data.table("loads").names("makers")),
         made=frozenset(data.table("loads").names("made")),
         moved=frozenset(data.names("moved")),
+        given_files=frozenset(data.table("given").names("files")),
+        given_except=frozenset(data.table("given").names("except")),
+        given_device=frozenset(data.table("given").names("device")),
         told_bare=frozenset(data.table("told").names("bare")),
         told_any=frozenset(data.table("told").names("any")),
         told_surely=frozenset(data.table("told").names("surely")),
@@ -359,6 +370,7 @@ def load() -> Evidence:
         text_methods=frozenset(data.table("text").names("methods")),
         codecs=frozenset(data.table("text").names("codecs")),
         startup=frozenset(data.names("startup")),
+        startup_events=frozenset(data.names("startup-events")),
         closing=frozenset(data.names("closing")),
         serving=frozenset(data.names("serving")),
         strong_verbs=frozenset(data.table("verbs").names("strong")),

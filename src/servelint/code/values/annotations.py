@@ -24,6 +24,7 @@ from servelint.code.values.values import (
     Instance,
     LibraryObject,
     Literal,
+    State,
     Value,
     Values,
     union,
@@ -163,4 +164,6 @@ class Annotations:
             return (LibraryObject(known.name),)
         if name.startswith(("typing.", "collections.abc.")) or name in SAYS_NOTHING:
             return ()
+        if name in self.evaluator.frameworks.state:
+            return (State(),)
         return (ExternalObject(self.evaluator.frameworks.usual(name)),)

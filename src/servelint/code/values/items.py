@@ -151,7 +151,7 @@ class Items:
                 return (Literal(frame, expression),)
             case Mapping(keys, values):
                 pairs = list(zip(keys, values, strict=True))
-                if isinstance(key, Constant) and (exact := [v for k, v in pairs if k == key]):
+                if isinstance(key, Constant | Attribute) and (exact := [v for k, v in pairs if k == key]):
                     return self.evaluator.evaluate(frame, exact[-1])
                 spread = [self.item(frame, v, key) for k, v in pairs if k is None and key is not None]
                 if isinstance(key, Constant) and all(isinstance(k, Constant) for k in keys):

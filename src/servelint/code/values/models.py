@@ -18,6 +18,7 @@ from servelint.code.values.values import (
     Frame,
     Instance,
     LibraryObject,
+    Literal,
     Value,
     Values,
     plain,
@@ -47,7 +48,7 @@ class Models:
             return found
         owner, _, last = called.name.rpartition(".")
         if found:
-            models = self._is_given_model(frame, call)
+            models = self._is_given_model(frame, call) or self._is_given_file(called.name, frame, call)
             return tuple(
                 ExternalObject(v.name, of_model=models) for v in found if isinstance(v, ExternalObject)
             )
@@ -138,6 +139,27 @@ class Models:
         """Whether one of the arguments is a model: `Predictor(build_model())`."""
         given = (*call.arguments, *(value for _, value in call.keywords))
         return any(self._is_model(frame, value) for value in given if self._may_be_model(value))
+
+    def _is_given_file(self, name: str, frame: Frame, call: Call) -> bool:
+        """Whether the file of a model, or a device that computes, is among the arguments of the class."""
+        known, words = self.evidence, frozenset(evidence.split(name.rpartition(".")[2]))
+        if words & (known.never | known.given_except):
+            return False
+        keywords = {key: value for key, value in call.keywords if key}
+        devices = (
+            self.evaluator.evaluate(frame, keywords[key]) for key in known.given_device & keywords.keys()
+        )
+        return not known.given_files.isdisjoint(keywords) or any(map(self._is_device, union(devices)))
+
+    def _is_device(self, value: Value) -> bool:
+        match value:
+            case Literal(_, expression):
+                return self.evidence.names_device(expression)
+            case LibraryObject(type_name):
+                return type_name.rpartition(".")[2] == "device"
+            case External(name) | ExternalObject(name):
+                return name.rpartition(".")[2] == "device"
+        return False
 
     def _may_be_model(self, given: Expression) -> bool:
         return isinstance(given, Call) or (
