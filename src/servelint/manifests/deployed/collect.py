@@ -22,7 +22,7 @@ from servelint.manifests.deployed.others import TEST_FOLDER, Others
 from servelint.manifests.deployed.reading import Reader
 from servelint.manifests.deployed.relevance import Relevance
 from servelint.manifests.deployed.start import Context, Start
-from servelint.manifests.deployed.starts import Follower
+from servelint.manifests.deployed.starts import Follower, is_python
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.documents.yaml_document import YamlMapping
@@ -329,6 +329,13 @@ class _Collector:
 
         source = self.sources.source(path)
         if source is None or path.suffix == ".toml" or path.name.startswith(".env"):
+            return
+        if is_python(source):
+            # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+            image = self.copied.image(path)
+            if image is not None:
+                context = Context(Setting.IMAGE, path.parent, image=image, folder=image.stage.folder)
+                self.deployment.add(self.follower.python(path, environment_of(image), context))
             return
         script = shell.read(Located.of(source), Environment())
         self.add_heredocs(script.heredocs, path)

@@ -19,7 +19,7 @@ from servelint.manifests.documents.yaml_document import (
     scalars,
     walk,
 )
-from servelint.manifests.forms import compose, masking, tasks
+from servelint.manifests.forms import compose, kubernetes, masking, tasks
 from servelint.manifests.forms.autoscalers import on_memory
 from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Autoscaler, Container, Setting, Workload
@@ -27,7 +27,7 @@ from servelint.manifests.forms.sources import Sources, normal
 from servelint.manifests.runners import orders
 from servelint.manifests.runners.orders import Given
 from servelint.manifests.shell import script as shell
-from servelint.manifests.shell.commandline import Words
+from servelint.manifests.shell.commandline import Words, split
 
 _YAML = (".yaml", ".yml")
 # Where workflows, pipelines and playbooks are.
@@ -38,7 +38,13 @@ _WORKFLOW = re.compile(
 )
 # What is given to such actions stands for variables.
 _VARIABLES = ("env_vars", "environmentVariables", "environment-variables")
+_DEPLOYING = ("gcloud", "run", "deploy")  # what `deploy-cloudrun` runs
 _PROGRAMS = (b"gcloud", b"cloud-sdk")  # of steps that list the words of a command
+# What kubectl calls the kinds of documents that matter.
+_KINDS = dict.fromkeys(("deployment", "deployments", "deploy"), "Deployment")
+_KINDS |= dict.fromkeys(("statefulset", "statefulsets", "sts"), "StatefulSet")
+_KINDS |= dict.fromkeys(("hpa", "horizontalpodautoscaler"), "HorizontalPodAutoscaler")
+_FLAGS = "flags"  # options of the command that an action runs
 _COMMANDS = ("args", "command", "commands", "argv")
 
 
@@ -76,7 +82,7 @@ class Ordered:
         words = (*self.words, *_PROGRAMS) if path.suffix in _YAML else self.words
         return any(word in data for word in words)
 
-    def found(self, path: Path) -> Iterator[tuple[Workload, Image | None, list[Autoscaler]]]:
+    def found(self, path: Path) -> Iterator[tuple[Workload | None, Image | None, list[Autoscaler]]]:
         """What the commands of a file run, with the image if they build it, and what they scale on memory."""
         for words in self.lines(path):
             built = orders.built(words)
@@ -88,10 +94,24 @@ class Ordered:
             given = orders.given(words)
             if given is not None:
                 image = self.built_in(path, given.folder, "") if given.folder is not None else None
-                yield self.workload(given, path), image, list(_autoscalers(given, path))
+                patched = kubernetes.resources(list(self.patched(given)), path)
+                yield from ((workload, None, []) for workload in patched.workloads)
+                runs = not (given.order.patch or given.order.scales)
+                scaled = [*_autoscalers(given, path), *patched.autoscalers]
+                yield self.workload(given, path) if runs else None, image, scaled
         if path.suffix in _YAML:
             for workload in self.actions(path):
                 yield workload, None, []
+
+    def patched(self, given: Given) -> Iterator[Node]:
+        """What a patch says of a document, as one of its kind."""
+        kind = _KINDS.get(given.kind.partition(".")[0].lower())
+        for node in self.reader.written(given.patch) if given.patch is not None and kind else ():
+            if isinstance(node, YamlMapping):
+                text = Located.computed(kind or "", given.place.place)
+                word = Scalar(text.text, "tag:yaml.org,2002:str", True, 0, len(text), text)
+                key = Scalar("kind", word.tag, True, 0, 4, Located.computed("kind", given.place.place))
+                yield YamlMapping([(key, word), *node.entries], node.start, node.end, node.within)
 
     def built_in(self, path: Path, folder: str, dockerfile: str) -> Image | None:
         """The image that is built of a folder, which is named from the file's own or from the project's."""
@@ -159,6 +179,11 @@ class Ordered:
                 yield from _read(node.text)
             elif isinstance(node, YamlMapping):
                 yield from _listed(node)
+                flags = node.scalar("with", _FLAGS)
+                if flags is not None and "deploy-cloudrun" in node.text("uses"):
+                    place = flags.text.place
+                    command = (Located.computed(word, place) for word in _DEPLOYING)
+                    yield (*command, *split(flags.text))
 
     def has_word(self, text: str) -> bool:
         """Whether a text may hold such a command."""

@@ -160,7 +160,8 @@ class Others:
                 with self.host.boundary(path, "reading what commands run"):
                     found = Resources()
                     for workload, image, autoscalers in ordered.found(path):
-                        self.host.follow(workload, {}, image)
+                        if workload is not None:
+                            self.host.follow(workload, {}, image)
                         found.autoscalers.extend(autoscalers)
                     self.host.add_scope(found)
 

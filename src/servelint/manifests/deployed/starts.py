@@ -235,7 +235,7 @@ class Follower:
         self._active.append(path)
         self.scripts_read.add(path)
         with Boundary(path, "reading the script", self.sources.note) as boundary:
-            if path.suffix == ".py":
+            if is_python(source):
                 yield from self.python(path, environment, context, script.parameters, depth + 1)
             elif not script.python:
                 yield from self.code(
@@ -356,6 +356,13 @@ class Follower:
                 self.scripts_read.add(source.path)
                 return files.configuration(source, server.server, environment, self.finder(source.path))
         return None
+
+
+def is_python(source: Source) -> bool:
+    """Whether a file is a program in Python, by its name or its first line."""
+    return source.path.suffix == ".py" or (
+        source.text.startswith("#!") and "python" in source.text.partition("\n")[0]
+    )
 
 
 def _written(path: str, context: Context) -> Located | None:

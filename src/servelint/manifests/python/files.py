@@ -137,9 +137,9 @@ def _called(module: PythonModule, node: ast.Call, server: Server, call: Call) ->
     single = keywords.get(call.single_process) if call.single_process else None
     if single is not None and (said := module.value(single)) is not None and said.data:
         return None
-    given = _given(node, call.application)
-    application = _text(module, given)
-    if call.by_name and given is not None and not application and _is_object(module, given):
+    served = _given(node, call.application)
+    application = _text(module, served)
+    if call.by_name and served is not None and not application and _is_object(module, served):
         return ServerCall(server, None, "", module.place(node))
     expression = keywords.get(call.workers)
     workers = module.workers(expression) if expression is not None else None

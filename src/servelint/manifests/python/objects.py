@@ -180,8 +180,11 @@ def definition(module: PythonModule, node: ast.expr, depth: int = _MAX_DEPTH) ->
         case ast.Attribute(value=inner, attr=method):
             known = definition(module, inner, depth - 1)
             for statement in known.node.body if known is not None else ():
-                is_function = isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))
-                if known is not None and is_function and statement.name == method:
+                if (
+                    known is not None
+                    and isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))
+                    and statement.name == method
+                ):
                     owner = known.node if isinstance(known.node, ast.ClassDef) else None
                     return Definition(known.module, statement, owner)
     return None

@@ -37,6 +37,8 @@ class Given:
     folder: str | None = None
     ports: list[str] = field(default_factory=list)
     memory: list[Located] = field(default_factory=list)
+    kind: str = ""
+    patch: Located | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def _read(order: Order, command: Located, words: Words) -> Given:
                 found.image, found.arguments = word, words[position:] or None
                 break
             _operand(found, kind, word)
-            if kind in ("name", "image"):
+            if kind in ("name", "kind"):
                 operands.pop(0)
         elif option in order.flags and not equals:
             continue
@@ -142,9 +144,11 @@ def _known(order: Order) -> tuple[str, ...]:
 
 def _operand(found: Given, kind: str, word: Located) -> None:
     """A plain word: what it is about, or a variable."""
-    if kind == "name":
+    if kind in ("name", "kind"):
         # `deployment api` and `deployment/api`
-        found.name = word.text.rpartition("/")[2]
+        before, slash, name = word.text.rpartition("/")
+        found.kind = before if slash else word.text if kind == "kind" else found.kind
+        found.name = name
         return
     assigned = _ASSIGNED.fullmatch(word.text)
     if kind == "variables" and assigned is not None:
@@ -169,6 +173,8 @@ def _option(found: Given, option: str, values: Words) -> None:
         found.arguments = tuple(_words(value, order.words))
     elif option in order.script:
         found.script = value
+    elif option in order.patch:
+        found.patch = value
     elif option in order.image:
         found.image = value
     elif option in order.name:

@@ -53,5 +53,6 @@ def workload(code: Located, path: Path, variables: Variables) -> Workload | None
         arguments=None if entrypoints else words,
         environment=Environment(values, not complete),
         place=code.place_of(*begun.span()),
+        ports=tuple(port.text.rpartition(":")[2].partition("/")[0] for port in said.get("PublishPort", ())),
     )
     return Workload("Unit", path.stem, path, (container,), Setting.PROCESS)

@@ -87,7 +87,10 @@ def may_be_read(name: str) -> bool:
 
 
 def is_manifest(path: str) -> bool:
-    """Whether a file of no known name is a shell script or supervisord's configuration, by how it begins."""
+    """Whether a file of no known name is a shell script or supervisord's configuration, by how it begins.
+
+    A program called `serve` may be in Python: SageMaker starts it by that name.
+    """
     settings = path.endswith(_SETTINGS_SUFFIXES)
     try:
         start = disk.beginning(path, _SETTINGS_SIZE if settings else 64)
@@ -95,6 +98,8 @@ def is_manifest(path: str) -> bool:
         return False
     if settings:
         return re.search(rb"(?m)^\[(?:program:|supervisord\])", start) is not None
+    if path.endswith("/serve") and re.match(rb"#!\s*\S*/(?:env\s+)?python", start):
+        return True  # what SageMaker starts
     return (
         re.match(rb"#!\s*\S*/(?:(?:env|with-contenv)\s+(?:-\S+\s+)*+)?(?:ba|da|a|k|z)?sh\b", start)
         is not None
