@@ -95,6 +95,7 @@ ALLOWED = {
     "lint": (
         "finding serving project/text project project/listing project/reported code/judge code manifests served"
     ),
+    "stalls": "finding project lint",
     "learning": "knowledge code/graph code/installed",
     "run": "project project/listing project/reported lint",
     "annotate": "finding project/text project/reported lint",
@@ -113,7 +114,7 @@ ALLOWED = {
     ),
     "cli": (
         "version finding escape store knowledge project/text project project/listing "
-        "project/reported lint learning run annotate edits explanation reports server"
+        "project/reported lint stalls learning run annotate edits explanation reports server"
     ),
     "__main__": "cli",
 }

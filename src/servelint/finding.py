@@ -100,6 +100,34 @@ class Fix(NamedTuple):
     better: Fix | None = None
 
 
+class Measured(NamedTuple):
+    """How often and how long a coroutine held the event loop, in seconds, as a log of asyncio says."""
+
+    stalls: int
+    median: float
+    longest: float
+
+    @property
+    def words(self) -> str:
+        """What there is to say: `14 stalls, median 0.41 s, longest 0.81 s`."""
+        if self.stalls == 1:
+            return f"1 stall, {self.longest:.2f} s"
+        return f"{self.stalls:,} stalls, median {self.median:.2f} s, longest {self.longest:.2f} s"
+
+
+class Stalled(NamedTuple):
+    """What held the event loop and has no finding; `path` is that of the log, empty where it has none.
+
+    `fits` are files of the project that it may be in, where there are several that fit equally well.
+    """
+
+    function: str
+    path: str
+    line: int
+    measured: Measured
+    fits: tuple[Path, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One defect at one place.
@@ -128,6 +156,8 @@ class Finding:
     cause: str = field(default="", compare=False)
     # Where the containers stand whose service it is about, for reports that show services.
     containers: tuple[Span, ...] = field(default=(), compare=False)
+    # How often and how long its coroutine was seen to hold the event loop.
+    measured: Measured | None = field(default=None, compare=False)
     # What it is about, in the words of the analysis that made it: whoever plans its fix looks at that.
     subject: object = field(default=None, compare=False, repr=False)
 

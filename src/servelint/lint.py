@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from servelint.finding import Applicability, ExitStatus, Finding, Problem, Span
+from servelint.finding import Applicability, ExitStatus, Finding, Problem, Span, Stalled
 from servelint.project.cache import Cache
 from servelint.project.config import Config
 from servelint.project.listing import files, git
@@ -36,6 +36,7 @@ class Report:
     files that could not be read or parsed, each of them also a SRV000 finding unless that is ignored;
     `warnings` are things to tell a person that are no finding. `files` counts the files reported on,
     `seconds` is wall time. `services` are the containers that the project describes, with what they serve.
+    `stalls` are those of a log that belong to no finding, None where there is no log.
     """
 
     tree: Tree
@@ -50,6 +51,7 @@ class Report:
     files: int = 0
     seconds: float = 0.0
     services: tuple[Service, ...] = ()
+    stalls: tuple[Stalled, ...] | None = None
 
     @property
     def accountable(self) -> tuple[Finding, ...]:

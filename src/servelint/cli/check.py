@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -22,6 +22,12 @@ from servelint.project.reported import causes
 from servelint.reports import FORMATS, WITH_FIXES, render
 from servelint.reports.style import Style
 from servelint.run import Run
+
+if TYPE_CHECKING:
+    from servelint.stalls.log import Stall
+
+
+_BROKEN = 5  # lines of a log that are complained about
 
 
 class OutputFormat(click.ParamType[tuple[str, Path | None]]):
@@ -61,6 +67,7 @@ Examples:
   servelint check app/ k8s/hpa.yaml                   report on these only
   servelint check --since origin/main                 what this branch touched or caused
   servelint check --output-format text --output-format sarif=servelint.sarif
+  servelint check --stalls service.log                with how long the loop was seen to stand still
   servelint check --explain app/main.py:41            why line 41 is or is not a finding
   cat app.py | servelint check - --stdin-filename app.py
 
@@ -84,6 +91,14 @@ Exit status: 0 nothing found, 1 findings, 2 the run itself failed.
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if something is found.")
 @click.option("--since", metavar="REV", default="", help="Only what the change since REV touched or caused.")
 @options.baseline_options
+@click.option(
+    "--stalls",
+    "logs",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    metavar="FILE",
+    help="Put what this log of asyncio's debug mode measured on the findings; may be given several times.",
+)
 @options.stdin_option
 @options.cache_option
 @click.option(
@@ -106,6 +121,7 @@ def command(
     since: str,
     baseline_file: Path | None,
     no_baseline: bool,
+    logs: Sequence[Path],
     stdin_filename: Path | None,
     no_cache: bool,
     explained: str,
@@ -135,7 +151,12 @@ def command(
     if place is not None:
         return _explain(place, run if no_cache else run.with_cache(), since)
     fixes = any(name in WITH_FIXES for name, _ in outputs)
+    stalls = _stalls(logs, quiet=quiet)
     report = checked(run if no_cache else run.with_cache(), since, fixes=fixes, quiet=quiet)
+    if logs:
+        from servelint.stalls.match import with_stalls
+
+        report = with_stalls(report, stalls)
     report = replace(report, findings=causes.joined(report.findings))
     for name, file in outputs:
         _deliver(name, file, report, quiet=quiet, statistics=statistics)
@@ -176,6 +197,29 @@ def _explain(place: Place, run: Run, since: str) -> int:
         raise options.Failure(f"--since {since}: {error}") from error
     write("".join(f"{output_line(visible(text))}\n" for text in told))
     return ExitStatus.FAILED if run.missing else ExitStatus.CLEAN
+
+
+def _stalls(logs: Sequence[Path], *, quiet: bool) -> list[Stall]:
+    """What the logs say, and on standard error what they do not; raises `options.Failure`."""
+    if not logs:
+        return []
+    from servelint.stalls.log import LogError, read
+
+    found: list[Stall] = []
+    for path in logs:
+        try:
+            log = read(path)
+        except LogError as error:
+            raise options.Failure(str(error)) from error
+        found += log.stalls
+        for line in log.broken[:_BROKEN]:
+            complain(f"{path}:{line}: begins as a line of asyncio's debug mode and is not one, left out")
+        if not log.stalls and not quiet:
+            complain(
+                f"{path}: none of {log.lines:,} lines is one of asyncio's debug mode "
+                "(`Executing <...> took ... seconds`)"
+            )
+    return found
 
 
 def checked(run: Run, since: str = "", *, fixes: bool = True, quiet: bool) -> Report:

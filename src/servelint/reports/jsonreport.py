@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from servelint.escape import json_text
-from servelint.finding import Finding, Fix, Span
+from servelint.finding import Finding, Fix, Span, Stalled
 from servelint.knowledge.pages import about, advice_for, name_of
 from servelint.lint import Report
 from servelint.reports.style import Style
@@ -42,6 +42,17 @@ def document(report: Report, style: Style) -> dict[str, Any]:
             "baselined": len(report.baselined),
             "seconds": round(report.seconds, 3),
         },
+        **({} if report.stalls is None else {"stalls": [_stall(item, style) for item in report.stalls]}),
+    }
+
+
+def _stall(stall: Stalled, style: Style) -> dict[str, Any]:
+    return {
+        "function": stall.function,
+        "path": stall.path,
+        "line": stall.line,
+        "fits": [style.path(path) for path in stall.fits],
+        "measured": stall.measured._asdict(),
     }
 
 
@@ -70,6 +81,7 @@ def _finding(finding: Finding, fingerprint: str, style: Style) -> dict[str, Any]
         "help": advice_for(finding),
         "url": about(finding.code).url,
         "fingerprint": fingerprint,
+        **({} if finding.measured is None else {"measured": finding.measured._asdict()}),
     }
 
 

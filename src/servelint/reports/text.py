@@ -13,6 +13,8 @@ from servelint.lint import Report
 from servelint.reports.frames import Sources, draw, frames_of, gutter_width
 from servelint.reports.style import SEVERITY_COLOURS, Style
 
+_STALLS = 10  # with no finding that are listed
+
 
 def text(report: Report, style: Style) -> str:
     """Findings with source frames, then a summary."""
@@ -22,7 +24,7 @@ def text(report: Report, style: Style) -> str:
         for finding in report.findings:
             lines += [*_finding(finding, sources, style), ""]
     if style.summary or style.statistics:
-        lines += summary(report, style)
+        lines += [*summary(report, style), *_unexplained(report)]
     return "\n".join(lines).rstrip("\n") + "\n" if lines else ""
 
 
@@ -55,6 +57,8 @@ def _notes(finding: Finding) -> Iterator[tuple[str, str]]:
     for step in finding.trace:
         if step.package:
             yield "in", f"{step.span.path.as_posix()}:{step.span.line}: {step.message}"
+    if finding.measured is not None:
+        yield "took", f"measured: {finding.measured.words}"
     yield from (note for note in (("why", about(finding.code).why), ("do", advice_for(finding))) if note[1])
     if finding.fix is not None and finding.fix.applicability is Applicability.SAFE:
         better = finding.fix.better
@@ -113,6 +117,18 @@ def _fixable(report: Report) -> Iterator[str]:
         yield f"`servelint fix` can repair {safe:,}{also}; `--diff` shows how."
     elif unsafe:
         yield f"`servelint fix --unsafe-fixes` can repair {unsafe:,}; `--diff` shows how."
+
+
+def _unexplained(report: Report) -> Iterator[str]:
+    """The measured stalls that belong to no finding."""
+    stalls = report.stalls or ()
+    if not stalls:
+        return
+    yield f"Measured, with no finding{' (the longest)' if len(stalls) > _STALLS else ''}:"
+    for stall in stalls[:_STALLS]:
+        place = f" {visible(stall.path)}:{stall.line}" if stall.path else ""
+        name = visible(stall.function) or "a callback"
+        yield output_line(f"  {name}{place}: {stall.measured.words}")
 
 
 def _many(count: int, noun: str) -> str:

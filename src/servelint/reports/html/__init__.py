@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from importlib.resources import files
 
-from servelint.finding import Severity
+from servelint.finding import Severity, Stalled
 from servelint.knowledge.pages import about, name_of
 from servelint.lint import Report
 from servelint.reports.frames import Sources
@@ -18,6 +18,8 @@ from servelint.reports.html.markup import Safe, element, joined, prose, void, wh
 from servelint.reports.style import Style
 from servelint.reports.text import summary
 from servelint.version import __version__
+
+_STALLS = 100  # that are listed; there is no end to what a log may hold
 
 
 def html(report: Report, style: Style) -> str:
@@ -34,6 +36,7 @@ def html(report: Report, style: Style) -> str:
             "main",
             *_services(report, groups, style),
             *_findings(report, named, groups, style),
+            *_stalls(report, style),
             *_rules(named),
         ),
         element("footer", element("p", f"servelint {__version__}")),
@@ -104,6 +107,38 @@ def _findings(
     if together:
         yield element("h2", "What fixes share")
         yield from together
+
+
+def _stalls(report: Report, style: Style) -> Iterator[Safe]:
+    """What was measured and no finding explains."""
+    if report.stalls is None:
+        return
+    yield element("h2", "Stalls with no finding", id="stalls")
+    if not report.stalls:
+        yield element("p", "Every stall in the log belongs to a finding.")
+        return
+    yield element(
+        "p",
+        "The log says that these held the event loop, and nothing is found in them. Where the coroutine is a "
+        "server's or a framework's own, the endpoint is not named; the manual says how to record it.",
+    )
+    yield element("ul", *(_stall(item, style) for item in report.stalls[:_STALLS]), class_="stalls")
+    if len(report.stalls) > _STALLS:
+        yield element("p", f"and {len(report.stalls) - _STALLS:,} more, all shorter", class_="more")
+
+
+def _stall(stall: Stalled, style: Style) -> Safe:
+    place = element("code", f"{stall.path}:{stall.line}", class_="place")
+    fits = f" (fits {' and '.join(style.path(path) for path in stall.fits)})"
+    return element(
+        "li",
+        element("code", stall.function or "a callback"),
+        " ",
+        when(stall.path, place),
+        when(stall.fits, joined([fits])),
+        " ",
+        element("span", stall.measured.words, class_="measured"),
+    )
 
 
 def _controls(named: Sequence[Named], groups: Sequence[services.Group], style: Style) -> Safe:

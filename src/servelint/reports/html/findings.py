@@ -87,6 +87,7 @@ class Writer:
                     element("span", "in ", element("code", finding.function), class_="aside"),
                 ),
                 self.place(span.path, span.line, span.column),
+                measured(finding),
             ),
             " ",
         )
@@ -149,6 +150,12 @@ class Writer:
             element("pre", element("code", joined(lines, "\n")), tabindex=0),
             class_="diff",
         )
+
+
+def measured(finding: Finding) -> Safe:
+    """What was measured of its coroutine, if anything."""
+    seen = finding.measured
+    return Safe("") if seen is None else element("span", f"measured: {seen.words}", class_="measured")
 
 
 def severity(finding: Finding) -> Safe:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from servelint.finding import Finding
 from servelint.lint import Report
-from servelint.reports.html.findings import Named, severity
+from servelint.reports.html.findings import Named, measured, severity
 from servelint.reports.html.markup import Safe, element, joined, prose, when
 from servelint.reports.style import Style
 from servelint.serving import Service
@@ -85,7 +85,7 @@ def _card(group: Group, style: Style) -> Safe:
     return element(
         "article",
         element("h3", title(group, style), id=f"service-{group.number}"),
-        when(group.service, element("dl", *_facts(group.service, style))),
+        when(group.service or _seen(group), element("dl", *_facts(group.service, style), *_seen(group))),
         when(group.code, joined(_lanes(group))),
         when(group.manifests, joined(_additions(group, style))),
         class_="service",
@@ -111,6 +111,20 @@ def _facts(service: Service | None, style: Style) -> Iterator[Safe]:
     for name, words in facts.items():
         if words:
             yield element("div", element("dt", name), element("dd", words))
+
+
+def _seen(group: Group) -> list[Safe]:
+    """What was measured of all its coroutines."""
+    seen = {
+        (item.finding.span.path, item.finding.function, item.finding.measured)
+        for item in group.findings
+        if item.finding.measured is not None
+    }
+    if not seen:
+        return []
+    longest = max(one.longest for _, _, one in seen if one is not None)
+    words = f"{sum(one.stalls for _, _, one in seen if one is not None):,}, the longest {longest:.2f} s"
+    return [element("div", element("dt", "Measured stalls"), element("dd", words))]
 
 
 def _lanes(group: Group) -> Iterator[Safe]:
@@ -142,7 +156,7 @@ def _lane(name: str, found: list[Named]) -> Safe:
     calls = [_call(named) for named in found[:_CALLS]]
     if len(found) > _CALLS:
         calls.append(element("li", f"and {len(found) - _CALLS} more", class_="more"))
-    return element("li", who, element("ul", *calls))
+    return element("li", who, element("ul", *calls), measured(found[0].finding))
 
 
 def _call(named: Named) -> Safe:

@@ -1,0 +1,1 @@
+"""Measured stalls: what asyncio's debug mode logged, put on the findings of the coroutines it names."""
