@@ -317,3 +317,50 @@ def test_a_program_that_ran_in_debug_mode(project: Project, servelint: Servelint
     assert seen["stalls"] == 2
     assert 0.15 <= seen["median"] <= seen["longest"] < 5
     assert others == []
+
+
+NESTED = """\
+async def predict(m):
+    m.predict(1)
+
+
+async def score(m):
+    await asyncio.sleep(0)
+    helper(m)
+    await asyncio.sleep(0)
+
+
+def helper(m):
+    m.predict(1)
+
+
+async def main():
+    with stalls_logged():
+        await asyncio.sleep(0.05)
+        await asyncio.gather(asyncio.wait_for(predict(Model()), 9), score(Model()))
+"""
+
+
+def test_the_recorder_of_the_manual_names_the_coroutine_that_holds_the_loop(
+    project: Project, servelint: Servelint
+) -> None:
+    manual = (Path(__file__).parents[1] / "docs" / "stalls.md").read_text()
+    recorder = manual.partition("```python\n")[2].partition("```")[0]
+    head, _, foot = PROGRAM.partition("async def predict")
+    program = f"{head}from stalls import stalls_logged\n\n\n{NESTED}\n\nif{foot.partition('if')[2]}"
+    project.write({"app/stalls.py": recorder, "app/main.py": program.replace("0.15", "0.3")})
+    command = [sys.executable, "app/main.py"]
+    ran = subprocess.run(command, cwd=project.root, check=True, capture_output=True, env={})
+    project.write({"s.log": ran.stderr})
+    found, others = measured(servelint)
+    seen = {place: what for place, what in found.items() if what}
+    lines = program.splitlines()
+    assert {lines[int(place.rpartition(":")[2]) - 1].strip() for place in seen} == {
+        "m.predict(1)",
+        "helper(m)",
+    }
+    for what in seen.values():
+        assert isinstance(what, dict)
+        assert what["stalls"] == 1
+        assert 0.1 <= what["longest"] < 5
+    assert others == []

@@ -146,7 +146,13 @@ def service(project: Project) -> Project:
     shutil.copytree(ROOT / "examples" / "bankchurn", project.root / "examples" / "bankchurn")
     endless = "async def a(m):\n    m.predict(1)\n" * 21
     project.write(
-        {"app/main.py": endless, "services/scoring/app.py": endless, "CHECKOUT/a.py": "", "results/x": ""}
+        {
+            "app/main.py": endless,
+            "services/scoring/app.py": endless,
+            "CHECKOUT/a.py": "",
+            "results/x": "",
+            "service.log": "",
+        }
     )
     (project.root / "dist").mkdir()
     packages.wheel(project.root / "dist", "acme-ml", "1.2", packages.ACME)
