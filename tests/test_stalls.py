@@ -265,6 +265,8 @@ def test_what_is_no_log_is_told(project: Project, servelint: Servelint) -> None:
     result = servelint("check", "--stalls", "binary")
     assert (result.status, result.out) == (2, "")
     assert result.err == "servelint: binary:3: is not a log: it holds bytes that are no text\n"
+    project.write({"emptied.log": b"\0" * 5000 + f"{task()}\n".encode()})
+    assert "measured: 1 stall, 0.81 s" in servelint("check", "--stalls", "emptied.log").out
     result = servelint("check", "--stalls", "other.log")
     assert result.status == 1
     assert "other.log: none of 2 lines is one of asyncio's debug mode" in result.err

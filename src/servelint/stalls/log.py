@@ -60,11 +60,12 @@ def read(path: Path) -> Log:
         content = disk.read(path, disk.LARGE, "a log")
     except OSError as error:
         raise LogError(f"{path}: cannot be read: {error.strerror}") from error
+    log = parsed(content)
     zero = content.find(b"\0")
-    if zero >= 0:
+    if zero >= 0 and not log.stalls:  # a log that was emptied while it was written to begins with some
         line = content.count(b"\n", 0, zero) + 1
         raise LogError(f"{path}:{line}: is not a log: it holds bytes that are no text")
-    return parsed(content)
+    return log
 
 
 def parsed(content: bytes) -> Log:
