@@ -9,6 +9,7 @@ import posixpath
 import re
 import shutil
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -84,6 +85,18 @@ def test_every_link_into_a_page_leads_to_a_heading() -> None:
 def test_pages_have_no_comments() -> None:
     """One at the beginning of a line ends the paragraph, and its numbers stood in paragraphs of their own."""
     assert not [name for name, text in site().items() if "<!--" in re.sub(r"`[^`]*`", "", without_code(text))]
+
+
+@pytest.mark.parametrize("path", MANUAL, ids=lambda path: path.name)
+def test_no_number_tears_a_sentence(path: Path) -> None:
+    """On a code host a line that begins with a comment is no part of the paragraph above it."""
+    lines = without_code(path.read_text("utf-8")).splitlines()
+    torn = [
+        line
+        for above, line in pairwise(lines)
+        if line.lstrip().startswith("<!--") and above.strip() and not above.startswith(("|", "<!--"))
+    ]
+    assert torn == []
 
 
 def test_the_picture_of_a_finding_is_what_is_printed() -> None:
