@@ -136,9 +136,9 @@ class Order(NamedTuple):
     """A command that runs a container, or sets the variables of one: `docker run`, `gcloud run deploy`.
 
     `flags` are options without a value; `operands` what its plain words are, in order. `separator` parts
-    several variables in one word (a space: each is a word), `words` the words of a command in one option. With
-    `cluster` Kubernetes runs it. `memory` are options that scale on memory where their value is that word,
-    `scales` others; `patch` is what holds a part of a document.
+    several variables in one word (a space: each is a word), `words` the words of a command in one option.
+    With `cluster` Kubernetes runs it. `memory` are options that scale on memory where their value is that
+    word, `scales` others; `patch` is what holds a part of a document.
     """
 
     commands: tuple[str, ...]
