@@ -432,7 +432,8 @@ class Judge:
         role = self.names.role(frame, call, values)
         if role is None:
             return None
-        text = f"{dotted(call.function)} looks like {role.value} by its name"
+        what = "a request to a model elsewhere" if role is Role.REMOTE else role.value
+        text = f"{dotted(call.function)} looks like {what} by its name"
         hop = Hop(frame.module, call.position, text)
         return Blocking(role, "", dotted(call.function), Confidence.MEDIUM, (hop,))
 

@@ -42,7 +42,12 @@ class Names:
         role = self.evidence.role_of(call)
         if role is None:
             role = self._of_unlisted(call, values)
-        return role if role is not None and self.reach.has_models(frame.module) else None
+        if role is None or not self.reach.has_models(frame.module):
+            return None
+        asks = any(
+            isinstance(value, External | ExternalObject) and value.remote for value, _ in plain(values)
+        )
+        return Role.REMOTE if asks and role is Role.INFERENCE else role
 
     def _is_nameless(self, value: Value) -> bool:
         """Whether nothing but names is known of what is called."""

@@ -39,6 +39,7 @@ class Evidence:
     makers: frozenset[str]
     made: frozenset[str]
     moved: frozenset[str]
+    elsewhere: frozenset[str]
     given_files: frozenset[str]
     given_device: frozenset[str]
     given_except: frozenset[str]
@@ -353,6 +354,7 @@ def load() -> Evidence:
         makers=frozenset(data.table("loads").names("makers")),
         made=frozenset(data.table("loads").names("made")),
         moved=frozenset(data.names("moved")),
+        elsewhere=frozenset(data.names("elsewhere")),
         given_files=frozenset(data.table("given").names("files")),
         given_except=frozenset(data.table("given").names("except")),
         given_device=frozenset(data.table("given").names("device")),

@@ -326,17 +326,17 @@ class Evaluator:
         match value:
             case ModuleReference(path):
                 return self.module_member(path, name)
-            case External(qualified, of_model):
+            case External(qualified, of_model, remote):
                 if name in self.frameworks.state and qualified.partition(".")[0] in self.frameworks.modules:
                     return (State(),)
                 return self.models.put_on(value, name) or (
-                    External(self.frameworks.usual(f"{qualified}.{name}"), of_model),
+                    External(self.frameworks.usual(f"{qualified}.{name}"), of_model, remote),
                 )
-            case ExternalObject(qualified, of_model):
+            case ExternalObject(qualified, of_model, remote):
                 if name in self.frameworks.state:
                     return (State(),)
                 return self.models.put_on(value, name) or (
-                    External(self.frameworks.usual(f"{qualified}.{name}"), of_model),
+                    External(self.frameworks.usual(f"{qualified}.{name}"), of_model, remote),
                 )
             case LibraryObject(type_name):
                 return self._library_attribute(type_name, name)

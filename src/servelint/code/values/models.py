@@ -48,6 +48,8 @@ class Models:
             return found
         owner, _, last = called.name.rpartition(".")
         if found:
+            if any(key in self.evidence.elsewhere for key, _ in call.keywords):
+                return tuple(replace(v, remote=True) for v in found if isinstance(v, ExternalObject))
             models = self._is_given_model(frame, call) or self._is_given_file(called.name, frame, call)
             return tuple(
                 ExternalObject(v.name, of_model=models) for v in found if isinstance(v, ExternalObject)

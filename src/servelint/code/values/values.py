@@ -112,22 +112,25 @@ def _level(value: Value) -> int:
 class External:
     """Something importable outside the project, by qualified name: module, class, function, attribute.
 
-    `of_model` says that it is a method, or what else an object has that is known to be a model.
+    `of_model` says that it is a method, or what else an object has that is known to be a model, `remote` that
+    the object asks one that runs elsewhere.
     """
 
     name: str
     of_model: bool = False
+    remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalObject:
     """An instance of a class outside the project that the catalogue does not know.
 
-    `of_model` says that the way in which it was made is that of a model.
+    `of_model` says that it was made as models are, `remote` that it was made as clients are.
     """
 
     name: str
     of_model: bool = False
+    remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
