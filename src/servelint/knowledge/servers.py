@@ -137,8 +137,8 @@ class Order(NamedTuple):
 
     `flags` are options without a value; `operands` what its plain words are, in order. `separator` parts
     several variables in one word (a space: each is a word), `words` the words of a command in one option.
-    With `cluster` Kubernetes runs it. `memory` are options that scale on memory where their value is that
-    word, `scales` others; `patch` is what holds a part of a document.
+    With `cluster` Kubernetes runs it. `memory` are options that scale on memory where their value is that,
+    `scales` others; `patch` is what holds a part of a document.
     """
 
     commands: tuple[str, ...]
@@ -270,12 +270,14 @@ class Servers:
         return frozenset(
             name
             for server in self.servers
-            for name in (
-                *server.workers.environment,
-                *server.workers.conventional,
-                *server.workers.endings,
-            )
+            for name in (*server.workers.environment, *server.workers.conventional)
         )
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """How the endings of variables that are named after a server begin: `UVICORN_`."""
+        endings = (ending for server in self.servers for ending in server.workers.endings)
+        return frozenset(f"{ending.partition('_')[0]}_" for ending in endings)
 
     @cached_property
     def own_variables(self) -> Mapping[str, Server]:

@@ -44,8 +44,11 @@ class Deployment:
         for start in starts:
             (self.wsgi if start.wsgi else self.starts).append(start)
 
-    def read_by(self, place: Place) -> int:
-        """How many containers read the text that stands at a place, as a variable or in their command."""
+    def read_by(self, place: Place, own: Container | None = None) -> int:
+        """How many containers read the text that stands at a place, as a variable or in their command.
+
+        What runs without a container, `own`, reads it as well.
+        """
         if self._readers is None:
             self._readers = {}
             for workload, container in self.read:
@@ -53,7 +56,8 @@ class Deployment:
                     for run in text.runs:
                         start = (run.source.path, run.offset)
                         self._readers.setdefault(start, set()).add((workload, container.name))
-        return len(self._readers.get((place.source.path, place.start), ()))
+        found = self._readers.get((place.source.path, place.start), ())
+        return len(found) + (own is None)
 
     def says(self, names: Sequence[str]) -> bool:
         """Whether a container has a variable of one of these names."""

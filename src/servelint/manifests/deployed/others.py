@@ -122,10 +122,13 @@ class Others:
         """Jobs of Nomad, quadlets, Bicep, programs of Pulumi's in YAML, tasks of Ansible."""
         for path in paths:
             suffix = masking.suffix(path)
-            data = self.host.sources.data(path) if suffix in (*SUFFIXES, *_YAML) else b""
-            wanted = suffix in SUFFIXES
-            if suffix in _YAML:
+            if suffix in SUFFIXES:
+                data, wanted = self.host.sources.data(path), True
+            elif suffix in _YAML and (pulumi.may_be(path) or ansible.may_hold_tasks(path)):
+                data = self.host.sources.data(path)
                 wanted = pulumi.is_program(path, data) or any(word in data for word in ansible.WORDS)
+            else:
+                continue
             if wanted and self.matters(path):
                 with self.host.boundary(path, "reading what runs containers"):
                     self.add_file(path, suffix, data)

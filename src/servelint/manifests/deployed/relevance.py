@@ -20,7 +20,9 @@ class Relevance:
 
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
-        names = (*servers().variables, *(kind for server in servers().servers for kind in server.kinds))
+        stems = servers().stems
+        variables = (name for name in servers().variables if not any(stem in name for stem in stems))
+        names = (*variables, *stems, *(kind for server in servers().servers for kind in server.kinds))
         images = (name for image in servers().base_images for name in image.names)
         serving = (name for server in servers().servers for name in server.images)
         self.words = (*_AUTOSCALED, *(name.encode() for name in (*names, *images, *serving)))
@@ -67,9 +69,10 @@ class Relevance:
 
     @functools.cached_property
     def variables(self) -> frozenset[bytes]:
-        """The names, or the ends of the names, of variables that set the workers of one server."""
-        endings = (ending for server in servers().servers for ending in server.workers.endings)
-        return frozenset(name.encode() for name in (*servers().own_variables, *endings))
+        """The names, or parts of the names, of variables that set the workers of one server."""
+        stems = servers().stems
+        own = (name for name in servers().own_variables if not any(stem in name for stem in stems))
+        return frozenset(name.encode() for name in (*own, *stems))
 
     @functools.cached_property
     def programs(self) -> tuple[bytes, ...]:

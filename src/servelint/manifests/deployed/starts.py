@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from servelint.boundary import Boundary, LimitError
 from servelint.knowledge.servers import BaseImage, Server, servers
-from servelint.manifests.deployed import base_images, named
+from servelint.manifests.deployed import base_images, variables
 from servelint.manifests.deployed.start import Context, Start
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
@@ -77,7 +77,7 @@ class Follower:
                 found = list(self.words(container.arguments, environment, context))
         yield from found
         if all(start.unknown and start.workers is None for start in found):
-            yield from named.told(self.sources, environment, context)
+            yield from variables.told(self.sources, environment, context)
             yield from self.assumed(environment, context)
 
     def assumed(self, environment: Environment, context: Context) -> Iterator[Start]:
@@ -276,13 +276,19 @@ class Follower:
         if source is None:
             return
         context = replace(context, base=path.parent)
-
+        if runs:
+            own = variables.from_file(self.sources, path, context.image)
+            environment = environment.over(own)
         for call in files.server_calls(source, environment, parameters, self.finder(path), runs=runs):
             application = call.application or path.name
-            start = ServerStart(call.server, (), call.workers, application, "", ())
+            workers = call.workers
+            if workers is not None and not workers.shared:
+                shared = any(self.sources.mentions(name, path) > 1 for name in workers.names)
+                workers = replace(workers, shared=shared)
+            start = ServerStart(call.server, (), workers, application, "", ())
             if runs:
                 self.scripts_read.add(call.place.source.path)
-            yield Start(start, call.workers, call.place, environment, context, unknown=call.unknown)
+            yield Start(start, workers, call.place, environment, context, unknown=call.unknown)
         if runs and any(word in self.sources.data(path) for word in commands.WORDS):
             for command in commands.commands(source, environment, parameters, self.finder(path)):
                 if command.code is not None:

@@ -50,6 +50,8 @@ def _planned(workers: WorkerCount, readers: int, blocking: bool) -> tuple[Fix | 
     place = workers.text.place
     if place.verbatim and place.written == str(workers.number):
         shared = "other templates or containers read the value too" if readers > 1 else ""
+        if workers.shared:
+            shared = "the program reads the number elsewhere, too"
         if _has_other_readers(workers, place):
             shared = "the variable has other readers"
         return _fix(place, _BLOCKING if blocking else shared), ""

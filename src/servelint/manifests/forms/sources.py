@@ -26,6 +26,7 @@ _TOP_KEY = re.compile(rb"\n([\w\"'-]+):(?=\s|\Z)")
 
 # What programs for servers with an event loop name.
 _ASYNCHRONOUS = (b"uvicorn", b"fastapi", b"starlette", b"async def", b"asgi")
+_READING = (b"load_dotenv", b"read_env(", b"env_file", b"decouple", b'Config(".env', b"Config('.env")
 _SCRIPT_TABLES = (("project", "scripts"), ("tool", "poetry", "scripts"))
 
 
@@ -56,6 +57,7 @@ class Sources:
         self._problems: dict[Problem, None] = {}
         self._known: dict[Path, Source | None] = {}
         self._keys: dict[Path, frozenset[bytes]] = {}
+        self._mentions: dict[tuple[str, Path], int] = {}
 
     def data(self, path: Path) -> bytes:
         """A file's bytes, empty where it cannot be read."""
@@ -112,6 +114,24 @@ class Sources:
         """Whether some Python file may run in an event loop, or there is none to ask."""
         python = self.tree.python
         return not python or any(word in self.data(path) for path in python for word in _ASYNCHRONOUS)
+
+    def mentions(self, name: str, program: Path) -> int:
+        """How many times the Python files around a program say a name: an attribute where it has a dot."""
+        key = (name, program.parent)
+        known = self._mentions.get(key)
+        if known is None:
+            word = re.compile(rb"(?<![\w])" * (name[0] != ".") + re.escape(name.encode()) + rb"\b")
+            around = (path for path in self.tree.python if path.is_relative_to(program.parent))
+            data = (self.data(path) for path in around)
+            known = self._mentions[key] = sum(
+                len(word.findall(text)) for text in data if name.encode() in text
+            )
+        return known
+
+    @cached_property
+    def reads_dotenv(self) -> bool:
+        """Whether some Python file reads variables from a file called `.env`."""
+        return any(word in self.data(path) for path in self.tree.python for word in _READING)
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:

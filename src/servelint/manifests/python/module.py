@@ -7,6 +7,7 @@ and `if` are followed through the statements; the number of cores counts as "one
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -214,6 +215,8 @@ class PythonModule:
             expression, module = (given[parameter.arg], caller) if parameter.arg in given else (default, self)
             value = module.placed(expression) if expression is not None else None
             part = objects.instance(module, expression) if expression is not None else None
+            if value is not None and _uses(function, parameter.arg) > 1:
+                value = replace(value, shared=True)
             bound.update({parameter.arg: value} if value is not None else {})
             made.update({parameter.arg: part} if part is not None else {})
         names, assigned, known = dict(self.names), dict(self.assigned), dict(self.made)
@@ -245,7 +248,9 @@ class PythonModule:
         value = self.value(node)
         if value is not None and value.text is not None:
             found = count(value.text)
-            return replace(found, unless=value.unless) if found is not None else None
+            if found is None:
+                return None
+            return replace(found, unless=value.unless, names=value.names, shared=value.shared)
         if value is None or isinstance(value.data, bool) or not isinstance(value.data, (int, float)):
             return None
         if not abs(value.data) < LARGEST:  # no number is not smaller either
@@ -367,9 +372,11 @@ class PythonModule:
                 return self.call(node)
             case ast.Attribute(attr=name):
                 known = objects.field(self, node)
-                if known is not None:
-                    return known.value
-                return self.defaults.get(name) or self.imported(node)
+                own = self.defaults.get(name) if known is None else None
+                if own is not None:
+                    return replace(own, shared=own.shared or _said_twice(self.source.text, name))
+                found = known.value if known is not None else self.imported(node)
+                return replace(found, names=(*found.names, f".{name}")) if found is not None else None
             case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
                 return None if self.environment.unset(name) else self.said(name)
             case ast.BinOp(left=left, op=operator, right=right):
@@ -415,10 +422,9 @@ class PythonModule:
         if any(value is None for value in values) or not values:
             return None
         known = [value for value in values if value is not None]
-        per_core = any(value.per_core for value in known)
         try:
             if name in CONVERSIONS and len(known) == 1:
-                return Value(CONVERSIONS[name](known[0].data), per_core, known[0].text, known[0].unless)
+                return replace(known[0], data=CONVERSIONS[name](known[0].data))
             if name in ("min", "max", "round", "math.ceil", "math.floor") and known:
                 return extreme(last, known)
         except (TypeError, ValueError, OverflowError):
@@ -456,7 +462,20 @@ class PythonModule:
     def said(self, variable: str) -> Value | None:
         """What the container says in a variable, where that is known."""
         text = self.environment.get(variable)
-        return Value(text.text, text=text) if text is not None else None
+        return Value(text.text, text=text, names=(variable,)) if text is not None else None
+
+
+def _said_twice(text: str, attribute: str) -> bool:
+    """Whether a file reads an attribute of this name more than once."""
+    return len(re.findall(rf"\.{re.escape(attribute)}\b", text)) > 1
+
+
+def _uses(function: ast.AST, name: str) -> int:
+    """How many times a function reads a name."""
+    return sum(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+        for node in ast.walk(function)
+    )
 
 
 def parsed(source: Source) -> ast.Module | None:

@@ -43,13 +43,16 @@ class Value:
     """What an expression is worth; `per_core` says that it grows with the machine.
 
     `text` is where a manifest says it: a variable, an option on the command line. `unless` are variables that
-    would say something else.
+    would say something else. `names` are what it is called on its way: variables (`WORKERS`) and attributes
+    (`.workers`); `shared` says that a function does something else with it, too.
     """
 
     data: object
     per_core: bool = False
     text: Located | None = None
     unless: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    shared: bool = False
 
 
 def extreme(name: str, values: Sequence[Value]) -> Value | None:

@@ -33,7 +33,7 @@ def _finding(deployment: Deployment, start: Start, workers: WorkerCount) -> Find
     place = workers.text.place
     application = deployment.application(start)
     templates = len(deployment.readers.get((str(place.source.path), place.start), ()))
-    readers = max(templates, deployment.read_by(place))
+    readers = max(templates, deployment.read_by(place, start.context.container))
     return Finding(
         code=CODE,
         span=place.span,

@@ -5,6 +5,7 @@ https://docs.ansible.com/ansible/latest/collections/community/docker/docker_cont
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,8 +31,17 @@ _RUNNING = frozenset(
 )
 _APPLYING = frozenset(("k8s", "kubernetes.core.k8s", "community.kubernetes.k8s", "community.okd.k8s"))
 WORDS = (b"docker_container:", b"podman_container:", b"swarm_service:", b"k8s:")
+# Where tasks are.
+_TASKS = re.compile(
+    r"/(?:ansible|roles|playbooks?|tasks|handlers)/|/(?:playbook|site|deploy|provision|main)[^/]*$"
+)
 _DEFINITIONS = ("definition", "resource_definition")
 _INNER = ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always")
+
+
+def may_hold_tasks(path: Path) -> bool:
+    """Whether a file may hold tasks, by where it is."""
+    return _TASKS.search(path.as_posix()) is not None
 
 
 def _tasks(node: Node, depth: int = 0) -> Iterator[YamlMapping]:

@@ -17,9 +17,14 @@ _TYPE = re.compile(r"kubernetes:[\w./]+:([A-Z]\w*?)(?:Patch)?")
 _STRING = "tag:yaml.org,2002:str"
 
 
+def may_be(path: Path) -> bool:
+    """Whether a file may be a program of Pulumi's in YAML, by its name."""
+    return _NAME.fullmatch(path.name) is not None
+
+
 def is_program(path: Path, data: bytes) -> bool:
     """Whether a file is a program of Pulumi's in YAML."""
-    return _NAME.fullmatch(path.name) is not None and b"resources:" in data
+    return may_be(path) and b"resources:" in data
 
 
 def documents(node: YamlMapping) -> Iterator[YamlMapping]:

@@ -33,6 +33,7 @@ class WorkerCount:
     """A number of workers and the text that says it; `variable` is the environment variable it came by.
 
     `unless` are variables that would say another number, in the program that has this one for its default.
+    `names` are what a program calls it on its way, `shared` that it does something else with it.
     """
 
     number: int
@@ -40,6 +41,8 @@ class WorkerCount:
     text: Located
     variable: str = ""
     unless: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    shared: bool = False
 
     @property
     def shown(self) -> str:

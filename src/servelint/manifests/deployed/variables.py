@@ -1,17 +1,20 @@
-"""Servers that variables are named after, in containers whose command cannot be followed.
+"""What variables say: those named after a server, and those that a program takes from a file of its own.
 
-`API_UVICORN_WORKERS` says what it is for. A container may have it from a ConfigMap and run something else.
+`API_UVICORN_WORKERS` says what it is for, where the command of a container cannot be followed. A container
+may have it from a ConfigMap and run something else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from servelint.knowledge.servers import Server, servers
 from servelint.manifests.deployed.start import Context, Start
 from servelint.manifests.documents.environment import Environment
-from servelint.manifests.forms.dockerfile import exec_words
+from servelint.manifests.forms import compose
+from servelint.manifests.forms.dockerfile import Image, exec_words
 from servelint.manifests.forms.sources import Sources
 from servelint.manifests.shell.commandline import (
     ScriptStart,
@@ -24,6 +27,8 @@ from servelint.manifests.shell.commandline import (
 )
 
 _SAYING = ("WORKERS", "COUNT", "CONCURRENCY")  # how the names of variables end that say a number of workers
+_FILE = ".env"
+_IGNORED = frozenset((".env", "/.env", "./.env", "**/.env", "*.env", "**/*.env", ".env*", "**/.env*"))
 
 
 def told(sources: Sources, environment: Environment, context: Context) -> Iterator[Start]:
@@ -78,3 +83,31 @@ def _leads_on(words: Words, *, bare: bool) -> bool:
     ):
         return False
     return bare or found.python or "/" in path or path.endswith(".sh")
+
+
+def from_file(sources: Sources, program: Path, image: Image | None) -> Environment:
+    """What the nearest such file says, if something in the project reads it and the image may hold it."""
+    root = sources.tree.root
+    if not sources.reads_dotenv or not program.is_relative_to(root):
+        return Environment()
+    for folder in program.parents:
+        path = folder / _FILE
+        if path in sources.known_paths:
+            if image is not None and _left_out(sources, path, root):
+                break
+            return Environment(compose.dotenv(sources, path) or {})
+        if folder == root:
+            break
+    return Environment()
+
+
+def _left_out(sources: Sources, path: Path, root: Path) -> bool:
+    """Whether a `.dockerignore` above a file names it."""
+    for folder in path.parents:
+        ignoring = folder / ".dockerignore"
+        source = sources.source(ignoring) if ignoring in sources.known_paths else None
+        if source is not None and any(line.strip() in _IGNORED for line in source.text.split("\n")):
+            return True
+        if folder == root:
+            break
+    return False
