@@ -34,7 +34,7 @@ _YAML = (".yaml", ".yml")
 _WORKFLOW = re.compile(
     r"/(?:\.github|\.gitea|\.forgejo|\.circleci|\.woodpecker|\.buildkite|playbooks?|roles|ansible|ci|pipelines)/"
     r"|/(?:\.gitlab-ci|\.drone|\.travis|\.woodpecker|cloudbuild|azure-pipelines|bitbucket-pipelines|buildspec"
-    r"|playbook|deploy|site)[^/]*$"
+    r"|playbook|deploy|site|cloud-init|cloud-config|user-?data)[^/]*$"
 )
 # What is given to such actions stands for variables.
 _VARIABLES = ("env_vars", "environmentVariables", "environment-variables")

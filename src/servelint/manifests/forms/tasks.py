@@ -36,7 +36,8 @@ _TABLES = (
 )
 _KEYS = ("cmd", "shell", "composite", "sequence", "cmds", "chain")
 _TARGET = re.compile(r"^@?([\w.-]++)[^\n:]*+:(?!=)[^\n]*+\n((?:[ \t][^\n]*+(?:\n|\Z))+)", re.MULTILINE)
-_RECIPE = re.compile(r"^[ \t]++[@-]{0,2}[ \t]*+", re.MULTILINE)
+_RECIPE = re.compile(r"^[ \t]++", re.MULTILINE)
+_PREFIX = re.compile(r"[@-]{0,2}[ \t]*+")  # what make reads itself, where no line is continued
 _ASSIGNED = re.compile(r"^(?:export[ \t]++)?(\w++)[ \t]*+[:?]?:?=[ \t]*+([^\n#]*+)", re.MULTILINE)
 _REFERENCE = re.compile(r"\$\$|\$[({](\w++)[)}]|\{\{[ \t]*+(\w++)[ \t]*+\}\}")
 
@@ -124,7 +125,10 @@ def _filled(recipe: Located, variables: dict[str, Located]) -> Located:
 
 def _lines(text: str) -> Iterator[tuple[int, int]]:
     """The lines of a recipe without what make reads itself."""
-    edges = [found.span() for found in _RECIPE.finditer(text)]
+    edges: list[tuple[int, int]] = []
+    for found in _RECIPE.finditer(text):
+        prefix = _PREFIX.match(text, found.end()) if not text.endswith("\\\n", 0, found.start()) else None
+        edges.append((found.start(), prefix.end() if prefix is not None else found.end()))
     for (_, start), following in zip(edges, [*edges[1:], (len(text), len(text))], strict=True):
         yield start, following[0]
 
