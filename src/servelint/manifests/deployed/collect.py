@@ -25,10 +25,11 @@ from servelint.manifests.deployed.start import Context, Start
 from servelint.manifests.deployed.starts import Follower, is_python
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
-from servelint.manifests.documents.yaml_document import YamlMapping
+from servelint.manifests.documents.yaml_document import Node, YamlMapping
 from servelint.manifests.forms import (
     compose,
     dockerfile,
+    hcl,
     kubernetes,
     kustomize,
     masking,
@@ -68,6 +69,7 @@ class _Collector:
         self.images = ImageIndex(sources.tree.root)
         self.relevance = Relevance(sources)
         self.reader = Reader(sources)
+        self._terraform: dict[Path, dict[str, Node]] = {}
         self.applied: dict[str, YamlMapping] = {}  # the ConfigMaps of plain files
 
     def run(self) -> None:
@@ -168,8 +170,26 @@ class _Collector:
                 source = self.sources.source(path)
                 if source is not None:
                     with self.boundary(path, "reading Terraform"):
-                        found.extend(terraform.resources(Located.of(source), path, self.reader.written))
+                        names = (
+                            self.terraform_names(path.parent) if b"var." in data or b"local." in data else {}
+                        )
+                        code = Located.of(source)
+                        found.extend(terraform.resources(code, path, self.reader.written, names))
         self.add_scope(found)
+
+    def terraform_names(self, folder: Path) -> dict[str, Node]:
+        """The variables with a default, and the locals, of a folder of Terraform."""
+        known = self._terraform.get(folder)
+        if known is None:
+            known = self._terraform[folder] = {}
+            for path in self.sources.tree.manifests:
+                data = self.sources.data(path) if path.parent == folder else b""
+                wanted = path.suffix in terraform.SUFFIXES and (b"variable " in data or b"locals" in data)
+                source = self.sources.source(path) if wanted else None
+                if source is not None:
+                    with self.boundary(path, "reading variables of Terraform"):
+                        known.update(hcl.named(hcl.parse(Located.of(source), self.reader.written)))
+        return known
 
     def add_resources(self, found: Resources, path: Path) -> None:
         for document in self.reader.documents(path):

@@ -18,6 +18,8 @@ _TITLE = "Start one worker"
 _COMMENT = re.compile(
     r"(?:^|\s)#.*\b(?:workers?|process(?:es)?|timeouts?|concurren\w+|parallel\w*)\b", re.IGNORECASE
 )
+# Blocks of Terraform; what the default of a variable and a local say has readers elsewhere.
+_BLOCK = re.compile(r"^(?:resource|module|data|output|provider|terraform|(variable|locals))\b", re.MULTILINE)
 _UNKNOWN_IMAGE = "what the image does with the number is not known"
 _WSGI = (
     "a WSGI worker serves one request a thread: one needs several threads, and a model that they may share"
@@ -50,6 +52,8 @@ def _planned(workers: WorkerCount, readers: int, blocking: bool) -> tuple[Fix | 
     place = workers.text.place
     if place.verbatim and place.written == str(workers.number):
         shared = "other templates or containers read the value too" if readers > 1 else ""
+        if place.source.path.suffix in (".tf", ".tofu") and _is_named(place):
+            shared = "a variable may be given another value, and may have other readers"
         if workers.shared:
             shared = "the program reads the number elsewhere, too"
         if _has_other_readers(workers, place):
@@ -65,6 +69,12 @@ def _planned(workers: WorkerCount, readers: int, blocking: bool) -> tuple[Fix | 
     if place.written.startswith("$") or place.source.path.suffix == ".py":
         return _fix(place, "the number is computed, perhaps on purpose"), ""
     return None, "the number is computed: set it to 1 where that is done"
+
+
+def _is_named(place: Place) -> bool:
+    """Whether a text is what a variable or a local of Terraform stands for."""
+    blocks = list(_BLOCK.finditer(place.source.text, 0, place.start))
+    return bool(blocks) and blocks[-1][1] is not None
 
 
 def _fix(place: Place, reason: str) -> Fix:

@@ -8,7 +8,7 @@ use.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -28,7 +28,11 @@ _MAX_NESTING = 100
 _ESCAPE = re.compile(r'\\([nrt"\\])|([$%])\2\{')
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 # What these functions make of a value means the same as the value.
-_TRANSPARENT = frozenset(("jsonencode", "yamlencode", "tolist", "toset", "nonsensitive", "sensitive"))
+_TRANSPARENT = frozenset(
+    ("jsonencode", "yamlencode", "tolist", "toset", "tostring", "tonumber", "nonsensitive", "sensitive")
+)
+_NAMED = re.compile(r"(?:var|local)\.\w+")
+_TEMPLATE = re.compile(r"\$\{[ \t]*+((?:var|local)\.\w+)[ \t]*+\}")
 
 
 @dataclass(slots=True)
@@ -78,9 +82,29 @@ def _parser() -> Parser:
     return Parser(Language(tree_sitter_hcl.language()))
 
 
-def parse(code: Located, documents: Callable[[Located], list[Node]]) -> Body:
-    """The blocks of a file; `documents` reads YAML or JSON that stands in it as a text."""
-    return _Reader(syntax(code, _parser()), documents).file()
+def parse(
+    code: Located,
+    documents: Callable[[Located], list[Node]],
+    names: Mapping[str, Node] | None = None,
+) -> Body:
+    """The blocks of a file; `documents` reads YAML or JSON that stands in it as a text.
+
+    `names` are the values of variables and locals that are written out: `var.workers`.
+    """
+    return _Reader(syntax(code, _parser()), documents, names or {}).file()
+
+
+def named(body: Body) -> Iterator[tuple[str, Node]]:
+    """The variables with a default and the locals of a file, by what refers to them: texts and numbers."""
+    for block in body.blocks:
+        if block.name.value == "variable" and block.labels:
+            value = block.body.get("default")
+            if isinstance(value, Scalar) and UNKNOWN not in value.value:
+                yield f"var.{block.labels[0]}", value
+        elif block.name.value == "locals":
+            for key, found in block.body.attributes:
+                if isinstance(found, Scalar) and UNKNOWN not in found.value:
+                    yield f"local.{key.value}", found
 
 
 def well_formed(code: Located) -> bool:
@@ -92,6 +116,7 @@ def well_formed(code: Located) -> bool:
 class _Reader:
     syntax: Syntax
     documents: Callable[[Located], list[Node]]
+    names: Mapping[str, Node]
     depth: int = 0
 
     def file(self) -> Body:
@@ -151,7 +176,8 @@ class _Reader:
             case "expression" | "literal_value" | "template_expr" | "collection_value" if len(children) == 1:
                 return self.known(children[0]) if node.type != "expression" else self.value(children[0])
             case "string_lit" | "quoted_template":
-                return self.string(node)
+                whole = _TEMPLATE.fullmatch(self.syntax.raw(node)[1:-1]) if self.names else None
+                return (self.names.get(whole[1]) if whole is not None else None) or self.string(node)
             case "numeric_lit" | "bool_lit" | "null_lit":
                 return self.plain(node)
             case "heredoc_template":
@@ -163,7 +189,8 @@ class _Reader:
                 return self.object(node)
             case "function_call":
                 return self.call(node)
-        return None
+        raw = self.syntax.raw(node) if self.names else ""
+        return self.names.get(raw) if _NAMED.fullmatch(raw) else None
 
     def unknown(self, node: TreeNode) -> Scalar:
         text = Located.computed(UNKNOWN, self.syntax.text(node).place)

@@ -7,7 +7,7 @@ their own for the same things. What comes of them keeps its place in the file.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from servelint.manifests.documents.text import Located
@@ -55,10 +55,18 @@ _VARIABLES = (
 _KEYS = {"target_cpu_utilization_percentage": "targetCPUUtilizationPercentage"}
 
 
-def resources(code: Located, path: Path, documents: Callable[[Located], list[Node]]) -> Resources:
-    """What the resources of a file describe; `documents` reads YAML that stands in it as a text."""
+def resources(
+    code: Located,
+    path: Path,
+    documents: Callable[[Located], list[Node]],
+    names: Mapping[str, Node] | None = None,
+) -> Resources:
+    """What the resources of a file describe; `documents` reads YAML that stands in it as a text.
+
+    `names` are the variables and locals of its folder.
+    """
     found = Resources()
-    for block in hcl.parse(code, documents).blocks:
+    for block in hcl.parse(code, documents, names).blocks:
         if block.name.value == "resource" and len(block.labels) == 2:
             found.extend(kubernetes.resources(list(_documents(block, documents)), path))
             found.autoscalers.extend(_autoscalers(block, path))
