@@ -106,6 +106,7 @@ def server_calls(
         return
     module = PythonModule(source, environment, parameters=parameters, find=find)
     module.read(tree)
+    entered: list[ast.AST] = []
     for scope, calls in calls_by_scope(tree):
         likely = [call for call in calls if is_likely(call, module)]
         reaching = [call for call in calls if reached.may_start(module, call)]
@@ -117,7 +118,7 @@ def server_calls(
                 if found is not None:
                     yield found
             for node in reaching:
-                yield from reached.calls(module, node, server_call, runs=runs)
+                yield from reached.calls(module, node, server_call, runs=runs, entered=entered)
 
 
 def is_likely(call: ast.Call, module: PythonModule) -> bool:

@@ -39,6 +39,7 @@ from servelint.project.text.source import Source
 
 _MAX_STATEMENTS = 5000
 _MAX_NESTING = 200
+_OBJECT = 10  # what it takes to look for the field of an object, in levels of nesting
 _MAX_IMPORTS = 3  # modules that settings are handed on through
 
 
@@ -371,7 +372,9 @@ class PythonModule:
             case ast.Call():
                 return self.call(node)
             case ast.Attribute(attr=name):
-                known = objects.field(self, node)
+                self.nesting += _OBJECT
+                known = objects.field(self, node) if self.nesting <= _MAX_NESTING else None
+                self.nesting -= _OBJECT
                 own = self.defaults.get(name) if known is None else None
                 if own is not None:
                     return replace(own, shared=own.shared or _said_twice(self.source.text, name))

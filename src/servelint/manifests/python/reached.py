@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Read: TypeAlias = "Callable[[PythonModule, ast.Call], ServerCall | None]"
 _MAX_DEPTH = 3
+_MAX_ENTERED = 500  # functions, from one file
 
 
 def may_start(module: PythonModule, call: ast.Call) -> bool:
@@ -54,14 +55,17 @@ def calls(
     runs: bool,
     elsewhere: bool = False,
     depth: int = _MAX_DEPTH,
+    entered: list[ast.AST] | None = None,
 ) -> Iterator[ServerCall]:
     """The servers that a call of a function of the project starts; `read` is what a call starts by itself.
 
     What does not depend on the caller is told where it stands, unless the file that calls it is what `runs`.
     """
     known = objects.definition(module, call.func)
-    if known is None or isinstance(known.node, ast.ClassDef) or not depth:
+    entered = [] if entered is None else entered
+    if known is None or isinstance(known.node, ast.ClassDef) or not depth or len(entered) >= _MAX_ENTERED:
         return
+    entered.append(known.node)
     names = _handed(known.node)
     elsewhere = runs and (elsewhere or known.module is not module)
     with known.module.called(known.node, call, module):
@@ -73,7 +77,10 @@ def calls(
                     yield found
                     continue
             if may_start(known.module, inner):
-                yield from calls(known.module, inner, read, runs=runs, elsewhere=elsewhere, depth=depth - 1)
+                deeper = depth - 1
+                yield from calls(
+                    known.module, inner, read, runs=runs, elsewhere=elsewhere, depth=deeper, entered=entered
+                )
 
 
 def _own_calls(function: ast.AST) -> Iterator[ast.Call]:

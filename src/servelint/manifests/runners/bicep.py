@@ -27,10 +27,11 @@ _DECLARED = re.compile(
     r"[ \t]*+=[ \t]*+",
     re.MULTILINE,
 )
-_SPACE = re.compile(r"(?:\s|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)+")
+_SPACE = re.compile(r"\s++")
+_COMMENTS = (("//", "\n"), ("/*", "*/"))
 _WORD = re.compile(r"\w++")
 _KEY = re.compile(r"(\w++|'[^'\n]*+')[ \t]*+:[ \t]*+")
-_TEXT = re.compile(r"'((?:[^'\\\n]|\\.)*+)'")
+_TEXT = re.compile(r"'((?:[^'\\\n]|\\.)*)'")
 _LONG = re.compile(r"'''\r?\n?([\s\S]*?)'''")
 _END = re.compile(r"[\n,\]})]")
 _OPEN, _CLOSE = "([{", ")]}"
@@ -48,13 +49,23 @@ class _Reader:
         return self.code.text
 
     def skip(self, *, comma: bool = False) -> None:
-        """Past white space and comments."""
+        """Past white space and comments, and commas where they are wanted."""
+        self.position = self.after_space(self.position)
+        while comma and self.text.startswith(",", self.position):
+            self.position = self.after_space(self.position + 1)
+
+    def after_space(self, position: int) -> int:
+        """Where white space and comments end that begin at a position; a comment without end has the rest."""
         while True:
-            found = _SPACE.match(self.text, self.position)
-            self.position = found.end() if found else self.position
-            if not comma or self.text[self.position : self.position + 1] != ",":
-                return
-            self.position += 1
+            found = _SPACE.match(self.text, position)
+            position = found.end() if found is not None else position
+            end = ""
+            for begin, closing in _COMMENTS:
+                end = closing if self.text.startswith(begin, position) else end
+            if not end:
+                return position
+            close = self.text.find(end, position + 2)
+            position = close + len(end) if close >= 0 else len(self.text)
 
     def value(self) -> Node:
         """What stands at the position."""
@@ -77,7 +88,7 @@ class _Reader:
             if key is None:
                 if self.text[self.position : self.position + 1] in ("}", ""):
                     break
-                self.beyond()
+                self.past()
                 continue
             name = key[1].strip("'")
             span = key.span(1)
@@ -134,12 +145,17 @@ class _Reader:
 
     def rest(self) -> None:
         """Past what is written behind a value, to where the next may begin."""
-        found = _SPACE.match(self.text, self.position)
-        end = found.end() if found else self.position
+        end = self.after_space(self.position)
         if "\n" in self.text[self.position : end] or _END.match(self.text, end):
             return
         self.position = end
         self.beyond()
+
+    def past(self) -> None:
+        """Past what is no entry, one character at least."""
+        before = self.position
+        self.beyond()
+        self.position += self.position == before
 
     def beyond(self) -> None:
         """To the end of an expression: of the line, or where a bracket closes that it did not open."""
