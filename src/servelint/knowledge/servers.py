@@ -42,13 +42,16 @@ class Workers(NamedTuple):
     shared: tuple[str, ...] = ()  # variables of its own that others have, too
     endings: tuple[str, ...] = ()  # of names that projects give to variables for it
     setting: str = ""
+    keys: tuple[str, ...] = ()  # in a YAML file, with dots; a star is any name
+    per_core: str = ""  # the text in such a file that means one worker per core
     source: str = ""
 
 
 class Configuration(NamedTuple):
-    """Configuration files: the options that name one, and files read without being named."""
+    """Configuration files: the options and variables that name one, and files read without being named."""
 
     options: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
 
@@ -77,6 +80,7 @@ class NotAsgi(NamedTuple):
 class Server(NamedTuple):
     """One application server's command line.
 
+    `handed` are options whose value is for another server that it starts, with its own number behind it.
     `kinds` are resources whose containers most often run it, `images` those that run it by themselves: what a
     container says is arguments for it.
     """
@@ -92,6 +96,7 @@ class Server(NamedTuple):
     asgi: Asgi | None = None
     not_asgi: NotAsgi | None = None
     single_process: tuple[str, ...] = ()
+    handed: tuple[str, ...] = ()
     all_cores: tuple[str, ...] = ()
     applications: tuple[str, ...] = ()  # base classes that run it, their settings in a mapping
     calls: Mapping[str, Call] | None = None

@@ -50,6 +50,8 @@ def _left_blocked(application: Application | None, repaired: Collection[Span]) -
 
 def _planned(workers: WorkerCount, readers: int, blocking: bool) -> tuple[Fix | None, str]:
     place = workers.text.place
+    if workers.outdone:
+        return None, f"the server puts its own number behind this one: say {workers.outdone} 1"
     if place.verbatim and place.written == str(workers.number):
         shared = "other templates or containers read the value too" if readers > 1 else ""
         if place.source.path.suffix in (".tf", ".tofu") and _is_named(place):

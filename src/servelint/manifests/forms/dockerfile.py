@@ -18,6 +18,7 @@ NAME = re.compile(r"(?:.*\.)?(?:dockerfile|containerfile)(?:[._-].*)?", re.IGNOR
 _DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])", re.IGNORECASE)
 _INSTRUCTION = re.compile(r"\s*+([A-Za-z]++)(?:\s++|$)")
 _HEREDOC = re.compile(r"<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*+)\2")
+_ESCAPED = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)|[^\\]++", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
 _FLAG = re.compile(r"--[a-z][a-z-]*+(?:=\S++)?\s++")
 _QUOTED = re.compile(r"\"[^\"\\\n]*\"|'[^'\n]*'")
@@ -269,10 +270,21 @@ def _exec_form(text: Located) -> tuple[Located, ...] | None:
     words: list[Located] = []
     for found, value in zip(_STRING.finditer(text.text), loaded, strict=False):
         inner = text.slice(found.start() + 1, found.end() - 1)
-        words.append(
-            inner if inner.text == value else Located.computed(value, inner.place) if inner.runs else inner
-        )
+        words.append(inner if inner.text == value else _unescaped(inner, value))
     return tuple(words)
+
+
+def _unescaped(inner: Located, value: str) -> Located:
+    """What a JSON string says, each character where it stands as far as that can be told."""
+    if not inner.runs:
+        return inner
+    parts: list[Located] = []
+    for found in _ESCAPED.finditer(inner.text):
+        part = inner.slice(*found.span())
+        escaped = found[0].startswith("\\")
+        parts.append(Located.computed(json.loads(f'"{found[0]}"'), part.place) if escaped else part)
+    joined = Located.join(parts)
+    return joined if joined.text == value else Located.computed(value, inner.place)
 
 
 def _meant(text: Located) -> tuple[Located, ...] | None:

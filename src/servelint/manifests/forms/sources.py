@@ -195,7 +195,7 @@ class Sources:
         An image's COPY instructions decide where they say it; else the file of that name that shares most of
         the path, and then the one nearest to `base`. With `exact` only a file in `base` will do.
         """
-        if python and not path.endswith((".py", ".toml")) and "/" not in path:
+        if python and not path.endswith((".py", ".toml", ".yaml", ".yml")) and "/" not in path:
             path = path.replace(".", "/") + ".py"
         wanted = PurePosixPath(path)
         for source in _renamed(wanted, image) if image is not None else ():

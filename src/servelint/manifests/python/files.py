@@ -13,7 +13,7 @@ from pathlib import Path
 from servelint.knowledge.servers import Call, Server, servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
-from servelint.manifests.python import mappings, reached
+from servelint.manifests.python import mappings, reached, yaml_settings
 from servelint.manifests.python.module import FindModule, PythonModule, Scope, parsed
 from servelint.manifests.shell.commandline import ASSUMED_CORES, Words, WorkerCount, count
 from servelint.project.text import toml
@@ -45,12 +45,14 @@ class ServerCall:
 def configuration(
     source: Source, server: Server, environment: Environment, find: FindModule | None = None
 ) -> ServerConfiguration:
-    """What a configuration file, Python or TOML, sets for a server; nothing where it cannot be parsed.
+    """What a configuration file, Python, TOML or YAML, sets for a server; nothing where it cannot be parsed.
 
     `find` looks up a module of the project.
     """
     if source.path.suffix == ".toml":
         return _toml(source, server)
+    if source.path.suffix in (".yaml", ".yml"):
+        return ServerConfiguration(yaml_settings.workers(source, server), "")
     tree = parsed(source)
     if tree is None:
         return ServerConfiguration(None, "")

@@ -34,6 +34,7 @@ class WorkerCount:
 
     `unless` are variables that would say another number, in the program that has this one for its default.
     `names` are what a program calls it on its way, `shared` that it does something else with it.
+    `outdone` is the option of which the server puts a number of its own behind this one.
     """
 
     number: int
@@ -43,6 +44,7 @@ class WorkerCount:
     unless: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     shared: bool = False
+    outdone: str = ""
 
     @property
     def shown(self) -> str:
@@ -233,6 +235,11 @@ def _server(server: Server, words: Words, environment: Environment) -> ServerSta
         words = (*words[:start], *words[start + len(names) :])
     extra = _argument_variable(server, environment)
     every = (*extra, *words)
+    handed = _handed_on(server, every)
+    if server.handed:
+        every = _without(every, server.handed)
+    if handed is not None and _workers(server, every, environment) is None:
+        return replace(_bare(server, words), workers=handed)
     if any(word.text in server.single_process for word in every) or _serves_otherwise(
         server, every, environment
     ):
@@ -242,7 +249,7 @@ def _server(server: Server, words: Words, environment: Environment) -> ServerSta
         _bare(server, words),
         workers=workers,
         worker_class=_worker_class(server.asgi, every) if server.asgi else "",
-        configuration=_configuration(server, every),
+        configuration=_configuration(server, every, environment),
         environment_workers=from_environment(server, environment),
     )
 
@@ -312,8 +319,24 @@ def from_environment(server: Server, environment: Environment) -> WorkerCount | 
     return None
 
 
-def _configuration(server: Server, words: Words) -> tuple[str, ...]:
+def _handed_on(server: Server, words: Words) -> WorkerCount | None:
+    """The number in the command line that is handed on to another server."""
+    handed = tuple(split(last_option(words, server.handed)))
+    found = count(last_option(handed, server.workers.options))
+    return replace(found, outdone=server.workers.options[0]) if found is not None else None
+
+
+def _without(words: Words, options: tuple[str, ...]) -> Words:
+    """The words but for the values that stand behind these options."""
+    values = {position + 1 for position, word in enumerate(words) if word.text in options}
+    return tuple(word for position, word in enumerate(words) if position not in values)
+
+
+def _configuration(server: Server, words: Words, environment: Environment) -> tuple[str, ...]:
     named = last_option(words, server.configuration.options).text
+    for name in server.configuration.environment:
+        value = environment.get(name)
+        named = named or (value.text if value is not None else "")
     for prefix in server.configuration.prefixes:
         named = named.removeprefix(prefix)
     return (named,) if named else ()
