@@ -46,6 +46,10 @@ class Application(Protocol):
         """Whether it runs inference at all, on the loop or off it."""
 
     @property
+    def model_files(self) -> Collection[Path]:
+        """Its files that import a library that runs models."""
+
+    @property
     def limits_threads(self) -> bool:
         """Whether its code bounds the native thread pools itself (`torch.set_num_threads`, threadpoolctl)."""
 

@@ -53,6 +53,7 @@ class _Application:
     repaired: bool = False
 
     names: frozenset[str] = frozenset()
+    model_files: Collection[Path] = ()
 
     def mentions(self, names: Collection[str]) -> bool:
         return bool(self.names & set(names))
@@ -143,6 +144,23 @@ def test_workers_without_an_event_loop_count_where_each_holds_a_model(
         assert found["SRV201"].message.endswith(", each with the model")
         assert found["SRV201"].fix is None
         assert "several threads" in found["SRV201"].unfixable
+
+
+@pytest.mark.parametrize(
+    ("copies", "found"),
+    [
+        ("COPY app/search ./app/search\n", False),
+        ("COPY app/search ./app/search\nCOPY app/models/ ./app/models/\n", True),
+        ("COPY app/search app/m*s ./app/\n", True),
+        ("COPY . .\n", True),
+        ("", True),
+    ],
+)
+def test_a_model_that_the_image_does_not_copy_is_not_held(copies: str, found: bool, tmp_path: Path) -> None:
+    command = 'CMD ["gunicorn", "app.search.web:app", "-w", "3"]\n'
+    root = written(tmp_path, {"docker/Dockerfile": f"FROM python:3.12\nWORKDIR /app\n{copies}{command}"})
+    application = _Application(root / "app/search/web.py", model_files=[root / "app/models/registry.py"])
+    assert ("SRV201" in _codes(root, _Applications(application))) is found
 
 
 def test_one_worker_with_a_blocked_loop_is_no_safe_fix(tmp_path: Path) -> None:

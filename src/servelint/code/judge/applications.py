@@ -32,9 +32,15 @@ class CodeApplication:
         return frozenset(found)
 
     @cached_property
+    def model_files(self) -> tuple[Path, ...]:
+        """Those of the application's files that import a library that runs models."""
+        reach = self.analysis.reach
+        return tuple(Path(path) for path in self.closure if reach.libraries(path) & reach.model_modules)
+
+    @property
     def serves_model(self) -> bool:
         """Whether one of the application's files imports a library that runs models."""
-        return bool(self.libraries & self.analysis.reach.model_modules)
+        return bool(self.model_files)
 
     @cached_property
     def limits_threads(self) -> bool:

@@ -10,6 +10,7 @@ from servelint.knowledge.servers import servers
 from servelint.manifests.deployed.start import Start
 from servelint.manifests.documents.text import Place
 from servelint.manifests.forms.resources import Autoscaler, Container, Resources, Setting, Workload
+from servelint.manifests.forms.sources import copies_file
 from servelint.serving import Application, Applications, Served
 
 
@@ -77,6 +78,19 @@ class Deployment:
         if id(start) not in self._known:
             self._known[id(start)] = self.applications.find(start.server.application, start.folders)
         return self._known[id(start)]
+
+    def holds_model(self, start: Start) -> bool:
+        """Whether the application of a start imports a library that runs models, in files that are there.
+
+        Several services of a project may share a package of which the image of one copies a part.
+        """
+        application = self.application(start)
+        if application is None:
+            return False
+        image = start.context.image
+        if image is None or not copies_file(image, application.path):
+            return application.serves_model
+        return any(copies_file(image, path) for path in application.model_files)
 
     def target(self, autoscaler: Autoscaler) -> Workload | None:
         """The workload that an autoscaler scales, if the project describes it."""

@@ -27,6 +27,7 @@ _TOP_KEY = re.compile(rb"\n([\w\"'-]+):(?=\s|\Z)")
 # What programs for servers with an event loop name.
 _ASYNCHRONOUS = (b"uvicorn", b"fastapi", b"starlette", b"async def", b"asgi")
 _READING = (b"load_dotenv", b"read_env(", b"env_file", b"decouple", b'Config(".env', b"Config('.env")
+_CONTEXTS = 4  # how many folders above a Dockerfile may be its build context
 _SCRIPT_TABLES = (("project", "scripts"), ("tool", "poetry", "scripts"))
 
 
@@ -269,6 +270,17 @@ def copied_files(wanted: PurePosixPath, image: Image) -> Iterable[Path]:
                 yield normal(origin)
             if absolute.is_relative_to(target):
                 yield normal(origin / absolute.relative_to(target))
+
+
+def copies_file(image: Image, path: Path) -> bool:
+    """Whether COPY may put a file into an image, whose build context is its folder or one above it."""
+    contexts = image.path.parents[:_CONTEXTS]
+    return any(
+        any(sign in source for sign in "*?[") or path.is_relative_to(normal(context / source.lstrip("/")))
+        for copy in image.stage.copies
+        for source in copy.sources
+        for context in contexts
+    )
 
 
 def _renamed(wanted: PurePosixPath, image: Image) -> Iterable[PurePosixPath]:

@@ -24,8 +24,7 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
     for start in (*deployment.starts, *deployment.wsgi):
         if start.workers is None or start.workers.number < 2:
             continue
-        application = deployment.application(start) if start.wsgi else None
-        if not start.wsgi or (application is not None and application.serves_model):
+        if not start.wsgi or deployment.holds_model(start):
             yield _finding(deployment, start, start.workers)
 
 
