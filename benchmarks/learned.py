@@ -35,7 +35,7 @@ def main(wheels: Sequence[str], folder: Path) -> None:
     known = {module.partition(".")[0] for module in compiled.catalogue().modules}
     with tempfile.TemporaryDirectory() as downloads:
         for wheel in wheels:
-            for title, data in learning.of_wheels([wheel], Path(downloads)):
+            for title, data in learning.of_archives([wheel], Path(downloads)):
                 print(f"{title}: {written(data, known, folder)}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -148,4 +150,23 @@ def wheel(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:
         about = {f"{name.replace('-', '_')}-{version}.dist-info/WHEEL": WHEEL}
         for inside, text in {**files, **_info(name, version, files, ()), **about}.items():
             archive.writestr(inside, _text(text))
+    return path
+
+
+def sdist(folder: Path, name: str, version: str, files: dict[str, str], *, zipped: bool = False) -> Path:
+    """The distribution as a source distribution: `files` by their path below its one folder."""
+    root = f"{name.replace('-', '_')}-{version}"
+    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Dist: torch\n"
+    path = folder / f"{root}.{'zip' if zipped else 'tar.gz'}"
+    contents = {f"{root}/{inside}": _text(text) for inside, text in {"PKG-INFO": about, **files}.items()}
+    if zipped:
+        with zipfile.ZipFile(path, "w") as archive:
+            for inside, text in contents.items():
+                archive.writestr(inside, text)
+        return path
+    with tarfile.open(path, "w:gz") as packed:
+        for inside, text in contents.items():
+            entry = tarfile.TarInfo(inside)
+            entry.size = len(text.encode())
+            packed.addfile(entry, io.BytesIO(text.encode()))
     return path

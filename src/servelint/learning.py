@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from servelint.code.graph.dependencies import normalised
-from servelint.code.installed.archive import ArchiveError, Wheels
+from servelint.code.installed import sdist
+from servelint.code.installed.archive import ArchiveError, Archives
 from servelint.code.installed.learn import learn
 from servelint.code.installed.packages import Package, Packages, Shelf
 from servelint.knowledge import compiled
@@ -28,11 +29,11 @@ class Learned(NamedTuple):
     data: dict[str, Any] | None
 
 
-def of_wheels(names: Sequence[str], folder: Path) -> Iterator[Learned]:
-    """Of wheels, and of distributions whose wheels are downloaded into the folder; raises `LearnError`."""
+def of_archives(names: Sequence[str], folder: Path) -> Iterator[Learned]:
+    """Of archives, and of distributions whose wheels are downloaded into the folder; raises `LearnError`."""
     try:
-        shelf = Wheels(
-            [path for number, name in enumerate(names) for path in _wheel(name, folder / str(number))]
+        shelf = Archives(
+            [path for number, name in enumerate(names) for path in _archives(name, folder / str(number))]
         )
     except ArchiveError as error:
         raise LearnError(str(error)) from error
@@ -68,12 +69,12 @@ def _each(shelf: Shelf, packages: Iterable[Package]) -> Iterator[Learned]:
         yield Learned(of_one[0].shown, learn(shelf, [package.module for package in of_one]))
 
 
-def _wheel(name: str, folder: Path) -> list[str]:
-    """The wheel that is named, or that of a distribution, downloaded without what it needs.
+def _archives(name: str, folder: Path) -> list[str]:
+    """The file that is named, or the wheel of a distribution, downloaded without what it needs.
 
     To ask pip for anything but a wheel would run what the distribution brings along.
     """
-    if name.endswith(".whl"):
+    if name.endswith((".whl", *sdist.ENDS)):
         return [name]
     if not name[:1].isalnum():
         raise LearnError(f"{name}: is the name of no distribution")

@@ -146,7 +146,7 @@ def test_what_cannot_be_learned_is_said(project: Project, servelint: Servelint, 
         told = servelint("learn", str(tmp_path / f"{name}-1-py3-none-any.whl"))
         assert told.status == 2
         assert message in told.err
-    assert "Name a distribution or a wheel" in servelint("learn").err
+    assert "Name a distribution, a wheel or an sdist" in servelint("learn").err
     assert "no distribution" in servelint("learn", "--", "--index-url=x").err
     assert not (project.root / "servelint-libraries").exists()
 

@@ -23,6 +23,7 @@ EPILOG = f"""\b
 Examples:
   servelint learn resemblyzer==0.1.4         its wheel, from the index that pip is set to
   servelint learn dist/acme_ml-2.0-py3-none-any.whl
+  servelint learn dist/acme_ml-2.0.tar.gz    a source distribution, which is not built
   servelint learn --environment .venv        all that is installed and not in the catalogue
   servelint learn acme-ml --environment .venv
 
@@ -33,7 +34,7 @@ They are for people to read and to correct; a file that is there already is kept
 
 
 @click.command(epilog=EPILOG)
-@click.argument("distributions", nargs=-1, metavar="[DIST[==VERSION] | WHEEL]...")
+@click.argument("distributions", nargs=-1, metavar="[DIST[==VERSION] | WHEEL | SDIST]...")
 @click.option("--environment", "prefix", metavar="PATH", help="Read the packages that are installed here.")
 @click.option(
     "--output",
@@ -55,14 +56,14 @@ def command(
         write((Path(__file__).parents[1] / "schemas" / "library.schema.json").read_text("utf-8"))
         return ExitStatus.CLEAN
     if not distributions and prefix is None:
-        raise click.UsageError("Name a distribution or a wheel, or an --environment.")
+        raise click.UsageError("Name a distribution, a wheel or an sdist, or an --environment.")
     from servelint import learning
 
     written = 0
     try:
         with tempfile.TemporaryDirectory(prefix="servelint-") as folder:
             if prefix is None:
-                found = learning.of_wheels(distributions, Path(folder))
+                found = learning.of_archives(distributions, Path(folder))
             else:
                 config = Config(Path.cwd()).override(options.ORIGIN, environment=prefix)
                 found = learning.of_environment(environment.folders(config), distributions)

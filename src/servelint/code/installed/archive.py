@@ -1,38 +1,37 @@
-"""Packages in wheels, read where they are: nothing is unpacked, installed or run."""
+"""Packages in wheels and source distributions, read where they are: nothing is unpacked, built or run."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from servelint import store
 from servelint.code.graph.dependencies import normalised
-from servelint.code.installed.packages import (
-    INFO,
-    LARGEST_FILE,
-    Package,
-    modules,
-    required,
-)
+from servelint.code.installed import sdist
+from servelint.code.installed.packages import INFO, LARGEST_FILE, Package, modules, required
 
 _MOST_ENTRIES = 50_000
 
 
 class ArchiveError(ValueError):
-    """A file is no wheel that can be read."""
+    """A file is no wheel and no source distribution that can be read."""
 
 
-class Wheels:
-    """The packages in wheels, as if all of them were installed in one folder."""
+class Archives:
+    """The packages in wheels and source distributions, as if all were installed in one folder."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._packages: dict[str, Package] = {}
-        self._entries: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
+        self._entries: dict[str, tuple[int, Callable[[], bytes | None]]] = {}
         for path in paths:
-            self._add(path)
+            if path.endswith(sdist.ENDS):
+                self._add_sdist(path)
+            else:
+                self._add_wheel(path)
 
     @property
     def packages(self) -> tuple[Package, ...]:
@@ -49,17 +48,12 @@ class Wheels:
 
     def files(self, package: Package) -> Mapping[str, str]:
         """The modules of a package; raises `TooMuchError`."""
-        return modules(self._modules(package), lambda path: self._entries[path][1].file_size)
+        return modules(self._modules(package), lambda path: self._entries[path][0])
 
     def read(self, path: str) -> bytes:
         """The content of a file; raises `OSError`."""
-        archive, entry = self._entries[path]
-        try:
-            with archive.open(entry) as file:
-                content = file.read(LARGEST_FILE + 1)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-            raise OSError(5, f"it cannot be read: {error}", path) from error
-        if len(content) > LARGEST_FILE:
+        content = self._entries[path][1]()
+        if content is None:
             raise OSError(27, "it is too large", path)
         return content
 
@@ -69,7 +63,7 @@ class Wheels:
             if path in (f"{base}.py", f"{base}.pyi") or path.startswith(f"{base}{os.sep}"):
                 yield path
 
-    def _add(self, path: str) -> None:
+    def _add_wheel(self, path: str) -> None:
         try:
             archive = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, ValueError) as error:
@@ -88,19 +82,32 @@ class Wheels:
             if parts[-1].endswith((".py", ".pyi")) and all(
                 map(_is_name, (*parts[:-1], parts[-1].partition(".")[0]))
             ):
-                self._entries[os.path.join(folder, *parts)] = archive, entry
+                inside = os.path.join(folder, *parts)
+                self._entries[inside] = entry.file_size, partial(_read, archive, entry)
                 tops.add(parts[0].partition(".")[0])
-        metadata = self._metadata(archive, f"{info[0]}/METADATA")
-        for top in sorted(tops):
-            self._packages[top] = Package(
-                top,
-                normalised(info["name"]),
-                info["name"].replace("_", "-"),
-                info["version"],
-                folder,
-                frozenset(required(metadata)),
-                store.digest(top.encode(), store.signature(path)),
+        needs = frozenset(required(self._metadata(archive, f"{info[0]}/METADATA")))
+        self._name(path, tops, info["name"].replace("_", "-"), info["version"], needs)
+
+    def _add_sdist(self, path: str) -> None:
+        try:
+            found = sdist.read(path)
+        except sdist.SdistError as error:
+            raise ArchiveError(str(error)) from error
+        folder = os.fspath(Path(path).absolute())
+        for name, content in found.files.items():
+            self._entries[os.path.join(folder, *name.split("/"))] = (
+                len(content or b""),
+                partial(_same, content),
             )
+        tops = {name.partition("/")[0].partition(".")[0] for name in found.files}
+        self._name(path, tops, found.title, found.version, found.requires)
+
+    def _name(self, path: str, tops: set[str], title: str, version: str, needs: frozenset[str]) -> None:
+        """Make known whose these packages are."""
+        folder = os.fspath(Path(path).absolute())
+        for top in sorted(tops):
+            identity = store.digest(top.encode(), store.signature(path))
+            self._packages[top] = Package(top, normalised(title), title, version, folder, needs, identity)
 
     def _metadata(self, archive: zipfile.ZipFile, name: str) -> str:
         try:
@@ -108,6 +115,20 @@ class Wheels:
                 return file.read(LARGEST_FILE).decode("utf-8", "replace")
         except (KeyError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
             return ""
+
+
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | None:
+    """The content of a file in a wheel, None if it is too large; raises `OSError`."""
+    try:
+        with archive.open(entry) as file:
+            content = file.read(LARGEST_FILE + 1)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise OSError(5, f"it cannot be read: {error}", entry.filename) from error
+    return content if len(content) <= LARGEST_FILE else None
+
+
+def _same(content: bytes | None) -> bytes | None:
+    return content
 
 
 def _is_name(part: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from servelint.code.facts.facts import Name
+from servelint.code.installed import sdist
 from servelint.code.installed.kept import Kept
 from servelint.code.installed.layer import Installed
 from servelint.code.installed.packages import Package, Shelf
@@ -50,11 +51,12 @@ def learn(shelf: Shelf, modules: Iterable[str]) -> dict[str, Any] | None:
 
 
 def _head(package: Package) -> dict[str, Any]:
+    kind = "sdist" if package.folder.endswith(sdist.ENDS) else "wheel"
     return {
         "library": package.title,
         "version": package.version,
         "modules": [],
-        "source": f"wheel {package.title}=={package.version}",
+        "source": f"{kind} {package.title}=={package.version}",
         "confidence": "medium",
         "functions": {},
         "types": {},
