@@ -17,6 +17,8 @@ _BY_HAND = frozenset(
     " test testing tests third_party tool tools train trainer trainers training vendor visualization viz"
     " web webui".split()
 )
+# Functions that are run by hand wherever they stand.
+_RUN_BY_HAND = re.compile(r"main|(?:test|plot|export|visuali[sz]e)(?:_\w+)?")
 # Methods that a trainer calls, and those that stand for the call of a layer.
 _OF_TRAINING = re.compile(
     r"(?:training|validation|test|predict|train|val|eval)_(?:step|epoch_end|loop|dataloader)|on_\w+"
@@ -70,9 +72,9 @@ def _top(name: str) -> str:
 
 
 def _is_by_hand(name: str) -> bool:
-    """Whether a dotted name is below a module that no service imports, or what such a module is run by."""
+    """Whether a dotted name is below a module that no service imports, or of what is run by hand."""
     *modules, last = name.split(".")
-    return last == "main" or not _BY_HAND.isdisjoint(modules[1:])
+    return bool(_RUN_BY_HAND.fullmatch(last)) or not _BY_HAND.isdisjoint(modules[1:])
 
 
 def _aliases(names: Iterable[str]) -> list[str]:
@@ -99,6 +101,12 @@ def _is_small(name: str, entry: Any) -> bool:
     return bool(small) and not _INFERS.search(name.rpartition(".")[2])
 
 
+def _is_unshown(entry: Any) -> bool:
+    """Whether no call shows why an entry infers: it calls what a property gives, which nobody does."""
+    said = {"role": entry} if isinstance(entry, str) else entry
+    return said["role"] == "inference" and not said.get("chain")
+
+
 def _type(known: dict[str, Any]) -> dict[str, Any]:
     inherits = set(known.get("inherits", ()))
     methods = {
@@ -106,6 +114,7 @@ def _type(known: dict[str, Any]) -> dict[str, Any]:
         for name, entry in known.get("methods", {}).items()
         if not _OF_TRAINING.fullmatch(name)
         and not _is_small(name, entry)
+        and not _is_unshown(entry)
         and not (inherits & _LAYERS and name in _RUNS_BY_CALL)
     }
     attributes = {n: t for n, t in known.get("attributes", {}).items() if t not in _LAYERS}
