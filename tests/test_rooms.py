@@ -97,6 +97,7 @@ ALLOWED = {
     ),
     "stalls": "finding project lint",
     "learning": "knowledge code/graph code/installed",
+    "fleet": "version escape project/listing project/text",
     "run": "project project/listing project/reported lint",
     "annotate": "finding project/text project/reported lint",
     "unified": "",
@@ -114,7 +115,7 @@ ALLOWED = {
     ),
     "cli": (
         "version finding escape store knowledge project/text project project/listing "
-        "project/reported lint stalls learning run annotate edits explanation reports server"
+        "project/reported lint stalls learning fleet run annotate edits explanation reports server"
     ),
     "__main__": "cli",
 }

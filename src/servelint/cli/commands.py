@@ -16,6 +16,7 @@ COMMANDS = {
     "suppress": "Add suppression comments, with a reason, to today's findings.",
     "config": "Show the configuration in force, and where each value came from.",
     "learn": "Write down what the packages of a library do, by reading them.",
+    "fleet": "Check many checkouts at once, here or on a cluster.",
     "init": "Set up configuration, pre-commit hook and workflow in a repository.",
     "clean": "Remove what earlier runs have kept to be faster.",
     "server": "Run the language server for editors.",

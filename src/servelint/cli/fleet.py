@@ -1,0 +1,110 @@
+"""`servelint fleet`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from servelint.cli import options
+from servelint.cli.terminal import Progress, complain, write
+from servelint.escape import visible
+from servelint.finding import ExitStatus
+from servelint.fleet import results, workers
+from servelint.fleet.checkout import Checkout
+from servelint.fleet.results import Results
+
+FOLDER = "servelint-fleet"
+
+EPILOG = f"""\b
+Examples:
+  servelint fleet checkouts/                 every folder in it
+  servelint fleet repositories.txt           a list of folders, one a line
+  servelint fleet checkouts/ --scheduler tcp://10.0.0.7:8786
+
+\b
+In --output: {results.LINES}, a line a repository; {results.SARIF}, all reports in one;
+{results.TABLE}, a table, the worst first. A commit that is checked is not checked again.
+
+Exit status: 0 nothing found, 1 findings, 2 a repository could not be checked.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("source", metavar="FOLDER|LIST", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=FOLDER,
+    help=f"The folder to write to (default: {FOLDER}).",
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=None, help="How many at a time (default: one a CPU)."
+)
+@click.option(
+    "--timeout", type=click.FloatRange(1), default=600.0, help="Seconds for one repository (default: 600)."
+)
+@click.option("--scheduler", metavar="ADDRESS", default="", help="Check on this Dask cluster.")
+def command(*, source: Path, output: Path, workers: int | None, timeout: float, scheduler: str) -> int:
+    """Check many checkouts, each by itself and with its own configuration.
+
+    One that fails or takes too long is told of and does not stop the others.
+    """
+    checkouts = list(_checkouts(source))
+    if not checkouts:
+        raise click.UsageError(f"There are no folders in {source}.")
+    kept = Results(output)
+    left = [checkout for checkout in checkouts if not kept.is_done(checkout)]
+    try:
+        _check(kept, left, workers, timeout, scheduler)
+        told = kept.finish([checkout.name for checkout in checkouts])
+    except OSError as error:
+        raise options.Failure(f"{error.filename}: cannot be written: {error.strerror}") from error
+    write(told)
+    complain(f"{len(left)} checked, {len(checkouts) - len(left)} known from before; more in {output}")
+    return max(map(_status, kept.lines.values()), default=ExitStatus.CLEAN)
+
+
+def _check(kept: Results, left: list[Checkout], count: int | None, seconds: float, scheduler: str) -> None:
+    progress = Progress(quiet=False)
+    progress(f"checking {len(left)} repositories")
+    try:
+        outcomes = (
+            workers.cluster(left, scheduler, seconds)
+            if scheduler
+            else workers.local(left, count or os.cpu_count() or 1, seconds)
+        )
+        for number, outcome in enumerate(outcomes, 1):
+            kept.add(outcome)
+            progress(f"{number} of {len(left)} repositories, {outcome.line['repository']} last")
+    except workers.FleetError as error:
+        raise options.Failure(visible(str(error))) from error
+    finally:
+        progress.done()
+
+
+def _status(line: dict[str, object]) -> ExitStatus:
+    """The status of one: what `check` said, or that it could not be checked."""
+    if line["status"] != "done" or line["exit"] == ExitStatus.FAILED:
+        return ExitStatus.FAILED
+    return ExitStatus.FINDINGS if line["exit"] else ExitStatus.CLEAN
+
+
+def _checkouts(source: Path) -> Iterator[Checkout]:
+    """The folders in a folder, or of a list; called by their last name, or by more where two share it."""
+    if source.is_dir():
+        found = [path for path in sorted(source.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    else:
+        texts = [line.strip() for line in source.read_text("utf-8", "replace").splitlines()]
+        found = [source.parent / text for text in texts if text and not text.startswith("#")]
+    named: set[str] = set()
+    for path in dict.fromkeys(Path(os.path.normpath(Path.cwd() / path)) for path in found):
+        parts = path.parts[1:]
+        name = next(
+            name for count in range(1, len(parts) + 1) if (name := "+".join(parts[-count:])) not in named
+        )
+        named.add(name)
+        yield Checkout(name, os.fspath(path))

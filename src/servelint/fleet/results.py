@@ -1,0 +1,112 @@
+"""What is kept of many checks: a line a repository, a report each, all of them in one, and a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from servelint.escape import json_text, visible
+from servelint.fleet.checkout import Checkout, Outcome
+from servelint.project.text.writing import replace_file
+from servelint.version import __version__
+
+LINES = "repositories.jsonl"
+SARIF = "servelint.sarif"
+TABLE = "summary.md"
+_REPORTS = "sarif"
+
+
+class Results:
+    """The folder with what was found."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lines = _read(folder / LINES)
+
+    def is_done(self, checkout: Checkout) -> bool:
+        """Whether this commit of it is checked already, by this version."""
+        line = self.lines.get(checkout.name, {})
+        same = line.get("commit") == checkout.commit != "" and line.get("servelint") == __version__
+        return same and line.get("status") == "done" and self._report(checkout.name).is_file()
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep one at once: whoever goes on later need not check it again."""
+        line = {**outcome.line, "servelint": __version__}
+        name = line["repository"]
+        if outcome.sarif:
+            self._report(name).parent.mkdir(parents=True, exist_ok=True)
+            replace_file(self._report(name), outcome.sarif.encode())
+        self.lines[name] = line
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / LINES).open("a", encoding="utf-8") as file:
+            file.write(json_text(line) + "\n")
+
+    def finish(self, names: Sequence[str]) -> str:
+        """Write what is about all of these, and return the table."""
+        self.lines = {name: self.lines[name] for name in sorted(names) if name in self.lines}
+        text = "".join(json_text(line) + "\n" for line in self.lines.values())
+        replace_file(self.folder / LINES, text.encode())
+        replace_file(self.folder / SARIF, (json_text(self._merged()) + "\n").encode())
+        told = table(self.lines.values())
+        replace_file(self.folder / TABLE, told.encode())
+        return told
+
+    def _merged(self) -> dict[str, Any]:
+        """All reports as one, a run each, that says of which repository it is."""
+        merged: dict[str, Any] = {}
+        runs: list[Any] = []
+        for name, line in self.lines.items():
+            if line["status"] == "done" and self._report(name).is_file():
+                report = json.loads(self._report(name).read_text("utf-8"))
+                merged = {key: value for key, value in report.items() if key != "runs"}
+                runs += [{**run, "automationDetails": {"id": f"servelint/{name}/"}} for run in report["runs"]]
+        return {**merged, "runs": runs}
+
+    def _report(self, name: str) -> Path:
+        return self.folder / _REPORTS / f"{name}.sarif"
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """The lines of earlier runs, the last of each repository; one that is cut off counts as not written."""
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        texts = path.read_text("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return found
+    for text in texts:
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("repository"), str):
+            found[line["repository"]] = line
+    return found
+
+
+def table(lines: Iterable[Mapping[str, Any]]) -> str:
+    """A table in Markdown: what failed first, then the repositories with the most findings."""
+    lines = sorted(lines, key=lambda line: (line["status"] == "done", -_count(line), line["repository"]))
+    codes = sorted({code for line in lines for code in line.get("findings", {})})
+    rows = [["repository", "findings", "of high confidence", *codes]]
+    for line in lines:
+        found = line.get("findings", {})
+        told = [str(_count(line)), str(sum(by.get("high", 0) for by in found.values()))]
+        told = told if line["status"] == "done" else [f"{line['status']}: {line['message']}", ""]
+        counts = [str(sum(found[code].values())) if code in found else "" for code in codes]
+        rows.append([line["repository"], *told, *counts])
+    with_findings = sum(bool(_count(line)) for line in lines)
+    failed = sum(line["status"] != "done" for line in lines)
+    head = f"{len(lines)} repositories, {with_findings} with findings, {failed} not checked"
+    rows.insert(1, ["---"] * len(rows[0]))
+    text = "".join(f"| {' | '.join(_cell(cell) for cell in row)} |\n" for row in rows)
+    return f"{head}\n\n{text}"
+
+
+def _count(line: Mapping[str, Any]) -> int:
+    return sum(sum(by.values()) for by in line.get("findings", {}).values())
+
+
+def _cell(text: str) -> str:
+    return visible(text).replace("|", "\\|")
