@@ -22,22 +22,12 @@ from servelint.store import rules_dir
 LARGEST = 150_000  # bytes
 # What projects have themselves, whatever a distribution has put there, and what several distributions share.
 ORDINARY = frozenset(
-    {
-        "benchmarks",
-        "data",
-        "examples",
-        "llama_index",
-        "model",
-        "model_api",
-        "models",
-        "scripts",
-        "src",
-        "test",
-    }
-    | {"tests", "tools", "usage_examples", "utility", "utils"}
+    {"benchmarks", "data", "examples", "llama_index", "model", "model_api", "models", "scripts", "src"}
+    | {"test", "tests", "tools", "usage_examples", "utility", "utils"}
 )
-# Of no use to a service: graphs that are put together by functions which read like inference.
-LEFT_OUT = frozenset({"deepctr", "deepctr_torch"})
+# Of no use to a service: graphs put together by functions which read like inference, layers that change a picture
+# at random.
+LEFT_OUT = frozenset({"deepctr", "deepctr_torch", "kornia"})
 
 
 def main(wheels: Sequence[str], folder: Path) -> None:
