@@ -25,8 +25,8 @@ ORDINARY = frozenset(
     {"benchmarks", "data", "examples", "llama_index", "model", "model_api", "models", "scripts", "src"}
     | {"test", "tests", "tools", "usage_examples", "utility", "utils"}
 )
-# Of no use to a service: graphs put together by functions which read like inference, layers that change a picture
-# at random.
+# Of no use to a service: graphs that are put together by functions which read like inference, and layers that
+# change a picture at random.
 LEFT_OUT = frozenset({"deepctr", "deepctr_torch", "kornia"})
 
 
