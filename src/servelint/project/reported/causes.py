@@ -13,7 +13,8 @@ from servelint.finding import Finding, Step
 
 
 def joined(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings in their order, those with one cause as one: the worst of them, the first if equal.
+    """The findings in their order, those with one cause as one: the worst of them, of equal ones that which
+    was seen to take longest, or else the first.
 
     Its trace goes on with the places of the others.
     """
@@ -35,7 +36,7 @@ def speaker(finding: Finding, findings: Sequence[Finding]) -> Finding:
 
 def _told(together: list[Finding]) -> tuple[Finding, Finding]:
     """Which of the findings with one cause stands for all, and how."""
-    chosen = max(together, key=lambda finding: (finding.severity.rank, finding.confidence.rank))
+    chosen = max(together, key=_weight)
     others = tuple(
         Step(finding.span, f"and from {_where(finding)}") for finding in together if finding is not chosen
     )
@@ -44,6 +45,11 @@ def _told(together: list[Finding]) -> tuple[Finding, Finding]:
     count = f"{len(others)} other place{'s' if len(others) > 1 else ''}"
     message = f"{chosen.message}, the first time it is asked for, here and in {count}"
     return chosen, replace(chosen, message=message, trace=(*chosen.trace, *others))
+
+
+def _weight(finding: Finding) -> tuple[int, int, float]:
+    seen = finding.measured
+    return finding.severity.rank, finding.confidence.rank, seen.longest if seen is not None else 0.0
 
 
 def _where(finding: Finding) -> str:
