@@ -81,7 +81,7 @@ class HandoffFixes:
             written = f"{partial}({written})"
         edit = syntax.edit(syntax.start(node), syntax.end(node), written)
         workers = self.planner.pools.workers_of(call, [syntax.text(given) for given in offload.node.args])
-        doubt = self.planner.safety.doubt(call, node, offload.function, workers)
+        doubt = self.planner.safety.doubt(call, node, offload.function, workers).without_locks
         if len(blocking.hops) > 1:
             doubt = doubt or "if its result is a function, that is what was meant to run"
         return _fix(f"Hand over `{function}` and its arguments", needed.with_edits((edit,)), doubt)
@@ -217,7 +217,7 @@ class HandoffFixes:
         name = self.planner.names.of(call, block)
         wrapping = style.Wrapping(f"await {syntax.text(node.func)}", (*texts[:number], name))
         edit = moving.as_function(block, variables, name, wrapping.with_arguments(variables.parameters))
-        doubt = self.planner.safety.doubt_of_block(call, block, 1)
+        doubt = self.planner.safety.doubt_of_block(call, block, 1).without_locks
         return _fix("Enter the context in the thread", (edit,), doubt, [syntax.span(awaited)])
 
     def _opened(self, place: Place) -> _Opened:

@@ -20,7 +20,7 @@ from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
 from servelint.code.fixes.blocks.contexts import Contexts
 from servelint.code.fixes.blocks.regions import Region, Regions
-from servelint.code.fixes.blocks.safety import Safety
+from servelint.code.fixes.blocks.safety import Doubt, Safety
 from servelint.code.fixes.blocks.wrappings import Offloading
 from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.handoffs import HandoffFixes
@@ -86,7 +86,7 @@ class OffloadPlanner:
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
         self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
         self._dispatching: dict[str, bool] = {}
-        self._blocks: dict[tuple[Block, str, Form, Pool | None, bool], tuple[Edit, ...]] = {}
+        self._blocks: dict[tuple[Block, str, Form, Pool | None, bool, bool], tuple[Edit, ...]] = {}
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, or None and why there is none."""
@@ -140,8 +140,8 @@ class OffloadPlanner:
         parenthesised = placement.needs_parentheses(syntax, node)
         edits = style.rewritten(syntax, node, wrapping, parenthesised=parenthesised)
         doubt = self.safety.doubt(call, node, function, _workers(offloading.pool))
-        every = _all_edits(offloading, needed, edits)
-        return self._made(call, offloading, every, doubt, f"Await `{call.text}` {offloading.where}")
+        every = _all_edits(offloading, needed, edits, doubt)
+        return self._made(call, offloading, every, doubt.reason, f"Await `{call.text}` {offloading.where}")
 
     def _moved(self, call: BlockingCall, region: Region) -> tuple[Fix | None, str]:
         """The fix that runs the block as one, or None and why it cannot be moved."""
@@ -154,13 +154,13 @@ class OffloadPlanner:
         needed = Needed(self.files)
         offloading = self._offloading(call, self._in_block(call, block), needed)
         name = self.names.of(call, block)
-        key = (block, name, offloading.form, offloading.pool, offloading.copies_context)
+        doubt = self.safety.doubt_of_block(call, block, _workers(offloading.pool))
+        key = (block, name, offloading.form, offloading.pool, offloading.copies_context, bool(doubt.locks))
         if key not in self._blocks:  # the text of a block is one object for all the calls in it
             edit = moving.moved(block, found, name, offloading)
-            self._blocks[key] = _all_edits(offloading, needed, (edit,))
-        doubt = self.safety.doubt_of_block(call, block, _workers(offloading.pool))
+            self._blocks[key] = _all_edits(offloading, needed, (edit,), doubt)
         title = f"Run the block with `{call.text}` {offloading.where}"
-        return self._made(call, offloading, self._blocks[key], doubt, title), ""
+        return self._made(call, offloading, self._blocks[key], doubt.reason, title), ""
 
     def _in_block(self, call: BlockingCall, block: Block) -> Moved:
         key = (call.frame, block)
@@ -274,10 +274,13 @@ def _alone(call: BlockingCall, function: Function, node: ast.Call) -> Moved:
     return Moved((call,), sites, function, node.lineno, keywords=bool(node.keywords))
 
 
-def _all_edits(offloading: Offloading, needed: Needed, edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
-    """The edits with those that make the pool and import what they use."""
+def _all_edits(
+    offloading: Offloading, needed: Needed, edits: tuple[Edit, ...], doubt: Doubt
+) -> tuple[Edit, ...]:
+    """The edits with those that make the pool and the locks, and import what they use."""
     pool = offloading.pool
-    return needed.with_edits(pool.edits if pool is not None else (), edits)
+    locks = [edit for lock in dict.fromkeys(doubt.locks) for edit in lock.edits(needed)]
+    return needed.with_edits(pool.edits if pool is not None else (), locks, edits)
 
 
 def _workers(pool: Pool | None) -> int | None:

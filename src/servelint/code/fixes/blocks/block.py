@@ -119,6 +119,15 @@ class Block:
             return str(error)
         return ""
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether its lines can be written anew without anything else."""
+        try:
+            self._check_layout()
+        except UnmovableError:
+            return False
+        return True
+
     def _check_layout(self) -> None:
         text = self.syntax.source.text
         first, last = self.statements[0], self.statements[-1]

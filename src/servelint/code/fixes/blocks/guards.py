@@ -11,7 +11,10 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from servelint.code.facts.facts import Call, Expression
 from servelint.code.facts.nodes import annotation
+from servelint.code.fixes.blocks.lazy import FirstUse, first_use
+from servelint.code.fixes.blocks.locking import Locking, locking
 from servelint.code.fixes.blocks.shared import CHANGING_METHODS, Change, Shared, is_container, last_name
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
@@ -69,7 +72,31 @@ class Guards:
         module = self.analysis.evaluator.module(frame.module)
         held = [self._held(module, syntax, function, change.node) for change in changes]
         common = set.intersection(*held) if held else set()
-        return any(self._is_kept(module, syntax, function, changes, lock) for lock in common)
+        return any(
+            self._is_only_entered(lock) and self._is_kept(module, syntax, function, changes, lock)
+            for lock in common
+        )
+
+    def locking(
+        self, frame: Frame, syntax: Syntax, function: Function, changes: Sequence[Change]
+    ) -> Locking | None:
+        """The lock that would make the function's changes safe: those of a load at the first use."""
+        module = self.analysis.evaluator.module(frame.module)
+        load = first_use(syntax, function, changes)
+        found = locking(module, load, changes) if load is not None else None
+        if load is None or found is None or self._is_called_with_lock(frame):
+            return None
+        return found if self._is_kept(module, syntax, function, changes, load) else None
+
+    def _is_called_with_lock(self, frame: Frame) -> bool:
+        """Whether somebody calls the function who holds a lock: with two, one may wait for the other."""
+        evaluator = self.analysis.evaluator
+        return any(
+            site.call is made and self._is_lock(outer, context)
+            for outer, made in evaluator.callers.call_sites(frame)
+            for site in evaluator.facts(outer).sites
+            for context in site.contexts
+        )
 
     # -- which locks are held --------------------------------------------------------------------
 
@@ -114,13 +141,12 @@ class Guards:
                 return
             if isinstance(outer, ast.With) and isinstance(child, ast.stmt):
                 for item in outer.items:
-                    if self._is_lock(frame, item.context_expr):
+                    if self._is_lock(frame, annotation(item.context_expr)):
                         text = ast.unparse(item.context_expr)
                         yield _Lock(module.path, _owner(syntax, function) if "." in text else "", text)
 
-    def _is_lock(self, frame: Frame, context: ast.expr) -> bool:
-        expression = annotation(context)
-        if expression is None or isinstance(context, ast.Call):
+    def _is_lock(self, frame: Frame, expression: Expression | None) -> bool:
+        if expression is None or isinstance(expression, Call):
             return False
         values = [value for value, _ in plain(self.analysis.evaluator.evaluate(frame, expression))]
         names = [v.name for v in values if isinstance(v, External | ExternalObject)]
@@ -154,11 +180,17 @@ class Guards:
         syntax: Syntax,
         function: Function,
         changes: Sequence[Change],
-        lock: _Lock,
+        lock: _Lock | FirstUse,
     ) -> bool:
-        """Whether the lock is held wherever the places are changed, or looked at more than once."""
-        if not self._is_only_entered(lock):
-            return False
+        """Whether the lock is held wherever the places are changed, or looked at more than once.
+
+        For a load at the first use it is one that is going to be held there.
+        """
+        load = lock if isinstance(lock, FirstUse) else first_use(syntax, function, changes)
+        if load is not None and isinstance(lock, _Lock):
+            held = self._held(module, syntax, function, load.statements[0])
+            load = load if lock in held else None
+        in_steps = load is not None and load.is_in_steps()
         loose: dict[Function, dict[ast.expr, str]] = {}
         owner = _owner(syntax, function)
         for change in changes:
@@ -166,21 +198,37 @@ class Guards:
             used = [a for a in accesses if a is not None and not self._is_made_there(a, change)]
             if None in accesses:
                 return False
-            stays = self._stays(change, used)
+            stays = self._stays(change, used, load)
             is_variable = stays and not is_container(change.node)
             for access in used:
                 if access.function is None:
                     continue
-                if lock in self._held(access.module, access.syntax, access.function, access.node):
+                if (
+                    load is not None
+                    and stays
+                    and _is_read(access)
+                    and load.is_done(access.syntax, access.node)
+                ):
                     continue
-                if not _only_looks(access.syntax, access.node) and not (is_variable and _is_read(access)):
+                if self._has(lock, access, access.function):
+                    continue
+                if not _only_looks(access.syntax, access.node) and (
+                    in_steps or not (is_variable and _is_read(access))
+                ):
                     return False
                 loose.setdefault(access.function, {})[access.node] = change.text if stays else ""
         return all(len(found) == 1 or _is_one_that_stays(found.values()) for found in loose.values())
 
-    def _stays(self, change: Change, used: Sequence[_Access]) -> bool:
+    def _has(self, lock: _Lock | FirstUse, access: _Access, function: Function) -> bool:
+        if isinstance(lock, FirstUse):
+            return access.syntax is lock.syntax and lock.holds(access.node)
+        return lock in self._held(access.module, access.syntax, function, access.node)
+
+    def _stays(self, change: Change, used: Sequence[_Access], load: FirstUse | None) -> bool:
         """Whether the place is set once, where it is found to be empty, and nothing takes away from it."""
         writers = [a for a in used if a.function is not None and not _is_read(a)]
+        if load is not None and all(a.syntax is load.syntax and load.holds(a.node) for a in writers):
+            return all(_is_filled(a.syntax, a.node) for a in writers)
         if any(a.function is not writers[0].function for a in writers):
             return False
         return all(_fills(a.syntax, a.node, change.text) for a in writers)
@@ -211,6 +259,7 @@ class Guards:
     def _accesses(self, module: Module, change: Change, owner: str) -> Iterator[_Access | None]:
         """All uses of the place in the project; None for one that cannot be followed."""
         name, is_global = last_name(change.place), isinstance(change.place, ast.Name)
+        owner = "" if is_global else owner
         if not name:
             yield None
             return
@@ -223,7 +272,7 @@ class Guards:
                     case ast.Call(func=ast.Name(id=called)) if called in _BY_TEXT and _says(node, name):
                         yield None
                     case ast.Attribute(attr=attribute) if attribute == name:
-                        if is_global or not self._is_unrelated(module, owner, other, syntax, node):
+                        if not self._is_unrelated(module, owner, other, syntax, node):
                             yield _Access(other, syntax, _function(syntax, node), node)
                     case ast.Name(id=found) if found == name and is_global and other is module:
                         around = _function(syntax, node)
@@ -233,9 +282,14 @@ class Guards:
     def _is_unrelated(
         self, module: Module, owner: str, other: Module, syntax: Syntax, node: ast.Attribute
     ) -> bool:
-        """Whether it is `self.name` in a class of which no object is one of the owner's."""
+        """Whether it is `self.name` in a class of which no object is one of the owner's.
+
+        A global has no owner.
+        """
         if not isinstance(node.value, ast.Name) or node.value.id != "self":
             return False
+        if not owner:
+            return True
         cls = next((outer for outer, _ in syntax.ancestors(node) if isinstance(outer, ast.ClassDef)), None)
         if cls is None or (other is module and cls.name == owner):
             return False
@@ -287,14 +341,7 @@ def _is_read(access: _Access) -> bool:
 
 def _fills(syntax: Syntax, node: ast.expr, place: str) -> bool:
     """Whether the place is assigned something, below an `if` or behind a guard that asks about the place."""
-    outer = syntax.parent(node)
-    target = outer if isinstance(outer, ast.Subscript) and outer.value is node else node
-    if not isinstance(getattr(target, "ctx", None), ast.Store):
-        return False
-    statement = syntax.statement(node)
-    if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
-        return False
-    if isinstance(statement.value, ast.Constant):
+    if not _is_filled(syntax, node):
         return False
     for around, child in syntax.ancestors(node):
         if isinstance(around, _FUNCTIONS):
@@ -308,6 +355,18 @@ def _fills(syntax: Syntax, node: ast.expr, place: str) -> bool:
                 for s in before
             )
     return False
+
+
+def _is_filled(syntax: Syntax, node: ast.expr) -> bool:
+    """Whether the place is assigned something that is not empty."""
+    outer = syntax.parent(node)
+    target = outer if isinstance(outer, ast.Subscript) and outer.value is node else node
+    if not isinstance(getattr(target, "ctx", None), ast.Store):
+        return False
+    statement = syntax.statement(node)
+    if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+        return False
+    return not isinstance(statement.value, ast.Constant) or bool(statement.value.value)
 
 
 def _asks(test: ast.expr, place: str) -> bool:

@@ -1,16 +1,21 @@
-"""Why moving a call to a thread might change behaviour. No reason found means that the fix is safe."""
+"""Why moving a call to a thread might change behaviour. No reason found means that the fix is safe.
+
+A load at the first use is no reason where it can be given a lock, which the fix then has to add.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
+from typing import NamedTuple
 
 from servelint.code.facts.facts import Attribute, Call, Expression, FunctionFacts, Name, Site, Spread, dotted
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block
 from servelint.code.fixes.blocks.guards import Guards
-from servelint.code.fixes.blocks.shared import Shared
+from servelint.code.fixes.blocks.locking import Locking
+from servelint.code.fixes.blocks.shared import Change, Shared, is_container
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import context_names, function_at
@@ -36,6 +41,22 @@ from servelint.knowledge.types import Role
 MAXIMUM_FUNCTIONS = 200
 
 
+# Words of what copies objects to other processes: a lock cannot be copied.
+COPYING = ("deepcopy", "multiprocessing", "ProcessPoolExecutor", "cloudpickle", "pickle.dump")
+
+
+class Doubt(NamedTuple):
+    """The first reason why behaviour might change; empty where there is none if these locks are added."""
+
+    reason: str
+    locks: tuple[Locking, ...] = ()
+
+    @property
+    def without_locks(self) -> str:
+        """The reason where no lock is added."""
+        return self.reason or next((f"`{lock.load.function.name}` {lock.reason}" for lock in self.locks), "")
+
+
 class Safety:
     """Judges moved calls of one project."""
 
@@ -44,33 +65,34 @@ class Safety:
         self.files = files
         self.policy = policy.load()
         self.guards = Guards(analysis, files)
-        self._frames: dict[Frame, str] = {}
+        self._frames: dict[Frame, Doubt] = {}
         self._shared_places: dict[Function, Shared] = {}
-        self._doubts: dict[tuple[Frame, Block], tuple[str, str]] = {}
+        self._doubts: dict[tuple[Frame, Block], tuple[str, Doubt]] = {}
         self._obstacles: dict[tuple[Frame, Block], str] = {}
         self._written: dict[tuple[Function, Range], str] = {}
         self._by_line: dict[int, dict[int, list[tuple[int, Site]]]] = {}
 
-    def doubt(self, call: BlockingCall, node: ast.Call, function: Function, workers: int | None) -> str:
-        """The first reason why behaviour might change, in one line; empty where there is none."""
+    def doubt(self, call: BlockingCall, node: ast.Call, function: Function, workers: int | None) -> Doubt:
+        """Whether running the call in a thread might change behaviour."""
         assert call.site is not None
-        return (
+        reason = (
             self._contexts(call)
             or self._arguments(call, call.site.call)
             or self._around(call, node, function)
             or self._threads(call, workers)
-            or self._below(self.called(call.frame, call.site.call))
         )
+        return Doubt(reason) if reason else self._below(self.called(call.frame, call.site.call))
 
-    def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> str:
-        """The first reason why running the block in a thread might change behaviour; empty without one."""
+    def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> Doubt:
+        """Whether running the block in a thread might change behaviour."""
         key = (call.frame, block)
         if key not in self._doubts:
             self._doubts[key] = self._doubts_of_block(call, block)
         first, below = self._doubts[key]
-        return first or self._threads(call, workers) or below
+        reason = first or self._threads(call, workers)
+        return Doubt(reason) if reason else below
 
-    def _doubts_of_block(self, call: BlockingCall, block: Block) -> tuple[str, str]:
+    def _doubts_of_block(self, call: BlockingCall, block: Block) -> tuple[str, Doubt]:
         """What is the same for all calls of the block: reasons in its function, and below that."""
         facts = call.caller.facts
         sites = self.sites(facts, block)
@@ -81,7 +103,7 @@ class Safety:
             or self._writes_shared(block)
         )
         inner = (frame for site in sites for frame in self.called(call.frame, site.call))
-        return first, "" if first else self._below(inner)
+        return first, Doubt("") if first else self._below(inner)
 
     def _contexts_around(self, call: BlockingCall, block: Block) -> str:
         """Why the `with` blocks that stay around the block might matter to it."""
@@ -119,7 +141,7 @@ class Safety:
 
     def doubt_of_body(self, call: BlockingCall) -> str:
         """Why running the whole function around the call in one of many threads might change behaviour."""
-        return self._threads(call, None) or self._below([call.frame])
+        return self._threads(call, None) or self._below([call.frame]).without_locks
 
     def _contexts(self, call: BlockingCall) -> str:
         contexts = call.site.contexts if call.site is not None else ()
@@ -215,15 +237,17 @@ class Safety:
                 )
         return ""
 
-    def _below(self, frames: Iterable[Frame]) -> str:
-        """The first reason against a thread in these functions and those that they call."""
+    def _below(self, frames: Iterable[Frame]) -> Doubt:
+        """The first reason against a thread in these functions and those that they call, else their locks."""
+        locks: list[Locking] = []
         for number, frame in enumerate(self.reached(frames)):
             if number >= MAXIMUM_FUNCTIONS:
-                return "the call goes through too many functions to be sure"
-            reason = self._in_function(frame)
-            if reason:
-                return reason
-        return ""
+                return Doubt("the call goes through too many functions to be sure")
+            found = self._in_function(frame)
+            if found.reason:
+                return found
+            locks += found.locks
+        return Doubt("", tuple(locks))
 
     def reached(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The functions and those that they call, one time each, to one more than the maximum."""
@@ -259,27 +283,58 @@ class Safety:
             case Partial(function=FunctionReference() as function):
                 yield calls.enter(function, frame, made)
 
-    def _in_function(self, frame: Frame) -> str:
+    def _in_function(self, frame: Frame) -> Doubt:
         if frame not in self._frames:
             self._frames[frame] = self._read(frame)
         return self._frames[frame]
 
-    def _read(self, frame: Frame) -> str:
+    def _read(self, frame: Frame) -> Doubt:
         facts = self.analysis.evaluator.facts(frame)
         for site in facts.sites:
             reason = self._touches(frame, facts, site.call)
             if reason:
-                return reason
+                return Doubt(reason)
         syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
         function = function_at(syntax, facts.position)
         if function is None:
-            return ""
+            return Doubt("")
         constructs = facts.name in ("__init__", "__new__", "__post_init__")
         own = facts.parameters[0].name if constructs and facts.parameters else ""
         changes = list(self._shared(syntax, function).changes(syntax.own_nodes(function), own))
         if not changes or self.guards.guard(frame, syntax, function, changes):
-            return ""
-        return f"`{facts.qualname}` writes `{changes[0].text}`, which requests share"
+            return Doubt("")
+        lock = self._lock(frame, syntax, function, changes)
+        if lock is not None:
+            return Doubt("", (lock,))
+        return Doubt(f"`{facts.qualname}` writes `{changes[0].text}`, which requests share")
+
+    def _lock(
+        self, frame: Frame, syntax: Syntax, function: Function, changes: Sequence[Change]
+    ) -> Locking | None:
+        """The lock that makes the function's changes safe; None where there is no such."""
+        found = self.guards.locking(frame, syntax, function, changes)
+        path = frame.module
+        if found is None or self.analysis.reach.libraries(path) & self.policy.copied_to_workers:
+            return None
+        if "." in found.lock and any(
+            other.path in self.analysis.reach.beside(path)
+            for other in self.analysis.project.mentioning(COPYING)
+        ):
+            return None
+        block = Block(syntax, function, found.load.statements)
+        facts = self.analysis.evaluator.facts(frame)
+        sites = self.sites(facts, block)
+        infers = any(self._infers(frame, site) for site in sites)
+        for number, inner in enumerate(self.reached(f for s in sites for f in self.called(frame, s.call))):
+            if number >= MAXIMUM_FUNCTIONS or (inner.module, inner.function) == (path, frame.function):
+                return None  # it would wait for itself
+            infers = infers or any(self._infers(inner, s) for s in self.analysis.evaluator.facts(inner).sites)
+        # What infers for one key would keep requests with another one waiting.
+        return None if infers and any(is_container(change.node) for change in changes) else found
+
+    def _infers(self, frame: Frame, site: Site) -> bool:
+        blocking = self.analysis.judge.site(frame, site)
+        return blocking is not None and blocking.role is not Role.LOAD
 
     def _touches(self, frame: Frame, facts: FunctionFacts, made: Call) -> str:
         """What the call does that belongs to the loop or to one thread."""

@@ -92,6 +92,8 @@ class Embedding:
 
     def _moved(self, waiting: Sequence[ast.stmt], function: ast.stmt) -> int:
         """How many of the statements, the last one first, the new function holds, and nothing else."""
+        if isinstance(function, ast.With) and _is_lock(function):
+            return self._held(waiting, function)
         if not isinstance(function, ast.FunctionDef):
             return 0
         found = 0
@@ -102,6 +104,13 @@ class Embedding:
             elif number < len(body) or not isinstance(statement, ast.Return):
                 return 0
         return found
+
+    def _held(self, waiting: Sequence[ast.stmt], held: ast.With) -> int:
+        """How many of the statements the new `with` of a lock holds, and nothing else."""
+        if len(held.body) > len(waiting):
+            return 0
+        pairs = zip(reversed(waiting), held.body, strict=False)
+        return len(held.body) if all(self._statement(*pair) for pair in pairs) else 0
 
     # -- nodes -----------------------------------------------------------------------------------
 
@@ -185,6 +194,14 @@ class Embedding:
             else:
                 return False
         return True
+
+
+def _is_lock(statement: ast.With) -> bool:
+    """Whether all that the statement does is to hold something that has a name."""
+    match statement.items:
+        case [ast.withitem(context_expr=ast.Name() | ast.Attribute(), optional_vars=None)]:
+            return True
+    return False
 
 
 def _elif(statement: ast.If) -> ast.If | None:
