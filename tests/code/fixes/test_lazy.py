@@ -100,6 +100,35 @@ def get_model():
 """
 
 
+HOLDING = """\
+_other = threading.Lock()
+
+
+def load(path):
+    with _other:
+        return joblib.load(path)
+
+
+def other():
+    with _other:
+        return get_model()
+
+
+"""
+SIBLING = """\
+class Base:
+    pass
+
+
+class Other(Base):
+    def load(self):
+        self.model = None
+
+
+class Scores(Base):
+"""
+
+
 def checked(folder: Path, text: str) -> Applicability:
     (folder / "main.py").write_text(text)
     fixes = [f.fix for f in check([], Config(root=folder, select=("SRV101",))).findings if f.fix is not None]
@@ -163,6 +192,13 @@ def test_an_attribute(tmp_path: Path) -> None:
     )
 
 
+def test_an_attribute_of_the_same_name_in_another_class(tmp_path: Path) -> None:
+    loads = OBJECT.replace("class Scores:\n", SIBLING)
+    assert checked(tmp_path, HEAD + loads + TAIL) is Applicability.SAFE
+    both = loads + "class Both(Scores, Other):\n    pass\n\n\n"
+    assert checked(tmp_path, HEAD + both + TAIL) is Applicability.UNSAFE
+
+
 def test_the_lock_is_seen_by_the_next_check(tmp_path: Path) -> None:
     other = TAIL.replace("/p", "/q").replace("def predict", "def again")
     fixed_text = fixed(tmp_path, HEAD + TWO + TAIL)
@@ -189,9 +225,8 @@ def test_the_lock_is_seen_by_the_next_check(tmp_path: Path) -> None:
         KEYED.replace("joblib.load(name)", "_models['m'].predict(name)"),
         # it waits for itself
         GLOBAL.replace("joblib.load(", "get_model() or joblib.load("),
-        # it is called by who holds a lock
-        GLOBAL
-        + "_other = threading.Lock()\n\n\ndef other():\n    with _other:\n        return get_model()\n\n\n",
+        # it is called by who holds a lock, and takes it
+        GLOBAL.replace("joblib.load(", "load(") + HOLDING,
         # the name is taken
         GLOBAL + "_model_lock = 1\n\n\n",
         # a lock cannot be copied

@@ -27,7 +27,6 @@ from servelint.code.values.values import External, ExternalObject, Frame, plain
 # So many calls up it is looked for who holds the lock.
 MAXIMUM_CALLS = 3
 _CONSTRUCTORS = ("__init__", "__new__", "__post_init__")
-_NO_OTHERS = frozenset({"object", "ABC", "Protocol", "Generic"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _AWAITING = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 # Functions that reach an attribute or a variable by its name as text.
@@ -60,6 +59,7 @@ class Guards:
         self.locks = policy.load().locks
         self._answers: dict[tuple[Frame, tuple[str, ...]], bool] = {}
         self._indexes: dict[str, dict[Function | None, int]] = {}
+        self._families: dict[str, set[str]] = {}
 
     def guard(self, frame: Frame, syntax: Syntax, function: Function, changes: Sequence[Change]) -> bool:
         """Whether one lock is held at all of the function's changes, and wherever else that matters."""
@@ -84,12 +84,17 @@ class Guards:
         module = self.analysis.evaluator.module(frame.module)
         load = first_use(syntax, function, changes)
         found = locking(module, load, changes) if load is not None else None
-        if load is None or found is None or self._is_called_with_lock(frame):
+        if load is None or found is None:
             return None
         return found if self._is_kept(module, syntax, function, changes, load) else None
 
-    def _is_called_with_lock(self, frame: Frame) -> bool:
-        """Whether somebody calls the function who holds a lock: with two, one may wait for the other."""
+    def takes_lock(self, frame: Frame) -> bool:
+        """Whether the function calls something while it holds a lock."""
+        sites = self.analysis.evaluator.facts(frame).sites
+        return any(self._is_lock(frame, context) for site in sites for context in site.contexts)
+
+    def is_called_with_lock(self, frame: Frame) -> bool:
+        """Whether somebody calls the function who holds a lock."""
         evaluator = self.analysis.evaluator
         return any(
             site.call is made and self._is_lock(outer, context)
@@ -293,7 +298,20 @@ class Guards:
         cls = next((outer for outer, _ in syntax.ancestors(node) if isinstance(outer, ast.ClassDef)), None)
         if cls is None or (other is module and cls.name == owner):
             return False
-        return not _bases(cls) and not any(True for _ in self.analysis.project.inheriting(owner))
+        return not self._family(cls.name) & self._family(owner)
+
+    def _family(self, name: str) -> set[str]:
+        """The names of the class and of all that inherit from it: an object of one has what the class has."""
+        if name not in self._families:
+            found, waiting = {name}, [name]
+            while waiting:
+                for module, number in self.analysis.project.inheriting(waiting.pop()):
+                    inheriting = module.facts.classes[number].name
+                    if inheriting not in found:
+                        found.add(inheriting)
+                        waiting.append(inheriting)
+            self._families[name] = found
+        return self._families[name]
 
     def _is_made_there(self, access: _Access, change: Change) -> bool:
         """Whether the use is of the object that a constructor makes."""
@@ -303,11 +321,6 @@ class Guards:
         node = access.node
         own = function.args.args[0].arg if function.args.args else ""
         return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == own
-
-
-def _bases(cls: ast.ClassDef) -> set[str]:
-    """The names of the classes that it inherits from, but for those that have nothing of their own."""
-    return {last_name(base) or "?" for base in cls.bases} - _NO_OTHERS
 
 
 def _owner(syntax: Syntax, function: Function) -> str:

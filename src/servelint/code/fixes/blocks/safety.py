@@ -41,10 +41,6 @@ from servelint.knowledge.types import Role
 MAXIMUM_FUNCTIONS = 200
 
 
-# Words of what copies objects to other processes: a lock cannot be copied.
-COPYING = ("deepcopy", "multiprocessing", "ProcessPoolExecutor", "cloudpickle", "pickle.dump")
-
-
 class Doubt(NamedTuple):
     """The first reason why behaviour might change; empty where there is none if these locks are added."""
 
@@ -318,7 +314,7 @@ class Safety:
             return None
         if "." in found.lock and any(
             other.path in self.analysis.reach.beside(path)
-            for other in self.analysis.project.mentioning(COPYING)
+            for other in self.analysis.project.mentioning(self.policy.copying)
         ):
             return None
         block = Block(syntax, function, found.load.statements)
@@ -328,6 +324,8 @@ class Safety:
         for number, inner in enumerate(self.reached(f for s in sites for f in self.called(frame, s.call))):
             if number >= MAXIMUM_FUNCTIONS or (inner.module, inner.function) == (path, frame.function):
                 return None  # it would wait for itself
+            if self.guards.takes_lock(inner) and self.guards.is_called_with_lock(frame):
+                return None  # with two locks, one may wait for the other
             infers = infers or any(self._infers(inner, s) for s in self.analysis.evaluator.facts(inner).sites)
         # What infers for one key would keep requests with another one waiting.
         return None if infers and any(is_container(change.node) for change in changes) else found
