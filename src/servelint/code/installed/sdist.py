@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from servelint.code.graph.dependencies import normalised
 from servelint.code.installed.packages import LARGEST_FILE, required
@@ -162,7 +162,11 @@ def _zipped(path: str) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
 
 
 def _tarred(path: str) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
-    with gzip.open(path) as unpacked, tarfile.open(fileobj=_Forward(unpacked), mode="r:") as archive:
+    with (
+        gzip.open(path) as unpacked,
+        # What it needs of a file is there: read, seek and tell.
+        tarfile.open(fileobj=cast(IO[bytes], _Forward(unpacked)), mode="r:") as archive,
+    ):
         for number, entry in enumerate(archive):
             if number >= _MOST_ENTRIES:
                 raise SdistError(f"it has more than {_MOST_ENTRIES:,} files")
@@ -182,7 +186,7 @@ class _Forward(io.RawIOBase):
     (CVE-2025-8194).
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: gzip.GzipFile) -> None:
         self.stream = stream
 
     def read(self, size: int = -1, /) -> bytes:
