@@ -28,7 +28,8 @@ MANUAL = sorted(
     for name in pages.assembled()
     if name.endswith(".md") and (ROOT / name).is_file() and name != "CHANGELOG.md"
 )
-WAITS = {"servelint server"}  # it answers only when something speaks to it
+# It answers only when something speaks to it; and what asks a scheduler elsewhere.
+WAITS = {"servelint server", "servelint fleet checkouts/ --scheduler tcp://10.0.0.7:8786"}
 ASKS = {"servelint init"}  # it writes when it is told to, on a terminal or by `--yes`
 AFTER = {"servelint baseline --prune": "servelint baseline"}
 
@@ -163,12 +164,15 @@ def service(project: Project) -> Project:
             "app/main.py": endless,
             "services/scoring/app.py": endless,
             "CHECKOUT/a.py": "",
+            "checkouts/one/a.py": "",
+            "repositories.txt": "CHECKOUT\n",
             "results/x": "",
             "service.log": "",
         }
     )
     (project.root / "dist").mkdir()
     packages.wheel(project.root / "dist", "acme-ml", "1.2", packages.ACME)
+    packages.sdist(project.root / "dist", "acme_ml", "1.2", packages.ACME)
     packages.install(packages.environment(project.root), "acme-ml", "1.2", packages.ACME)
     project.commit()
     project.git("update-ref", "refs/remotes/origin/main", "HEAD")

@@ -36,8 +36,7 @@ def test_bicep_that_never_ends_is_read_once(text: str) -> None:
     list(bicep.resources(located("a.bicep", f"var a = {text}\nresource a 'b@1' = {{\n{text}")))
 
 
-def test_settings_that_are_made_of_themselves_end(tmp_path: Path) -> None:
-    program = """
+MADE_OF_THEMSELVES = """
 import uvicorn
 from pydantic_settings import BaseSettings
 
@@ -54,5 +53,8 @@ def serve(n):
 
 serve(serve(serve(4)))
 """
-    result = check(written(tmp_path, {"a.py": program}))
+
+
+def test_settings_that_are_made_of_themselves_end(tmp_path: Path) -> None:
+    result = check(written(tmp_path, {"a.py": MADE_OF_THEMSELVES}))
     assert not result.problems

@@ -98,7 +98,7 @@ def _checkouts(source: Path) -> Iterator[Checkout]:
     if source.is_dir():
         found = [path for path in sorted(source.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     else:
-        texts = [line.strip() for line in source.read_text("utf-8", "replace").splitlines()]
+        texts = [line.strip() for line in source.read_text("utf-8", "replace").split("\n")]
         found = [source.parent / text for text in texts if text and not text.startswith("#")]
     named: set[str] = set()
     for path in dict.fromkeys(Path(os.path.normpath(Path.cwd() / path)) for path in found):

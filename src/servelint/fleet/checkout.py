@@ -86,8 +86,8 @@ def _why(done: subprocess.CompletedProcess[str]) -> str:
     """The last that a process said which made no report."""
     if done.returncode < 0:
         return f"its process was killed by signal {-done.returncode}"
-    said = done.stderr.strip().splitlines() or [f"its process ended with status {done.returncode}"]
-    return said[-1][:_LONGEST_TEXT]
+    said = done.stderr.strip() or f"its process ended with status {done.returncode}"
+    return said.rpartition("\n")[2][:_LONGEST_TEXT]
 
 
 def _counted(report: dict[str, Any]) -> dict[str, Any]:

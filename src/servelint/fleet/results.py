@@ -72,7 +72,7 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     """The lines of earlier runs, the last of each repository; one that is cut off counts as not written."""
     found: dict[str, dict[str, Any]] = {}
     try:
-        texts = path.read_text("utf-8", "replace").splitlines()
+        texts = path.read_text("utf-8", "replace").split("\n")
     except FileNotFoundError:
         return found
     for text in texts:

@@ -117,7 +117,7 @@ def _top(name: str) -> str:
 
 def _required(text: str) -> Iterator[str]:
     """What `requires.txt` names before its first section: that is needed in any case."""
-    for line in text.partition("[")[0].splitlines():
+    for line in text.partition("[")[0].split("\n"):
         if found := _REQUIRED.match(line):
             yield normalised(found[0])
 
