@@ -215,7 +215,7 @@ class Judge:
         """The call without what may be None, if the function does something for want of an argument."""
         facts = self.evaluator.facts(function)
         named = {parameter.name for parameter in facts.parameters}
-        if not any(site.lacking in named for site in facts.sites):
+        if not frame.module or not any(site.lacking in named for site in facts.sites):
             return call
         optional = {p.name for p in self.evaluator.facts(frame).parameters if p.default == Constant(None)}
 
