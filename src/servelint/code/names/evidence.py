@@ -201,7 +201,9 @@ class Evidence:
             return Role.LOAD
         if self._is(self.called, call.function) and not method[:1].isupper():
             return Role.INFERENCE
-        if self._is(self.called, receiver) and self.role_of_unlisted(call, of_model=False):
+        # Of what is called a model outright the weaker verbs tell as well: `model.compute_score(pairs)`.
+        outright = self._is(self.receivers[0][0], receiver)
+        if self._is(self.called, receiver) and self.role_of_unlisted(call, of_model=outright):
             return Role.INFERENCE
         return self._of_given(method, call)
 

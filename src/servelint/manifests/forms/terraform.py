@@ -219,7 +219,7 @@ def _autoscalers(block: Block, path: Path) -> Iterator[Autoscaler]:
     body, name = block.body, block.labels[1]
     if block.labels[0] == "aws_appautoscaling_policy":
         for policy in body.below("target_tracking_scaling_policy_configuration"):
-            target = number(policy.get("target_value"))
+            target = _said(number(policy.get("target_value")), block)
             for metric in policy.below("predefined_metric_specification"):
                 kind = metric.get("predefined_metric_type")
                 if isinstance(kind, Scalar) and kind.value == platforms.ECS_MEMORY:
@@ -234,6 +234,13 @@ def _autoscalers(block: Block, path: Path) -> Iterator[Autoscaler]:
             if isinstance(kind, Scalar) and kind.value == "memory":
                 aim = metadata.get("value") if isinstance(metadata, YamlMapping) else None
                 yield on_memory("container app", name, path, kind.text.place, number(aim))
+
+
+def _said(target: Scalar | None, block: Block) -> Scalar | None:
+    """The number as the resource has it: what a variable says of it elsewhere is no reason to scale on it."""
+    if target is None or target.text.place.source is block.name.place.source:
+        return target
+    return _word(target.value, block)
 
 
 def _tracked(block: Block, path: Path) -> Iterator[Autoscaler]:
