@@ -47,13 +47,17 @@ def finding(analysis: Analysis, code: str, call: BlockingCall, severity: Severit
 
 
 def _cause(analysis: Analysis, call: BlockingCall) -> str:
-    """The function on the way that loads once for all of its callers; empty where each call loads."""
+    """The function on the way that loads once for all of its callers; empty where each call loads.
+
+    One that is told what to load may load something else for each of them.
+    """
     if call.blocking.role is not Role.LOAD:
         return ""
     for path, index in call.blocking.functions:
         function = analysis.evaluator.module(path).function(index)
         if analysis.loop.keeps(function):
-            return f"{path}:{function.qualname}"
+            told = function.parameters[function.owner is not None :]
+            return "" if told else f"{path}:{function.qualname}"
     return ""
 
 
