@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import distributed
 import pytest
 from conftest import Project, Servelint
 
@@ -156,7 +157,6 @@ def test_without_dask_it_says_what_to_install(
 
 
 def test_a_cluster_finds_the_same_though_a_worker_is_killed(checkouts: Path, tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed")
     known = [Checkout(path.name, str(path)) for path in sorted(checkouts.iterdir()) if path.is_dir()]
     many = [Checkout(f"{number}-{item.name}", item.path) for number in range(3) for item in known]
     alone = {outcome.line["repository"]: outcome for outcome in workers.local(many, 1, 100)}
