@@ -199,6 +199,13 @@ def test_an_attribute_of_the_same_name_in_another_class(tmp_path: Path) -> None:
     assert checked(tmp_path, HEAD + both + TAIL) is Applicability.UNSAFE
 
 
+def test_a_class_of_the_same_name_in_another_file(tmp_path: Path) -> None:
+    (tmp_path / "older.py").write_text(
+        "import main\n\n\nclass Scores:\n    def clear(self):\n        self.model = None\n"
+    )
+    assert checked(tmp_path, HEAD + OBJECT + TAIL) is Applicability.SAFE
+
+
 def test_the_lock_is_seen_by_the_next_check(tmp_path: Path) -> None:
     other = TAIL.replace("/p", "/q").replace("def predict", "def again")
     fixed_text = fixed(tmp_path, HEAD + TWO + TAIL)

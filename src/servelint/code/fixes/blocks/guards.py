@@ -298,6 +298,8 @@ class Guards:
         cls = next((outer for outer, _ in syntax.ancestors(node) if isinstance(outer, ast.ClassDef)), None)
         if cls is None or (other is module and cls.name == owner):
             return False
+        if cls.name == owner and other is not module and not cls.bases:
+            return self._family(owner) == {owner}  # two classes of one name
         return not self._family(cls.name) & self._family(owner)
 
     def _family(self, name: str) -> set[str]:
