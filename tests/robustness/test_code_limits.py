@@ -42,6 +42,18 @@ READ = {
     "decorators": "@d\n" * 1000 + "def f(): pass",
     "names for one name": "a0 = model\n" + "".join(f"a{n + 1} = a{n}\n" for n in range(CHAIN)),
     "names in a circle": "a0 = a500\n" + "".join(f"a{n + 1} = a{n}\n" for n in range(500)) + "a7(1)",
+    "half a surrogate pair": "\n".join(
+        [
+            "class Box: pass",
+            "box, held = Box(), {'\\udc80': model}",
+            "setattr(box, '\\ud800', model)",
+            "@app.post('/held')",
+            "async def on_held(x):",
+            "    getattr(box, '\\ud800')(x)",
+            "    globals()['\\ud800'](x)",
+            "    return held['\\udc80'].missing(x)",
+        ]
+    ),
     "values of one name": "".join(f"a = b{n}\n" for n in range(CHAIN)) + "a(1)",
     "an annotation that is no type": f"def f(a: '{'not ' * 20_000}b'): pass",
 }

@@ -60,6 +60,15 @@ def test_every_command_takes_any_name(
 
 
 @posix
+@pytest.mark.parametrize("name", [b"caf\xe9", b"caf\xe9.sh", b"\xff\xfe"])
+def test_a_script_may_have_any_name(name: bytes, project: Project, servelint: Servelint) -> None:
+    path = project.root / os.fsdecode(name)
+    path.write_text("#!/bin/sh\nexec uvicorn app:app --workers 4\n")
+    project.write({"Dockerfile": 'FROM python:3.12\nCOPY . .\nCMD ["./start"]\n'})
+    assert "defect" not in servelint("check", "--no-cache", "--output-format", "concise").out
+
+
+@posix
 def test_messages_are_one_line_and_do_not_speak_to_the_terminal(
     project: Project, servelint: Servelint
 ) -> None:

@@ -260,9 +260,14 @@ def _text(word: bytes) -> str:
     return intern(word.decode("utf-8", "replace"))
 
 
+def encoded(name: str) -> bytes:
+    """The name as files have it. Half of a surrogate pair, as in `getattr(x, "\\ud800")`, is in none."""
+    return name.encode("utf-8", "surrogatepass")
+
+
 def assigns_attribute(data: bytes, name: str) -> bool:
     """Whether the file may bind `<anything>.name`: by itself, in a tuple, as a loop or `with` variable."""
-    word = name.encode()
+    word = encoded(name)
     found = _around(data, _whole(word)) if word in data else ()
     return any(_is_target(before, after) for _, before, after in found)
 

@@ -262,7 +262,7 @@ class Project:
 
     def mentioning(self, words: Iterable[str], *, tests: bool = False) -> Iterator[Module]:
         """The modules in whose text one of the words stands; with `tests`, in any file of the project."""
-        wanted = tuple(word.encode() for word in words)
+        wanted = tuple(map(scan.encoded, words))
         paths = sorted(self._resolver.files) if tests else self._reach.files
         return self.modules(path for path in paths if scan.mentions(self._plain(path), wanted))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Hashable, Iterator
 
+from servelint.code.facts import scan
 from servelint.code.facts.facts import (
     Attribute,
     Awaited,
@@ -377,7 +378,7 @@ class Evaluator:
             target = bound.binding.target
             if isinstance(target, Attribute) and self.is_state(module, bound.function, target.value):
                 yield self.bound(module, bound)
-        for module, index, site in self.project.calls("setattr", (name.encode(),)):
+        for module, index, site in self.project.calls("setattr", (scan.encoded(name),)):
             match site.call.arguments:
                 case (holder, Constant(str(key)), value) if key == name:
                     if self.is_state(module, index, holder):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from servelint.code.facts import scan
 from servelint.code.facts.facts import (
     Binding,
     Call,
@@ -370,7 +371,7 @@ class Members:
 
     def _set(self, value: Instance, name: str) -> Iterator[Values]:
         """What `setattr(object, "name", value)` puts there."""
-        for module, index, site in self.evaluator.project.calls("setattr", (name.encode(),)):
+        for module, index, site in self.evaluator.project.calls("setattr", (scan.encoded(name),)):
             match site.call.arguments:
                 case (holder, Constant(str(text)), given) if text == name:
                     frame = self.evaluator.frame(module, index)

@@ -7,6 +7,7 @@ do are parsed.
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -423,7 +424,7 @@ class _Collector:
 
     def in_image(self, path: Path) -> bool:
         """Whether a Dockerfile, a compose file or a workload names a file."""
-        name = re.escape(path.name.encode())
+        name = re.escape(os.fsencode(path.name))
         if not path.suffix:  # `run` and `start` are words of many other things too
             name = rb"(?<![\w.-])" + name + rb"(?![\w.-])"
         return self.images.names(path.name) or any(
