@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,9 +103,9 @@ def _checkouts(source: Path) -> Iterator[Checkout]:
         found = [source.parent / text for text in texts if text and not text.startswith("#")]
     named: set[str] = set()
     for path in dict.fromkeys(Path(os.path.normpath(Path.cwd() / path)) for path in found):
-        parts = path.parts[1:]
-        name = next(
-            name for count in range(1, len(parts) + 1) if (name := "+".join(parts[-count:])) not in named
-        )
+        parts = path.parts[1:] or ("root",)
+        longer = ("+".join(parts[-count:]) for count in range(1, len(parts) + 1))
+        numbered = (f"{'+'.join(parts)}+{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain(longer, numbered) if name not in named)
         named.add(name)
         yield Checkout(name, os.fspath(path))

@@ -54,6 +54,8 @@ def check(checkout: Checkout, seconds: float) -> Outcome:
                 done = _run(checkout.path, formats, seconds)
             except subprocess.TimeoutExpired:
                 return Outcome({**line, "status": "timeout", "message": f"more than {seconds:g} s"}, "")
+            except (OSError, ValueError) as error:  # a path that none can have, no memory for a process
+                return Outcome({**line, "status": "failed", "message": str(error)}, "")
             if done.returncode >= 0:
                 break
         try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from servelint.escape import json_text, visible
+from servelint.escape import json_text, markdown
 from servelint.fleet.checkout import Checkout, Outcome
 from servelint.project.text.writing import replace_file
 from servelint.version import __version__
@@ -16,6 +17,7 @@ LINES = "repositories.jsonl"
 SARIF = "servelint.sarif"
 TABLE = "summary.md"
 _REPORTS = "sarif"
+_LONGEST_NAME = 200  # bytes; a file system may take 255, with what is written beside a file first
 
 
 class Results:
@@ -65,6 +67,8 @@ class Results:
         return {**merged, "runs": runs}
 
     def _report(self, name: str) -> Path:
+        if len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
+            name = f"{name[:40]}+{sha256(name.encode('utf-8', 'replace')).hexdigest()}"
         return self.folder / _REPORTS / f"{name}.sarif"
 
 
@@ -109,4 +113,4 @@ def _count(line: Mapping[str, Any]) -> int:
 
 
 def _cell(text: str) -> str:
-    return visible(text).replace("|", "\\|")
+    return markdown(text)

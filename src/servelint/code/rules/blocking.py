@@ -49,15 +49,15 @@ def finding(analysis: Analysis, code: str, call: BlockingCall, severity: Severit
 def _cause(analysis: Analysis, call: BlockingCall) -> str:
     """The function on the way that loads once for all of its callers; empty where each call loads.
 
-    One that is told what to load may load something else for each of them.
+    One that is told what to load, or is a method, may load something else for each of them.
     """
     if call.blocking.role is not Role.LOAD:
         return ""
     for path, index in call.blocking.functions:
         function = analysis.evaluator.module(path).function(index)
         if analysis.loop.keeps(function):
-            told = function.parameters[function.owner is not None :]
-            return "" if told else f"{path}:{function.qualname}"
+            alone = function.owner is None and not function.parameters
+            return f"{path}:{function.qualname}" if alone else ""
     return ""
 
 

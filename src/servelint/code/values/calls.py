@@ -123,11 +123,10 @@ class Calls:
                 parts = self.evaluator.chosen.parts(frame, base, method, separator)
                 if parts:
                     return parts
-            case "get" | "get_nowait", ():  # of a queue
-                return self.evaluator.elements(frame, base) or None
-            case "pop" | "popleft", ():
+            case "get" | "get_nowait" | "pop" | "popleft", ():  # of a queue, or of a list
                 if not any(isinstance(v, Instance) for v, _ in plain(evaluate(frame, base))):
-                    return self.evaluator.elements(frame, base)
+                    found = self.evaluator.elements(frame, base)
+                    return found if found or method.startswith("pop") else None
             case "values" | "copy", ():
                 if any(isinstance(v, Literal) for v, _ in plain(evaluate(frame, base))):
                     return evaluate(frame, base)

@@ -54,7 +54,7 @@ def _planned(workers: WorkerCount, readers: int, blocking: bool) -> tuple[Fix | 
         return None, f"the server puts its own number behind this one: say {workers.outdone} 1"
     if place.verbatim and place.written == str(workers.number):
         shared = "other templates or containers read the value too" if readers > 1 else ""
-        if place.source.path.suffix in (".tf", ".tofu") and _is_named(place):
+        if _is_named(place):
             shared = "a variable may be given another value, and may have other readers"
         if workers.shared:
             shared = "the program reads the number elsewhere, too"
@@ -74,7 +74,13 @@ def _planned(workers: WorkerCount, readers: int, blocking: bool) -> tuple[Fix | 
 
 
 def _is_named(place: Place) -> bool:
-    """Whether a text is what a variable or a local of Terraform stands for."""
+    """Whether a text is what a variable or a local of Terraform stands for, or a parameter of Bicep."""
+    suffix, text = place.source.path.suffix, place.source.text
+    if suffix == ".bicep":
+        line = text[text.rfind("\n", 0, place.start) + 1 : place.start].split()
+        return bool(line) and line[0] in ("param", "var")
+    if suffix not in (".tf", ".tofu"):
+        return False
     blocks = list(_BLOCK.finditer(place.source.text, 0, place.start))
     return bool(blocks) and blocks[-1][1] is not None
 

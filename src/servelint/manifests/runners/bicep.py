@@ -164,7 +164,8 @@ class _Reader:
             here = self.text[self.position]
             if here == "'":
                 found = _LONG.match(self.text, self.position) or _TEXT.match(self.text, self.position)
-                self.position = found.end() if found else self.position + 1
+                end = found.end() if found else self.text.find("\n", self.position)
+                self.position = end if end >= 0 else len(self.text)
                 continue
             if not depth and here in "\n,]})":
                 break
@@ -179,16 +180,17 @@ class _Reader:
 def resources(code: Located) -> Iterator[YamlMapping]:
     """The resources of a file as a template has them: with a `type`; a module's parameters as properties."""
     reader = _Reader(code)
-    declared = [found for found in _DECLARED.finditer(code.text) if found["name"]]
+    declared = list(_DECLARED.finditer(code.text))
     for found in declared:
-        reader.position = found.end()
-        reader.names.setdefault(found["name"], reader.value())
-    for found in _DECLARED.finditer(code.text):
-        if found["name"]:
-            continue
-        reader.position = found.end()
-        begun = code.text.find("{", found.end())
-        if begun < 0:
+        # What begins inside another one is a part of a text.
+        if found["name"] and found.start() >= reader.position:
+            reader.position = found.end()
+            reader.names.setdefault(found["name"], reader.value())
+    reader.position = 0
+    ends = (*(found.start() for found in declared[1:]), len(code.text))
+    for found, end in zip(declared, ends, strict=False):
+        begun = code.text.find("{", found.end(), end)
+        if found["name"] or begun < 0 or found.start() < reader.position:
             continue
         reader.position = begun
         body = reader.value()

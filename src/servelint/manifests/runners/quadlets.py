@@ -18,7 +18,7 @@ from servelint.manifests.shell.commandline import split
 SUFFIX = ".container"
 _SECTION = re.compile(r"^\[Container\][ \t]*+\r?$", re.MULTILINE)
 _NEXT = re.compile(r"^\[", re.MULTILINE)
-_ENTRY = re.compile(r"^(\w++)[ \t]*+=[ \t]*+((?:[^\\\n]|\\\r?\n|\\.)*)$", re.MULTILINE)
+_ENTRY = re.compile(r"^(\w++)[ \t]*+=[ \t]*+((?:[^\\\n]|\\\r?\n|\\.)*)", re.MULTILINE)
 _ASSIGNED = re.compile(r"(\w+)=(.*)", re.DOTALL)
 
 Variables = Callable[[Path], dict[str, Located | None] | None]

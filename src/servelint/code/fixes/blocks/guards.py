@@ -88,21 +88,6 @@ class Guards:
             return None
         return found if self._is_kept(module, syntax, function, changes, load) else None
 
-    def takes_lock(self, frame: Frame) -> bool:
-        """Whether the function calls something while it holds a lock."""
-        sites = self.analysis.evaluator.facts(frame).sites
-        return any(self._is_lock(frame, context) for site in sites for context in site.contexts)
-
-    def is_called_with_lock(self, frame: Frame) -> bool:
-        """Whether somebody calls the function who holds a lock."""
-        evaluator = self.analysis.evaluator
-        return any(
-            site.call is made and self._is_lock(outer, context)
-            for outer, made in evaluator.callers.call_sites(frame)
-            for site in evaluator.facts(outer).sites
-            for context in site.contexts
-        )
-
     # -- which locks are held --------------------------------------------------------------------
 
     def _held(

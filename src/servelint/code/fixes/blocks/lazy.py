@@ -5,7 +5,8 @@
     return _model
 
 While all requests ran in one thread, nothing could come between the question and the load. With threads a
-lock keeps it so (`locking`).
+lock keeps it so (`locking`). Only what a global of a file holds is taken for one: an object may be copied,
+made without its constructor, or have no room for a lock.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class FirstUse:
         if isinstance(statement, ast.With):
             return any(map(self._loads, statement.body))
         value = statement.value if isinstance(statement, ast.Expr | ast.Assign | ast.AnnAssign) else None
-        return isinstance(value, ast.Call) and last_name(value.func) == self.function.name
+        called = value.func if isinstance(value, ast.Call) else None
+        return isinstance(called, ast.Name) and called.id == self.function.name
 
     def is_in_steps(self) -> bool:
         """Whether something of what is loaded can be seen before the rest of it is done."""
@@ -77,8 +79,32 @@ def first_use(syntax: Syntax, function: Function, changes: Sequence[Change]) -> 
     places = frozenset(change.text for change in changes)
     if isinstance(function, ast.AsyncFunctionDef) or not all(_is_set(syntax, c) for c in changes):
         return None
+    if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in syntax.own_nodes(function)):
+        return None  # it would be held for as long as somebody draws
     region = _region(syntax, function, changes, places)
-    return FirstUse(syntax, function, region, places) if region else None
+    return FirstUse(syntax, function, region, places) if region and _is_plain(syntax, region) else None
+
+
+def _is_plain(syntax: Syntax, region: Sequence[ast.stmt]) -> bool:
+    """Whether nothing leaves the statements but the guard, and nothing else is held in them."""
+    leaving = (ast.Return, ast.With, ast.AsyncWith, ast.Raise, ast.FunctionDef, ast.ClassDef, ast.Lambda)
+    return not any(
+        isinstance(node, leaving)
+        for statement in region
+        for node in (statement, *syntax.below(statement))
+        if not _is_returned_at_once(syntax, node)
+    )
+
+
+def _is_returned_at_once(syntax: Syntax, node: ast.AST) -> bool:
+    """Whether the node is the only statement of a guard, and returns a name."""
+    outer = syntax.parent(node)
+    return (
+        isinstance(node, ast.Return)
+        and isinstance(node.value, ast.Name)
+        and isinstance(outer, ast.If)
+        and outer.body == [node]
+    )
 
 
 def asked_for(found: FirstUse, place: str) -> bool:
@@ -93,18 +119,13 @@ def asked_for(found: FirstUse, place: str) -> bool:
 
 
 def _is_set(syntax: Syntax, change: Change) -> bool:
-    """Whether a value is put at a place that lives as long as the process or the object."""
+    """Whether a value is put into a global of the file, or into what it holds."""
     statement = syntax.statement(change.node)
     if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
         return False
     if not isinstance(getattr(change.node, "ctx", None), ast.Store):
         return False
-    match change.place:
-        case ast.Name():
-            return True
-        case ast.Attribute(value=ast.Name(id="self" | "cls")):
-            return True
-    return False
+    return isinstance(change.place, ast.Name)
 
 
 def _region(
@@ -128,7 +149,7 @@ def _asking(syntax: Syntax, function: Function, change: Change, places: frozense
         if outer is None:
             break
         if isinstance(outer, ast.If) and child in outer.body and _is_empty(outer.test, places):
-            return (outer,)
+            return () if outer.orelse else (outer,)
         place = syntax.place(child) if isinstance(child, ast.stmt) else None
         for number in range(place.number) if place is not None else ():
             before = place.suite[number] if place is not None else None

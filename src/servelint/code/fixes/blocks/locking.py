@@ -9,7 +9,7 @@ return _model
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from servelint.code.fixes.blocks.block import Block
@@ -42,11 +42,9 @@ class Locking:
         indent = syntax.indent(block.first_line)
         lines = block.lines(indent + syntax.indent_unit(function))
         held = "\n".join((f"{indent}with {self.lock}:", *lines))
-        outer, place = syntax.parent(self.below), syntax.line_start((self.below.end_lineno or 0) + 1)
-        within = outer if isinstance(outer, ast.FunctionDef) else None
-        made = needed.of(self.module).member("threading", "Lock", within)
-        name = self.lock.rpartition(".")[2] if isinstance(outer, ast.ClassDef) else self.lock
-        text = f"{syntax.indent(self.below.lineno)}{name} = {made}()\n"
+        place = syntax.line_start((self.below.end_lineno or 0) + 1)
+        made = needed.of(self.module).member("threading", "Lock", None)
+        text = f"{self.lock} = {made}()\n"
         return (syntax.edit(place, place, text), syntax.edit(block.start, block.end, held))
 
 
@@ -58,8 +56,7 @@ def locking(module: Module, load: FirstUse, changes: Sequence[Change]) -> Lockin
         return None
     below = _home(load, asked)
     lock = f"{asked.text}_LOCK" if asked.text.isupper() else f"{asked.text}_lock"
-    name = lock.rpartition(".")[2]
-    if below is None or name in syntax.names | syntax.attributes or name in syntax.binders:
+    if below is None or lock in syntax.names | syntax.attributes or lock in syntax.binders:
         return None
     return Locking(module, load, below, lock)
 
@@ -77,45 +74,20 @@ def _may_be_indented(load: FirstUse) -> bool:
 
 def _home(load: FirstUse, asked: Change) -> ast.stmt | None:
     """The statement under which the lock is made: the last of those that make the places empty at first."""
-    names = {place.rpartition(".")[2] for place in load.places}
-    for suite, prefix in _suites(load, asked):
-        targets = [_target(statement) for statement in suite]
-        name = prefix + asked.text.rpartition(".")[2]
-        if targets.count(name) != 1:
-            continue
-        number = targets.index(name)
-        others = {prefix + other for other in names}
-        while number + 1 < len(suite) and targets[number + 1] in others:
-            number += 1
-        return suite[number] if Block(load.syntax, load.function, (suite[number],)).stands_alone else None
-    return None
-
-
-def _suites(load: FirstUse, asked: Change) -> Iterator[tuple[list[ast.stmt], str]]:
-    """The suites in which the place may be made empty, and what stands before its name there."""
-    syntax, function = load.syntax, load.function
-    if isinstance(asked.place, ast.Name):
-        yield syntax.tree.body, ""
-        return
-    cls = syntax.parent(function)
-    if not isinstance(cls, ast.ClassDef) or cls.decorator_list or not function.args.args:
-        return
-    receiver = function.args.args[0].arg
-    if not asked.text.startswith(f"{receiver}."):
-        return
-    if receiver == "cls":
-        yield cls.body, ""
-        return
-    for method in cls.body:
-        if isinstance(method, ast.FunctionDef) and method.name == "__init__":
-            yield method.body, f"{receiver}."
+    suite = load.syntax.tree.body
+    targets = [_target(statement) for statement in suite]
+    if targets.count(asked.text) != 1:
+        return None
+    number = targets.index(asked.text)
+    while number + 1 < len(suite) and targets[number + 1] in load.places:
+        number += 1
+    stands = Block(load.syntax, load.function, (suite[number],)).stands_alone
+    return suite[number] if stands and number + 1 < len(suite) else None
 
 
 def _target(statement: ast.stmt) -> str:
     """What a statement with one target assigns to; empty for others."""
     match statement:
-        case ast.Assign(targets=[ast.Name() | ast.Attribute() as target]):
-            return ast.unparse(target)
-        case ast.AnnAssign(target=ast.Name() | ast.Attribute() as target, value=ast.expr()):
-            return ast.unparse(target)
+        case ast.Assign(targets=[ast.Name(name)]) | ast.AnnAssign(target=ast.Name(name), value=ast.expr()):
+            return name
     return ""

@@ -309,24 +309,18 @@ class Safety:
     ) -> Locking | None:
         """The lock that makes the function's changes safe; None where there is no such."""
         found = self.guards.locking(frame, syntax, function, changes)
-        path = frame.module
-        if found is None or self.analysis.reach.libraries(path) & self.policy.copied_to_workers:
-            return None
-        if "." in found.lock and any(
-            other.path in self.analysis.reach.beside(path)
-            for other in self.analysis.project.mentioning(self.policy.copying)
-        ):
+        if found is None or self.analysis.reach.libraries(frame.module) & self.policy.copied_to_workers:
             return None
         block = Block(syntax, function, found.load.statements)
-        facts = self.analysis.evaluator.facts(frame)
-        sites = self.sites(facts, block)
+        sites = self.sites(self.analysis.evaluator.facts(frame), block)
+        # Code of the project may come back, or wait for whoever waits for the lock; so may what it computes.
+        if any(True for site in sites for _ in self.called(frame, site.call)) or any(
+            isinstance(node, ast.Attribute) and node.attr in self.analysis.project.properties
+            for statement in found.load.statements
+            for node in syntax.below(statement)
+        ):
+            return None
         infers = any(self._infers(frame, site) for site in sites)
-        for number, inner in enumerate(self.reached(f for s in sites for f in self.called(frame, s.call))):
-            if number >= MAXIMUM_FUNCTIONS or (inner.module, inner.function) == (path, frame.function):
-                return None  # it would wait for itself
-            if self.guards.takes_lock(inner) and self.guards.is_called_with_lock(frame):
-                return None  # with two locks, one may wait for the other
-            infers = infers or any(self._infers(inner, s) for s in self.analysis.evaluator.facts(inner).sites)
         # What infers for one key would keep requests with another one waiting.
         return None if infers and any(is_container(change.node) for change in changes) else found
 

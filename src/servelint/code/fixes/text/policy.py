@@ -35,7 +35,6 @@ class Policy:
     never_empty: frozenset[str]
     copied_to_workers: frozenset[str]
     made_in_workers: NameIndex[str]
-    copying: frozenset[str]
     waits: NameIndex[str]
     waiting_methods: frozenset[str]
     waiting_alone: frozenset[str]
@@ -68,7 +67,6 @@ def load() -> Policy:
         never_empty=frozenset(file.names("never-empty")),
         copied_to_workers=frozenset(file.names("copied-to-workers")),
         made_in_workers=_index(file, "made-in-workers"),
-        copying=frozenset(file.names("copying")),
         waits=_index(file, "waits"),
         waiting_methods=frozenset(file.names("waiting-methods")),
         waiting_alone=frozenset(file.names("waiting-alone")),
