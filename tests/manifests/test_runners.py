@@ -36,6 +36,27 @@ def test_bicep_that_never_ends_is_read_once(text: str) -> None:
     list(bicep.resources(located("a.bicep", f"var a = {text}\nresource a 'b@1' = {{\n{text}")))
 
 
+RESOURCE = "resource a 'Microsoft.App/containerApps@1' ="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{RESOURCE} {{\n" * 20_000,
+        f"{RESOURCE}\n" * 20_000 + "{a: 1}",
+        "var a = {\n" * 20_000,
+        "\\'" * 90_000,
+    ],
+)
+def test_what_begins_in_each_other_is_read_once(text: str) -> None:
+    assert len(list(bicep.resources(located("a.bicep", f"{text}\n")))) <= 1
+
+
+def test_a_unit_whose_last_line_goes_on_is_read_once() -> None:
+    text = "[Container]\nImage=x\n" + "A=\\\n" * 100_000 + "A=\\"
+    assert quadlets.workload(located("a.container", text), Path("a.container"), lambda _: None) is not None
+
+
 MADE_OF_THEMSELVES = """
 import uvicorn
 from pydantic_settings import BaseSettings
