@@ -401,7 +401,6 @@ def test_names_at_the_ends_of_curves_do_not_cover_each_other() -> None:
 
 
 def test_the_picture_of_the_sweep_can_be_read_without_the_text(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     from benchmarks.incident.plots import draw_sweep
 
     draw_sweep(SEEN, tmp_path / "sweep")
@@ -412,7 +411,6 @@ def test_the_picture_of_the_sweep_can_be_read_without_the_text(tmp_path: Path) -
 
 
 def test_nothing_measured_draws_nothing(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     from benchmarks.incident.plots import draw_sweep
 
     draw_sweep({}, tmp_path / "sweep")
