@@ -373,8 +373,14 @@ def joined(text: str) -> str:
     """
     before = ""
     while before != text:
-        before, text = text, _AT_THE_HEAD.sub(r" \2\n\1", text)
+        before, text = text, _AT_THE_HEAD.sub(_to_the_line_above, text)
     return text
+
+
+def _to_the_line_above(found: re.Match[str]) -> str:
+    indent, quote = found.groups()
+    is_last = found.string.startswith("\n", found.end())  # of its paragraph
+    return f" {quote}\n{'' if is_last else indent}"
 
 
 def pages() -> list[Path]:

@@ -135,7 +135,8 @@ def _outcomes(
     selection = selected(found, project.problems, tree, config)
     commit = git.resolve(config.root, since) if since else ""
     report = lint.left_out(Report(tree, config, selection.findings), commit, run.known)
-    kept = {_key(finding): finding for finding in report.findings}
+    told = zip(report.findings, causes.speakers(report.findings), strict=True)
+    kept = {_key(finding): (finding, speaker) for finding, speaker in told}
     reasons = dict.fromkeys(
         map(_key, report.unchanged), f"the change since {since} neither touched nor caused it"
     )
@@ -147,15 +148,16 @@ def _outcomes(
     for finding in _each_once((*found, *selection.findings)):
         key = _key(finding)
         title = f"{finding.code} {page(finding.code).name}"
-        speaker = causes.speaker(kept[key], report.findings) if key in kept else None
-        if speaker is not None and _key(speaker) != key:
-            place = f"{shown_path(speaker.span.path, tree.root)}:{speaker.span.line}"
-            yield Told(finding, f"reported: {title}, with {place}, as it is loaded once for both")
-        elif speaker is not None:
-            sure = f"{kept[key].severity.value}, {finding.confidence.value} confidence"
+        if key not in kept:
+            yield Told(finding, f"not reported: {title}: {reasons.get(key) or _why(finding, run, tree)}")
+            continue
+        reported, speaker = kept[key]
+        if speaker is reported:
+            sure = f"{reported.severity.value}, {finding.confidence.value} confidence"
             yield Told(finding, f"reported: {title} ({sure})")
         else:
-            yield Told(finding, f"not reported: {title}: {reasons.get(key) or _why(finding, run, tree)}")
+            place = f"{shown_path(speaker.span.path, tree.root)}:{speaker.span.line}"
+            yield Told(finding, f"reported: {title}, with {place}, as it is loaded once for both")
 
 
 def _why(finding: Finding, run: Run, tree: Tree) -> str:

@@ -248,3 +248,5 @@ def test_no_line_of_a_paragraph_begins_with_a_comment() -> None:
         "it takes <!-- measured: a -->1 s<!-- / -->,\nor <!-- measured: b -->2 s<!-- / -->\n  at most\n"
     )
     assert quotes.joined(table) == table
+    last = "- it takes\n  <!-- measured: a -->1 s<!-- / -->.\n\nMore.\n"
+    assert quotes.joined(last) == "- it takes <!-- measured: a -->1 s<!-- / -->.\n\nMore.\n"

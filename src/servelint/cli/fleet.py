@@ -35,13 +35,7 @@ Exit status: 0 nothing found, 1 findings, 2 a repository could not be checked.
 
 @click.command(epilog=EPILOG)
 @click.argument("source", metavar="FOLDER|LIST", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=FOLDER,
-    help=f"The folder to write to (default: {FOLDER}).",
-)
+@options.output_folder(FOLDER)
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=None, help="How many at a time (default: one a CPU)."
 )

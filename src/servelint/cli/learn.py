@@ -36,13 +36,7 @@ They are for people to read and to correct; a file that is there already is kept
 @click.command(epilog=EPILOG)
 @click.argument("distributions", nargs=-1, metavar="[DIST[==VERSION] | WHEEL | SDIST]...")
 @click.option("--environment", "prefix", metavar="PATH", help="Read the packages that are installed here.")
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=FOLDER,
-    help=f"The folder to write to (default: {FOLDER}).",
-)
+@options.output_folder(FOLDER)
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of catalogue files instead.")
 def command(

@@ -42,6 +42,17 @@ def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def output_folder(default: str) -> Callable[[F], F]:
+    """`--output` of a command that writes several files."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=default,
+        help=f"The folder to write to (default: {default}).",
+    )
+
+
 def _complete_codes(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     from servelint.knowledge.pages import codes as known
 

@@ -38,13 +38,14 @@ class Models:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self.evidence = evidence.load()
+        self._known = evaluator.catalogue.modules
         self._told: dict[str, tuple[tuple[str, int, Expression], ...]] = {}
 
     def made(self, called: External, frame: Frame, call: Call, found: Values) -> Values:
         """What a call gives of something that nobody has catalogued: `found`, or a model."""
         if any(not isinstance(value, ExternalObject) for value in found):
             return found
-        if called.name.partition(".")[0] in self.evaluator.catalogue.modules:
+        if called.name.partition(".")[0] in self._known:
             return found
         owner, _, last = called.name.rpartition(".")
         if found:

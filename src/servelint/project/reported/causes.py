@@ -13,29 +13,36 @@ from servelint.finding import Finding, Step
 
 
 def joined(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings in their order, those with one cause as one: the worst of them, of equal ones that which
-    was seen to take longest, or else the first.
+    """The findings in their order, those with one cause as the one that speaks for all.
 
     Its trace goes on with the places of the others.
     """
+    spoken = _spoken_for(findings)
+    kept = (spoken.get(id(finding), (finding, finding)) for finding in findings)
+    return tuple(whole for finding, (chosen, whole) in zip(findings, kept, strict=True) if chosen is finding)
+
+
+def speakers(findings: Sequence[Finding]) -> list[Finding]:
+    """For each finding the one under which it is told: itself, or the one that speaks for its cause."""
+    spoken = _spoken_for(findings)
+    return [spoken[id(finding)][0] if id(finding) in spoken else finding for finding in findings]
+
+
+def _spoken_for(findings: Sequence[Finding]) -> dict[int, tuple[Finding, Finding]]:
+    """The findings with a cause, by their `id`: the one that speaks for all with it, and how it does."""
     causes: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         if finding.cause:
             causes.setdefault((finding.code, finding.cause), []).append(finding)
-    told = {id(finding): _told(together) for together in causes.values() for finding in together}
-    kept = (told.get(id(finding), (finding, finding)) for finding in findings)
-    return tuple(whole for finding, (chosen, whole) in zip(findings, kept, strict=True) if chosen is finding)
-
-
-def speaker(finding: Finding, findings: Sequence[Finding]) -> Finding:
-    """The one of the findings under which a finding is told: itself, or the one that stands for its cause."""
-    if not finding.cause:
-        return finding
-    return _told([one for one in findings if (one.code, one.cause) == (finding.code, finding.cause)])[0]
+    told = ((together, _told(together)) for together in causes.values())
+    return {id(finding): speaker for together, speaker in told for finding in together}
 
 
 def _told(together: list[Finding]) -> tuple[Finding, Finding]:
-    """Which of the findings with one cause stands for all, and how."""
+    """Which of the findings with one cause speaks for all, and how.
+
+    That is the worst, of equal ones the one that was seen to take longest, or else the first.
+    """
     chosen = max(together, key=_weight)
     others = tuple(
         Step(finding.span, f"and from {_where(finding)}") for finding in together if finding is not chosen
