@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 
 import jsonschema
 import pytest
@@ -14,8 +15,9 @@ from conftest import Project, Servelint
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from servelint import lint
+from servelint import check, lint
 from servelint.stalls.log import LONGEST, Stall, parsed
+from servelint.stalls.match import with_stalls
 
 SCHEMA = json.loads((Path(lint.__file__).parent / "schemas" / "report.schema.json").read_text())
 TASK = (
@@ -202,6 +204,28 @@ def test_the_longest_end_of_a_path_counts(project: Project, servelint: Servelint
     assert other["fits"] == ["a/app/main.py", "b/app/main.py"]
 
 
+def test_each_path_of_a_log_costs_its_parts(tmp_path: Path) -> None:
+    """A log may name any number of paths, and a project may call any number of files alike."""
+    for number in range(300):
+        (tmp_path / f"p{number}").mkdir()
+        (tmp_path / f"p{number}/__init__.py").touch()
+    report = check([tmp_path])
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    stalls = [Stall("predict", f"/srv/x{number}/__init__.py", 1, 0.5) for number in range(300)]
+    sys.setprofile(count)
+    try:
+        report = with_stalls(report, stalls)
+    finally:
+        sys.setprofile(None)
+    assert len(report.stalls or ()) == 300
+    assert calls < 300 * 100  # each with each would be 90,000
+
+
 def test_what_is_installed_is_known_by_its_whole_path(project: Project, servelint: Servelint) -> None:
     project.write({"src/acme/main.py": BLOCKING})
     project.write({"s.log": task(path="/usr/lib/python3.12/site-packages/uvicorn/main.py")})
@@ -234,6 +258,14 @@ def test_what_has_no_finding_is_listed_with_its_place(project: Project, servelin
     )
     page = servelint("check", "--stalls", "s.log", "--output-format", "html").out
     assert "/x/site-packages/uvicorn/h11.py:403" in page
+    assert "Stalls with no finding<" in page
+
+
+def test_rules_that_are_left_out_are_said_to_be(project: Project, servelint: Servelint) -> None:
+    project.write({"app/main.py": BLOCKING, "s.log": task()})
+    chosen = ("check", "--select", "SRV2", "--stalls", "s.log")
+    assert "Measured, with no finding of the selected rules:\n  predict /srv" in servelint(*chosen).out
+    assert "no finding of the selected rules<" in servelint(*chosen, "--output-format", "html").out
 
 
 def test_a_finding_that_is_not_shown_is_one(project: Project, servelint: Servelint) -> None:

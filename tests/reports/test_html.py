@@ -21,7 +21,7 @@ from test_escaping import NASTY, WORDS, found
 from test_formats import ROOT, report_of, shape
 
 from servelint import check
-from servelint.finding import Finding, Severity, Span, Step
+from servelint.finding import Finding, Measured, Severity, Span, Stalled, Step
 from servelint.lint import Report
 from servelint.reports import render
 from servelint.reports.style import Style
@@ -43,7 +43,7 @@ TAGS = VOID | words(
 )
 ATTRIBUTES = words(
     "aria-label aria-labelledby aria-live autocomplete charset class content data-code data-filter data-fix "
-    "data-library data-line data-path data-rank data-services data-severity hidden href http-equiv id lang name rel "
+    "data-library data-line data-path data-rank data-services data-severity data-stall hidden href http-equiv id lang name rel "
     "tabindex type value"
 )
 
@@ -86,12 +86,17 @@ def service(named: str = "deployment churn", place: Span = PLACE) -> Service:
     return Service(place, named, place.path, named, named, named, named, 1.5, named, (named, named))
 
 
-@given(item=found(), words=WORDS.filter(bool), source=WORDS)
-def test_nothing_that_strangers_wrote_is_markup(item: Finding, words: str, source: str) -> None:
-    item = replace(item, containers=(PLACE,), role=words)
+MEASURED = Measured(3, 0.4, 0.812)
+
+
+@given(item=found(), words=WORDS.filter(bool), source=WORDS, path=WORDS)
+def test_nothing_that_strangers_wrote_is_markup(item: Finding, words: str, source: str, path: str) -> None:
+    item = replace(item, containers=(PLACE,), role=words, measured=MEASURED)
     elsewhere = replace(item, span=item.span._replace(path=ROOT / "x" / item.span.path.name), containers=())
     report = report_of([item, elsewhere], source.encode("utf-8", "replace").decode())
-    text = written(replace(report, services=(service(words), service(words, PLACE._replace(line=9)))))
+    stalls = (Stalled(words, path, 1, MEASURED, (item.span.path, elsewhere.span.path)),)
+    both = (service(words), service(words, PLACE._replace(line=9)))
+    text = written(replace(report, services=both, stalls=stalls))
     page = Page(text)
     assert {tag for tag, _ in page.elements} <= TAGS
     assert {name for _, attributes in page.elements for name in attributes} <= ATTRIBUTES
@@ -155,6 +160,14 @@ def test_every_finding_is_there_once_and_every_link_leads_somewhere(count: int) 
     assert sum(name.startswith("finding-") for name in names) == count
     assert {link[1:] for link in page.all("href") if link.startswith("#")} <= set(names)
     assert ("Nothing found." in page.text) == (not count)
+
+
+def test_it_can_be_sorted_by_stalls_where_some_were_measured() -> None:
+    first, second = many(2).findings
+    report = replace(many(2), findings=(first, replace(second, measured=MEASURED)))
+    assert Page(written(report)).all("data-stall") == ["0", "0.812"]
+    assert "stall" in Page(written(report)).all("value")
+    assert "stall" not in Page(page_of(11)).all("value")
 
 
 def test_it_grows_with_what_is_found() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from servelint.escape import output_line, visible
 from servelint.finding import Applicability, Finding
-from servelint.knowledge.pages import about, advice_for, name_of
+from servelint.knowledge.pages import about, advice_for, codes, name_of
 from servelint.lint import Report
 from servelint.reports.frames import Sources, draw, frames_of, gutter_width
 from servelint.reports.style import SEVERITY_COLOURS, Style
@@ -124,11 +124,16 @@ def _unexplained(report: Report) -> Iterator[str]:
     stalls = report.stalls or ()
     if not stalls:
         return
-    yield f"Measured, with no finding{' (the longest)' if len(stalls) > _STALLS else ''}:"
+    yield f"Measured, with no finding{of_rules(report)}{' (the longest)' if len(stalls) > _STALLS else ''}:"
     for stall in stalls[:_STALLS]:
         place = f" {visible(stall.path)}:{stall.line}" if stall.path else ""
         name = visible(stall.function) or "a callback"
         yield output_line(f"  {name}{place}: {stall.measured.words}")
+
+
+def of_rules(report: Report) -> str:
+    """What to say of findings that are missing where rules are switched off."""
+    return "" if all(map(report.config.selects, codes())) else " of the selected rules"
 
 
 def _many(count: int, noun: str) -> str:

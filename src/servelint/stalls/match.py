@@ -33,13 +33,14 @@ def with_stalls(report: Report, stalls: Iterable[Stall]) -> Report:
     others: dict[tuple[str, str], _Other] = {}
     for (function, path, line), times in seconds.items():
         files = index.files(path)
-        fitting = [(file, index.at(file, function, line)) for file in files]
-        fitting = [item for item in fitting if item[1]]
+        fitting = [
+            (file, index.at(file, function, line)) for file in index.having(function) if file in files.all
+        ]
         if len(fitting) == 1:
             ((file, begins),) = fitting
             for begin in begins:
                 found[function, file, begin] += times
-        elif not files or any(report.tree.reports(file) for file in files):
+        elif files.reported or not files.all:
             other = others.setdefault(
                 (function, path), _Other(line, [], tuple(sorted(x for x, _ in fitting)))
             )
@@ -79,50 +80,75 @@ def _sum(seconds: Sequence[float]) -> Measured:
     return Measured(len(ordered), round(median, 3), ordered[-1])
 
 
+class _Files:
+    """Files whose paths end alike, and those of them that have longer ends in common.
+
+    What is looked up costs its parts, however many files are called alike: a log may name any number.
+    """
+
+    def __init__(self) -> None:
+        self.all: dict[Path, None] = {}
+        self.reported = False
+        self.longer: dict[str, _Files] = {}
+
+    def add(self, file: Path, parts: Sequence[str], *, reported: bool) -> None:
+        """Know a file by the parts of its path, the name last; `reported` if its findings are."""
+        here = self
+        for part in reversed(parts[-_DEEPEST:]):
+            here = here.longer.setdefault(part, _Files())
+            here.all[file] = None
+            here.reported |= reported
+
+    def longest(self, parts: Sequence[str]) -> tuple[int, _Files]:
+        """How many parts the longest end in common has, and the files that have it."""
+        here, count = self, 0
+        for part in reversed(parts):
+            if part not in here.longer:
+                break
+            here = here.longer[part]
+            count += 1
+        return count, here
+
+
 class _Index:
-    """The files of a project by their names, and the lines of its findings by their functions."""
+    """The files of a project by the ends of their paths, and the lines of its findings by their functions."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        self.by_name: dict[str, list[Path]] = defaultdict(list)
-        for path in report.tree.python:
-            self.by_name[path.name].append(path)
-        self.lines: dict[tuple[Path, str], set[int]] = defaultdict(set)
+        tree = report.tree
+        self.by_end, self.none = _Files(), _Files()
+        for path in tree.python:
+            if path.is_relative_to(tree.root):
+                self.by_end.add(path, path.relative_to(tree.root).parts, reported=tree.reports(path))
+        self.lines: dict[str, dict[Path, set[int]]] = defaultdict(lambda: defaultdict(set))
         hidden = (item.finding for item in report.suppressed)
         for finding in (*report.accountable, *hidden):
             if finding.function:
-                self.lines[finding.span.path, finding.function].add(finding.span.line)
-        self.known: dict[str, list[Path]] = {}
+                self.lines[finding.function][finding.span.path].add(finding.span.line)
+        self.known: dict[str, _Files] = {}
         self.spans: dict[Path, dict[str, list[tuple[int, int]]]] = {}
 
-    def files(self, path: str) -> list[Path]:
+    def files(self, path: str) -> _Files:
         """The files of the project whose paths have the longest end in common with the path of a log."""
         if path not in self.known:
             self.known[path] = self._files(path)
         return self.known[path]
 
-    def _files(self, path: str) -> list[Path]:
+    def _files(self, path: str) -> _Files:
         parts = [part for part in _SEPARATOR.split(path) if part][-_DEEPEST:]
-        if not parts:
-            return []
         packages = (index for index, part in enumerate(parts) if _PACKAGES.match(part))
         # What is installed is known by its whole path: another package's `main.py` is not the project's.
         least = len(parts) - 1 - max(packages, default=len(parts) - 2)
-        root = self.report.tree.root
-        common = {
-            candidate: _common(
-                parts, candidate.relative_to(root).parts if candidate.is_relative_to(root) else ()
-            )
-            for candidate in self.by_name.get(parts[-1], ())
-        }
-        longest = max(common.values(), default=0)
-        return [file for file, count in common.items() if count == longest >= least]
+        longest, files = self.by_end.longest(parts)
+        return files if longest >= least else self.none
+
+    def having(self, function: str) -> Iterable[Path]:
+        """The files with findings in functions of this name."""
+        return self.lines.get(function, ())
 
     def at(self, file: Path, function: str, line: int) -> list[int]:
         """The lines of the findings in a function, in the one at `line` where several have its name."""
-        lines = sorted(self.lines.get((file, function), ()))
-        if not lines:
-            return lines
+        lines = sorted(self.lines[function][file])
         if file not in self.spans:
             self.spans[file] = _spans(self.report, file)
         spans = self.spans[file].get(function, ())
@@ -147,13 +173,3 @@ def _spans(report: Report, file: Path) -> dict[str, list[tuple[int, int]]]:
             prefix += f"{node.name}.<locals>."
         waiting += ((child, prefix) for child in ast.iter_child_nodes(node))
     return found
-
-
-def _common(first: Sequence[str], second: Sequence[str]) -> int:
-    """How many parts two paths end with alike."""
-    count = 0
-    for one, other in zip(reversed(first), reversed(second), strict=False):
-        if one != other:
-            break
-        count += 1
-    return count

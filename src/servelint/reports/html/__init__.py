@@ -16,7 +16,7 @@ from servelint.reports.html import changes, services
 from servelint.reports.html.findings import Named, Writer
 from servelint.reports.html.markup import Safe, element, joined, prose, void, when
 from servelint.reports.style import Style
-from servelint.reports.text import summary
+from servelint.reports.text import of_rules, summary
 from servelint.version import __version__
 
 _STALLS = 100  # that are listed; there is no end to what a log may hold
@@ -113,7 +113,7 @@ def _stalls(report: Report, style: Style) -> Iterator[Safe]:
     """What was measured and no finding explains."""
     if report.stalls is None:
         return
-    yield element("h2", "Stalls with no finding", id="stalls")
+    yield element("h2", f"Stalls with no finding{of_rules(report)}", id="stalls")
     if not report.stalls:
         yield element("p", "Every stall in the log belongs to a finding.")
         return
@@ -144,6 +144,9 @@ def _stall(stall: Stalled, style: Style) -> Safe:
 def _controls(named: Sequence[Named], groups: Sequence[services.Group], style: Style) -> Safe:
     codes = sorted({item.finding.code for item in named})
     homes = [(str(group.number), services.title(group, style)) for group in groups]
+    orders = [("rank", "severity"), ("path", "file"), ("code", "rule"), ("library", "library")]
+    if any(item.finding.measured for item in named):
+        orders.append(("stall", "longest stall"))
     return element(
         "form",
         element("label", "Search ", void("input", type="search", id="search", autocomplete="off")),
@@ -156,15 +159,7 @@ def _controls(named: Sequence[Named], groups: Sequence[services.Group], style: S
             "Sort by ",
             element(
                 "select",
-                *(
-                    element("option", words, value=key)
-                    for key, words in (
-                        ("rank", "severity"),
-                        ("path", "file"),
-                        ("code", "rule"),
-                        ("library", "library"),
-                    )
-                ),
+                *(element("option", words, value=key) for key, words in orders),
                 id="sort",
             ),
         ),

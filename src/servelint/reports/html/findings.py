@@ -58,6 +58,7 @@ class Writer:
             data_path=self.style.path(finding.span.path),
             data_library=finding.library,
             data_services=services,
+            data_stall="0" if finding.measured is None else f"{finding.measured.longest}",
             data_fix="" if finding.fix is None else finding.fix.applicability.value,
         )
 

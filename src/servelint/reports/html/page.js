@@ -22,7 +22,7 @@
   const order = () => {
     const key = sort.value, value = (item) => item.dataset[key] || "";
     const sorted = items.map((item, place) => [item, place]);
-    const compare = (a, b) => key === "rank" || a === b ? 0 : a < b ? -1 : 1;
+    const compare = (a, b) => key === "stall" ? b - a : key === "rank" || a === b ? 0 : a < b ? -1 : 1;
     sorted.sort(([a, i], [b, j]) => compare(value(a), value(b)) || i - j);
     list.replaceChildren(...sorted.map(([item]) => item));
   };
