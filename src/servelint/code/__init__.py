@@ -37,11 +37,11 @@ class CodeResult:
 def beside(config: Config) -> list[bytes]:
     """What else than its files a project's findings depend on, in its state; raises `ConfigError`."""
     from servelint import store
-    from servelint.code.installed import packages
+    from servelint.code.installed import folders as installed
     from servelint.project import environment, libraries
 
     folders = environment.folders(config)
-    return [*store.signatures(libraries.files(config)), *packages.state(folders)]
+    return [*store.signatures(libraries.files(config)), *installed.state(folders)]
 
 
 def analyze(tree: Tree, config: Config, served: Sequence[Served] = ()) -> CodeResult:

@@ -15,13 +15,13 @@ from typing import NamedTuple, Protocol
 
 from servelint import store
 from servelint.code.graph.dependencies import normalised
+from servelint.code.installed.folders import listed, walked
 from servelint.project import disk
 
 MOST_FILES = 1_500
 MOST_BYTES = 24 * 1024 * 1024
 LARGEST_FILE = 2 * 1024 * 1024
 _LARGEST_RECORD = 16 * 1024 * 1024
-_DEEPEST = 12
 # How many folders without `__init__.py` may stand in each other: `company/team/service/`.
 _DEEPEST_NAMESPACE = 4
 INFO = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*?)-(?P<version>[^-/]+)\.dist-info")
@@ -117,7 +117,7 @@ class Packages:
         top = module.partition(".")[0]
         owner = self._owner(folder, module) or (self._owner(folder, top) if top != module else None)
         if owner is None:
-            paths = (path for path in _walked(folder, module))
+            paths = (path for path in walked(folder, module))
             identity = store.digest(module.encode(), *store.signatures(paths))
             return Package(module, normalised(module), module, "", folder, frozenset(), identity)
         signs = store.signatures(f"{owner.info}/{name}" for name in ("RECORD", "METADATA"))
@@ -157,7 +157,7 @@ class Packages:
 
     def files(self, package: Package) -> Mapping[str, str]:
         """The modules of a package; raises `TooMuchError`."""
-        return modules(_walked(package.folder, package.module), _size)
+        return modules(walked(package.folder, package.module), _size)
 
     def read(self, path: str) -> bytes:
         """The content of a file."""
@@ -169,14 +169,14 @@ class Packages:
             for top in sorted(self._tops[folder]):
                 names = [
                     top,
-                    *(f"{top}.{name.partition('.')[0]}" for name in sorted(_names(f"{folder}/{top}"))),
+                    *(f"{top}.{name.partition('.')[0]}" for name in sorted(listed(f"{folder}/{top}"))),
                 ]
                 found = (self.package(name) for name in names if name.replace(".", "").isidentifier())
                 yield from dict.fromkeys(package for package in found if package is not None)
 
     @cached_property
     def _listed(self) -> dict[str, list[str]]:
-        return {folder: sorted(_names(folder)) for folder in self._folders}
+        return {folder: sorted(listed(folder)) for folder in self._folders}
 
     @cached_property
     def _tops(self) -> dict[str, frozenset[str]]:
@@ -218,22 +218,6 @@ def modules(paths: Iterable[str], size_of: Callable[[str], int]) -> dict[str, st
             raise TooMuchError(f"it has more than {MOST_FILES:,} files")
         if size > MOST_BYTES:
             raise TooMuchError(f"it has more than {MOST_BYTES // 2**20} MiB of source")
-    return found
-
-
-def state(folders: Sequence[str]) -> list[bytes]:
-    """What changes when something is installed, changed or removed, for a look that costs next to nothing.
-
-    Who installs makes a folder that says so anew, which changes the folder around it. One in which no
-    distribution says what is its own is looked at file by file.
-    """
-    found: list[bytes] = []
-    for folder in folders:
-        names = _names(folder)
-        described = any(name.endswith(".dist-info") for name in names)
-        tops = set() if described else {name.partition(".")[0] for name in names} - {""}
-        inner = (path for top in sorted(tops) for path in _walked(folder, top))
-        found += [store.signature(folder), *store.signatures(inner)]
     return found
 
 
@@ -286,13 +270,6 @@ def _size(path: str) -> int:
         return 0
 
 
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208
-    except OSError:
-        return []
-
-
 def _is_module(base: str, *, alone: bool) -> bool:
     """Whether there is a module at the path, or a folder that is a package or, unless `alone`, holds modules.
 
@@ -301,9 +278,9 @@ def _is_module(base: str, *, alone: bool) -> bool:
     if any(Path(f"{base}{end}").is_file() for end in (".py", ".pyi", "/__init__.py", "/__init__.pyi")):
         return True
     folder, _, name = base.rpartition("/")
-    if any(_is_compiled(other, name) for other in _names(folder)):
+    if any(_is_compiled(other, name) for other in listed(folder)):
         return True
-    names = _names(base)
+    names = listed(base)
     if any(other.startswith("__init__.") for other in names):
         return True
     return any(other.endswith((".py", ".pyi", ".so", ".pyd")) for other in names) and not alone
@@ -311,23 +288,3 @@ def _is_module(base: str, *, alone: bool) -> bool:
 
 def _is_compiled(file: str, name: str) -> bool:
     return file.startswith(f"{name}.") and file.endswith((".so", ".pyd"))
-
-
-def _walked(folder: str, module: str) -> Iterator[str]:
-    """The sources and stubs of a module or package, the source before its stub."""
-    base = os.path.join(folder, *module.split("."))
-    yield from (f"{base}{end}" for end in (".py", ".pyi") if Path(f"{base}{end}").is_file())
-    waiting = [(base, 0)]
-    while waiting:
-        here, depth = waiting.pop()
-        try:
-            with os.scandir(here) as entries:
-                listed = sorted(entries, key=lambda entry: entry.name)
-        except OSError:
-            continue
-        for entry in listed:
-            if entry.is_dir(follow_symlinks=False):
-                if depth < _DEEPEST and entry.name.isidentifier() and entry.name != "__pycache__":
-                    waiting.append((entry.path, depth + 1))
-            elif entry.name.endswith((".py", ".pyi")):
-                yield entry.path
