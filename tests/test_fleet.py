@@ -104,6 +104,90 @@ def test_a_commit_that_is_done_is_not_done_again(
     assert after.status == 0
 
 
+def test_its_own_results_are_no_repository(project: Project, servelint: Servelint) -> None:
+    project.write({"service/servelint.toml": ""})
+    for _ in range(2):
+        assert servelint("fleet", ".").out.startswith("1 repositories,")
+    assert list(_lines(project)) == ["service"]
+    # By another name it is the same folder.
+    (project.root / "also").symlink_to("servelint-fleet")
+    assert servelint("fleet", ".").out.startswith("1 repositories,")
+
+
+def test_one_that_is_elsewhere_now_is_checked_again(
+    project: Project, servelint: Servelint, checkouts: Path
+) -> None:
+    _committed(checkouts / "stalls", STALLS)
+    project.write({"list.txt": "all/stalls\n"})
+    servelint("fleet", "list.txt")
+    (project.root / "moved").mkdir()
+    (checkouts / "stalls").rename(project.root / "moved/stalls")
+    project.write({"list.txt": "moved/stalls\n"})
+    assert "1 checked, 0 known from before" in servelint("fleet", "list.txt").err
+    assert Path(_lines(project)["stalls"]["path"]) == project.root / "moved/stalls"
+    assert "0 checked, 1 known from before" in servelint("fleet", "list.txt").err
+
+
+_DONE = '{"repository": "%s", "status": "done", "exit": 0, "findings": %s}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,
+        "1" * 10_000,
+        "\0\ufffd",
+        "[]",
+        '{"repository": "stalls"}',
+        '{"repository": ["stalls"], "status": "done"}',
+        _DONE % ("stalls", "[]"),
+        _DONE % ("stalls", '{"SRV101": 3}'),
+        _DONE % ("stalls", '{"SRV101": {"high": "3"}}'),
+        '{"repository": "stalls", "status": "done", "exit": "0", "findings": {}}',
+    ],
+)
+def test_a_line_that_is_no_result_counts_as_not_written(
+    project: Project, servelint: Servelint, checkouts: Path, line: str
+) -> None:
+    _committed(checkouts / "clean", "x = 1\n")
+    project.write({"list.txt": "all/clean\n"})
+    servelint("fleet", "list.txt")
+    with (project.root / "servelint-fleet/repositories.jsonl").open("a") as file:
+        file.write(line)
+    done = servelint("fleet", "list.txt")
+    assert done.status == 0
+    assert "repositories.jsonl: lines that are no results count as not written: 1\n" in done.err
+    assert "0 checked, 1 known from before" in done.err
+    assert list(_lines(project)) == ["clean"]
+
+
+@pytest.mark.parametrize("report", ["[" * 100_000, "{", "[]", '{"runs": 1}', '{"runs": [1]}'])
+def test_a_report_that_cannot_be_read_is_made_again(
+    project: Project, servelint: Servelint, checkouts: Path, report: str
+) -> None:
+    _committed(checkouts / "stalls", STALLS)
+    project.write({"list.txt": "all/stalls\n"})
+    servelint("fleet", "list.txt")
+    project.write({"servelint-fleet/sarif/stalls.sarif": report})
+    assert "1 checked, 0 known from before" in servelint("fleet", "list.txt").err
+    assert len(json.loads(project.read("servelint-fleet/servelint.sarif"))["runs"]) == 1
+
+
+def test_what_cannot_be_read_is_said(project: Project, servelint: Servelint, checkouts: Path) -> None:
+    (project.root / "large").mkdir()
+    with (project.root / "large/repositories.jsonl").open("w") as file:
+        file.truncate(65 * 1024 * 1024)
+    (project.root / "folder/repositories.jsonl").mkdir(parents=True)
+    (project.root / "pipe").mkdir()
+    os.mkfifo(project.root / "pipe/repositories.jsonl")
+    for folder, why in (("large", "bytes are more than"), ("folder", "directory"), ("pipe", "regular file")):
+        done = servelint("fleet", "all", "--output", folder)
+        assert done.status == 2
+        assert why in done.err
+        assert f"{folder}/repositories.jsonl: cannot be read: " in done.err.replace("\\", "/")
+    assert "cannot be read" in servelint("fleet", "pipe/repositories.jsonl").err
+
+
 def test_folders_of_one_name_are_told_apart(project: Project, servelint: Servelint) -> None:
     project.write({f"{team}/service/servelint.toml": "" for team in ("a", "b")})
     project.write({"list.txt": "a/service\nb/service\na/service\n"})

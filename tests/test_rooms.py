@@ -97,7 +97,7 @@ ALLOWED = {
     ),
     "stalls": "finding project lint",
     "learning": "knowledge code/graph code/installed",
-    "fleet": "version escape project/listing project/text",
+    "fleet": "version escape project project/listing project/text",
     "run": "project project/listing project/reported lint",
     "annotate": "finding project/text project/reported lint",
     "unified": "",

@@ -36,6 +36,8 @@ LAYOUTS = {
     "src": {"src/acme_net/__init__.py": NET, "helper/__init__.py": NET},
     "flat": {"acme_net/__init__.py": NET, "examples/__init__.py": NET, "notes/a.py": NET},
     "module": {"acme_net.py": NET, "conftest.py": NET},
+    "apart": {"acme_net_src/acme_net/__init__.py": NET, "helper/__init__.py": NET},
+    "deep": {"parts/core/acme_net/__init__.py": NET, "run.py": SETUP, "docs/acme_net/__init__.py": NET},
 }
 
 
@@ -56,6 +58,24 @@ def test_what_it_installs_is_learned(
     assert data["source"] == "sdist acme-net==3.1"
     assert data["functions"]["acme_net.infer"]["role"] == "inference"
     assert not (project.root / "ran").exists()
+
+
+def test_the_nearest_package_is_it_where_none_is_called_like_the_distribution(tmp_path: Path) -> None:
+    files = {"lib_src/net/__init__.py": NET, "lib_src/net/inner/__init__.py": NET, "tests/a/__init__.py": NET}
+    found = sdist.read(str(packages.sdist(tmp_path, "acme-net", "3.1", files)))
+    assert list(found.files) == ["net/__init__.py", "net/inner/__init__.py"]
+
+
+@pytest.mark.parametrize("folder", ["./a-1/", "././a-1/", "./", ""])
+def test_however_its_entries_are_called(tmp_path: Path, folder: str) -> None:
+    packed = io.BytesIO()
+    texts = {"PKG-INFO": b"Name: a\nVersion: 1\n", "a/__init__.py": b"1\n", "no-name/b/__init__.py": b"2\n"}
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, text in texts.items():
+            archive.addfile(_entry(f"{folder}{name}", len(text)), io.BytesIO(text))
+    path = tmp_path / "a-1.tar.gz"
+    path.write_bytes(gzip.compress(packed.getvalue()))
+    assert sdist.read(str(path)).files == {"a/__init__.py": b"1\n"}
 
 
 def test_what_it_needs_is_read(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from servelint.finding import ExitStatus
 from servelint.fleet import results, workers
 from servelint.fleet.checkout import Checkout
 from servelint.fleet.results import Results
+from servelint.project import disk
 
 FOLDER = "servelint-fleet"
 
@@ -48,10 +49,15 @@ def command(*, source: Path, output: Path, workers: int | None, timeout: float, 
 
     One that fails or takes too long is told of and does not stop the others.
     """
-    checkouts = list(_checkouts(source))
+    try:
+        checkouts = list(_checkouts(source, output))
+        kept = Results(output)
+    except OSError as error:
+        raise options.Failure(visible(f"{error.filename}: cannot be read: {error.strerror}")) from error
     if not checkouts:
         raise click.UsageError(f"There are no folders in {source}.")
-    kept = Results(output)
+    if kept.unread:
+        complain(f"{output / results.LINES}: lines that are no results count as not written: {kept.unread}")
     left = [checkout for checkout in checkouts if not kept.is_done(checkout)]
     try:
         _check(kept, left, workers, timeout, scheduler)
@@ -88,12 +94,18 @@ def _status(line: dict[str, object]) -> ExitStatus:
     return ExitStatus.FINDINGS if line["exit"] else ExitStatus.CLEAN
 
 
-def _checkouts(source: Path) -> Iterator[Checkout]:
-    """The folders in a folder, or of a list; called by their last name, or by more where two share it."""
+def _checkouts(source: Path, output: Path) -> Iterator[Checkout]:
+    """The folders in a folder, or of a list; called by their last name, or by more where two share it.
+
+    The folder for what is found is none of them.
+    """
     if source.is_dir():
+        own = os.path.realpath(output)
         found = [path for path in sorted(source.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+        found = [path for path in found if os.path.realpath(path) != own]
     else:
-        texts = [line.strip() for line in source.read_text("utf-8", "replace").split("\n")]
+        content = disk.read(source, disk.LARGE, "the limit for a list").decode("utf-8", "replace")
+        texts = [line.strip() for line in content.split("\n")]
         found = [source.parent / text for text in texts if text and not text.startswith("#")]
     named: set[str] = set()
     for path in dict.fromkeys(Path(os.path.normpath(Path.cwd() / path)) for path in found):

@@ -56,7 +56,7 @@ class Sdist(NamedTuple):
 def read(path: str) -> Sdist:
     """Read one; raises `SdistError`."""
     try:
-        texts = dict(_members(path))
+        texts = _below(dict(_members(path)))
     except (*_FAILURES, ValueError, RuntimeError, OverflowError) as error:
         raise SdistError(f"{path}: is no source distribution: {error}") from error
     about = texts.get("PKG-INFO") or b""
@@ -93,22 +93,37 @@ def _tops(sources: Mapping[str, bytes | None], told: Iterable[str], distribution
     if known := {top: place for top in told if (place := _place(top, sources)) is not None}:
         return known
     title = normalised(distribution).replace("-", "_")
-    for base in _BASES:
+    for base in _bases(sources, title):
         names = {_top(name.removeprefix(base)) for name in sources if name.startswith(base)} - _BESIDE
         if own := {n for n in names if n.lower() == title or f"{base}{n}/__init__.py" in sources}:
             return dict.fromkeys(sorted(own), base)
     return {}
 
 
+def _bases(sources: Iterable[str], title: str) -> Iterator[str]:
+    """Where packages may stand, first where one has the name of the distribution."""
+    usual = [
+        (base, {_top(n.removeprefix(base)).lower() for n in sources if n.startswith(base)}) for base in _BASES
+    ]
+    yield from (base for base, names in usual if title in names)
+    if (place := _place(title, sources)) is not None:
+        yield place
+    yield from _BASES
+    packages = [name for name in sources if name.endswith("/__init__.py")]
+    packages = [name for name in packages if not _BESIDE.intersection(name.split("/")[:-1])]
+    if nearest := min(packages, key=lambda name: (name.count("/"), name), default=""):
+        yield f"{'/'.join(nearest.split('/')[:-2])}/"
+
+
 def _place(top: str, sources: Iterable[str]) -> str | None:
     """The folder nearest to the root that has a package or a module of this name."""
     ends = (f"/{top}/__init__.py", f"/{top}.py", f"/{top}/__init__.pyi", f"/{top}.pyi")
-    found = [f"/{name}" for name in sources if f"/{name}".endswith(ends)]
-    found = [name for name in found if not _BESIDE.intersection(name.split("/")[1:-1])] or [
-        f"/{name}" for name in sources if f"/{name}".startswith(f"/{top}/")
-    ]
-    nearest = min(found, key=lambda name: (name.count("/"), name), default=None)
-    return nearest[1 : nearest.index(f"/{top}") + 1] if nearest is not None else None
+    found = {f"/{name}".removesuffix(end) for name in sources for end in ends if f"/{name}".endswith(end)}
+    places = [folder for folder in found if not _BESIDE.intersection(folder.split("/"))]
+    if places:
+        nearest = min(places, key=lambda folder: (folder.count("/"), folder))
+        return f"{nearest[1:]}/" if nearest else ""
+    return "" if any(name.startswith(f"{top}/") for name in sources) else None
 
 
 def _top(name: str) -> str:
@@ -122,8 +137,22 @@ def _required(text: str) -> Iterator[str]:
             yield normalised(found[0])
 
 
+def _below(texts: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+    """The files by their path below the folder that all are in: the one with PKG-INFO."""
+    abouts = [name for name in texts if name.endswith("PKG-INFO")]
+    folder = min(abouts, key=lambda name: name.count("/"), default="").removesuffix("PKG-INFO")
+    found = {name.removeprefix(folder): text for name, text in texts.items() if name.startswith(folder)}
+    return {
+        name: text for name, text in found.items() if "/" not in name or _is_inside(name.partition("/")[0])
+    }
+
+
+def _is_inside(part: str) -> bool:
+    return part.isidentifier() or part.endswith(".egg-info")
+
+
 def _members(path: str) -> Iterator[tuple[str, bytes | None]]:
-    """The files that matter, by their path below the one folder that all are in."""
+    """The files that matter, by their path without the `./` that some begin with."""
     kept = 0
     for name, size, file in _zipped(path) if path.endswith(".zip") else _tarred(path):
         inside = _inside(name)
@@ -140,16 +169,14 @@ def _members(path: str) -> Iterator[tuple[str, bytes | None]]:
 
 def _inside(name: str) -> str | None:
     """The path of a module, or of a file about the distribution; None for every other file."""
-    _, *parts = name.split("/")
-    if parts == ["PKG-INFO"]:
-        return "PKG-INFO"
-    if len(parts) > 1 and parts[-2].endswith(".egg-info") and parts[-1] in ("top_level.txt", "requires.txt"):
+    parts = [part for part in name.split("/") if part != "."]
+    *folders, last = parts or [""]
+    if last == "PKG-INFO" and len(folders) < 2:
         return "/".join(parts)
-    if not parts or not parts[-1].endswith((".py", ".pyi")):
-        return None
-    return (
-        "/".join(parts) if all(p.isidentifier() for p in (*parts[:-1], parts[-1].partition(".")[0])) else None
-    )
+    if folders and folders[-1].endswith(".egg-info") and last in ("top_level.txt", "requires.txt"):
+        return "/".join(parts)
+    is_module = last.endswith((".py", ".pyi")) and last.partition(".")[0].isidentifier()
+    return "/".join(parts) if is_module and all(map(str.isidentifier, folders[1:])) else None
 
 
 def _zipped(path: str) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
