@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
-from servelint.manifests.python.values import ALIASES, Value, last_name, said, texts
+from servelint.manifests.python.values import ALIASES, Value, declared, last_name, said, texts
 from servelint.manifests.shell.commandline import Words, last_option
 
 Worth = Callable[[ast.expr], Value | None]
@@ -49,10 +49,15 @@ class Defaults:
     def class_defaults(self, node: ast.ClassDef) -> None:
         """`workers: int = 4` in a class of settings, which a variable of that name overrides."""
         settings = Settings.of(node, self.classes)
+        annotations = {
+            item.target.id: item.annotation
+            for item in node.body
+            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+        }
         for name, value in fields(node):
             outside = settings.said(name, value, self.environment) if settings is not None else None
             if outside is not None:
-                self.found[name] = outside
+                self.found[name] = declared(outside, annotations.get(name))
             elif (default := default_of(value)) is not None:
                 unless = settings.variables(name, value) if settings is not None else ()
                 self.default(name, default, unless)

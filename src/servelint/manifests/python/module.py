@@ -7,7 +7,6 @@ and `if` are followed through the statements; the number of cores counts as "one
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from typing import TypeAlias
 from servelint.boundary import LimitError
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
-from servelint.manifests.python import mappings, objects
+from servelint.manifests.python import mappings, objects, results
 from servelint.manifests.python.defaults import Defaults, parameters
 from servelint.manifests.python.values import (
     CONVERSIONS,
@@ -26,12 +25,17 @@ from servelint.manifests.python.values import (
     READ_AS,
     READERS,
     SETTINGS,
+    SPELLINGS,
     Value,
     arithmetic,
     comparison,
     dotted,
     extreme,
+    larger,
+    respelled,
+    said_twice,
     texts,
+    uses,
 )
 from servelint.manifests.shell.commandline import ASSUMED_CORES, PER_CORE, Words, WorkerCount, count
 from servelint.project.text.parsing import parse
@@ -62,7 +66,6 @@ class PythonModule:
     defaults: dict[str, Value] = field(default_factory=dict)
     items: dict[str, dict[str, ast.expr]] = field(default_factory=dict)
     bases: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of the classes in the file
-    results: dict[str, ast.expr] = field(default_factory=dict)  # what functions return, the last of each
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
     functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
     made: dict[str, objects.Made] = field(default_factory=dict)  # what parameters of a function are
@@ -71,6 +74,8 @@ class PythonModule:
     depth: int = 0
     statements: int = 0
     nesting: int = 0
+    calls: int = 0  # of functions that were run for what they return
+    entered: int = 0  # how many of them one in another
     _foreign: dict[str, PythonModule | None] = field(default_factory=dict)
     _prefixes: dict[ast.AST, str] = field(
         default_factory=dict
@@ -135,15 +140,17 @@ class PythonModule:
             case ast.ClassDef(name=name, bases=bases):
                 self.bases[name] = tuple(self.qualified(base) for base in bases)
                 self.classes[name] = node
-            case ast.FunctionDef(name=name, body=body) | ast.AsyncFunctionDef(name=name, body=body):
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 self.functions[name] = node
-                returned = [item.value for item in body if isinstance(item, ast.Return) and item.value]
-                self.results.update({name: returned[-1]} if returned else {})
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
                     self.assign(target, value)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 self.assign(target, value)
+            case ast.AugAssign(target=ast.Name(id=name) as target, op=operator, value=value):
+                found = arithmetic(operator, self.value(target), self.value(value))
+                self.names.pop(name, None)
+                self.names.update({name: found} if found is not None else {})
             case ast.If():
                 self.condition(node)
             case ast.Try(body=body, orelse=otherwise, finalbody=final):
@@ -188,9 +195,11 @@ class PythonModule:
             yield
             return
         names, assigned, imports = dict(self.names), dict(self.assigned), dict(self.imports)
-        self.run(scope.body)
-        yield
-        self.names, self.assigned, self.imports = names, assigned, imports
+        try:
+            self.run(scope.body)
+            yield
+        finally:
+            self.names, self.assigned, self.imports = names, assigned, imports
 
     @contextmanager
     def within(self, function: ast.FunctionDef | ast.AsyncFunctionDef | None) -> Iterator[None]:
@@ -216,7 +225,7 @@ class PythonModule:
             expression, module = (given[parameter.arg], caller) if parameter.arg in given else (default, self)
             value = module.placed(expression) if expression is not None else None
             part = objects.instance(module, expression) if expression is not None else None
-            if value is not None and _uses(function, parameter.arg) > 1:
+            if value is not None and uses(function, parameter.arg) > 1:
                 value = replace(value, shared=True)
             bound.update({parameter.arg: value} if value is not None else {})
             made.update({parameter.arg: part} if part is not None else {})
@@ -226,9 +235,11 @@ class PythonModule:
             self.assigned[parameter.arg] = ast.Constant(None)
         self.names.update(bound)
         self.made.update(made)
-        with self.inside(function):
-            yield
-        self.names, self.assigned, self.made = names, assigned, known
+        try:
+            with self.inside(function):
+                yield
+        finally:
+            self.names, self.assigned, self.made = names, assigned, known
 
     def placed(self, node: ast.expr) -> Value | None:
         """What an expression is worth, with the place where it says so."""
@@ -377,7 +388,7 @@ class PythonModule:
                 self.nesting -= _OBJECT
                 own = self.defaults.get(name) if known is None else None
                 if own is not None:
-                    return replace(own, shared=own.shared or _said_twice(self.source.text, name))
+                    return replace(own, shared=own.shared or said_twice(self.source.text, name))
                 found = known.value if known is not None else self.imported(node)
                 return replace(found, names=(*found.names, f".{name}")) if found is not None else None
             case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
@@ -391,7 +402,12 @@ class PythonModule:
                 return self.boolean(operator, values)
             case ast.IfExp(test=test, body=body, orelse=otherwise):
                 outcome = self.value(test)
-                return None if outcome is None else self.value(body if outcome.data else otherwise)
+                if outcome is None:
+                    return larger(self.value(body), self.value(otherwise))
+                return self.value(body if outcome.data else otherwise)
+            case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
+                inside = [found.data for item in items if (found := self.value(item)) is not None]
+                return Value(tuple(inside)) if len(inside) == len(items) else None
             case ast.Compare(left=left, ops=[operator], comparators=[right]):
                 return comparison(operator, self.value(left), self.value(right))
             case _:
@@ -417,8 +433,10 @@ class PythonModule:
             prefix = self._prefixes.get(node, "") if not name.startswith("os.") else ""
         if prefix is not None:
             return self.variable(node, prefix)
-        if name in self.results and not node.args and not node.keywords:
-            return self.value(self.results[name])
+        if (result := results.result(self, node)) is not None:
+            return result
+        if isinstance(node.func, ast.Attribute) and node.func.attr in SPELLINGS and not node.args:
+            return respelled(self.value(node.func.value), node.func.attr)
         values = [self.value(argument) for argument in node.args]
         if last == "len" and len(node.args) == 1:
             return values[0] if values[0] and values[0].per_core else None
@@ -466,19 +484,6 @@ class PythonModule:
         """What the container says in a variable, where that is known."""
         text = self.environment.get(variable)
         return Value(text.text, text=text, names=(variable,)) if text is not None else None
-
-
-def _said_twice(text: str, attribute: str) -> bool:
-    """Whether a file reads an attribute of this name more than once."""
-    return len(re.findall(rf"\.{re.escape(attribute)}\b", text)) > 1
-
-
-def _uses(function: ast.AST, name: str) -> int:
-    """How many times a function reads a name."""
-    return sum(
-        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
-        for node in ast.walk(function)
-    )
 
 
 def parsed(source: Source) -> ast.Module | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from servelint.manifests.python.defaults import Settings, default_of, fields
 from servelint.manifests.python.values import SETTINGS, Value, said, texts
+from servelint.manifests.python.values import declared as as_declared
 
 if TYPE_CHECKING:
     from servelint.manifests.python.module import PythonModule
@@ -84,7 +85,7 @@ class Made:
         for variable in variables:
             text = self.module.environment.get(variable) or self.module.environment.get(variable.lower())
             if text is not None:
-                return Field(said(text))
+                return Field(as_declared(said(text), annotation))
         default = default_of(value)
         found = self.module.value(default) if default is not None else None
         return Field(replace(found, unless=(*found.unless, *variables)) if found is not None else None)

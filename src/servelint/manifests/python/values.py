@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from servelint.manifests.documents.text import Located
 
@@ -35,6 +36,14 @@ READERS = {
 SETTINGS = {"dynaconf.Dynaconf": "envvar_prefix", "dynaconf.LazySettings": "envvar_prefix"}
 READ_AS = frozenset(("int", "str", "float", "decimal", "json", "get", "get_value"))
 CONVERSIONS = {"int": int, "float": float, "str": str, "bool": bool}
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "lower": str.lower,
+    "upper": str.upper,
+    "casefold": str.casefold,
+    "strip": str.strip,
+}
+# https://docs.pydantic.dev/latest/api/standard_library_types/#booleans
+_FALSE = frozenset(("", "0", "off", "f", "false", "n", "no"))
 ALIASES = ("validation_alias", "alias", "env")  # of pydantic's `Field`: the variable that it is read from
 
 
@@ -56,17 +65,38 @@ class Value:
 
 
 def extreme(name: str, values: Sequence[Value]) -> Value | None:
-    """`min`, `max`, and what rounds one number."""
-    numbers = [(value.data, value.per_core) for value in values if isinstance(value.data, (int, float))]
+    """`min`, `max`, and what rounds one number.
+
+    The chosen one keeps its place; a limit from above stands where a manifest asks for more.
+    """
+    numbers = [value.data for value in values if isinstance(value.data, (int, float))]
     if len(numbers) != len(values):
         return None
     if name in ("min", "max"):
-        chosen = (min if name == "min" else max)(numbers, key=lambda pair: pair[0])
-        return Value(chosen[0], chosen[1])
+        index = numbers.index((min if name == "min" else max)(numbers))
+        unless = tuple(variable for value in values for variable in value.unless)
+        chosen = replace(values[index], unless=unless)
+        asked = next((value for value in values if value.text is not None), None)
+        if name == "min" and chosen.text is None and asked is not None and asked.text is not None:
+            text = Located.computed(str(numbers[index]), asked.text.place)
+            return replace(chosen, text=text, names=asked.names, shared=asked.shared)
+        return chosen
     import math
 
-    number = {"ceil": math.ceil, "floor": math.floor}.get(name, round)(numbers[0][0])
-    return Value(number, numbers[0][1])
+    number = {"ceil": math.ceil, "floor": math.floor}.get(name, round)(numbers[0])
+    return Value(number, values[0].per_core)
+
+
+def larger(first: Value | None, second: Value | None) -> Value | None:
+    """The larger of two numbers, where it is not known which is taken."""
+    return extreme("max", [first, second]) if first is not None and second is not None else None
+
+
+def respelled(value: Value | None, method: str) -> Value | None:
+    """What a method of a text makes of it that changes how it is spelled."""
+    if value is None or not isinstance(value.data, str):
+        return None
+    return Value(SPELLINGS[method](value.data), unless=value.unless)
 
 
 def arithmetic(operator: ast.operator, left: Value | None, right: Value | None) -> Value | None:
@@ -109,6 +139,10 @@ def comparison(operator: ast.cmpop, left: Value | None, right: Value | None) -> 
             return Value(first is second)
         case ast.IsNot():
             return Value(first is not second)
+        case ast.In() | ast.NotIn():
+            if not isinstance(second, tuple):
+                return None
+            return Value((first in second) is isinstance(operator, ast.In))
         case _:
             if not isinstance(first, (int, float)) or not isinstance(second, (int, float)):
                 return None
@@ -134,9 +168,29 @@ def last_name(node: ast.expr) -> str:
     return str(getattr(node, "attr", getattr(node, "id", "")))
 
 
+def said_twice(text: str, attribute: str) -> bool:
+    """Whether a file reads an attribute of this name more than once."""
+    return len(re.findall(rf"\.{re.escape(attribute)}\b", text)) > 1
+
+
+def uses(function: ast.AST, name: str) -> int:
+    """How many times a function reads a name."""
+    return sum(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+        for node in ast.walk(function)
+    )
+
+
 def said(text: Located) -> Value:
     """The value that a manifest says in a text."""
     return Value(int(text.text) if text.text.isdecimal() else text.text, text=text)
+
+
+def declared(value: Value, annotation: ast.expr | None) -> Value:
+    """What a variable says of a field that is declared to be a truth."""
+    if isinstance(annotation, ast.Name) and annotation.id == "bool":
+        return replace(value, data=str(value.data).lower() not in _FALSE)
+    return value
 
 
 def texts(nodes: Sequence[ast.AST]) -> list[str]:
