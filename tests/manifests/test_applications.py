@@ -147,6 +147,33 @@ def test_workers_without_an_event_loop_count_where_each_holds_a_model(
 
 
 @pytest.mark.parametrize(
+    ("service", "first"),
+    [
+        ("working_dir: /srv\n    volumes: ['./board:/srv:ro']", "board"),
+        ("working_dir: /srv/board\n    volumes: ['.:/srv']", "board"),
+        (
+            "working_dir: /srv\n    volumes: [{type: bind, source: ./ui/board.py, target: /srv/board.py}]",
+            "ui",
+        ),
+        ("volumes: ['./board:/srv', 'data:/data', '/etc:/etc']", "board"),
+        ("working_dir: /srv\n    volumes: ['./board:/data', './a.py:/srv/b.py', '${X}:/srv']", ""),
+    ],
+)
+def test_an_application_is_looked_for_where_a_service_has_it_from(
+    service: str, first: str, tmp_path: Path
+) -> None:
+    compose = (
+        f"services:\n  it:\n    image: python\n    command: uvicorn board:app --workers 2\n    {service}\n"
+    )
+    root = written(tmp_path, {"compose.yaml": compose})
+    applications = _Applications()
+    check(root, applications)
+    reference, folders = applications.asked[0]
+    assert reference == "board:app"
+    assert folders[0] == root / first
+
+
+@pytest.mark.parametrize(
     ("copies", "found"),
     [
         ("COPY app/search ./app/search\n", False),

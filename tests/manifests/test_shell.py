@@ -52,6 +52,12 @@ def _commands(script: str, **environment: str) -> list[str]:
         ("run a\\\n  b \\$c", "run a b $c"),
         ("run <<EOF\ntext\nEOF", "run"),
         ("A=1 run; run $A", "run"),
+        ('A=$(( $(nproc) / 2 )); [ "$A" -lt 1 ] && A=1; run $A', "run \ue0012"),
+        ("A=9; [ $A -gt 8 ] && A=8; [ $A = 9 ] || A=$((A - 1)); run $A", "run 7"),
+        ("A=1; [ $A = 2 ] && A=3 || A=4; run $A", "run 4"),
+        ("A=1; [ $A = 1 ] || A=3 && A=4; run $A", "run 4"),
+        ("A=1; [ $B = 1 ] && run later", "run later"),
+        ("A=1; test-it && A=2; run $A", "run 2"),
     ],
 )
 def test_the_last_command(script: str, last: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from servelint.finding import Span
 from servelint.manifests.documents.environment import Environment
@@ -56,16 +56,30 @@ class Start:
         base = self.context.base
         found: list[Path] = []
         image = self.context.image
-        inside = (
-            self.server.application_folder or self.context.folder or (image.stage.folder if image else "")
-        )
+        container = self.context.container
+        inside = self.server.application_folder or self.context.folder
+        inside = inside or (container.folder if container is not None else "")
+        inside = inside or (image.stage.folder if image is not None else "")
         if image is not None:
             for copy in image.stage.copies:
                 if inside.rstrip("/").startswith(copy.target.rstrip("/")) or copy.target.rstrip(
                     "/"
                 ).startswith(inside):
                     found.extend(normal(image.path.parent / source) for source in copy.sources)
+        found = [*self._mounted(inside), *found]
         if self.server.application_folder and not self.server.application_folder.startswith("/"):
             found.insert(0, base / self.server.application_folder)
         found.extend((base, *base.parents[:3]))
         return tuple(dict.fromkeys(found))
+
+    def _mounted(self, inside: str) -> Iterator[Path]:
+        """What of the project stands where the folder `inside` the container is."""
+        folder = PurePosixPath(inside or "/")
+        for source, name in self.context.container.mounts if self.context.container is not None else ():
+            target = PurePosixPath(name)
+            if not inside:
+                yield source
+            elif folder.is_relative_to(target):
+                yield source / folder.relative_to(target)
+            elif target.parent == folder and target.name == source.name:
+                yield source.parent

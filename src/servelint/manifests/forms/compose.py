@@ -145,6 +145,7 @@ class _Service:
             folder=self.text("working_dir"),
             cpu_limit=self.limit(),
             ports=tuple(self.ports()),
+            mounts=tuple(self.mounts()),
         )
         return Workload("service", self.name, self.path, (container,), Setting.COMPOSE)
 
@@ -174,6 +175,18 @@ class _Service:
         node = self.get("ports")
         for item in scalars(node.items) if isinstance(node, YamlSequence) else ():
             yield item.value.rpartition(":")[2].partition("/")[0]
+
+    def mounts(self) -> Iterator[tuple[Path, str]]:
+        """What is bound from the project: `./app:/srv/app:ro`, or its source and its target by name."""
+        node = self.get("volumes")
+        for item in node.items if isinstance(node, YamlSequence) else ():
+            source, target = "", ""
+            if isinstance(item, Scalar):
+                source, target, *_ = (*self.filled(item.text).text.split(":"), "")
+            elif isinstance(item, YamlMapping):
+                source, target = item.text("source"), item.text("target")
+            if source.startswith(".") and target.startswith("/"):
+                yield normal(self.path.parent / source), target
 
     def environment(self) -> Environment:
         values: dict[str, Located | None] = {}

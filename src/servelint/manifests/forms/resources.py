@@ -77,6 +77,7 @@ class Container:
     ports: tuple[str, ...] = ()
     init: bool = False
     script: Located | None = None
+    mounts: tuple[tuple[Path, str], ...] = ()  # files and folders of the project, and where they are inside
 
     def texts(self) -> Iterator[Located]:
         """Everything that the container is started with: its variables and its command."""

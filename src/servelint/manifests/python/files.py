@@ -13,7 +13,7 @@ from pathlib import Path
 from servelint.knowledge.servers import Call, Server, servers
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
-from servelint.manifests.python import mappings, reached, yaml_settings
+from servelint.manifests.python import mappings, reached, subcommands, yaml_settings
 from servelint.manifests.python.module import FindModule, PythonModule, Scope, parsed
 from servelint.manifests.shell.commandline import ASSUMED_CORES, Words, WorkerCount, count
 from servelint.project.text import toml
@@ -109,7 +109,10 @@ def server_calls(
     module = PythonModule(source, environment, parameters=parameters, find=find)
     module.read(tree)
     entered: list[ast.AST] = []
+    left_out = subcommands.others(tree, parameters)
     for scope, calls in calls_by_scope(tree):
+        if scope in left_out:
+            continue
         likely = [call for call in calls if is_likely(call, module)]
         reaching = [call for call in calls if reached.may_start(module, call)]
         if not likely and not reaching:

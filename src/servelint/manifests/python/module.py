@@ -212,15 +212,19 @@ class PythonModule:
 
     @contextmanager
     def called(
-        self, function: ast.FunctionDef | ast.AsyncFunctionDef, call: ast.Call, caller: PythonModule
+        self,
+        function: ast.FunctionDef | ast.AsyncFunctionDef,
+        call: ast.Call,
+        caller: PythonModule,
+        owner: objects.Made | None = None,
     ) -> Iterator[None]:
-        """With the variables of a function that is given what a call in another module, or this one, says."""
+        """With the variables of a function, or a method, that is given what a call in some module says."""
         given = dict(mappings.keywords(caller, call))
-        named = list(parameters(function))
+        named = list(parameters(function))[owner is not None :]
         for (parameter, _), argument in zip(named, call.args, strict=False):
             given.setdefault(parameter.arg, argument)
         bound: dict[str, Value] = {}
-        made: dict[str, objects.Made] = {}
+        made = {"self": owner} if owner is not None else {}
         for parameter, default in named:
             expression, module = (given[parameter.arg], caller) if parameter.arg in given else (default, self)
             value = module.placed(expression) if expression is not None else None
@@ -384,7 +388,7 @@ class PythonModule:
                 return self.call(node)
             case ast.Attribute(attr=name):
                 self.nesting += _OBJECT
-                known = objects.field(self, node) if self.nesting <= _MAX_NESTING else None
+                known = results.field(self, node) if self.nesting <= _MAX_NESTING else None
                 self.nesting -= _OBJECT
                 own = self.defaults.get(name) if known is None else None
                 if own is not None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from servelint.boundary import LimitError
 from servelint.manifests.python import objects
-from servelint.manifests.python.values import Value
+from servelint.manifests.python.values import Value, last_name
 
 if TYPE_CHECKING:
     from servelint.manifests.python.module import PythonModule
 
+_PROPERTIES = frozenset(("property", "cached_property", "computed_field"))
 _MAX_DEPTH = 3
 _MAX_CALLS = 200  # of a file
 _MAX_LINES = 100
@@ -21,10 +23,44 @@ _MAX_NESTING = 100
 
 def result(module: PythonModule, call: ast.Call) -> Value | None:
     """What the call is worth, with what it gives the function; None where that cannot be known."""
+    if isinstance(call.func, ast.Attribute) and (method := _method(module, call.func)) is not None:
+        made, function = method
+        return _run(made.module, function, lambda: made.module.called(function, call, module, made))
     known = objects.definition(module, call.func)
     if known is None or isinstance(known.node, ast.ClassDef) or known.owner is not None:
         return None
-    function, home = known.node, known.module
+    home, node = known.module, known.node
+    return _run(home, node, lambda: home.called(node, call, module))
+
+
+def field(module: PythonModule, node: ast.Attribute) -> objects.Field | None:
+    """A field of an object, or what its class computes in its place: `@property`."""
+    known = objects.field(module, node)
+    method = _method(module, node) if known is None else None
+    if method is None:
+        return known
+    made, function = method
+    if not any(last_name(decorator) in _PROPERTIES for decorator in function.decorator_list):
+        return None
+    call = ast.Call(node, [], [])
+    return objects.Field(
+        _run(made.module, function, lambda: made.module.called(function, call, module, made))
+    )
+
+
+def _method(module: PythonModule, node: ast.Attribute) -> tuple[objects.Made, objects.Function] | None:
+    """An object of a class of the project, and its method of that name."""
+    made = objects.instance(module, node.value)
+    for statement in made.kind.body if made is not None else ():
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and statement.name == node.attr:
+            return (made, statement) if made is not None else None
+    return None
+
+
+def _run(
+    home: PythonModule, function: objects.Function, called: Callable[[], AbstractContextManager[None]]
+) -> Value | None:
+    """What a function returns when it is called so."""
     if (function.end_lineno or 0) - function.lineno > _MAX_LINES:
         return None
     if home.entered >= _MAX_DEPTH or home.calls >= _MAX_CALLS or home.nesting > _MAX_NESTING:
@@ -33,7 +69,7 @@ def result(module: PythonModule, call: ast.Call) -> Value | None:
     home.calls += 1
     home.entered += 1
     try:
-        with home.called(function, call, module):
+        with called():
             found = [
                 value for node in _returned(home, function.body) if (value := home.value(node)) is not None
             ]

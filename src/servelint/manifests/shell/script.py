@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from servelint.boundary import LimitError
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, word
-from servelint.manifests.shell.commandline import UNKNOWN, Words
+from servelint.manifests.shell.commandline import PER_CORE, UNKNOWN, Words
 from servelint.manifests.shell.syntax import Syntax, parse
 from servelint.manifests.shell.values import Evaluator, Scope
 
@@ -129,9 +129,25 @@ class _Walk:
     def children(self, node: Node, scope: Scope) -> None:
         conditional = node.type in _CONDITIONAL
         self.conditions += conditional
-        for child in _listed(node) if node.type == "list" else node.children:
-            self.visit(child, scope)
+        if node.type == "list":
+            self.chain(_listed(node), scope)
+        else:
+            for child in node.children:
+                self.visit(child, scope)
         self.conditions -= conditional
+
+    def chain(self, nodes: list[Node], scope: Scope) -> None:
+        """`a && b || c`: what a test keeps from running changes nothing for what comes after."""
+        outcome: bool | None = None
+        wanted: bool | None = None  # what the one before has to have been
+        for node in nodes:
+            if node.type in ("&&", "||"):
+                wanted = node.type == "&&"
+            elif wanted is None or outcome is None or outcome is wanted:
+                self.visit(node, scope)
+                outcome = self.decide(node, scope)
+            else:
+                self.visit(node, self.copy(scope))
 
     def copy(self, scope: Scope) -> Scope:
         """A scope that can be changed alone."""
@@ -359,6 +375,7 @@ def _compare(operator: str, left: str, right: str) -> bool | None:
         return left == right
     if operator == "!=":
         return left != right
+    left, right = left.removeprefix(PER_CORE), right.removeprefix(PER_CORE)
     if not (_NUMBER.fullmatch(left) and _NUMBER.fullmatch(right)):
         return None
     first, second = int(left), int(right)
