@@ -92,6 +92,7 @@ class TestLibrary:
             assert entry.returns in ("", "self") or entry.returns in CATALOGUE.types, name
         for known in library.types.values():
             named = (*known.inherits, *known.attributes.values(), *filter(None, known.items))
+            named += (*known.given, *known.given.values())
             assert set(named) <= set(CATALOGUE.types), known.name
 
     def test_self_is_only_returned_by_methods(self, library: Library) -> None:
@@ -112,7 +113,7 @@ class TestLibrary:
             name
             for other in LIBRARIES
             for known in other.types.values()
-            for name in (*known.inherits, *known.attributes.values(), *known.items)
+            for name in (*known.inherits, *known.attributes.values(), *known.items, *known.given.values())
         } | {entry.returns for other in LIBRARIES for _, entry in entries(other)}
         unreachable = [t.name for t in library.types.values() if not t.classes and t.name not in named]
         assert unreachable == []

@@ -166,6 +166,7 @@ def _type(name: str, table: Table, entries: _Entries) -> LibraryType:
         attributes=table.table("attributes").strings(),
         items=_one_or_more(table, "items"),
         override_means=table.table("override-means").strings(),
+        given=table.table("given").strings(),
         open=table.get("open", bool, False),
     )
     table.done()

@@ -100,7 +100,8 @@ class LibraryType(NamedTuple):
     `name` identifies the type in `returns`, `inherits`, `attributes` and `items`; `classes` are patterns
     for the importable classes that belong to it. `items` are the types of the elements: one for all, or
     one for each position of a tuple. Of an `open` type, or one that inherits from it, a method that nobody
-    lists is not known to return at once: models have methods of their own.
+    lists is not known to return at once: models have methods of their own. What is made with an object of a
+    type in `given` is of the type there: a store that embeds with a model of this process is none elsewhere.
     """
 
     name: str
@@ -112,6 +113,7 @@ class LibraryType(NamedTuple):
     attributes: Mapping[str, str] = _NOTHING
     items: tuple[str, ...] = ()
     override_means: Mapping[str, str] = _NOTHING
+    given: Mapping[str, str] = _NOTHING
     open: bool = False
 
 
@@ -465,6 +467,10 @@ class Catalogue:
             for overridden, caller in known.override_means.items()
             if overridden == method
         )
+
+    def given(self, type_name: str) -> Mapping[str, str]:
+        """What objects of the type are that were made with an object of another type, by that type."""
+        return next((t.given for t in self.lineage(type_name) if t.given), _NOTHING)
 
     def is_open(self, type_name: str) -> bool:
         """Whether objects of the type may well have methods that are not listed."""

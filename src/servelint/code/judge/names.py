@@ -89,14 +89,28 @@ class Names:
         return self.evidence.loads_model(last) and not (self.reach.is_ordinary(name) or top in self.known)
 
     def is_of_model(self, frame: Frame, call: Call) -> bool:
-        """Whether the names in what the call reads say that it is the file of a model."""
+        """Whether the names in what the call reads, or of what it is kept in, say that it is a model."""
         if not call.arguments or not self.reach.has_models(frame.module):
             return False
+        if self._is_kept_as_model(frame, call):
+            return True
         opened = call.arguments[0]
         if not isinstance(opened, Name):
             return self.evidence.is_file_of_model(opened)
         bound = self.evaluator.module(frame.module).bound(frame.function, opened.id)
         return any(b.binding.value and self.evidence.is_file_of_model(b.binding.value) for b in bound)
+
+    def _is_kept_as_model(self, frame: Frame, call: Call) -> bool:
+        """Whether what the call gives is called like a model, and is of no class of the project."""
+        function = self.evaluator.facts(frame)
+        kept = (
+            b for b in function.bindings if b.value is call and self.evidence.is_called(last_name(b.target))
+        )
+        declared = [a for b in kept for a in (b.annotation, function.annotation)]
+        annotated = self.evaluator.annotations.annotated
+        return bool(declared) and not any(
+            isinstance(value, Instance) for a in declared for value in annotated(frame, a)
+        )
 
     def _is_held(self, frame: Frame, call: Call, values: Values) -> bool:
         """Whether an attribute is called like a model, and holds what the project's own class was given.

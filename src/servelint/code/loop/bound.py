@@ -9,6 +9,7 @@ from functools import cached_property
 
 from servelint.code.facts import scan
 from servelint.code.facts.facts import (
+    Attribute,
     Call,
     Constant,
     Expression,
@@ -24,7 +25,14 @@ from servelint.code.loop.entrypoints import EntryPoints
 from servelint.code.loop.threads import Threads
 from servelint.code.names import evidence
 from servelint.code.values.evaluate import Evaluator
-from servelint.code.values.values import ClassReference, External, Frame, FunctionReference, plain
+from servelint.code.values.values import (
+    ClassReference,
+    External,
+    ExternalObject,
+    Frame,
+    FunctionReference,
+    plain,
+)
 from servelint.knowledge.types import Phase, SyncRuns, name_index
 
 
@@ -97,6 +105,7 @@ class Loop:
         self._phases: dict[tuple[str, int], Where | None] = {}
         self._scripts: dict[str, bool] = {}
         self._serving_calls = evidence.load().serving
+        self._commands = evidence.load().commands
         self._at_startup: dict[tuple[str, int], bool] = {}
         self._below: dict[tuple[str, int], bool] = {}
 
@@ -194,10 +203,27 @@ class Loop:
                 and not self.reach.importers(path)
                 and not any(_stays(function) for function in module.facts.functions)
                 and not any(
-                    self.entry_points.of(module, index) for index in range(len(module.facts.functions))
+                    self.entry_points.of(module, index) or self._is_handed_over(module, function)
+                    for index, function in enumerate(module.facts.functions)
                 )
             )
         return self._scripts[path]
+
+    def _is_handed_over(self, module: Module, function: FunctionFacts) -> bool:
+        """Whether a decorator gives the coroutine function to an object of an unknown class: `@bot.on`."""
+        if not function.is_async:
+            return False
+        frame = self.evaluator.frame(module, function.parent or 0)
+        called = (d.function if isinstance(d, Call) else d for d in function.decorators)
+        return any(
+            isinstance(decorator, Attribute)
+            and decorator.name not in self._commands
+            and any(
+                isinstance(v, ExternalObject)
+                for v, _ in plain(self.evaluator.evaluate(frame, decorator.value))
+            )
+            for decorator in called
+        )
 
     def _is_unknown(self, caller: Frame) -> bool:
         """Whether nothing says what calls the coroutine function: no framework and no code."""

@@ -60,6 +60,7 @@ class Evidence:
     startup_events: frozenset[str]
     closing: frozenset[str]
     serving: frozenset[str]
+    commands: frozenset[str]
     strong_verbs: frozenset[str]
     weak_verbs: frozenset[str]
     subjects: frozenset[str]
@@ -377,6 +378,7 @@ def load() -> Evidence:
         startup_events=frozenset(data.names("startup-events")),
         closing=frozenset(data.names("closing")),
         serving=frozenset(data.names("serving")),
+        commands=frozenset(data.names("commands")),
         strong_verbs=frozenset(data.table("verbs").names("strong")),
         weak_verbs=frozenset(data.table("verbs").names("weak")),
         subjects=frozenset(data.table("verbs").names("subjects")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import (
@@ -145,7 +146,11 @@ class Annotations:
             return self.evaluator.evaluate(frame, parts[0])
         if name == "Coroutine":
             return self.annotated(frame, parts[-1])
-        return self.annotated(frame, base)
+        found = self.annotated(frame, base)
+        if not any(isinstance(value, ExternalObject) for value in found):
+            return found
+        over = tuple(v for v in union(self.annotated(frame, p) for p in parts) if isinstance(v, Instance))
+        return tuple(replace(v, over=over) if isinstance(v, ExternalObject) else v for v in found)
 
     def _object_of(self, value: Value) -> Values:
         match value:

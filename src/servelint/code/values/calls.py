@@ -151,14 +151,14 @@ class Calls:
             case External(name):
                 return self.evaluator.models.made(value, frame, call, self._of_external(name, frame, call))
             case Instance():
-                return union(
-                    self.returned(method, frame, call)
-                    for method in self.evaluator.classes.attribute(value, "__call__")
-                )
+                methods = self.evaluator.classes.attribute(value, "__call__")
+                if not methods and not call.arguments:  # a weak reference, which stands for its object
+                    return (value,)
+                return union(self.returned(method, frame, call) for method in methods)
             case LibraryObject(type_name):
                 return self._of_method(LibraryMethod(type_name, "__call__"), call)
             case LibraryMethod():
-                return self._of_method(value, call)
+                return self.evaluator.models.given(frame, call, self._of_method(value, call))
             case Partial(External(name), _, _) if name in CALLERS:
                 return self.evaluator.special.called(value, frame, call)
             case Partial(External(name), _, fields) if name in NAMED_TUPLES:
@@ -220,37 +220,20 @@ class Calls:
         frameworks = self.evaluator.frameworks
         drawing = frameworks.runs_when_iterated.find(name)
         if drawing is not None:
-            return self._drawing(frame, call, drawing)
+            return self.evaluator.items.drawing(frame, call, drawing)
         if frameworks.draws.find(name):
             return union(evaluate(frame, value) for value in call.arguments)
         passed = frameworks.passes.names.find(name)
         if passed is not None:
-            return self._argument_value(frame, call, passed)
+            given = self._argument_value(frame, call, passed)
+            return self.entered(given) if name in ENTERS else given
         offload = frameworks.offload.find(name, name.rpartition(".")[2])
         if offload is not None and (offload.position is not None or offload.keyword):
             functions = self._argument_value(frame, call, offload)
             if offload.wraps:
                 return tuple(Offloaded(f) for f, _ in plain(functions))
             return tuple(Pending(f, offloaded=True) for f, _ in plain(functions))
-        return self._of_library(name, call)
-
-    def _drawing(self, frame: Frame, call: Call, entry: Offload) -> Values:
-        """The iterator that `map(function, values)` gives."""
-        function = argument(call, entry.position, entry.keyword)
-        others = [value for value in call.arguments if value is not function]
-        elements = tuple(self.evaluator.elements(frame, value) for value in others)
-        sources = union(self.evaluator.evaluate(frame, value) for value in others)
-        functions = self.evaluator.evaluate(frame, function) if function is not None else ()
-        if not functions:
-            return sources
-        return tuple(Drawn(value, elements, sources, entry.results) for value, _ in plain(functions))
-
-    def drawn(self, value: Drawn) -> Values:
-        """The elements that the iterator gives."""
-        if not value.results:
-            return union(value.arguments)
-        called = Partial(value.function, value.arguments)
-        return self.returned(called, self.evaluator.frames("", 0), NO_ARGUMENTS)
+        return self.evaluator.models.given(frame, call, self._of_library(name, call))
 
     def _of_library(self, name: str, call: Call) -> Values:
         catalogue = self.evaluator.catalogue
@@ -355,7 +338,7 @@ class Calls:
                 facts = self.evaluator.facts(function)
                 return union(self.evaluator.evaluate(here, item) for item in facts.yields)
             case Drawn():
-                return self.drawn(value)
+                return self.evaluator.items.drawn(value)
             case Guess(inner):
                 return guessed(self.yielded(inner))
         return ()
@@ -432,6 +415,9 @@ class Calls:
             elif key is None and frame.module:
                 unpacked = ((name, self.evaluator.items.named(frame, value, name)) for name in names)
                 yield from (item for item in unpacked if item[1])
+        for parameter in parameters:
+            if parameter.kind == "**" and parameter.name in wanted:
+                yield parameter.name, self.evaluator.items.keywords(frame, call, [p.name for p in parameters])
 
     def _useful(self, frame: Frame, value: Expression) -> Values:
         """The values that are worth telling calls apart for: constants are not, but for names of modules."""
@@ -451,6 +437,10 @@ NAMED_TUPLES = frozenset({"collections.namedtuple", "typing.NamedTuple"})
 NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 # What they make does to its argument what is named: calls a method, reads an attribute, takes an item.
 CALLERS = frozenset({"operator.methodcaller", "operator.attrgetter", "operator.itemgetter"})
+# What they give is what entering their argument gives.
+ENTERS = frozenset(
+    {"contextlib.ExitStack.enter_context", "contextlib.AsyncExitStack.enter_async_context"}
+) | {"contextlib.AsyncExitStack.enter_context"}
 NO_ARGUMENTS = Call(OPAQUE, (), (), Position(0, 0, 0, 0))
 
 

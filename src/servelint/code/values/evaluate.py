@@ -208,6 +208,8 @@ class Evaluator:
         )
         found = self.models.shown(module, bound, self.evaluate(here, bound.binding.value))
         annotation = bound.binding.annotation
+        if annotation is not None and State() in found:
+            return union((found, self.annotations.declared(here, annotation)))
         if annotation is None or not all(self.annotations.is_foreign(value) for value, _ in plain(found)):
             return found
         declared = self.annotations.declared if found else self.annotations.annotated
@@ -301,7 +303,7 @@ class Evaluator:
             return injected
         declared = self.annotations.annotated(here, parameter.annotation)
         closed = bool(declared) and not self.annotations.leaves_open(parameter.annotation, declared)
-        if closed or parameter.kind == "**":
+        if closed:
             return declared
         default = self.evaluate(here, parameter.default)
         if frame.called:
@@ -327,18 +329,8 @@ class Evaluator:
         match value:
             case ModuleReference(path):
                 return self.module_member(path, name)
-            case External(qualified, of_model, remote):
-                if name in self.frameworks.state and qualified.partition(".")[0] in self.frameworks.modules:
-                    return (State(),)
-                return self.models.put_on(value, name) or (
-                    External(self.frameworks.usual(f"{qualified}.{name}"), of_model, remote),
-                )
-            case ExternalObject(qualified, of_model, remote):
-                if name in self.frameworks.state:
-                    return (State(),)
-                return self.models.put_on(value, name) or (
-                    External(self.frameworks.usual(f"{qualified}.{name}"), of_model, remote),
-                )
+            case External() | ExternalObject():
+                return self._outside(value, name)
             case LibraryObject(type_name):
                 return self._library_attribute(type_name, name)
             case LibraryMethod(type_name, part) if self._is_part(type_name, part, name):
@@ -354,6 +346,17 @@ class Evaluator:
             case FunctionReference() if name in ("__call__", "dispatch"):
                 return (value,)
         return ()
+
+    def _outside(self, value: External | ExternalObject, name: str) -> Values:
+        found = self.models.handed_on(value, name)
+        if found:
+            return found
+        known = isinstance(value, ExternalObject) or value.name.partition(".")[0] in self.frameworks.modules
+        if known and name in self.frameworks.state:
+            return (State(),)
+        return self.models.put_on(value, name) or (
+            External(self.frameworks.usual(f"{value.name}.{name}"), value.of_model, value.remote, value.over),
+        )
 
     def _library_attribute(self, type_name: str, name: str) -> Values:
         if self.catalogue.method(type_name, name) is not None:
@@ -397,6 +400,8 @@ class Evaluator:
                     keywords = given.keywords if isinstance(given, Call) else ()
                     yield union(self.evaluate(frame, value) for key, value in keywords if key == name)
                     yield self.items.named(frame, given, name) if not keywords else ()
+                    objects = (v for v in self.evaluate(frame, given) if isinstance(v, Instance))
+                    yield union(self.attribute(value, name) for value in objects)
 
     def is_state(self, module: Module, function: int, holder: Expression) -> bool:
         """Whether the expression is an attribute bag of the application or a request."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import (
@@ -22,8 +22,10 @@ from servelint.code.facts.facts import (
 )
 from servelint.code.facts.nodes import bounds, picked
 from servelint.code.graph.project import Module, held_by
+from servelint.code.values.calls import NO_ARGUMENTS, argument
 from servelint.code.values.values import (
     ClassReference,
+    Drawn,
     External,
     ExternalObject,
     Frame,
@@ -42,6 +44,7 @@ from servelint.code.values.values import (
     plain,
     union,
 )
+from servelint.knowledge.types import Offload
 
 if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
@@ -112,6 +115,8 @@ class Items:
                 return self.evaluator.remembered(asked, lambda: self._literal_item(made, expression, key))
             case Packed(items):
                 return _packed_item(items, key)
+            case Record(fields) if isinstance(key, Constant) and isinstance(key.value, str):
+                return dict(fields).get(key.value, ())
             case Record(fields):
                 return _packed_item(tuple(values for _, values in fields), key)
             case LibraryObject(type_name):
@@ -130,6 +135,9 @@ class Items:
                 return self.evaluator.module_member(path, names) if names else ()
             case State() if isinstance(key, Constant):
                 return self._application_item(key)
+            case External(store) if isinstance(key, Constant) and isinstance(key.value, str):
+                models = self.evaluator.models
+                return models.kept_by(store, key.value) if models.is_framework(store) else ()
             case ExternalObject(qualified) if isinstance(key, Constant):
                 known = qualified.partition(".")[0] in self.evaluator.frameworks.distributions
                 return self._application_item(key) if known else ()
@@ -189,6 +197,20 @@ class Items:
         ordered = {name: given.pop(name, ()) for name in names}
         place = (frame.module, call.position.line, call.position.column)
         return (Record((*ordered.items(), *given.items()), place),)
+
+    def keywords(self, frame: Frame, call: Call, taken: Collection[str]) -> Values:
+        """What `**options` takes of a call: what it gives by names that no parameter has."""
+        if not frame.module:
+            return ()
+        found: dict[str, Values] = {}
+        for key, value in call.keywords:
+            if key is None:
+                for one in self.evaluator.evaluate(frame, value):
+                    found |= dict(one.fields) if isinstance(one, Record) else {}
+            elif key not in taken and not isinstance(value, Constant):
+                found[key] = self.evaluator.evaluate(frame, value)
+        place = (frame.module, call.position.line, call.position.column)
+        return (Record(tuple(found.items()), place),) if any(found.values()) else ()
 
     def part(self, record: Record, name: str) -> Values:
         """What a record holds under a name, and what is put there later."""
@@ -264,6 +286,26 @@ class Items:
                             other = self.evaluator.project.module(path)
                             if other is not None:
                                 yield other
+
+    # -- iterators that call a function -----------------------------------------------------------
+
+    def drawing(self, frame: Frame, call: Call, entry: Offload) -> Values:
+        """The iterator that `map(function, values)` gives."""
+        function = argument(call, entry.position, entry.keyword)
+        others = [value for value in call.arguments if value is not function]
+        elements = tuple(self.evaluator.elements(frame, value) for value in others)
+        sources = union(self.evaluator.evaluate(frame, value) for value in others)
+        functions = self.evaluator.evaluate(frame, function) if function is not None else ()
+        if not functions:
+            return sources
+        return tuple(Drawn(value, elements, sources, entry.results) for value, _ in plain(functions))
+
+    def drawn(self, value: Drawn) -> Values:
+        """The elements that the iterator gives."""
+        if not value.results:
+            return union(value.arguments)
+        called = Partial(value.function, value.arguments)
+        return self.evaluator.calls.returned(called, self.evaluator.frames("", 0), NO_ARGUMENTS)
 
     def _application_item(self, key: Constant) -> Values:
         """What is ever assigned to `app[key]` for an application object or bag."""

@@ -5,11 +5,23 @@ What a service puts on its framework's objects is read from them: `app.model = l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Opaque, dotted, last_name
+from servelint.code.facts import scan
+from servelint.code.facts.facts import (
+    Attribute,
+    Call,
+    Constant,
+    Expression,
+    Listed,
+    Name,
+    Opaque,
+    Sequence,
+    dotted,
+    last_name,
+)
 from servelint.code.graph.project import Bound, Module
 from servelint.code.names import evidence
 from servelint.code.values.values import (
@@ -105,9 +117,30 @@ class Models:
 
     # -- what is put on them ---------------------------------------------------------------------
 
+    def handed_on(self, holder: External | ExternalObject, name: str) -> Values:
+        """What an object that is generic over another hands on of that: `net` of `RunContext[Deps]`'s `deps`.
+
+        What the attribute is called that holds the other is not known: it has what is asked for.
+        """
+        having = holder.over if isinstance(holder, External) else ()
+        found = self.evaluator.attributes(having, name) if having else ()
+        return found if any(not isinstance(value, External) for value, _ in plain(found)) else ()
+
+    def kept_by(self, store: str, key: str) -> Values:
+        """What the project gives a framework's store under a key: `user_session.set("chain", chain)`."""
+        return self.evaluator.remembered(("kept by", store, key), lambda: union(self._kept(store, key)))
+
+    def _kept(self, store: str, key: str) -> Iterator[Values]:
+        for module, index, site in self.evaluator.project.calls("set", (scan.encoded(key),)):
+            match site.call:
+                case Call(Attribute(holder, _), (Constant(str(named)), value, *_)) if named == key:
+                    frame = self.evaluator.frame(module, index)
+                    if External(store) in self.evaluator.evaluate(frame, holder):
+                        yield self.evaluator.evaluate(frame, value)
+
     def put_on(self, holder: Value, name: str) -> Values:
         """What the project assigns to an attribute of a framework's object, or of the application."""
-        if not isinstance(holder, External | ExternalObject) or not self._is_framework(holder.name):
+        if not isinstance(holder, External | ExternalObject) or not self.is_framework(holder.name):
             return ()
         # An application that is reached from something else may be any that the project has.
         of = holder.name if isinstance(holder, ExternalObject) else ""
@@ -128,15 +161,40 @@ class Models:
         """Whether something is the object meant: of the class, or else any application."""
         match value:
             case ExternalObject(name):
-                return name == of or (not of and self._is_framework(name))
+                return name == of or (not of and self.is_framework(name))
             case External(name):
-                return self._is_framework(name) and name.rpartition(".")[2] in _REACHED_BY
+                return self.is_framework(name) and name.rpartition(".")[2] in _REACHED_BY
         return False
 
-    def _is_framework(self, name: str) -> bool:
+    def is_framework(self, name: str) -> bool:
+        """Whether the qualified name is of a framework."""
         return name.partition(".")[0] in self.evaluator.frameworks.distributions
 
     # -- what they are given ---------------------------------------------------------------------
+
+    def given(self, frame: Frame, call: Call, found: Values) -> Values:
+        """What a call gives of a library, told apart by what it is given: a store that embeds by itself."""
+        if not call.position.line or not any(self._of_given(value) for value in found):
+            return found
+        arguments = (*call.arguments, *(value for _, value in call.keywords))
+        types = [t for given in arguments for t in self._types(self.evaluator.evaluate(frame, given))]
+        return tuple(self._told_apart(value, types) for value in found)
+
+    def _of_given(self, value: Value) -> Mapping[str, str]:
+        return self.evaluator.catalogue.given(value.type) if isinstance(value, LibraryObject) else {}
+
+    def _told_apart(self, value: Value, types: list[str]) -> Value:
+        found = next((name for known, name in self._of_given(value).items() if known in types), "")
+        return LibraryObject(found) if found else value
+
+    def _types(self, values: Values) -> Iterator[str]:
+        """The types of library objects, and what those inherit; of lists, the elements'."""
+        for value, _ in plain(values):
+            match value:
+                case LibraryObject(type_name):
+                    yield from (known.name for known in self.evaluator.catalogue.lineage(type_name))
+                case Literal(made, (Sequence() | Listed()) as shown):
+                    yield from self._types(self.evaluator.elements(made, shown))
 
     def _is_given_model(self, frame: Frame, call: Call) -> bool:
         """Whether one of the arguments is a model: `Predictor(build_model())`."""

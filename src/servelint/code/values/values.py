@@ -113,24 +113,27 @@ class External:
     """Something importable outside the project, by qualified name: module, class, function, attribute.
 
     `of_model` says that it is a method, or what else an object has that is known to be a model, `remote` that
-    the object asks one that runs elsewhere.
+    the object asks one that runs elsewhere. It is or holds, somewhere, what is in `over`.
     """
 
     name: str
     of_model: bool = False
     remote: bool = False
+    over: Values = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalObject:
     """An instance of a class outside the project that the catalogue does not know.
 
-    `of_model` says that it was made as models are, `remote` that it was made as clients are.
+    `of_model` says that it was made as models are, `remote` that it was made as clients are. `over` are
+    objects of the types that it is declared to be generic over: `RunContext[Deps]` hands on a `Deps`.
     """
 
     name: str
     of_model: bool = False
     remote: bool = False
+    over: Values = ()
 
 
 @dataclass(frozen=True, slots=True)
