@@ -56,7 +56,7 @@ class HandoffFixes:
     def __init__(self, analysis: Analysis, planner: OffloadPlanner) -> None:
         self.analysis = analysis
         self.planner = planner
-        self.queueing = Queueing(analysis, planner.safety)
+        self.queueing = Queueing(analysis, planner.safety.reached)
 
     def eager(self, place: Place, position: Position, blocking: Blocking) -> Fix:
         """SRV103: hand over the function and its arguments instead of its result."""

@@ -79,7 +79,7 @@ class OffloadPlanner:
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
         self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
         self.safety = Safety(analysis, self.files)
-        self.contexts = Contexts(analysis, self.safety)
+        self.contexts = Contexts(analysis, self.safety.reached)
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from servelint.code.facts.facts import Attribute, Call, Expression, FunctionFacts, Name, Site
-from servelint.code.fixes.blocks.safety import MAXIMUM_FUNCTIONS, Safety
+from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.text import policy
 from servelint.code.judge.analysis import COMPUTED, Analysis, BlockingCall
 from servelint.code.loop.offloads import Handoff
@@ -24,9 +24,9 @@ _COMPUTING = COMPUTED - {Role.TRAINING}
 class Queueing:
     """Judges the offloads of one project."""
 
-    def __init__(self, analysis: Analysis, safety: Safety) -> None:
+    def __init__(self, analysis: Analysis, reached: Reached) -> None:
         self.analysis = analysis
-        self.safety = safety
+        self.reached = reached
         self.policy = policy.load()
 
     def doubt(self, call: BlockingCall, found: Handoff) -> str:
@@ -44,7 +44,7 @@ class Queueing:
             return QUEUED
         evaluator = self.analysis.evaluator
         frames = [evaluator.frame(evaluator.module(path), index) for path, index in call.blocking.functions]
-        frames += self.safety.called(call.frame, inner)
+        frames += self.reached.called(call.frame, inner)
         return QUEUED if self._waits(frames) else ""
 
     def _gains_nothing(self, call: BlockingCall) -> bool:
@@ -66,7 +66,7 @@ class Queueing:
 
     def _waits(self, frames: Iterable[Frame]) -> bool:
         """Whether the functions, or those that they call, wait for anything but the processor."""
-        for number, frame in enumerate(self.safety.reached(frames)):
+        for number, frame in enumerate(self.reached.functions(frames)):
             if number >= MAXIMUM_FUNCTIONS:
                 return True
             facts = self.analysis.evaluator.facts(frame)

@@ -332,7 +332,7 @@ class Loop:
 
     def _is_made_anew(self, module: Module, function: FunctionFacts) -> bool:
         """Whether the method's object may be another one than that which start-up has warmed."""
-        if function.owner is None or self._is_cached(function):
+        if function.owner is None or self.is_cached(function):
             return False
         makers = self.evaluator.callers.constructing(ClassReference(module.path, function.owner))
         return any(self._is_made_by(frame) for frame, _ in makers)
@@ -371,9 +371,10 @@ class Loop:
 
     def keeps(self, function: FunctionFacts) -> bool:
         """Whether the function makes its result once: it asks first whether it has one, or is cached."""
-        return function.guarded or self._is_cached(function)
+        return function.guarded or self.is_cached(function)
 
-    def _is_cached(self, function: FunctionFacts) -> bool:
+    def is_cached(self, function: FunctionFacts) -> bool:
+        """Whether a decorator keeps what the function returns."""
         return any(last_name(decorator) in self.frameworks.caches for decorator in function.decorators)
 
     def runs_at_startup(self, module: Module, index: int) -> bool:

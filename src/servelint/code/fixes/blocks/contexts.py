@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from servelint.code.facts.facts import Call, Site
-from servelint.code.fixes.blocks.safety import MAXIMUM_FUNCTIONS, Safety
+from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.text import policy
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.values import (
@@ -35,9 +35,9 @@ _UNREAD = "unread"
 class Contexts:
     """Judges the calls of one project."""
 
-    def __init__(self, analysis: Analysis, safety: Safety) -> None:
+    def __init__(self, analysis: Analysis, reached: Reached) -> None:
         self.analysis = analysis
-        self.safety = safety
+        self.reached = reached
         self.policy = policy.load()
         self._libraries: dict[str, frozenset[str]] = {}
 
@@ -50,9 +50,9 @@ class Contexts:
             return True
         if not all(self._is_unread(frame, site.call, here) for site in sites):
             return True
-        frames = [inner for site in sites for inner in self.safety.called(frame, site.call)]
+        frames = [*self.reached.run(frame, sites, ())]
         frames += (inner for call in calls for inner in self._on_the_way(call))
-        for number, inner in enumerate(self.safety.reached(frames)):
+        for number, inner in enumerate(self.reached.functions(frames)):
             made = self.analysis.evaluator.facts(inner).sites
             if number >= MAXIMUM_FUNCTIONS or not all(self._is_unread(inner, s.call, here) for s in made):
                 return True

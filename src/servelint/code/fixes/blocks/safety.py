@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from typing import NamedTuple
 
-from servelint.code.facts.facts import Attribute, Call, Expression, FunctionFacts, Name, Site, Spread, dotted
+from servelint.code.facts.facts import (
+    Attribute,
+    Call,
+    Expression,
+    FunctionFacts,
+    Name,
+    Site,
+    Spread,
+    dotted,
+    last_name,
+)
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block
 from servelint.code.fixes.blocks.guards import Guards
 from servelint.code.fixes.blocks.locking import Locking
+from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.blocks.shared import Change, Shared, is_container
+from servelint.code.fixes.blocks.sharing import Sharing
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import context_names, function_at
@@ -23,22 +36,16 @@ from servelint.code.fixes.text.stopping import stopping_call
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.uses import Range
 from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.judge.implicit import implicit
 from servelint.code.values.values import (
-    ClassReference,
     External,
     ExternalObject,
     Frame,
-    FunctionReference,
-    Instance,
     LibraryObject,
-    Partial,
     Value,
     plain,
 )
 from servelint.knowledge.types import Role
-
-# How many functions below the call are read; more are taken for "may do anything".
-MAXIMUM_FUNCTIONS = 200
 
 
 class Doubt(NamedTuple):
@@ -61,8 +68,9 @@ class Safety:
         self.files = files
         self.policy = policy.load()
         self.guards = Guards(analysis, files)
-        self._frames: dict[Frame, Doubt] = {}
-        self._shared_places: dict[Function, Shared] = {}
+        self.reached = Reached(analysis)
+        self.sharing = Sharing(analysis, files, self.reached)
+        self._frames: dict[tuple[Frame, frozenset[str]], Doubt] = {}
         self._doubts: dict[tuple[Frame, Block], tuple[str, Doubt]] = {}
         self._obstacles: dict[tuple[Frame, Block], str] = {}
         self._written: dict[tuple[Function, Range], str] = {}
@@ -76,8 +84,12 @@ class Safety:
             or self._arguments(call, call.site.call)
             or self._around(call, node, function)
             or self._threads(call, workers)
+            or self.sharing.handed(call.frame, self._shared(call, function), [call.site])
         )
-        return Doubt(reason) if reason else self._below(self.called(call.frame, call.site.call))
+        if reason:
+            return Doubt(reason)
+        inner = [*self.reached.called(call.frame, call.site.call)]
+        return self._of_threads(inner, workers) or self._below(call.frame, inner)
 
     def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> Doubt:
         """Whether running the block in a thread might change behaviour."""
@@ -86,7 +98,9 @@ class Safety:
             self._doubts[key] = self._doubts_of_block(call, block)
         first, below = self._doubts[key]
         reason = first or self._threads(call, workers)
-        return Doubt(reason) if reason else below
+        if reason:
+            return Doubt(reason)
+        return self._of_threads(self.run_by(call.frame, block), workers) or below
 
     def _doubts_of_block(self, call: BlockingCall, block: Block) -> tuple[str, Doubt]:
         """What is the same for all calls of the block: reasons in its function, and below that."""
@@ -96,10 +110,10 @@ class Safety:
             self._contexts_around(call, block)
             or next((r for site in sites if (r := self._arguments(call, site.call))), "")
             or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
-            or self._writes_shared(block)
+            or self._writes_shared(call, block)
+            or self.sharing.handed(call.frame, self._shared(call, block.function), sites)
         )
-        inner = (frame for site in sites for frame in self.called(call.frame, site.call))
-        return first, Doubt("") if first else self._below(inner)
+        return first, Doubt("") if first else self._below(call.frame, self.run_by(call.frame, block))
 
     def _contexts_around(self, call: BlockingCall, block: Block) -> str:
         """Why the `with` blocks that stay around the block might matter to it."""
@@ -113,21 +127,19 @@ class Safety:
                     return reason
         return ""
 
-    def _shared(self, syntax: Syntax, function: Function) -> Shared:
-        """What of the function's variables outlives it."""
-        if function not in self._shared_places:
-            self._shared_places[function] = Shared(syntax, function, self.files.global_names(syntax))
-        return self._shared_places[function]
+    def _shared(self, call: BlockingCall, function: Function) -> Shared:
+        """What of the variables of the function with the call outlives it."""
+        kept = self.sharing.kept((call.frame.module, call.frame.function))
+        return self.sharing.of(call.caller.module, function, kept)
 
-    def _writes_shared(self, block: Block) -> str:
+    def _writes_shared(self, call: BlockingCall, block: Block) -> str:
         key = (block.function, block.range)
         if key not in self._written:
-            self._written[key] = self._find_shared(block)
+            self._written[key] = self._find_shared(self._shared(call, block.function), block)
         return self._written[key]
 
-    def _find_shared(self, block: Block) -> str:
+    def _find_shared(self, shared: Shared, block: Block) -> str:
         """What requests share and the block writes, or reads while the function writes it."""
-        shared = self._shared(block.syntax, block.function)
         for place in shared.changed(block.nodes()):
             return f"the block writes `{place}`, which requests share"
         place = shared.read_and_changed(*block.range)
@@ -137,7 +149,7 @@ class Safety:
 
     def doubt_of_body(self, call: BlockingCall) -> str:
         """Why running the whole function around the call in one of many threads might change behaviour."""
-        return self._threads(call, None) or self._below([call.frame]).without_locks
+        return self._threads(call, None) or self._below(call.frame, [call.frame]).without_locks
 
     def _contexts(self, call: BlockingCall) -> str:
         contexts = call.site.contexts if call.site is not None else ()
@@ -177,7 +189,7 @@ class Safety:
     def _around(self, call: BlockingCall, node: ast.Call, function: Function) -> str:
         """Shared state that the function looks at before the call and writes after it, or the reverse."""
         syntax = self.files.syntax(call.caller.module)
-        shared = self._shared(syntax, function)
+        shared = self._shared(call, function)
         place = shared.torn(node)
         if place:
             return f"`{place}` is used before and after the call: another request may come between"
@@ -187,13 +199,16 @@ class Safety:
 
     def obstacle(self, call: BlockingCall) -> str:
         """Why the call, with the code below it, must not run in a thread at all; empty where it may."""
-        return self._obstacle(call.frame, [call.site] if call.site is not None else [])
+        if call.site is None:
+            return ""
+        return self._obstacle(call.frame, [call.site], self.reached.called(call.frame, call.site.call))
 
     def obstacle_of_block(self, call: BlockingCall, block: Block) -> str:
         """The same for all calls of the block."""
         key = (call.frame, block)
         if key not in self._obstacles:
-            self._obstacles[key] = self._obstacle(call.frame, self.sites(call.caller.facts, block))
+            sites = self.sites(call.caller.facts, block)
+            self._obstacles[key] = self._obstacle(call.frame, sites, self.run_by(call.frame, block))
         return self._obstacles[key]
 
     def sites(self, facts: FunctionFacts, block: Block) -> list[Site]:
@@ -207,11 +222,17 @@ class Safety:
         found = sorted((pair for line in lines for pair in by_line.get(line, ())), key=itemgetter(0))
         return [site for _, site in found if block.holds(site.call.position)]
 
-    def _obstacle(self, frame: Frame, sites: Sequence[Site]) -> str:
+    def run_by(self, frame: Frame, block: Block) -> Iterator[Frame]:
+        """The functions of the project that a block of the frame's function runs."""
+        facts = self.analysis.evaluator.facts(frame)
+        subjects = (subject for subject in implicit(facts) if block.holds(subject.position))
+        return self.reached.run(frame, self.sites(facts, block), subjects)
+
+    def _obstacle(self, frame: Frame, sites: Sequence[Site], inner: Iterable[Frame]) -> str:
         made = [v for site in sites for v, _ in plain(self.analysis.evaluator.evaluate(frame, site.call))]
         if any(self._belongs_to_the_loop(value) for value in made):
             return "what it makes works on the event loop and may need it from the start: make it at start-up"
-        return self._stopping(inner for site in sites for inner in self.called(frame, site.call))
+        return self._stopping(inner)
 
     def _belongs_to_the_loop(self, value: Value) -> bool:
         """Whether the value is an engine whose inference is asynchronous throughout."""
@@ -222,7 +243,7 @@ class Safety:
         return Role.COROUTINE in roles and Role.INFERENCE not in roles
 
     def _stopping(self, frames: Iterable[Frame]) -> str:
-        for frame in self.reached(frames):
+        for frame in self.reached.functions(frames):
             facts = self.analysis.evaluator.facts(frame)
             syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
             function = None if facts.is_generator else function_at(syntax, facts.position)
@@ -233,75 +254,59 @@ class Safety:
                 )
         return ""
 
-    def _below(self, frames: Iterable[Frame]) -> Doubt:
+    def _of_threads(self, frames: Iterable[Frame], workers: int | None) -> Doubt | None:
+        """Why only one thread should run these functions and those that they call."""
+        for frame in self.reached.functions(frames) if workers != 1 else ():
+            facts = self.analysis.evaluator.facts(frame)
+            if self.analysis.loop.is_cached(facts) and self._loads_later(frame):
+                return Doubt(f"`{facts.qualname}` loads at its first use, which two threads may both do")
+        return None
+
+    def _loads_later(self, frame: Frame) -> bool:
+        blocking = self.analysis.judge.summary(frame)
+        if blocking is None or blocking.role is not Role.LOAD:
+            return False
+        functions = ((frame.module, frame.function), *blocking.functions)
+        return self.analysis.preloaded(replace(blocking, functions=functions)) is None
+
+    def _below(self, caller: Frame, frames: Iterable[Frame]) -> Doubt:
         """The first reason against a thread in these functions and those that they call, else their locks."""
         locks: list[Locking] = []
-        for number, frame in enumerate(self.reached(frames)):
-            if number >= MAXIMUM_FUNCTIONS:
-                return Doubt("the call goes through too many functions to be sure")
-            found = self._in_function(frame)
+        reached = list(self.reached.functions(frames))
+        if len(reached) > MAXIMUM_FUNCTIONS:
+            return Doubt("the call goes through too many functions to be sure")
+        run = {(frame.module, frame.function) for frame in (caller, *reached)}
+        for frame in reached:
+            kept = self.sharing.kept((frame.module, frame.function), run)
+            if (frame, kept) not in self._frames:
+                self._frames[frame, kept] = self._read(frame, kept)
+            found = self._frames[frame, kept]
             if found.reason:
                 return found
             locks += found.locks
         return Doubt("", tuple(locks))
 
-    def reached(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The functions and those that they call, one time each, to one more than the maximum."""
-        seen: set[tuple[str, int]] = set()
-        waiting = list(frames)
-        while waiting and len(seen) <= MAXIMUM_FUNCTIONS:
-            inner = waiting.pop()
-            key = (inner.module, inner.function)
-            if key in seen:
-                continue
-            seen.add(key)
-            yield inner
-            for site in self.analysis.evaluator.facts(inner).sites:
-                waiting += self.called(inner, site.call)
-
-    def called(self, frame: Frame, made: Call) -> Iterator[Frame]:
-        """The functions of the project that a call runs."""
-        for value, _ in plain(self.analysis.evaluator.calls.callees(frame, made)):
-            yield from self._entered(value, frame, made)
-
-    def _entered(self, value: Value, frame: Frame, made: Call) -> Iterator[Frame]:
-        calls, classes = self.analysis.evaluator.calls, self.analysis.evaluator.classes
-        match value:
-            case FunctionReference():
-                yield calls.enter(value, frame, made)
-            case ClassReference():
-                for constructor in classes.constructors(value):
-                    yield calls.enter(constructor, frame, made)
-            case Instance():
-                for method in classes.attribute(value, "__call__"):
-                    if isinstance(method, FunctionReference):
-                        yield calls.enter(method, frame, made)
-            case Partial(function=FunctionReference() as function):
-                yield calls.enter(function, frame, made)
-
-    def _in_function(self, frame: Frame) -> Doubt:
-        if frame not in self._frames:
-            self._frames[frame] = self._read(frame)
-        return self._frames[frame]
-
-    def _read(self, frame: Frame) -> Doubt:
-        facts = self.analysis.evaluator.facts(frame)
+    def _read(self, frame: Frame, kept: frozenset[str]) -> Doubt:
+        module, facts = self.analysis.evaluator.module(frame.module), self.analysis.evaluator.facts(frame)
+        if any(last_name(decorator) in self.policy.kept_properties for decorator in facts.decorators):
+            return Doubt(f"`{facts.qualname}` is worked out at its first use, which two threads may both do")
         for site in facts.sites:
             reason = self._touches(frame, facts, site.call)
             if reason:
                 return Doubt(reason)
-        syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
+        syntax = self.files.syntax(module)
         function = function_at(syntax, facts.position)
         if function is None:
             return Doubt("")
         constructs = facts.name in ("__init__", "__new__", "__post_init__")
         own = facts.parameters[0].name if constructs and facts.parameters else ""
-        changes = list(self._shared(syntax, function).changes(syntax.own_nodes(function), own))
+        shared = self.sharing.of(module, function, kept)
+        changes = list(shared.changes(syntax.own_nodes(function), own))
         if not changes or self.guards.guard(frame, syntax, function, changes):
-            return Doubt("")
+            return Doubt(self.sharing.handed(frame, shared, facts.sites, own))
         lock = self._lock(frame, syntax, function, changes)
         if lock is not None:
-            return Doubt("", (lock,))
+            return Doubt(self.sharing.handed(frame, shared, facts.sites, own), (lock,))
         return Doubt(f"`{facts.qualname}` writes `{changes[0].text}`, which requests share")
 
     def _lock(
@@ -314,7 +319,7 @@ class Safety:
         block = Block(syntax, function, found.load.statements)
         sites = self.sites(self.analysis.evaluator.facts(frame), block)
         # Code of the project may come back, or wait for whoever waits for the lock; so may what it computes.
-        if any(True for site in sites for _ in self.called(frame, site.call)) or any(
+        if any(True for _ in self.run_by(frame, block)) or any(
             isinstance(node, ast.Attribute) and node.attr in self.analysis.project.properties
             for statement in found.load.statements
             for node in syntax.below(statement)

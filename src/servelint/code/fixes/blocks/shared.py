@@ -9,13 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
+from servelint.code.fixes.blocks.places import aliases, changed, roots
 from servelint.code.fixes.text.syntax import Function, Syntax
 
-# Methods of the language's containers that change the receiver.
-CHANGING_METHODS = frozenset(
-    {"append", "add", "insert", "extend", "update", "setdefault", "pop", "popitem", "popleft", "appendleft"}
-    | {"remove", "discard", "clear", "sort", "reverse", "put", "put_nowait"}
-)
 # Methods that may be called on a model again and again, and functions that set what random numbers follow.
 HARMLESS_METHODS = frozenset(
     {"eval", "to", "cuda", "cpu", "half", "float", "requires_grad_", "debug", "info", "warning", "error"}
@@ -38,20 +34,37 @@ class Change(NamedTuple):
 
 
 class Shared:
-    """The variables and attributes of one function that outlive it; `names` are the globals of the file."""
+    """The variables and attributes of one function that outlive it.
 
-    def __init__(self, syntax: Syntax, function: Function, names: frozenset[str]) -> None:
+    `names` are the variables around it that do; what `touched` names (modules of libraries) is not the
+    project's, but may have attributes set.
+    """
+
+    def __init__(
+        self,
+        syntax: Syntax,
+        function: Function,
+        names: frozenset[str],
+        touched: frozenset[str] = frozenset(),
+    ) -> None:
         self.syntax = syntax
         self.function = function
         self._names = names
+        self._touched = touched
         own = syntax.own_nodes(function)
         self._receiver = _receiver(syntax, function)
         self._declared = {name for n in own if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
-        self._local = _local_names(own, function) - self._declared
+        self._parameters = {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
+        self._local = (_stored(own) | self._parameters) - self._declared
 
     def reaches(self, name: str) -> bool:
         """Whether the function means the global by that name."""
         return name in self._declared or name not in self._local
+
+    @property
+    def own_names(self) -> frozenset[str]:
+        """The variables that the function itself binds."""
+        return frozenset(self._local)
 
     def changed(self, nodes: Iterable[ast.AST], own: str = "") -> Iterator[str]:
         """Those of them that some nodes of the function change.
@@ -63,15 +76,53 @@ class Shared:
     def changes(self, nodes: Iterable[ast.AST], own: str = "") -> Iterator[Change]:
         """The same, with where they are changed."""
         for node in nodes:
-            for place in _changed(node):
-                root = _root(place)
+            if isinstance(node, ast.Lambda):
+                yield from self.changes(ast.walk(node.body), own)
+            for place in changed(node):
                 if isinstance(place, ast.Name) and not is_container(node):
                     shared = place.id in self._declared
                 else:
-                    ours = root in self._names and root not in self._local
-                    shared = root == self._receiver or "app" in _names(place) or ours
-                if shared and not (own and root == own):
+                    shared = self.holds(place, own, called=isinstance(node, ast.Call))
+                if shared:
                     yield Change(node, place)
+
+    def holds(self, place: ast.expr, own: str = "", *, called: bool = False) -> bool:
+        """Whether others may have the object that is there; `called` where a method of it is."""
+        if "app" in _names(place):
+            return True
+        return any(self._is_shared(root, own, called=called) for root in self._roots(place))
+
+    def _is_shared(self, root: str, own: str, *, called: bool) -> bool:
+        if own and root == own:
+            return False
+        if root in ("", self._receiver):
+            return True
+        if root in self._local:
+            return False
+        return root in self._names or (root in self._touched and not called)
+
+    def _roots(self, place: ast.expr) -> set[str]:
+        """The variables with which the way to the object begins, those followed that the function sets."""
+        found = set(roots(place))
+        return found.union(*(self._aliases.get(root, ()) for root in found))
+
+    @cached_property
+    def _aliases(self) -> Mapping[str, frozenset[str]]:
+        return aliases(self.syntax.own_nodes(self.function))
+
+    def parameters(self, place: ast.expr) -> set[str]:
+        """The parameters by which the function was given the object, or what it is a part of."""
+        return self._roots(place) & self._parameters - {self._receiver}
+
+    @cached_property
+    def changed_parameters(self) -> frozenset[str]:
+        """The parameters whose objects the function changes."""
+        found: set[str] = set()
+        for node in self.syntax.own_nodes(self.function):
+            for place in changed(node):
+                if not isinstance(place, ast.Name) or is_container(node):
+                    found |= self.parameters(place)
+        return frozenset(found)
 
     @cached_property
     def uses(self) -> dict[str, list[ast.expr]]:
@@ -187,27 +238,9 @@ def last_name(node: ast.expr) -> str:
     return ""
 
 
-def _changed(node: ast.AST) -> Iterator[ast.expr]:
-    """The variables, attributes and containers that a node changes."""
-    match node:
-        case ast.Name(ctx=ast.Store() | ast.Del()) | ast.Attribute(ctx=ast.Store() | ast.Del()):
-            yield node
-        case ast.Subscript(value=value, ctx=ast.Store() | ast.Del()):
-            yield value
-        case ast.Call(func=ast.Attribute(value=ast.Name() | ast.Attribute() as value, attr=attr)):
-            if attr in CHANGING_METHODS:
-                yield value
-
-
 def is_container(node: ast.AST) -> bool:
     """Whether what changes the place leaves the object there, and changes that."""
     return isinstance(node, ast.Subscript | ast.Call)
-
-
-def _root(place: ast.expr) -> str:
-    while isinstance(place, ast.Attribute | ast.Subscript):
-        place = place.value
-    return place.id if isinstance(place, ast.Name) else ""
 
 
 def _names(place: ast.expr) -> set[str]:
@@ -223,9 +256,8 @@ def _receiver(syntax: Syntax, function: Function) -> str:
     return ""
 
 
-def _local_names(own: Iterable[ast.AST], function: Function) -> set[str]:
-    stored = {n.id for n in own if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return stored | {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
+def _stored(own: Iterable[ast.AST]) -> set[str]:
+    return {n.id for n in own if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def _sides(syntax: Syntax, use: ast.expr, call: ast.Call) -> Iterator[str]:

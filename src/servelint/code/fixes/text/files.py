@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import NamedTuple
 
 from servelint.code.fixes.text.header import Head
 from servelint.code.fixes.text.imports import Imports
@@ -13,6 +14,13 @@ from servelint.code.judge.analysis import Analysis
 from servelint.project.text.parsing import parse
 
 
+class Globals(NamedTuple):
+    """The names that a file binds at its top level: to what is the project's, and to what libraries have."""
+
+    project: frozenset[str]
+    libraries: frozenset[str]
+
+
 class Files:
     """Syntax trees and global names of one project's files."""
 
@@ -20,7 +28,7 @@ class Files:
         self.analysis = analysis
         self._syntax: dict[str, Syntax] = {}
         self._heads: dict[str, Head] = {}
-        self._globals: dict[Path, frozenset[str]] = {}
+        self._globals: dict[str, Globals] = {}
 
     def syntax(self, module: Module) -> Syntax:
         """The syntax tree of the file with its text."""
@@ -37,19 +45,31 @@ class Files:
             )
         return Imports(self._heads[module.path])
 
-    def global_names(self, syntax: Syntax) -> frozenset[str]:
-        """The names of variables that the file assigns at its top level, or declares global."""
-        path = syntax.source.path
-        if path not in self._globals:
-            found = {
-                node.id
-                for statement in syntax.tree.body
-                if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-                for node in ast.walk(statement)
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
-            for node in syntax.nodes:
-                if isinstance(node, ast.Global):
-                    found.update(node.names)
-            self._globals[path] = frozenset(found)
-        return self._globals[path]
+    def global_names(self, module: Module) -> Globals:
+        """The names of what outlives a request: what the file binds at its top level, or declares global."""
+        if module.path not in self._globals:
+            self._globals[module.path] = self._bound(module)
+        return self._globals[module.path]
+
+    def _bound(self, module: Module) -> Globals:
+        syntax = self.syntax(module)
+        ours: set[str] = set()
+        libraries: set[str] = set()
+        for statement in syntax.tree.body:
+            if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                ours.add(statement.name)
+                continue
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    ours.add(node.id)
+                elif isinstance(node, ast.Import | ast.ImportFrom):
+                    found = ours if self._is_of_project(module, node) else libraries
+                    found.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
+        ours.update(name for node in syntax.nodes if isinstance(node, ast.Global) for name in node.names)
+        return Globals(frozenset(ours), frozenset(libraries - ours))
+
+    def _is_of_project(self, module: Module, statement: ast.Import | ast.ImportFrom) -> bool:
+        resolve = self.analysis.project.resolve
+        if isinstance(statement, ast.Import):
+            return any(resolve(module, alias.name, 0) is not None for alias in statement.names)
+        return bool(statement.level) or resolve(module, statement.module or "", 0) is not None

@@ -22,6 +22,7 @@ class Policy:
     thread_bound_names: frozenset[str]
     needs_loop: NameIndex[str]
     runs_own_loop: NameIndex[str]
+    kept_properties: frozenset[str]
     thread_local_contexts: NameIndex[str]
     locks: NameIndex[str]
     neutral_contexts: NameIndex[str]
@@ -54,6 +55,7 @@ def load() -> Policy:
         thread_bound_names=frozenset(file.names("thread-bound-names")),
         needs_loop=_index(file, "needs-loop"),
         runs_own_loop=_index(file, "runs-own-loop"),
+        kept_properties=frozenset(file.names("kept-properties")),
         thread_local_contexts=_index(file, "thread-local-contexts"),
         locks=_index(file, "locks"),
         neutral_contexts=_index(file, "neutral-contexts"),

@@ -1,0 +1,109 @@
+"""Which variables of a function outlive it, and which it hands to functions that change what they get.
+
+What a closure keeps outlives the request too, unless the function around it runs for the request as well.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Sequence
+from typing import TypeAlias
+
+from servelint.code.facts.facts import FunctionFacts, Site, dotted
+from servelint.code.fixes.blocks.reached import Reached
+from servelint.code.fixes.blocks.shared import Shared
+from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.placement import function_at
+from servelint.code.fixes.text.syntax import Function
+from servelint.code.graph.project import Module
+from servelint.code.judge.analysis import Analysis
+from servelint.code.values.values import Frame
+
+# A function by its file and index.
+Place: TypeAlias = tuple[str, int]
+
+
+class Sharing:
+    """Knows the variables of one project's functions."""
+
+    def __init__(self, analysis: Analysis, files: Files, reached: Reached) -> None:
+        self.evaluator = analysis.evaluator
+        self.files = files
+        self.reached = reached
+        self._shared: dict[tuple[Function, frozenset[str]], Shared] = {}
+        self._changed: dict[Place, frozenset[str]] = {}
+
+    def of(self, module: Module, function: Function, kept: frozenset[str] = frozenset()) -> Shared:
+        """The variables of a function; `kept` are those of functions around it that outlive it."""
+        if (function, kept) not in self._shared:
+            names = self.files.global_names(module)
+            shared = Shared(self.files.syntax(module), function, names.project | kept, names.libraries - kept)
+            self._shared[function, kept] = shared
+        return self._shared[function, kept]
+
+    def kept(self, place: Place, run: Collection[Place] = ()) -> frozenset[str]:
+        """The variables of the functions around one that outlive a request: those of `run` do not."""
+        module = self.evaluator.module(place[0])
+        found: set[str] = set()
+        parent = module.function(place[1]).parent
+        while parent:
+            facts = module.function(parent)
+            function = None if (module.path, parent) in run else self._function(module, facts)
+            if function is not None:
+                found |= self.of(module, function).own_names
+            parent = facts.parent
+        return frozenset(found)
+
+    def _function(self, module: Module, facts: FunctionFacts) -> Function | None:
+        return function_at(self.files.syntax(module), facts.position)
+
+    # -- what functions are given ----------------------------------------------------------------
+
+    def handed(self, frame: Frame, shared: Shared, sites: Sequence[Site], own: str = "") -> str:
+        """Why a call may change what requests share: it hands that to a function that changes it."""
+        for site, parameter, given in self._given(frame, shared, sites):
+            if shared.holds(given, own):
+                called = dotted(site.call.function)
+                return f"`{called}` changes `{ast.unparse(given)}` ({parameter}), which requests share"
+        return ""
+
+    def _given(
+        self, frame: Frame, shared: Shared, sites: Sequence[Site]
+    ) -> Iterator[tuple[Site, str, ast.expr]]:
+        """The arguments of calls that the called functions change, with the names of the parameters."""
+        for site in sites:
+            node: ast.Call | None = None
+            for inner in self.reached.called(frame, site.call):
+                for name in self._changes(inner):
+                    node = node or shared.syntax.at(site.call.position, ast.Call)
+                    facts = self.evaluator.facts(inner)
+                    given = _argument(node, facts, name) if node is not None else None
+                    if given is not None:
+                        yield site, name, given
+
+    def _changes(self, frame: Frame) -> frozenset[str]:
+        """The parameters whose objects a function changes, or hands on to be changed."""
+        place = (frame.module, frame.function)
+        if place not in self._changed:
+            self._changed[place] = frozenset()  # what it hands to itself it changes itself
+            module, facts = self.evaluator.module(frame.module), self.evaluator.facts(frame)
+            function = self._function(module, facts)
+            if function is not None and facts.parameters:
+                shared = self.of(module, function)
+                handed = (shared.parameters(given) for _, _, given in self._given(frame, shared, facts.sites))
+                self._changed[place] = shared.changed_parameters.union(*handed)
+        return self._changed[place]
+
+
+def _argument(node: ast.Call, facts: FunctionFacts, name: str) -> ast.expr | None:
+    """What a call gives for a parameter."""
+    for keyword in node.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    names = [parameter.name for parameter in facts.parameters if parameter.kind == "positional"]
+    is_bound = facts.owner is not None and not any(dotted(d) == "staticmethod" for d in facts.decorators)
+    number = names.index(name) - is_bound if name in names else -1
+    before = node.args[: number + 1]
+    if not 0 <= number < len(node.args) or any(isinstance(given, ast.Starred) for given in before):
+        return None
+    return node.args[number]

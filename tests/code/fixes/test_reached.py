@@ -1,0 +1,373 @@
+"""Code that nobody calls by name runs in the thread as well, and what it does to others makes a fix unsafe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servelint.finding import Applicability, Fix
+from servelint.lint import check
+from servelint.project.config import Config
+
+HEAD = """\
+import heapq
+from functools import cached_property, lru_cache
+
+import joblib
+import torch
+from fastapi import Depends, FastAPI
+
+app = FastAPI()
+model = joblib.load("model.joblib")
+_seen = []
+_state = {"last": [], "n": 0}
+
+
+"""
+TAIL = """\
+
+
+@app.post("/p")
+async def predict(rows: list[float]):
+    return score(rows)
+"""
+OF_OBJECT = """\
+    def score(self, rows):
+        return self.model.predict(rows)
+
+
+scorer = Scorer()
+
+
+def score(rows):
+    return scorer.score(rows)
+"""
+PROPERTY = """\
+class Scorer:
+    def __init__(self):
+        self._model = None
+
+    @property
+    def model(self):
+        if self._model is None:
+            self._model = joblib.load("model.joblib")
+        return self._model
+
+"""
+CACHED = """\
+class Scorer:
+    @cached_property
+    def model(self):
+        return joblib.load("model.joblib")
+
+"""
+DESCRIPTOR = """\
+class Lazy:
+    value = None
+
+    def __get__(self, holder, owner):
+        if self.value is None:
+            self.value = joblib.load("model.joblib")
+        return self.value
+
+
+class Scorer:
+    model = Lazy()
+
+"""
+LOOKED_UP = """\
+class Models:
+    def __getattr__(self, name):
+        found = joblib.load(name)
+        setattr(self, name, found)
+        return found
+
+
+models = Models()
+
+
+def score(rows):
+    return models.fraud.predict(rows)
+"""
+ITEM = """\
+class Models(dict):
+    def __missing__(self, name):
+        self[name] = joblib.load(name)
+        return self[name]
+
+
+models = Models()
+
+
+def score(rows):
+    return models["fraud"].predict(rows)
+"""
+CONTEXT = """\
+class Depth:
+    level = 0
+
+    def __enter__(self):
+        self.level += 1
+
+    def __exit__(self, *raised):
+        self.level -= 1
+
+
+depth = Depth()
+
+
+def score(rows):
+    with depth:
+        return model.predict(rows)
+"""
+ITERATED = """\
+class Models:
+    def __init__(self):
+        self.loaded = []
+
+    def __iter__(self):
+        if not self.loaded:
+            self.loaded.append(joblib.load("a"))
+        return iter(self.loaded)
+
+
+models = Models()
+
+
+def score(rows):
+    return [one.predict(rows) for one in models]
+"""
+GENERATOR = """\
+def batches(rows):
+    for row in rows:
+        _seen.append(row)
+        yield [row]
+
+
+def score(rows):
+    return [model.predict(batch) for batch in batches(rows)]
+"""
+OPERATOR = """\
+class Total:
+    sum = 0
+
+    def __add__(self, other):
+        self.sum = self.sum + other
+        return self.sum
+
+
+total = Total()
+
+
+def score(rows):
+    return total + model.predict(rows)[0]
+"""
+FORWARD = """\
+class Net(torch.nn.Module):
+    steps = 0
+
+    def forward(self, rows):
+        self.steps += 1
+        return rows
+
+
+net = Net()
+
+
+def score(rows):
+    return net(rows)
+"""
+SETTER = """\
+class Last:
+    rows = ()
+
+    @property
+    def last(self):
+        return self.rows
+
+    @last.setter
+    def last(self, rows):
+        self.rows = rows
+
+
+kept = Last()
+
+
+def score(rows):
+    kept.last = rows
+    return model.predict(rows)
+"""
+KEY = """\
+def noted(row):
+    _seen.append(row)
+    return row
+
+
+def score(rows):
+    return model.predict(sorted(rows, key=noted))
+"""
+LAMBDA = """\
+def score(rows):
+    return model.predict(sorted(rows, key=lambda row: _seen.append(row) or row))
+"""
+SETATTR = """\
+class Holder:
+    pass
+
+
+holder = Holder()
+
+
+def score(rows):
+    setattr(holder, "rows", rows)
+    return model.predict(rows)
+"""
+CLASS = """\
+class Count:
+    n = 0
+
+
+def score(rows):
+    Count.n += 1
+    return model.predict(rows)
+"""
+GLOBALS = """\
+def score(rows):
+    globals()["_rows"] = rows
+    return model.predict(rows)
+"""
+ALIAS = """\
+def score(rows):
+    last = _state["last"]
+    last.append(rows)
+    return model.predict(rows)
+"""
+NESTED = """\
+def score(rows):
+    _state["last"].append(rows)
+    return model.predict(rows)
+"""
+ELEMENT = """\
+def score(rows):
+    for one in _seen:
+        one.rows = rows
+    return model.predict(rows)
+"""
+HEAP = """\
+def score(rows):
+    heapq.heappush(_seen, rows)
+    return model.predict(rows)
+"""
+GIVEN = """\
+def noted(rows, into):
+    into.append(rows)
+
+
+def handed(rows, seen):
+    noted(rows, seen)
+
+
+def score(rows):
+    handed(rows, seen=_seen)
+    return model.predict(rows)
+"""
+CLOSURE = """\
+def make():
+    rounds = []
+
+    def scored(rows):
+        rounds.append(rows)
+        return model.predict(rows)
+
+    return scored
+
+
+score = make()
+"""
+WRITING = {
+    "property": PROPERTY + OF_OBJECT,
+    "cached property": CACHED + OF_OBJECT,
+    "descriptor": DESCRIPTOR + OF_OBJECT,
+    "looked up": LOOKED_UP,
+    "item": ITEM,
+    "context": CONTEXT,
+    "iterated": ITERATED,
+    "generator": GENERATOR,
+    "operator": OPERATOR,
+    "forward": FORWARD,
+    "setter": SETTER,
+    "key": KEY,
+    "lambda": LAMBDA,
+    "setattr": SETATTR,
+    "class": CLASS,
+    "globals": GLOBALS,
+    "alias": ALIAS,
+    "nested": NESTED,
+    "element": ELEMENT,
+    "heap": HEAP,
+    "given": GIVEN,
+    "closure": CLOSURE,
+}
+HARMLESS = {
+    "property": """\
+class Scorer:
+    @property
+    def model(self):
+        return model
+
+"""
+    + OF_OBJECT,
+    "local": """\
+def noted(rows, into):
+    into.append(rows)
+
+
+def score(rows):
+    found = []
+    noted(rows, found)
+    found[0] = rows
+    return model.predict(found)
+""",
+    "copy": """\
+def score(rows):
+    last = _seen[:]
+    last.append(rows)
+    return model.predict(last)
+""",
+    "closure": """\
+def score(rows):
+    found = []
+
+    def add(row):
+        found.append(row)
+
+    for row in rows:
+        add(row)
+    return model.predict(found)
+""",
+    "function of a module": """\
+def score(rows):
+    return torch.add(model.predict(rows), 1)
+""",
+}
+
+
+def fix_of(folder: Path, text: str) -> Fix:
+    (folder / "app.py").write_text(text)
+    findings = check([], Config(root=folder, select=("SRV101", "SRV102"))).findings
+    (fix,) = {finding.fix for finding in findings}
+    assert fix is not None
+    return fix
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_what_runs_without_a_call_and_writes_makes_a_fix_unsafe(tmp_path: Path, name: str) -> None:
+    fix = fix_of(tmp_path, HEAD + WRITING[name] + TAIL)
+    assert fix.applicability is Applicability.UNSAFE
+    assert "requests share" in fix.reason or "two threads may both do" in fix.reason
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_a_request_has_for_itself_may_be_changed(tmp_path: Path, name: str) -> None:
+    assert fix_of(tmp_path, HEAD + HARMLESS[name] + TAIL).applicability is Applicability.SAFE
