@@ -117,7 +117,7 @@ class _Body(Expressions):
         self.imports: list[Import] = []
         self.names: dict[str, Expression] = {}
         self.outer: set[str] = set()
-        self.guards: list[str] = []
+        self.guards: list[Expression] = []
 
     def done(
         self,
@@ -160,10 +160,20 @@ class _Body(Expressions):
         )
 
     def _is_guarded(self, parameters: tuple[Parameter, ...]) -> bool:
-        """Whether the body asks for what outlives it: an attribute, or a name that is not its own."""
+        """Whether the body asks for what outlives it: an attribute, or a name that is not its own.
+
+        An attribute that only gets another one is no place where something is kept that was loaded:
+        `if tokenizer.pad_token is None: tokenizer.pad_token = tokenizer.eos_token`.
+        """
         own = {p.name for p in parameters}
         own.update(b.target.id for b in self.bindings if isinstance(b.target, Name))
-        return any(not name or name in self.outer or name not in own for name in self.guards)
+        copied = [b.target for b in self.bindings if isinstance(b.value, Attribute)]
+        kept = [b.target for b in self.bindings if not isinstance(b.value, Attribute)]
+        for asked in self.guards:
+            lives_on = asked.id in self.outer or asked.id not in own if isinstance(asked, Name) else True
+            if lives_on and (asked in kept or asked not in copied):
+                return True
+        return False
 
     # -- statements ------------------------------------------------------------------------------
 
@@ -280,7 +290,7 @@ class _Body(Expressions):
         for branch in branches(node):
             self.conditions = outside + others
             if isinstance(branch, ast.If):
-                self.guards += guards(branch)
+                self.guards += map(self.quiet, guards(branch))
                 self.test(branch.test)
                 self.narrow(branch.test)
                 outer, self.module.demo = self.module.demo, self.module.demo or is_main(branch.test)

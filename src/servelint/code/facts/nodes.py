@@ -288,13 +288,15 @@ def instance_tests(test: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield from instance_tests(part)
 
 
-def guards(branch: ast.If) -> list[str]:
-    """What a branch asks of whether it is set (`x is None`, `not self.x`): attributes as empty names.
+def guards(branch: ast.If) -> list[ast.expr]:
+    """The names and attributes of which a branch asks whether they are set: `x is None`, `not self.x`.
 
-    A branch that gives up for want of something does not keep it: `if not path: raise ValueError`.
+    A branch that gives up for want of something does not keep it (`if not path: raise ValueError`), nor does
+    one that only does more for what is set (`if layers is not None: shorten(model, layers)`).
     """
     given_up = _gives_up(branch.body)
-    return [_name_of(asked) for asked, unset in _asked(branch.test) if not (unset and given_up)]
+    chooses = isinstance(branch.body[-1], ast.Return) or not all(map(_tells, branch.orelse))
+    return [asked for asked, unset in _asked(branch.test) if (not given_up if unset else chooses)]
 
 
 def _asked(test: ast.expr) -> Iterator[tuple[ast.expr, bool]]:
@@ -400,10 +402,6 @@ def otherwise(test: ast.expr) -> tuple[Condition, ...]:
     """What the branches after one ask of names: that it did not run."""
     asked = conditions(test) if not isinstance(test, ast.BoolOp) else ()
     return tuple(one._replace(holds=not one.holds) for one in asked)
-
-
-def _name_of(asked: ast.expr) -> str:
-    return asked.id if isinstance(asked, ast.Name) else ""
 
 
 def is_stub(body: list[ast.stmt]) -> bool:

@@ -19,13 +19,14 @@ from servelint.code.graph.imports import Resolver
 from servelint.code.graph.project import Module, Project
 from servelint.code.graph.reach import Reach
 from servelint.code.judge.blocking import Judge
-from servelint.code.judge.outcomes import Blocking, Hop
+from servelint.code.judge.outcomes import HARMLESS, Blocking, Hop, Outcome
 from servelint.code.loop.bound import Loop, LoopBound
 from servelint.code.loop.offloads import Handoff
+from servelint.code.loop.preloads import Entered, Preloads
 from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.calls import argument
 from servelint.code.values.evaluate import Evaluator
-from servelint.code.values.values import Frame
+from servelint.code.values.values import ClassReference, Frame, FunctionReference, Value
 from servelint.finding import Span, Step
 from servelint.knowledge import compiled
 from servelint.knowledge.types import Catalogue, Link, NameIndex, Role
@@ -109,6 +110,7 @@ class Analysis:
         self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)
         self.judge = Judge(self.evaluator, self.reach, config.blocking_calls, of_library=of_library)
         self.loop = Loop(self.evaluator, self.reach, config.loop_bound, config.startup)
+        self.preloads = Preloads(self.loop)
         self.handoffs = self.judge.handoffs
         self.waits = self.judge.waits
         self._wanted = None if wanted is None else frozenset(map(str, wanted))
@@ -237,6 +239,10 @@ class Analysis:
         return self._on_default[path]
 
     @cached_property
+    def _judge_of_loaded(self) -> Judge:
+        return _OfLoaded(self)
+
+    @cached_property
     def sets_default_executor(self) -> bool:
         """Whether the project gives the loop an executor of its own."""
         names = self.frameworks.sets_default_executor
@@ -262,7 +268,9 @@ class Analysis:
             frame = self.evaluator.frame(caller.module, caller.index)
             for site in caller.facts.sites:
                 blocking = self.judge.site(frame, site)
-                if blocking is None or self.preloaded(blocking) is not None:
+                if blocking is not None and self.preloaded(blocking) is not None:
+                    blocking = self.beside_loads(frame, site)
+                if blocking is None:
                     continue
                 if caller.serves_in(endless=site.endless):
                     text = f"{dotted(site.call.function)}()"
@@ -297,13 +305,25 @@ class Analysis:
     def preloaded(self, blocking: Blocking) -> tuple[Module, int] | None:
         """The function on the way that loads once, and that start-up has called; None where there is none.
 
-        What making the object infers (a warm-up) is part of its load.
+        What making the object infers (a warm-up) is part of its load, and so is what a cached function does.
         """
-        functions = [(self.evaluator.module(path), index) for path, index in blocking.functions]
+        way = list(self._way(blocking))
         if blocking.role is not Role.LOAD:
-            made = [n for n, (module, index) in enumerate(functions) if _is_constructor(module, index)]
-            functions = functions[: made[-1]] if made else []
-        return next((found for found in functions if self.loop.is_preloaded(*found)), None)
+            made = [n for n, entered in enumerate(way) if entered.function.name == "__init__"]
+            made += [n + 1 for n, one in enumerate(way) if self.preloads.is_cached(one.function)]
+            way = way[: max(made, default=0)]
+        found = self.preloads.first(way)
+        return (found.module, found.number) if found is not None else None
+
+    def beside_loads(self, frame: Frame, site: Site) -> Blocking | None:
+        """What the call does that start-up has not done before, when it finds everything loaded."""
+        blocking = self._judge_of_loaded.site(frame, site)
+        return blocking if blocking is None or self.preloaded(blocking) is None else None
+
+    def _way(self, blocking: Blocking) -> Iterator[Entered]:
+        """The functions on the way, each with the place of the call that enters it."""
+        for (path, index), hop in zip(blocking.functions, blocking.hops, strict=False):
+            yield Entered(self.evaluator.module(path), index, hop.path, hop.position)
 
     def source(self, path: str) -> Source:
         """The text of a file that has been parsed."""
@@ -336,6 +356,36 @@ class Analysis:
         return tuple(Step(self.span(hop.path, hop.position), hop.text) for hop in hops)
 
 
+class _OfLoaded(Judge):
+    """Judges what calls do where everything is loaded that is loaded once."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        super().__init__(analysis.evaluator, analysis.reach, analysis.config.blocking_calls)
+        self.preloads = analysis.preloads
+
+    def site(self, frame: Frame, site: Site) -> Blocking | None:
+        """As ever, but for what is done for want of what is there."""
+        return super().site(frame, site) if not site.lacking else None
+
+    def call(self, frame: Frame, call: Call, site: Site | None = None) -> Blocking | None:
+        """As ever, but for loads."""
+        found = super().call(frame, call, site)
+        return found if found is None or found.role is not Role.LOAD else None
+
+    def outcome(self, value: Value, frame: Frame, call: Call) -> Outcome:
+        """As ever, but for what makes objects, and what gives what it has kept."""
+        match value:
+            case ClassReference():
+                return HARMLESS
+            case FunctionReference():
+                facts = self.evaluator.facts(value)
+                is_getter = facts.guarded and not any(site.lacking for site in facts.sites)
+                if is_getter or self.preloads.is_cached(facts):
+                    return HARMLESS
+        found = super().outcome(value, frame, call)
+        return HARMLESS if found.blocking is not None and found.blocking.role is Role.LOAD else found
+
+
 def _on_default_pool(found: Handoff) -> bool:
     if found.dispatched or not found.offload.default_pool:
         return False
@@ -352,10 +402,6 @@ def _inside(link: Link) -> Step:
     """A call inside a package, which is no file of the project."""
     span = Span(Path(link.file), link.line, 1, link.line, 1)
     return Step(span, f"{link.package}: {link.text}", link.package)
-
-
-def _is_constructor(module: Module, index: int) -> bool:
-    return module.function(index).name == "__init__"
 
 
 def _characters(line: str, column: int) -> int:

@@ -191,7 +191,10 @@ class _Explanation:
     def _blocking(self, frame: Frame, subject: _Subject) -> Blocking | None:
         match subject.about:
             case Site():
-                return self.judge.site(frame, subject.about)
+                found = self.judge.site(frame, subject.about)
+                if found is None or self.analysis.preloaded(found) is None:
+                    return found
+                return self.analysis.beside_loads(frame, subject.about) or found
         return self.judge.implicit.of(frame, subject.about)
 
     def _told_here(self, subject: _Subject) -> list[Told]:

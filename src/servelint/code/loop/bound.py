@@ -11,12 +11,9 @@ from servelint.code.facts import scan
 from servelint.code.facts.facts import (
     Attribute,
     Call,
-    Constant,
     Expression,
     FunctionFacts,
-    Name,
     Site,
-    Subscript,
     last_name,
 )
 from servelint.code.graph.project import Module
@@ -26,11 +23,9 @@ from servelint.code.loop.threads import Threads
 from servelint.code.names import evidence
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import (
-    ClassReference,
     External,
     ExternalObject,
     Frame,
-    FunctionReference,
     plain,
 )
 from servelint.knowledge.types import Phase, SyncRuns, name_index
@@ -79,7 +74,6 @@ class LoopBound:
 
 
 _IS_MAIN = b"__main__"
-_NOTHING = Constant(None)
 
 
 class Loop:
@@ -293,89 +287,7 @@ class Loop:
             return self.is_called_on_loop(module, caller.function)
         return where is Where.LOOP and module.path in self.paths
 
-    # -- preloading ------------------------------------------------------------------------------
-
-    def is_preloaded(self, module: Module, index: int) -> bool:
-        """Whether the function loads once (it asks first, or is cached) and start-up has called it."""
-        function = module.function(index)
-        if function.owner is not None and self._is_only_one(ClassReference(module.path, function.owner)):
-            return self.runs_at_startup(module, index)
-        return (
-            self.keeps(function)
-            and (self.runs_at_startup(module, index) or self._is_set_at_startup(module, function))
-            and not self._is_made_anew(module, function)
-            and not self._is_dropped(module, function)
-        )
-
-    def _is_dropped(self, module: Module, function: FunctionFacts) -> bool:
-        """Whether the service forgets, while it serves, the global that the function keeps."""
-        return any(
-            binding.target.id in function.outer
-            for index, other in _sharing(module, function)
-            for binding in other.bindings
-            if isinstance(binding.target, Name) and binding.value == _NOTHING
-            if self._is_used(module, index, other)
-        )
-
-    def _is_used(self, module: Module, index: int, function: FunctionFacts) -> bool:
-        """Whether the function runs while the service serves, on the loop or for a framework in a thread."""
-        where = self.where(module, index, function)
-        if where is Where.ELSEWHERE:
-            return bool(self.entry_points.of(module, index)) or self.is_called_on_loop(module, index)
-        return where is Where.LOOP
-
-    def _is_set_at_startup(self, module: Module, function: FunctionFacts) -> bool:
-        """Whether the file sets the globals of this function itself, or start-up calls another that does."""
-        return _are_set(module, function) or any(
-            self.runs_at_startup(module, index) for index, _ in _sharing(module, function)
-        )
-
-    def _is_made_anew(self, module: Module, function: FunctionFacts) -> bool:
-        """Whether the method's object may be another one than that which start-up has warmed."""
-        if function.owner is None or self.is_cached(function):
-            return False
-        makers = self.evaluator.callers.constructing(ClassReference(module.path, function.owner))
-        return any(self._is_made_by(frame) for frame, _ in makers)
-
-    def _is_only_one(self, cls: ClassReference) -> bool:
-        """Whether making an object of the class gives the one that is there already."""
-        classes = self.evaluator.classes
-        makers = (*classes.attribute(cls, "__new__"), *classes.of_metaclass(cls, "__call__"))
-        for value, _ in plain(makers):
-            if isinstance(value, FunctionReference):
-                function = self.evaluator.facts(value)
-                if function.guarded or _keeps_by(function, function):
-                    return True
-        body = classes.body(cls)
-        decorators = (self.evaluator.evaluate(body, one) for one in classes.facts(cls).decorators)
-        return any(
-            isinstance(value, FunctionReference) and self._keeps_inside(value)
-            for values in decorators
-            for value, _ in plain(values)
-        )
-
-    def _keeps_inside(self, decorator: FunctionReference) -> bool:
-        """Whether what a decorator puts in the place of a class asks first whether it has an object."""
-        functions = self.evaluator.module(decorator.module).facts.functions
-        outside = functions[decorator.function]
-        inside = (function for function in functions if function.parent == decorator.function)
-        return any(function.guarded or _keeps_by(function, outside) for function in inside)
-
-    def _is_made_by(self, maker: Frame) -> bool:
-        """Whether the body that makes an object runs for requests, and makes another one each time."""
-        module = self.evaluator.module(maker.module)
-        function = module.function(maker.function)
-        if self.keeps(function):
-            return False
-        return not self._is_startup(maker) or self.is_called_on_loop(module, maker.function)
-
-    def keeps(self, function: FunctionFacts) -> bool:
-        """Whether the function makes its result once: it asks first whether it has one, or is cached."""
-        return function.guarded or self.is_cached(function)
-
-    def is_cached(self, function: FunctionFacts) -> bool:
-        """Whether a decorator keeps what the function returns."""
-        return any(last_name(decorator) in self.frameworks.caches for decorator in function.decorators)
+    # -- start-up -------------------------------------------------------------------------------
 
     def runs_at_startup(self, module: Module, index: int) -> bool:
         """Whether some call of the function is made at start-up or when a module is imported."""
@@ -383,10 +295,11 @@ class Loop:
         if key not in self._at_startup:
             self._at_startup[key] = False  # a function that only calls itself is not called at start-up
             sites = self.evaluator.callers.call_sites(self.evaluator.frame(module, index))
-            self._at_startup[key] = any(self._is_startup(caller) for caller, _ in sites)
+            self._at_startup[key] = any(self.is_startup(caller) for caller, _ in sites)
         return self._at_startup[key]
 
-    def _is_startup(self, caller: Frame) -> bool:
+    def is_startup(self, caller: Frame) -> bool:
+        """Whether what the frame's function does is done at start-up."""
         module = self.evaluator.module(caller.module)
         function = module.function(caller.function)
         if _is_application(function):
@@ -395,30 +308,6 @@ class Loop:
         if where is Where.ELSEWHERE:
             return self.runs_at_startup(module, caller.function)
         return where is Where.STARTUP
-
-
-def _sharing(module: Module, function: FunctionFacts) -> Iterator[tuple[int, FunctionFacts]]:
-    """The other functions of the file that declare one of the globals that it does."""
-    for index, other in enumerate(module.facts.functions):
-        if index and other is not function and not function.outer.isdisjoint(other.outer):
-            yield index, other
-
-
-def _are_set(module: Module, function: FunctionFacts) -> bool:
-    """Whether importing the file gives values to all globals that the function sets, one by a call."""
-    names = {b.target.id: b.value for b in module.facts.body.bindings if isinstance(b.target, Name)}
-    given = [names.get(name, _NOTHING) for name in function.outer]
-    unset = any(isinstance(value, Constant) and not value.value for value in given)  # `loaded = False` too
-    return not unset and any(isinstance(value, Call) for value in given)
-
-
-def _keeps_by(function: FunctionFacts, given: FunctionFacts) -> bool:
-    """Whether the function keeps something under the class that another one is given: `kept[cls] = cls()`."""
-    cls = given.parameters[0].name if given.parameters else ""
-    return any(
-        isinstance(binding.target, Subscript) and binding.target.key == Name(cls)
-        for binding in function.bindings
-    )
 
 
 def _stays(function: FunctionFacts) -> bool:

@@ -55,7 +55,7 @@ def _cause(analysis: Analysis, call: BlockingCall) -> str:
         return ""
     for path, index in call.blocking.functions:
         function = analysis.evaluator.module(path).function(index)
-        if analysis.loop.keeps(function):
+        if analysis.preloads.keeps(function):
             alone = function.owner is None and not function.parameters
             return f"{path}:{function.qualname}" if alone else ""
     return ""

@@ -47,7 +47,7 @@ def _below(analysis: Analysis) -> Iterator[Finding]:
         if module is None:
             continue
         for index, function in enumerate(module.facts.functions):
-            if index and not function.is_async and not analysis.loop.keeps(function):
+            if index and not function.is_async and not analysis.preloads.keeps(function):
                 yield from _built_in(analysis, LoopBound(module, index, analysis.loop))
 
 

@@ -71,7 +71,7 @@ def _is_kept(analysis: Analysis, place: Place, blocking: Blocking) -> bool:
     ways = [(place.frame.module, place.frame.function), *blocking.functions]
     for (path, index), hop in zip(ways, blocking.hops, strict=False):
         facts = analysis.evaluator.module(path).function(index)
-        if analysis.loop.keeps(facts):
+        if analysis.preloads.keeps(facts):
             return True
         if facts.name not in CONSTRUCTORS and _is_stored(facts, hop.position):
             return True

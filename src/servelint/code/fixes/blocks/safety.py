@@ -258,7 +258,7 @@ class Safety:
         """Why only one thread should run these functions and those that they call."""
         for frame in self.reached.functions(frames) if workers != 1 else ():
             facts = self.analysis.evaluator.facts(frame)
-            if self.analysis.loop.is_cached(facts) and self._loads_later(frame):
+            if self.analysis.preloads.is_cached(facts) and self._loads_later(frame):
                 return Doubt(f"`{facts.qualname}` loads at its first use, which two threads may both do")
         return None
 

@@ -74,7 +74,7 @@ class StartUp:
 
     def _loads_anew(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> bool:
         """Whether the function loads for itself, always, and keeps nothing."""
-        if self.analysis.loop.keeps(call.caller.facts) or not self._serves(call):
+        if self.analysis.preloads.keeps(call.caller.facts) or not self._serves(call):
             return False
         for outer, _ in syntax.ancestors(node):
             if outer is function:
