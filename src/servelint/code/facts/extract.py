@@ -38,6 +38,7 @@ from servelint.code.facts.facts import (
     Sequence,
     Subscript,
 )
+from servelint.code.facts.loops import is_endless
 from servelint.code.facts.nodes import (
     OPERATORS,
     FunctionNode,
@@ -50,7 +51,6 @@ from servelint.code.facts.nodes import (
     instance_tests,
     is_accessor,
     is_drawn,
-    is_endless,
     is_main,
     is_plain,
     is_stub,

@@ -427,39 +427,6 @@ def is_main(test: ast.expr) -> bool:
     return False
 
 
-def is_endless(loop: ast.While) -> bool:
-    """Whether a loop is meant to go on for as long as the program serves.
-
-    It asks for nothing or for a flag (`while True`, `while not stopped.is_set()`, `while self.running`), and
-    is not one that tries until something has succeeded, which is left at the end of its first good round.
-    """
-    return _is_flag(loop.test) and not _is_left(loop.body)
-
-
-def _is_flag(test: ast.expr) -> bool:
-    match test:
-        case ast.Constant(value=value):
-            return bool(value)
-        case ast.UnaryOp(op=ast.Not()) | ast.Attribute() | ast.Call():
-            return True
-        case ast.BoolOp(values=values):
-            return all(map(_is_flag, values))
-    return False
-
-
-def _is_left(body: list[ast.stmt]) -> bool:
-    """Whether statements end in leaving the loop around them, unless something goes wrong on the way."""
-    for statement in body:
-        match statement:
-            case ast.Break() | ast.Return():
-                return True
-            case ast.Try(body=inner, orelse=orelse) if _is_left(inner) or _is_left(orelse):
-                return True
-            case ast.With(body=inner) | ast.AsyncWith(body=inner) if _is_left(inner):
-                return True
-    return False
-
-
 def longest_statement(data: bytes) -> int:
     """The line of the statement with the most operators and names, or of the `if` with the most `elif`.
 

@@ -146,7 +146,7 @@ class Implicit:
                 return self._defined(frame, number, position)
             case Operated("unpack", (value,)):
                 values = self.evaluator.evaluate(frame, value)
-                values = tuple(v for v in values if isinstance(v, Generator | Drawn | Instance))
+                values = tuple(v for v in values if isinstance(v, Generator | Drawn | Instance | LazyResult))
                 return self.consumed(frame, values, position, value)
             case Operated("with", (value,)) if generators := self._generators(frame, value):
                 return self.consumed(frame, generators, position, value)
