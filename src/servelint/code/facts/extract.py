@@ -7,6 +7,7 @@ recorded in the order in which Python makes them.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +157,13 @@ class _Body(Expressions):
             stub=definition is not None and is_stub(definition.body),
             guarded=self._is_guarded(parameters),
             demo=self.module.demo,
-            used=frozenset(self.used.difference(p.name for p in parameters if is_plain(p.annotation))),
+            used=frozenset(self.used.difference(self._without_objects(parameters))),
         )
+
+    def _without_objects(self, parameters: tuple[Parameter, ...]) -> Iterator[str]:
+        """The parameters that hold numbers or text; where modules are named by text, it counts."""
+        if self.used.isdisjoint(_IMPORTERS):
+            yield from (p.name for p in parameters if is_plain(p.annotation))
 
     def _is_guarded(self, parameters: tuple[Parameter, ...]) -> bool:
         """Whether the body asks for what outlives it: an attribute, or a name that is not its own.
@@ -494,4 +500,5 @@ class _Body(Expressions):
         return annotation(node) or OPAQUE
 
 
+_IMPORTERS = frozenset({"importlib", "import_module", "__import__"})
 _STATEMENTS = by_type(_Body, "on_")
