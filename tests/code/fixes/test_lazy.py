@@ -161,6 +161,15 @@ def test_a_guard_that_returns(tmp_path: Path) -> None:
     ) in text
 
 
+def test_a_file_that_has_another_use_for_the_name_of_the_module(tmp_path: Path) -> None:
+    head = HEAD.replace("import threading\n\n", "").replace(
+        "_model = None", "threading = True\n_model = None"
+    )
+    text = fixed(tmp_path, head + GLOBAL + TAIL)
+    assert "import threading as _threading\n" in text
+    assert "_model_lock = _threading.Lock()\n" in text
+
+
 def test_one_load_for_each_name(tmp_path: Path) -> None:
     text = fixed(tmp_path, HEAD + KEYED + TAIL)
     assert "\n_models = {}\n_models_lock = threading.Lock()\n" in text

@@ -318,7 +318,22 @@ def test_an_import_in_the_function_is_used(tmp_path: Path) -> None:
     assert "\nimport asyncio" not in text
 
 
-def test_an_import_further_down_is_in_the_way(tmp_path: Path) -> None:
-    (finding,) = found(tmp_path, handler("x = model.predict(row)", "import asyncio", "return x"))
+def test_a_module_whose_name_is_taken_gets_another(tmp_path: Path) -> None:
+    text = fixed(tmp_path, handler("x = model.predict(row)", "import asyncio", "return x"))
+    assert text.startswith("import asyncio as _asyncio\nfrom concurrent.futures import ThreadPoolExecutor\n")
+    assert "    x = await _asyncio.get_running_loop().run_in_executor(" in text
+
+
+def test_a_pool_whose_name_is_taken_gets_another(tmp_path: Path) -> None:
+    head = HEAD + "ThreadPoolExecutor = _inference_executor = concurrent = 1\n"
+    text = fixed(tmp_path, handler("return model.predict(row)"), head)
+    assert "import concurrent.futures as _futures\n" in text
+    assert "_inference_threads = _futures.ThreadPoolExecutor(" in text
+    assert "        _inference_threads, model.predict, row\n" in text
+
+
+def test_where_all_names_are_taken_there_is_no_fix(tmp_path: Path) -> None:
+    lines = ("asyncio = _asyncio = 1", "return model.predict(row, asyncio)")
+    (finding,) = found(tmp_path, handler(*lines))
     assert finding.fix is None
-    assert "uses the name `asyncio` for something else" in finding.unfixable
+    assert "uses the name `_asyncio` for something else" in finding.unfixable

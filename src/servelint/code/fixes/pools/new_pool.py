@@ -35,6 +35,8 @@ ImportsOf: TypeAlias = Callable[[Module], Imports]
 # The attribute of the state, the module of its own and the global in it.
 NAME = "inference_executor"
 PRIVATE_NAME = f"_{NAME}"
+# What a file's pool is called where it uses that name for something else.
+OTHER_NAME = "_inference_threads"
 _AROUND_FUNCTIONS = 2  # empty lines
 MODULE, CLASS = "concurrent.futures", "ThreadPoolExecutor"
 
@@ -207,21 +209,22 @@ class NewPools:
         """A global of the call's file."""
         module = call.caller.module
         syntax = self.files.syntax(module)
-        if PRIVATE_NAME in syntax.names:
+        name = next((name for name in (PRIVATE_NAME, OTHER_NAME) if name not in syntax.names), None)
+        if name is None:
             raise NameTakenError(PRIVATE_NAME)
         size = self.sizes.of([module])
-        made = f"{PRIVATE_NAME} = {_construction(size, imports(module), None)}"
+        made = f"{name} = {_construction(size, imports(module), None)}"
         comment = f"{size.comment}\n" if size.comment else ""
         content = f"{comment}{fitted(made, line_length(syntax))}\n"
         if not dispatch or not _is_free(syntax):
             edit = _after_imports(syntax, content)
-            return Pool(PRIVATE_NAME, size.workers, (edit,), is_new_global=True)
+            return Pool(name, size.workers, (edit,), is_new_global=True)
         typed = syntax.is_typed
         above, function = dispatchers.written(
-            PRIVATE_NAME, imports(module).member, syntax, line_length(syntax), typed=typed
+            name, imports(module).member, syntax, line_length(syntax), typed=typed
         )
         edit = _after_imports(syntax, f"{content}{above}\n\n{function}", _AROUND_FUNCTIONS)
-        return Pool(PRIVATE_NAME, size.workers, (edit,), is_new_global=True, dispatcher=dispatchers.NAME)
+        return Pool(name, size.workers, (edit,), is_new_global=True, dispatcher=dispatchers.NAME)
 
 
 def _is_free(syntax: Syntax) -> bool:

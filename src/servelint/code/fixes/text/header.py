@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import cached_property
@@ -62,9 +62,13 @@ class Group:
         self.keys = [module_of(statement) for statement in statements]
         self.is_sorted = all(one <= other for one, other in pairwise(self.keys))
 
-    def before(self, module: str) -> Importing | None:
-        """The last import that comes before one of the module, where they are sorted."""
-        place = bisect_left(self.keys, module) if self.is_sorted else 0
+    def before(self, module: str, *, renamed: bool) -> Importing | None:
+        """The last import that comes before one of the module, where they are sorted.
+
+        One that gives the module another name comes after one that does not.
+        """
+        find = bisect_right if renamed else bisect_left
+        place = find(self.keys, module) if self.is_sorted else 0
         return self.statements[place - 1] if place else None
 
 

@@ -26,15 +26,26 @@ class NameTakenError(Exception):
 
 
 class Wanted(NamedTuple):
-    """An import to add: `import module`, or `from module import name`. The module may start with dots."""
+    """An import to add: `import module`, or `from module import name`. The module may start with dots.
+
+    `other` is the name that a module gets where its own is taken.
+    """
 
     module: str
     name: str = ""
+    other: str = ""
 
     @property
     def line(self) -> str:
         """How it is written."""
+        if self.other:
+            return f"import {self.module} as {self.other}\n"
         return f"from {self.module} import {self.name}\n" if self.name else f"import {self.module}\n"
+
+    @property
+    def bound(self) -> str:
+        """The name that it binds."""
+        return self.other or self.name or self.module.partition(".")[0]
 
 
 @dataclass(slots=True)
@@ -62,24 +73,37 @@ class Imports:
     ) -> str:
         """How `module.name` is spelled in `function` at `line`; imports it if need be.
 
-        The modules of `also` have the very same thing under that name. Raises `NameTakenError` where the file
-        or the function uses the name for something else.
+        The modules of `also` have the very same thing under that name. Where the file or the function uses
+        the name for something else, the module gets another one. Raises `NameTakenError` if that is taken
+        too.
         """
-        spelled = self._imported((module, *also), name, function, line)
-        if spelled:
-            return spelled
+        try:
+            spelled = self._imported((module, *also), name, function, line)
+            if spelled:
+                return spelled
+            wanted = self._as_it_is_called(module, name, function, prefer_from=prefer_from)
+        except NameTakenError:
+            if module.startswith("."):  # which only `from` can import
+                raise
+            wanted = Wanted(module, other=f"_{module.rpartition('.')[2]}")
+            self._free(wanted, function)
+        self._wanted.add(wanted)
+        return wanted.name or f"{wanted.other or module}.{name}"
+
+    def _as_it_is_called(
+        self, module: str, name: str, function: Function | None, *, prefer_from: bool
+    ) -> Wanted:
+        """The import that binds the member, or the module, to its own name."""
         if prefer_from:
             try:
                 self._free(Wanted(module, name), function)
             except NameTakenError:
-                if module.startswith("."):  # which only `from` can import
+                if module.startswith("."):
                     raise
             else:
-                self._wanted.add(Wanted(module, name))
-                return name
+                return Wanted(module, name)
         self._free(Wanted(module), function)
-        self._wanted.add(Wanted(module))
-        return f"{module}.{name}"
+        return Wanted(module)
 
     def _imported(self, modules: Sequence[str], name: str, function: Function | None, line: int) -> str:
         """How the member is spelled by an import that the file has; empty where none has it.
@@ -157,7 +181,7 @@ class Imports:
         same, others = (
             self.head.group(section, members=members) for members in (bool(wanted.name), not wanted.name)
         )
-        before = same.before(wanted.module)
+        before = same.before(wanted.module, renamed=bool(wanted.other))
         if before is not None:
             return self._after(before)
         if same.statements:
@@ -191,7 +215,7 @@ class Imports:
 
     def _free(self, wanted: Wanted, function: Function | None) -> None:
         """Raise `NameTakenError` if something in the file binds the name of the import to something else."""
-        syntax, name = self.syntax, wanted.name or wanted.module.partition(".")[0]
+        syntax, name = self.syntax, wanted.bound
         for node in syntax.binders.get(name, ()):
             ours = function is not None and syntax.is_below(node, function)
             if ours or not self._is_same(node, wanted):
@@ -202,7 +226,9 @@ class Imports:
         statement = self.syntax.parent(node)
         if isinstance(statement, ast.ImportFrom):
             return bool(wanted.name) and module_of(statement) == wanted.module
-        return isinstance(node, ast.alias) and node.asname is None and not wanted.name
+        if not isinstance(node, ast.alias) or (node.asname or "") != wanted.other:
+            return False
+        return not wanted.name and (not wanted.other or node.name == wanted.module)
 
     def _visible(self, name: str, imported: ast.stmt, function: Function | None) -> str:
         """The name, if neither the function nor, later on, the file binds it to something else."""
