@@ -15,16 +15,13 @@ from typing import TypeAlias
 from servelint.boundary import LimitError
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
-from servelint.manifests.python import mappings, objects, results
+from servelint.manifests.python import lookups, mappings, objects, results
 from servelint.manifests.python.defaults import Defaults, parameters
 from servelint.manifests.python.values import (
     CONVERSIONS,
     CORES,
     GETTERS,
     LARGEST,
-    READ_AS,
-    READERS,
-    SETTINGS,
     SPELLINGS,
     Value,
     arithmetic,
@@ -77,7 +74,7 @@ class PythonModule:
     calls: int = 0  # of functions that were run for what they return
     entered: int = 0  # how many of them one in another
     _foreign: dict[str, PythonModule | None] = field(default_factory=dict)
-    _prefixes: dict[ast.AST, str] = field(
+    prefixes: dict[ast.AST, str] = field(
         default_factory=dict
     )  # of calls in a block that gives their names one
 
@@ -103,7 +100,7 @@ class PythonModule:
                     case ast.Call(func=ast.Attribute(attr="prefixed"), args=[ast.Constant(value=str(own))]):
                         prefix += own
             if isinstance(node, ast.Call) and prefix:
-                self._prefixes[node] = prefix
+                self.prefixes[node] = prefix
             waiting.extend((child, prefix) for child in ast.iter_child_nodes(node))
 
     def run(self, body: Sequence[ast.stmt]) -> None:
@@ -395,8 +392,11 @@ class PythonModule:
                     return replace(own, shared=own.shared or said_twice(self.source.text, name))
                 found = known.value if known is not None else self.imported(node)
                 return replace(found, names=(*found.names, f".{name}")) if found is not None else None
-            case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
-                return None if self.environment.unset(name) else self.said(name)
+            case ast.Subscript():
+                return lookups.item(self, node)
+            case ast.NamedExpr(target=target, value=bound):
+                self.assign(target, bound)
+                return self.value(target)
             case ast.BinOp(left=left, op=operator, right=right):
                 return arithmetic(operator, self.value(left), self.value(right))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -432,11 +432,13 @@ class PythonModule:
         last = name.rpartition(".")[2]
         if last in CORES:
             return Value(ASSUMED_CORES, True)
-        prefix = self.prefix(node)
+        prefix = lookups.prefix(self, node)
         if prefix is None and name in GETTERS:
-            prefix = self._prefixes.get(node, "") if not name.startswith("os.") else ""
+            prefix = self.prefixes.get(node, "") if not name.startswith("os.") else ""
         if prefix is not None:
-            return self.variable(node, prefix)
+            return lookups.variable(self, node, prefix)
+        if (found := lookups.entry(self, node)) is not None:
+            return found
         if (result := results.result(self, node)) is not None:
             return result
         if isinstance(node.func, ast.Attribute) and node.func.attr in SPELLINGS and not node.args:
@@ -455,34 +457,6 @@ class PythonModule:
         except (TypeError, ValueError, OverflowError):
             return None
         return None
-
-    def prefix(self, call: ast.Call) -> str | None:
-        """What an object that reads variables puts before a name; None where a call asks no such object."""
-        func = call.func
-        if isinstance(func, ast.Attribute) and (func.attr in READ_AS or func.attr == "get"):
-            func = func.value
-        made = self.maker(func.id) if isinstance(func, ast.Name) else None
-        kind = made[0].qualified(made[1].func) if made is not None else ""
-        if made is None or kind not in (*READERS, *SETTINGS):
-            return None
-        if kind in SETTINGS:
-            return objects.lazy_name(made[1], SETTINGS[kind], [""])
-        own = texts([k.value for k in made[1].keywords if k.arg == READERS[kind]])
-        return f"{own[0] if own else ''}{self._prefixes.get(call, '')}"
-
-    def variable(self, node: ast.Call, prefix: str) -> Value | None:
-        """`os.getenv("NAME", default)`: the container's value, else the default."""
-        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-        asked = node.args[0] if node.args else keywords.get("name") or keywords.get("key")
-        given = self.value(asked) if asked is not None else None
-        if given is None or not isinstance(given.data, str):
-            return None
-        name = f"{prefix}{given.data}"
-        if not self.environment.unset(name):
-            return self.said(name)
-        default = keywords.get("default", node.args[1] if len(node.args) > 1 else None)
-        value = Value(None) if default is None else self.value(default)
-        return replace(value, unless=(*value.unless, name)) if value is not None else None
 
     def said(self, variable: str) -> Value | None:
         """What the container says in a variable, where that is known."""
