@@ -42,6 +42,7 @@ from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Resources, Setting, Workload
 from servelint.manifests.forms.sources import Sources, Tree
 from servelint.manifests.helm import charts as helm
+from servelint.manifests.python.module import forget_trees
 from servelint.manifests.shell.commandline import count
 from servelint.project.text.source import Source
 
@@ -57,6 +58,7 @@ def deployment(tree: Tree) -> tuple[Deployment, tuple[Problem, ...]]:
     sources = Sources(tree)
     collector = _Collector(sources, Deployment(tree.root))
     collector.run()
+    forget_trees()
     return collector.deployment, sources.problems
 
 

@@ -59,6 +59,7 @@ class Sources:
         self._known: dict[Path, Source | None] = {}
         self._keys: dict[Path, frozenset[bytes]] = {}
         self._mentions: dict[tuple[str, Path], int] = {}
+        self._modules: dict[tuple[str, Path], Path | None] = {}
 
     def data(self, path: Path) -> bytes:
         """A file's bytes, empty where it cannot be read."""
@@ -142,6 +143,16 @@ class Sources:
         return names
 
     @cached_property
+    def _by_module(self) -> dict[str, list[tuple[Path, tuple[str, ...]]]]:
+        """The Python files by the last part of the names of their modules, with all parts."""
+        modules: dict[str, list[tuple[Path, tuple[str, ...]]]] = defaultdict(list)
+        for path in (*self.tree.manifests, *self.tree.python):
+            parts = _module_parts(path) if path.suffix == ".py" else ()
+            if parts:
+                modules[parts[-1]].append((path, parts))
+        return modules
+
+    @cached_property
     def console_scripts(self) -> dict[str, str]:
         """The modules of the programs that the project installs, by the programs' names."""
         found: dict[str, str] = {}
@@ -179,14 +190,14 @@ class Sources:
 
     def module(self, name: str, base: Path) -> Path | None:
         """The project's file of a Python module, the nearest to `base` where there are several."""
-        parts = name.split(".")
-        candidates = [
-            path
-            for file in (f"{parts[-1]}.py", "__init__.py")
-            for path in self._by_name.get(file, ())
-            if _module_parts(path)[-len(parts) :] == tuple(parts)
-        ]
-        return max(candidates, key=lambda found: (_shared_start(found, base), str(found)), default=None)
+        if (name, base) not in self._modules:
+            parts = tuple(name.split("."))
+            named = self._by_module.get(parts[-1], ())
+            candidates = [path for path, own in named if own[-len(parts) :] == parts]
+            self._modules[name, base] = max(
+                candidates, key=lambda found: (_shared_start(found, base), str(found)), default=None
+            )
+        return self._modules[name, base]
 
     def resolve(
         self, path: str, base: Path, image: Image | None, *, python: bool = False, exact: bool = False

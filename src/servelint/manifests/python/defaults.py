@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TypeAlias
 
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
@@ -15,6 +17,9 @@ from servelint.manifests.python.values import ALIASES, Value, declared, last_nam
 from servelint.manifests.shell.commandline import Words, last_option
 
 Worth = Callable[[ast.expr], Value | None]
+Defining: TypeAlias = ast.Call | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+_DEFINING = (ast.Call, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+TREES = 32  # files that are kept parsed: what one imports, the next one imports too
 
 
 @dataclass(slots=True)
@@ -29,21 +34,12 @@ class Defaults:
 
     def find(self, tree: ast.Module) -> None:
         """All that are in the file."""
-        handed = {
-            argument.id
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call)
-            for argument in node.args
-            if isinstance(argument, ast.Name)
-        }
-        for node in ast.walk(tree):
+        for node in with_defaults(tree):
             if isinstance(node, ast.Call):
                 self.option_default(node)
             elif isinstance(node, ast.ClassDef):
                 self.class_defaults(node)
-            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (
-                node.decorator_list or node.name in handed
-            ):
+            else:
                 self.parameter_defaults(node)
 
     def class_defaults(self, node: ast.ClassDef) -> None:
@@ -64,8 +60,6 @@ class Defaults:
 
     def option_default(self, call: ast.Call) -> None:
         """`parser.add_argument("--workers", default=4)`, `@click.option("--workers", default=4)`."""
-        if last_name(call.func) not in ("add_argument", "option"):
-            return
         options = texts(call.args)
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
         dest = texts([keywords["dest"]]) if "dest" in keywords else []
@@ -120,6 +114,30 @@ class Defaults:
         if value is not None:
             value = replace(value, unless=(*value.unless, *unless)) if unless else value
             self.found.setdefault(name, value)
+
+
+@lru_cache(maxsize=TREES)
+def with_defaults(tree: ast.Module) -> tuple[Defining, ...]:
+    """What in a file may give defaults: calls that declare options, classes, functions made commands."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, _DEFINING)]
+    handed = {
+        argument.id
+        for node in nodes
+        if isinstance(node, ast.Call)
+        for argument in node.args
+        if isinstance(argument, ast.Name)
+    }
+    return tuple(node for node in nodes if _may_define(node, handed))
+
+
+def _may_define(node: Defining, handed: set[str]) -> bool:
+    match node:
+        case ast.Call():
+            return last_name(node.func) in ("add_argument", "option")
+        case ast.ClassDef():
+            return True
+        case _:
+            return bool(node.decorator_list) or node.name in handed
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 from servelint.boundary import LimitError
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.python import lookups, mappings, objects, results
-from servelint.manifests.python.defaults import Defaults, parameters
+from servelint.manifests.python.defaults import TREES, Defaults, parameters, with_defaults
 from servelint.manifests.python.values import (
     CONVERSIONS,
     CORES,
@@ -41,6 +42,7 @@ from servelint.project.text.source import Source
 _MAX_STATEMENTS = 5000
 _MAX_NESTING = 200
 _OBJECT = 10  # what it takes to look for the field of an object, in levels of nesting
+_LARGE = 400_000  # characters of a file whose tree is not kept
 _MAX_IMPORTS = 3  # modules that settings are handed on through
 
 
@@ -66,6 +68,7 @@ class PythonModule:
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
     functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
     made: dict[str, objects.Made] = field(default_factory=dict)  # what parameters of a function are
+    starting: dict[str, bool] = field(default_factory=dict)  # names whose files may start a server
     parameters: Words = ()
     find: FindModule | None = None
     depth: int = 0
@@ -467,7 +470,16 @@ class PythonModule:
 def parsed(source: Source) -> ast.Module | None:
     """The tree of a Python file; None where it cannot be parsed."""
     try:
-        return parse(source.text)
+        return (_parsed if len(source.text) <= _LARGE else parse)(source.text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # A Python file that does not parse is reported by the Python side.
         return None
+
+
+_parsed = lru_cache(maxsize=TREES)(parse)
+
+
+def forget_trees() -> None:
+    """Let go of the trees that are kept; they take many times the room of the text."""
+    _parsed.cache_clear()
+    with_defaults.cache_clear()

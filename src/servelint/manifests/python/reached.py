@@ -30,16 +30,20 @@ def may_start(module: PythonModule, call: ast.Call) -> bool:
         root = root.value
     if not isinstance(root, ast.Name):
         return False
-    if root.id in module.functions or root.id in module.classes:
-        return _mentions(module.source.text)
-    imported = module.imports.get(root.id)
-    if imported is None or module.find is None:
+    own = root.id in module.functions or root.id in module.classes
+    imported = "" if own else module.imports.get(root.id)
+    if imported is None:
         return False
-    return any(
-        source is not None and _mentions(source.text)
-        for name in (imported, imported.rpartition(".")[0])
-        if name and (source := module.find(name)) is not None
-    )
+    if imported not in module.starting:
+        module.starting[imported] = _mentions(module.source.text) if own else _starts(module, imported)
+    return module.starting[imported]
+
+
+def _starts(module: PythonModule, imported: str) -> bool:
+    """Whether the file of what is imported may start a server, the module or the one that it is a name in."""
+    names = (imported, imported.rpartition(".")[0])
+    sources = (module.find(name) for name in names if name) if module.find is not None else ()
+    return any(source is not None and _mentions(source.text) for source in sources)
 
 
 def _mentions(text: str) -> bool:
