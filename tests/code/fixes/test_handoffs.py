@@ -320,7 +320,8 @@ def test_what_runs_whatever_it_is_given_may_not_make_it_queue(tmp_path: Path) ->
 
 
 def test_a_name_that_is_taken_is_said_to_be(tmp_path: Path) -> None:
-    text = HEAD.replace("pool = ThreadPoolExecutor(max_workers=1)\n", "_inference_executor = 1\n")
+    taken = "_inference_executor = _inference_threads = 1\n"
+    text = HEAD.replace("pool = ThreadPoolExecutor(max_workers=1)\n", taken)
     (tmp_path / "main.py").write_text(text + START + "    return await asyncio.to_thread(score, row)\n")
     (finding,) = check([], Config(root=tmp_path, select=("SRV109",))).findings
     assert finding.fix is None

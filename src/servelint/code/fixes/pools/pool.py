@@ -57,7 +57,7 @@ class Pools:
         With `dispatch` one that is made has a dispatcher.
         """
         existing = self._existing(call) or self._elsewhere(call, function, imports(call.caller.module))
-        companions = self.companions(call) or self._on_default(call.caller.module.path)
+        companions = [*self.companions(call), *self._on_default(call.caller.module.path)]
         return existing or self.new.make(call, function, companions, imports, dispatch=dispatch)
 
     def dispatched(
@@ -94,9 +94,9 @@ class Pools:
         return self._beside[here]
 
     def _on_default(self, here: str) -> list[BlockingCall]:
-        """The offloads of a service that has no blocking calls, to the loop's default executor.
+        """The offloads of a service to the loop's default executor.
 
-        They are the ones that want a pool, if anybody asks for fixes of that.
+        They want a pool too, if anybody asks for fixes of that: the same one.
         """
         if self.analysis.sets_default_executor or not self.analysis.config.selects(DEFAULT_EXECUTOR):
             return []
