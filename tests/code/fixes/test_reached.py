@@ -309,7 +309,54 @@ WRITING = {
     "given": GIVEN,
     "closure": CLOSURE,
 }
+SQLITE = """\
+import sqlite3
+
+file = sqlite3.connect("scores.db")
+
+
+class Scorer:
+    def __init__(self):
+        self._file = sqlite3.connect("scores.db")
+
+    @property
+    def file(self):
+        return self._file
+
+    def score(self, rows):
+        self.file.execute("select 1")
+        return model.predict(rows)
+
+
+scorer = Scorer()
+"""
+LOCAL = """\
+import threading
+
+local = threading.local()
+local.threshold = 1
+"""
+BOUND = {
+    "set": "import contextvars\n\nuser = contextvars.ContextVar('user')\n\n\ndef score(rows):\n"
+    "    user.set(1)\n    return model.predict(rows)\n",
+    "directory": "import os\n\n\ndef score(rows):\n    os.chdir('/')\n    return model.predict(rows)\n",
+    "seed": "import random\n\n\ndef score(rows):\n    random.seed(0)\n    return model.predict(rows)\n",
+    "signal": "import signal\n\n\ndef score(rows):\n    signal.alarm(9)\n    return model.predict(rows)\n",
+    "connection": SQLITE + "\n\ndef score(rows):\n    file.execute('')\n    return model.predict(rows)\n",
+    "connection of an object": SQLITE + "\n\ndef score(rows):\n    return scorer.score(rows)\n",
+    "local": LOCAL + "\n\ndef score(rows):\n    return model.predict(rows) > local.threshold\n",
+    "local set": LOCAL + "\n\ndef score(rows):\n    local.rows = rows\n    return model.predict(rows)\n",
+}
 HARMLESS = {
+    "own connection": """\
+import sqlite3
+
+
+def score(rows):
+    file = sqlite3.connect("scores.db")
+    file.execute("select 1")
+    return model.predict(rows)
+""",
     "property": """\
 class Scorer:
     @property
@@ -371,3 +418,33 @@ def test_what_runs_without_a_call_and_writes_makes_a_fix_unsafe(tmp_path: Path, 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_a_request_has_for_itself_may_be_changed(tmp_path: Path, name: str) -> None:
     assert fix_of(tmp_path, HEAD + HARMLESS[name] + TAIL).applicability is Applicability.SAFE
+
+
+@pytest.mark.parametrize("name", BOUND)
+def test_what_belongs_to_a_thread_a_task_or_the_process(tmp_path: Path, name: str) -> None:
+    fix = fix_of(tmp_path, HEAD + BOUND[name] + TAIL)
+    assert fix.applicability is Applicability.UNSAFE
+    assert any(word in fix.reason for word in ("does not see", "whole process", "one thread or task"))
+
+
+def test_a_lock_that_is_acquired_around_the_call(tmp_path: Path) -> None:
+    text = (
+        TAIL.replace("    return", "    lock.acquire()\n    found =")
+        + "    lock.release()\n    return found\n"
+    )
+    score = (
+        "import threading\n\nlock = threading.Lock()\n\n\ndef score(rows):\n    return model.predict(rows)\n"
+    )
+    fix = fix_of(tmp_path, HEAD + score + text)
+    assert fix.applicability is Applicability.UNSAFE
+    assert fix.reason.startswith("`lock.acquire()` may be held around the call")
+
+
+def test_what_is_changed_for_a_request_is_not_loaded_for_all(tmp_path: Path) -> None:
+    text = TAIL.replace(
+        "    return score(rows)", "    own = joblib.load('a')\n    own.rows = rows\n    return own.predict(1)"
+    )
+    (tmp_path / "app.py").write_text(HEAD + text)
+    for finding in check([], Config(root=tmp_path, select=("SRV102",))).findings:
+        assert finding.fix is not None
+        assert "when the service starts" not in finding.fix.title

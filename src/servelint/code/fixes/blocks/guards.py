@@ -15,12 +15,12 @@ from servelint.code.facts.facts import Call, Expression
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.lazy import FirstUse, first_use
 from servelint.code.fixes.blocks.locking import Locking, locking
-from servelint.code.fixes.blocks.places import CHANGING_METHODS
 from servelint.code.fixes.blocks.shared import Change, Shared, is_container, last_name
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.variables import CHANGING_METHODS
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 from servelint.code.values.values import External, ExternalObject, Frame, plain

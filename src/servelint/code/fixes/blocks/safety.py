@@ -14,6 +14,7 @@ from typing import NamedTuple
 from servelint.code.facts.facts import (
     Attribute,
     Call,
+    Entered,
     Expression,
     FunctionFacts,
     Name,
@@ -145,6 +146,9 @@ class Safety:
         place = shared.read_and_changed(*block.range)
         if place:
             return f"`{place}` is used before and after the call: another request may come between"
+        held = shared.acquired(*block.range)
+        if held:
+            return f"`{held}()` may be held around the call, and keep the event loop from who gives it back"
         return _prepared(shared.prepared(*block.range))
 
     def doubt_of_body(self, call: BlockingCall) -> str:
@@ -175,8 +179,31 @@ class Safety:
         for value, _ in values:
             if isinstance(value, External | ExternalObject) and self.policy.thread_bound.find(value.name):
                 return dotted(expression)
-        unknown = not values and isinstance(expression, Name)
-        return dotted(expression) if unknown and dotted(expression) in self.policy.thread_bound_names else ""
+        if values:
+            return ""
+        named = isinstance(expression, Name) and expression.id in self.policy.thread_bound_names
+        return dotted(expression) if named or self._is_made_bound(frame, expression) else ""
+
+    def _is_made_bound(self, frame: Frame, expression: Expression) -> bool:
+        """Whether the variable or attribute is set to what a function makes for one thread or task."""
+        module = self.analysis.evaluator.module(frame.module)
+        match expression:
+            case Name(name):
+                found = module.bound(frame.function, name) or module.bound(0, name)
+            case Attribute(_, name):
+                found = module.attributes(name)
+            case _:
+                return False
+        return any(
+            isinstance(value, External) and self.policy.thread_bound.find(value.name)
+            for bound in found
+            if isinstance(bound.binding.value, Call)
+            for value, _ in plain(
+                self.analysis.evaluator.calls.callees(
+                    self.analysis.evaluator.frame(module, bound.function), bound.binding.value
+                )
+            )
+        )
 
     def _threads(self, call: BlockingCall, workers: int | None) -> str:
         if workers == 1 or call.blocking.thread_safe or call.blocking.role is Role.LOAD:
@@ -193,6 +220,9 @@ class Safety:
         place = shared.torn(node)
         if place:
             return f"`{place}` is used before and after the call: another request may come between"
+        held = shared.acquired(syntax.number(node), syntax.end_number(node))
+        if held:
+            return f"`{held}()` may be held around the call, and keep the event loop from who gives it back"
         return _prepared(shared.prepared(syntax.number(node), syntax.end_number(node)))
 
     # -- below the call --------------------------------------------------------------------------
@@ -294,6 +324,9 @@ class Safety:
             reason = self._touches(frame, facts, site.call)
             if reason:
                 return Doubt(reason)
+        reason = self._reaches_for(frame, facts)
+        if reason:
+            return Doubt(reason)
         syntax = self.files.syntax(module)
         function = function_at(syntax, facts.position)
         if function is None:
@@ -334,17 +367,43 @@ class Safety:
         return blocking is not None and blocking.role is not Role.LOAD
 
     def _touches(self, frame: Frame, facts: FunctionFacts, made: Call) -> str:
-        """What the call does that belongs to the loop or to one thread."""
+        """What the call does that belongs to the loop, to one thread, or to all of them."""
         evaluator = self.analysis.evaluator
         for value, _ in plain(evaluator.calls.callees(frame, made)):
             name = value.name if isinstance(value, External) else ""
             if self.policy.needs_loop.find(name) and not self.policy.runs_own_loop.find(name):
                 return f"`{facts.qualname}` calls `{name}`, which needs the event loop"
+            if self.policy.sets_for_process.find(name):
+                return f"`{facts.qualname}` calls `{name}`, which is for the whole process"
+            if self.policy.sets_for_context.find(name):
+                return f"`{facts.qualname}` calls `{name}`, which its caller does not see from a thread"
         if isinstance(made.function, Attribute):
             name = self._bound_to_thread(frame, made.function.value)
-            if name:
+            if name and not self._is_made_here(frame, facts, made.function.value):
                 return f"`{facts.qualname}` uses `{name}`, which belongs to one thread or task"
         return ""
+
+    def _reaches_for(self, frame: Frame, facts: FunctionFacts) -> str:
+        """What belongs to one thread and has attributes read or set, is handed on or given back."""
+        held = [read.attribute.value for read in facts.reads]
+        held += [b.target.value for b in facts.bindings if isinstance(b.target, Attribute)]
+        held += [given for site in facts.sites for given in site.call.arguments]
+        held += facts.returns
+        for expression in dict.fromkeys(e for e in held if isinstance(e, Name | Attribute)):
+            name = self._bound_to_thread(frame, expression)
+            if name and not self._is_made_here(frame, facts, expression):
+                return f"`{facts.qualname}` uses `{name}`, which belongs to one thread or task"
+        return ""
+
+    def _is_made_here(self, frame: Frame, facts: FunctionFacts, expression: Expression) -> bool:
+        """Whether the function itself makes the object, in the thread in which it uses it."""
+        made = [b.value for b in facts.bindings if b.target == expression]
+        opened = [v.value if isinstance(v, Entered) else v for v in made]
+        callees = self.analysis.evaluator.calls.callees
+        return bool(made) and all(
+            isinstance(value, Call) and any(isinstance(v, External) for v, _ in plain(callees(frame, value)))
+            for value in opened
+        )
 
 
 def _prepared(called: str) -> str:

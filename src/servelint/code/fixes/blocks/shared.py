@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from servelint.code.fixes.blocks.places import aliases, changed, roots
 from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.variables import aliases, changed, roots
 
 # Methods that may be called on a model again and again, and functions that set what random numbers follow.
 HARMLESS_METHODS = frozenset(
@@ -18,6 +18,7 @@ HARMLESS_METHODS = frozenset(
 )
 SEEDS = frozenset(
     {"seed", "manual_seed", "manual_seed_all", "set_seed", "seed_everything", "set_random_seed", "fix_seed"}
+    | {"set_grad_enabled", "set_default_dtype", "set_default_device", "set_num_threads", "chdir"}
 )
 
 
@@ -167,6 +168,15 @@ class Shared:
         )
         found = min((one for one in outside if one is not None), key=lambda one: one[0], default=None)
         return "" if found is None else ast.unparse(found[1].func)
+
+    def acquired(self, first: int, end: int) -> str:
+        """What the function acquires, awaiting nothing, outside of the nodes of these numbers, if any."""
+        for number, node in zip(*self._calls, strict=True):
+            named = isinstance(node.func, ast.Attribute) and node.func.attr == "acquire"
+            awaited = isinstance(self.syntax.parent(node), ast.Await)
+            if named and not awaited and not first <= number < end:
+                return ast.unparse(node.func)
+        return ""
 
     @cached_property
     def _calls(self) -> tuple[list[int], list[ast.Call]]:

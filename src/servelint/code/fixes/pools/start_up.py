@@ -66,6 +66,8 @@ class StartUp:
         top = self._top_level(syntax, function)
         if top is None or not _is_constant(syntax, node, function, top):
             return None
+        if _is_changed(syntax, node, function):
+            return None
         name = self._name(call, syntax, node)
         edits = self._in_lifespan(call, syntax, node, name) or self._above(syntax, node, top, f"_{name}")
         title = f"Load with `{call.text}` once, when the service starts"
@@ -158,6 +160,19 @@ def _is_constant(syntax: Syntax, node: ast.Call, function: Function, top: ast.st
     known = variables.writes(above) | set(dir(builtins))
     enclosing = _locals_around(syntax, function)
     return names <= known and not names & (own | changed | enclosing)
+
+
+def _is_changed(syntax: Syntax, node: ast.Call, function: Function) -> bool:
+    """Whether the function changes what it loads: requests would see what others have set."""
+    statement = syntax.statement(node)
+    targets = statement.targets if isinstance(statement, ast.Assign) and statement.value is node else ()
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    return any(
+        names & set(variables.roots(place))
+        for inner in syntax.own_nodes(function)
+        for place in variables.changed(inner)
+        if not isinstance(place, ast.Name) or not isinstance(inner, ast.Name)
+    )
 
 
 def _locals_around(syntax: Syntax, function: Function) -> set[str]:

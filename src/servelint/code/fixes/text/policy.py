@@ -23,6 +23,8 @@ class Policy:
     needs_loop: NameIndex[str]
     runs_own_loop: NameIndex[str]
     kept_properties: frozenset[str]
+    sets_for_process: NameIndex[str]
+    sets_for_context: NameIndex[str]
     thread_local_contexts: NameIndex[str]
     locks: NameIndex[str]
     neutral_contexts: NameIndex[str]
@@ -56,6 +58,8 @@ def load() -> Policy:
         needs_loop=_index(file, "needs-loop"),
         runs_own_loop=_index(file, "runs-own-loop"),
         kept_properties=frozenset(file.names("kept-properties")),
+        sets_for_process=_index(file, "sets-for-process"),
+        sets_for_context=_index(file, "sets-for-context"),
         thread_local_contexts=_index(file, "thread-local-contexts"),
         locks=_index(file, "locks"),
         neutral_contexts=_index(file, "neutral-contexts"),
