@@ -16,7 +16,7 @@ from servelint.manifests.documents.yaml_document import YamlMapping
 from servelint.manifests.forms.dockerfile import Command, Image, Stage, exec_words
 from servelint.manifests.forms.sources import Sources
 from servelint.manifests.forms.tasks import RUNNERS
-from servelint.manifests.python import commands, files
+from servelint.manifests.python import commands, files, read_files
 from servelint.manifests.python.module import FindModule
 from servelint.manifests.shell import script as shell
 from servelint.manifests.shell.commandline import (
@@ -297,10 +297,13 @@ class Follower:
                     yield from self.words(command.words, environment, context, depth)
 
     def finder(self, path: Path) -> FindModule:
-        """What finds the modules that a Python file imports."""
+        """What finds the modules that a Python file imports, and the YAML files that it reads."""
 
         def find(module: str) -> Source | None:
-            found = self.sources.module(module, path.parent)
+            if module.endswith(read_files.SUFFIXES):
+                found = self.sources.resolve(module, path.parent, None)
+            else:
+                found = self.sources.module(module, path.parent)
             return self.sources.source(found) if found is not None and found != path else None
 
         return find

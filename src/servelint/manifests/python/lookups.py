@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from servelint.manifests.python import mappings, objects
+from servelint.manifests.python import mappings, objects, read_files
 from servelint.manifests.python.values import READ_AS, READERS, SETTINGS, Value, texts
 
 if TYPE_CHECKING:
@@ -20,14 +20,15 @@ def item(module: PythonModule, node: ast.Subscript) -> Value | None:
         if name is None or not isinstance(name.data, str) or module.environment.unset(name.data):
             return None
         return module.said(name.data)
-    return _entry(module, node.value, node.slice, None)
+    return _entry(module, node.value, node.slice, None) or read_files.setting(module, node)
 
 
 def entry(module: PythonModule, call: ast.Call) -> Value | None:
     """`PROCESSES.get(stage, 1)`."""
     match call:
         case ast.Call(func=ast.Attribute(value=inner, attr="get"), args=[key, *others], keywords=[]):
-            return _entry(module, inner, key, others[0] if others else ast.Constant(None))
+            found = read_files.setting(module, call)
+            return found or _entry(module, inner, key, others[0] if others else ast.Constant(None))
         case _:
             return None
 

@@ -16,6 +16,7 @@ from typing import TypeAlias
 from servelint.boundary import LimitError
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
+from servelint.manifests.documents.yaml_document import Node
 from servelint.manifests.python import lookups, mappings, objects, results
 from servelint.manifests.python.defaults import TREES, Defaults, parameters, with_defaults
 from servelint.manifests.python.values import (
@@ -54,7 +55,8 @@ FindModule: TypeAlias = Callable[[str], Source | None]
 class PythonModule:
     """The names of one file, taken from its statements in order.
 
-    `parameters` is the command line that the file is given, `find` looks up another module of the project.
+    `parameters` is the command line that the file is given, `find` looks up another module of the project, or
+    a YAML file by its path.
     """
 
     source: Source
@@ -69,6 +71,7 @@ class PythonModule:
     functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
     made: dict[str, objects.Made] = field(default_factory=dict)  # what parameters of a function are
     starting: dict[str, bool] = field(default_factory=dict)  # names whose files may start a server
+    documents: dict[str, Node | None] = field(default_factory=dict)  # of files that it reads
     parameters: Words = ()
     find: FindModule | None = None
     depth: int = 0
@@ -155,7 +158,9 @@ class PythonModule:
                 self.condition(node)
             case ast.Try(body=body, orelse=otherwise, finalbody=final):
                 self.run([*body, *otherwise, *final])
-            case ast.With(body=body):
+            case ast.With(items=items, body=body):
+                opened = [(item.optional_vars, item.context_expr) for item in items]
+                self.assigned.update({name.id: made for name, made in opened if isinstance(name, ast.Name)})
                 self.run(body)
             case _:
                 pass
@@ -234,9 +239,10 @@ class PythonModule:
             bound.update({parameter.arg: value} if value is not None else {})
             made.update({parameter.arg: part} if part is not None else {})
         names, assigned, known = dict(self.names), dict(self.assigned), dict(self.made)
-        for parameter, _ in named:
+        for parameter, default in named:
             self.names.pop(parameter.arg, None)
-            self.assigned[parameter.arg] = ast.Constant(None)
+            made_here = parameter.arg not in given and isinstance(default, (ast.Call, ast.BinOp))
+            self.assigned[parameter.arg] = default if made_here and default else ast.Constant(None)
         self.names.update(bound)
         self.made.update(made)
         try:

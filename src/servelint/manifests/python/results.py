@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from servelint.boundary import LimitError
 from servelint.manifests.python import objects
@@ -14,6 +14,7 @@ from servelint.manifests.python.values import Value, last_name
 if TYPE_CHECKING:
     from servelint.manifests.python.module import PythonModule
 
+T = TypeVar("T")
 _PROPERTIES = frozenset(("property", "cached_property", "computed_field"))
 _MAX_DEPTH = 3
 _MAX_CALLS = 200  # of a file
@@ -25,12 +26,14 @@ def result(module: PythonModule, call: ast.Call) -> Value | None:
     """What the call is worth, with what it gives the function; None where that cannot be known."""
     if isinstance(call.func, ast.Attribute) and (method := _method(module, call.func)) is not None:
         made, function = method
-        return _run(made.module, function, lambda: made.module.called(function, call, module, made))
+        return run(
+            made.module, function, lambda: made.module.called(function, call, module, made), made.module.value
+        )
     known = objects.definition(module, call.func)
     if known is None or isinstance(known.node, ast.ClassDef) or known.owner is not None:
         return None
     home, node = known.module, known.node
-    return _run(home, node, lambda: home.called(node, call, module))
+    return run(home, node, lambda: home.called(node, call, module), home.value)
 
 
 def field(module: PythonModule, node: ast.Attribute) -> objects.Field | None:
@@ -43,9 +46,8 @@ def field(module: PythonModule, node: ast.Attribute) -> objects.Field | None:
     if not any(last_name(decorator) in _PROPERTIES for decorator in function.decorator_list):
         return None
     call = ast.Call(node, [], [])
-    return objects.Field(
-        _run(made.module, function, lambda: made.module.called(function, call, module, made))
-    )
+    home = made.module
+    return objects.Field(run(home, function, lambda: home.called(function, call, module, made), home.value))
 
 
 def _method(module: PythonModule, node: ast.Attribute) -> tuple[objects.Made, objects.Function] | None:
@@ -57,10 +59,13 @@ def _method(module: PythonModule, node: ast.Attribute) -> tuple[objects.Made, ob
     return None
 
 
-def _run(
-    home: PythonModule, function: objects.Function, called: Callable[[], AbstractContextManager[None]]
-) -> Value | None:
-    """What a function returns when it is called so."""
+def run(
+    home: PythonModule,
+    function: objects.Function,
+    called: Callable[[], AbstractContextManager[None]],
+    read: Callable[[ast.expr], T],
+) -> T | None:
+    """What a function returns when it is called so, as `read` has it."""
     if (function.end_lineno or 0) - function.lineno > _MAX_LINES:
         return None
     if home.entered >= _MAX_DEPTH or home.calls >= _MAX_CALLS or home.nesting > _MAX_NESTING:
@@ -70,9 +75,7 @@ def _run(
     home.entered += 1
     try:
         with called():
-            found = [
-                value for node in _returned(home, function.body) if (value := home.value(node)) is not None
-            ]
+            found = [value for node in _returned(home, function.body) if (value := read(node)) is not None]
     except LimitError:  # too deep to be run with what is around the call
         return None
     finally:
