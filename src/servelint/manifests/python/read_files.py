@@ -46,7 +46,7 @@ def _read(module: PythonModule, node: ast.expr, depth: int) -> Node | None:
             below = _read(module, inner, depth - 1)
             return below.get(key) if isinstance(below, YamlMapping) else None
         case ast.Call(args=[first, *_]) if module.qualified(node.func) in LOADS:
-            path = _path(module, first, depth - 1)
+            path = _path(module, first, set())
             return _document(module, path) if path else None
         case ast.Call():
             known = objects.definition(module, node.func)
@@ -64,17 +64,18 @@ def _read(module: PythonModule, node: ast.expr, depth: int) -> Node | None:
             return None
 
 
-def _path(module: PythonModule, node: ast.expr, depth: int) -> str:
+def _path(module: PythonModule, node: ast.expr, seen: set[str]) -> str:
     """The path of a file that an expression opens, joins or reads; empty where there is none."""
-    for part in ast.walk(node) if depth else ():
+    for part in ast.walk(node):
         text = ""
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
             text = part.value
-        elif isinstance(part, ast.Name):
+        elif isinstance(part, ast.Name) and part.id not in seen and len(seen) < _MAX_DEPTH:
+            seen.add(part.id)
             value = module.value(part)
             text = value.data if value is not None and isinstance(value.data, str) else ""
             if not text and (made := module.assigned.get(part.id)) is not None:
-                text = _path(module, made, depth - 1)
+                text = _path(module, made, seen)
         if text.endswith(SUFFIXES):
             return text
     return ""
