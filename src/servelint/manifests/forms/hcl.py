@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,10 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 _TRANSPARENT = frozenset(
     ("jsonencode", "yamlencode", "tolist", "toset", "tostring", "tonumber", "nonsensitive", "sensitive")
 )
-_NAMED = re.compile(r"(?:var|local)\.\w+")
-_TEMPLATE = re.compile(r"\$\{[ \t]*+((?:var|local)\.\w+)[ \t]*+\}")
+_NAMED = re.compile(r"\w+(?:\.\w+)+")
+_TEMPLATE = re.compile(r"\$\{[ \t]*+(\w+(?:\.\w+)+)[ \t]*+\}")
+_INDEX = re.compile(r'\["(\w+)"\]')
+_MAX_REPEATED = 1000  # blocks of a file that `dynamic` makes
 
 
 @dataclass(slots=True)
@@ -95,16 +97,21 @@ def parse(
 
 
 def named(body: Body) -> Iterator[tuple[str, Node]]:
-    """The variables with a default and the locals of a file, by what refers to them: texts and numbers."""
+    """The variables with a default and the locals of a file, by what refers to them."""
     for block in body.blocks:
         if block.name.value == "variable" and block.labels:
             value = block.body.get("default")
-            if isinstance(value, Scalar) and UNKNOWN not in value.value:
+            if value is not None and _is_told(value):
                 yield f"var.{block.labels[0]}", value
         elif block.name.value == "locals":
             for key, found in block.body.attributes:
-                if isinstance(found, Scalar) and UNKNOWN not in found.value:
+                if _is_told(found):
                     yield f"local.{key.value}", found
+
+
+def _is_told(value: Node) -> bool:
+    """Whether a value is written out, or is an object, of which each part may be."""
+    return isinstance(value, YamlMapping) or (isinstance(value, Scalar) and UNKNOWN not in value.value)
 
 
 def well_formed(code: Located) -> bool:
@@ -118,6 +125,7 @@ class _Reader:
     documents: Callable[[Located], list[Node]]
     names: Mapping[str, Node]
     depth: int = 0
+    repeated: list[int] = field(default_factory=list)  # how many blocks each `dynamic` has made
 
     def file(self) -> Body:
         root = self.syntax.root
@@ -139,8 +147,42 @@ class _Reader:
                 name, value = child.named_children
                 found.attributes.append((self.plain(name), self.value(value)))
             elif child.type == "block":
-                found.blocks.append(self.block(child))
+                found.blocks.extend(self.blocks(child))
         self.depth -= 1
+
+    def blocks(self, node: TreeNode) -> Iterator[Block]:
+        """A block, or those that `dynamic` makes of it where it is written out for what."""
+        found = self.block(node)
+        each = self.each(node) if found.repeated else []
+        if not each or sum(self.repeated) + len(each) > _MAX_REPEATED:
+            yield found
+            return
+        self.repeated.append(len(each))
+        for names in each:
+            yield replace(self, names={**self.names, **names}).block(node)
+
+    def each(self, node: TreeNode) -> list[dict[str, Node]]:
+        """What `env.key`, `env.value` and `env.value.name` are in turn, for a block that is called `env`."""
+        inside = next((child for child in node.named_children if child.type == "body"), None)
+        parts = (
+            [child.named_children for child in inside.named_children if child.type == "attribute"]
+            if inside
+            else []
+        )
+        said = {self.syntax.raw(part[0]): part[1] for part in parts if len(part) == 2}
+        label = next(child for child in node.named_children[1:] if child.type in ("string_lit", "identifier"))
+        name = self.syntax.raw(said["iterator"]) if "iterator" in said else self.string(label).value
+        over = self.value(said["for_each"]) if "for_each" in said else None
+        found: list[dict[str, Node]] = []
+        if isinstance(over, YamlMapping):
+            found = [{f"{name}.key": key, f"{name}.value": value} for key, value in over.entries]
+        elif isinstance(over, YamlSequence):
+            found = [{f"{name}.value": item} for item in over.items]
+        for names in found:
+            value = names[f"{name}.value"]
+            for key, part in value.entries if isinstance(value, YamlMapping) else ():
+                names[f"{name}.value.{key.value}"] = part
+        return found
 
     def block(self, node: TreeNode) -> Block:
         name, *rest = node.named_children
@@ -189,7 +231,7 @@ class _Reader:
                 return self.object(node)
             case "function_call":
                 return self.call(node)
-        raw = self.syntax.raw(node) if self.names else ""
+        raw = _INDEX.sub(r".\1", self.syntax.raw(node)) if self.names else ""
         return self.names.get(raw) if _NAMED.fullmatch(raw) else None
 
     def unknown(self, node: TreeNode) -> Scalar:
