@@ -196,6 +196,7 @@ def test_imports(program: tuple[bytes, ast.Module, ModuleFacts]) -> None:
             assert {(item.name, 0, "") for item in node.names} <= found
         elif isinstance(node, ast.ImportFrom):
             assert {(node.module or "", node.level, item.name) for item in node.names} <= found
+            assert {item.name for item in node.names if item.asname} <= scan.renamed(data)
 
 
 @settings(max_examples=100)

@@ -31,6 +31,7 @@ def test_imports(read: list[tuple[bytes, ModuleFacts]]) -> None:
         imports = [item for function in facts.functions for item in function.imports]
         assert {(item.module, item.level, item.name) for item in imports} <= found
         assert {(module, level, "*") for module, level in facts.stars} <= found
+        assert {item.name for item in imports if item.name and item.local != item.name} <= scan.renamed(data)
 
 
 def test_calls_definitions_bases_and_decorators(read: list[tuple[bytes, ModuleFacts]]) -> None:

@@ -67,6 +67,7 @@ _COROUTINE = re.compile(rb"async[ \t]+def\b")
 _CALLED = re.compile(rb"(?<!%(name)s)(%(name)s++)[\s)]*+(?:\(|(?:#[^\n]*+[\s)]*+)+\()" % {b"name": _NAME})
 _GENERIC = re.compile(rb"(%(name)s++)\[[^][()\n]{0,200}+\]\(" % {b"name": _NAME})
 _WORD = re.compile(rb"%(name)s+" % {b"name": _NAME})
+_RENAMED = re.compile(rb"(%(name)s++)(?:\s|#[^\n]*+\n)++as(?!%(name)s)" % {b"name": _NAME})
 
 
 # Instead of a name: whichever module of the package a text means in the end.
@@ -142,6 +143,12 @@ def _names(text: str) -> Iterator[str]:
         return
     for part in text.split(","):
         yield from part.split()[:1]
+
+
+def renamed(data: bytes) -> frozenset[str]:
+    """What the file imports under another name: `from module import name as other`."""
+    taken = (match[1] for match in _IMPORT.finditer(data) if b"as" in match[1])
+    return _texts(chain.from_iterable(map(_RENAMED.findall, taken)))
 
 
 def has_coroutines(data: bytes) -> bool:

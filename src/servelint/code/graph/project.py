@@ -180,6 +180,11 @@ class Module:
                     self._calls.setdefault(last_name(site.call.function), []).append((index, site))
         return self._calls.get(name, [])
 
+    def aliases(self, name: str) -> set[str]:
+        """The other names under which the file imports what is called so."""
+        taken = (one for function in self.facts.functions for one in function.imports)
+        return {one.local for one in taken if one.name == name and one.local != name}
+
     def decorated(self, name: str) -> Iterator[Decorated]:
         """The functions and classes of the file that have a decorator whose last name is `name`."""
         for index, function in enumerate(self.facts.functions):
@@ -294,22 +299,22 @@ class Project:
         self, name: str, path: str, words: Collection[bytes] = ()
     ) -> Iterator[tuple[Module, int, Site]]:
         """Those of them in files that are joined to the file `path` by imports."""
-        group = self._reach.together(path)
-        return self._calls(name, (p for p in self._paths_having(name, scan.called) if p in group), words)
+        return self._calls(name, self._reach.together(path), words)
 
     def calls_above(
         self, name: str, path: str, words: Collection[bytes] = ()
     ) -> Iterator[tuple[Module, int, Site]]:
         """Those of them in the file `path` and in those that import it, directly or not."""
-        group = self._reach.above(path)
-        return self._calls(name, (p for p in self._paths_having(name, scan.called) if p in group), words)
+        return self._calls(name, self._reach.above(path), words)
 
     def _calls(
-        self, name: str, paths: Iterable[str], words: Collection[bytes]
+        self, name: str, group: Container[str], words: Collection[bytes]
     ) -> Iterator[tuple[Module, int, Site]]:
-        if words:
-            paths = (path for path in paths if self._mentions(path, words))
-        return self.calls_in(paths, name)
+        for words_of in (scan.called, scan.renamed):
+            near = (path for path in self._paths_having(name, words_of) if path in group)
+            for module in self.modules(p for p in near if not words or self._mentions(p, words)):
+                for known in (name,) if words_of is scan.called else module.aliases(name):
+                    yield from ((module, index, site) for index, site in module.calls(known))
 
     def _mentions(self, path: str, words: Collection[bytes]) -> bool:
         """Whether one of the words, which are always the same few, stands in the file."""
