@@ -381,3 +381,21 @@ def test_a_line_that_gets_too_long_is_broken(tmp_path: Path) -> None:
         "run_in_executor(\n        app.state.inference_executor,\n"
         "        partial(model.encode, [texts[0], texts[1]], show_progress_bar=False),\n    )\n"
     )
+
+
+def test_what_blocks_and_what_is_offloaded_already_get_one_pool(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "__init__.py").touch()
+    head = "import asyncio\n\nimport joblib\nfrom fastapi import {0}\n\n{1}model = joblib.load('m')\n\n\n"
+    routes = head.format("APIRouter", "router = APIRouter()\n") + (
+        "@router.post('/q')\nasync def other(row: list):\n    return await asyncio.to_thread(model.predict, row)\n"
+    )
+    app = head.format(
+        "FastAPI", "from .routes import router\n\napp = FastAPI()\napp.include_router(router)\n"
+    ) + ("@app.post('/p')\nasync def predict(row: list):\n    return model.predict(row)\n")
+    (tmp_path / "service" / "routes.py").write_text(routes)
+    (tmp_path / "service" / "app.py").write_text(app)
+    outcome = edits.apply(check([], Config(root=tmp_path, select=("SRV101", "SRV109"))), unsafe=True)
+    texts = [content.decode() for content in outcome.after.values()]
+    assert sum(text.count("= ThreadPoolExecutor(") for text in texts) == 1
+    assert sum(text.count("from .inference_executor import inference_executor\n") for text in texts) == 2

@@ -27,7 +27,21 @@ model = joblib.load("model.joblib")
 async def predict(rows: list):
 """
 # No subscripts: the formatter breaks inside `[0]` where that makes the line fit, which nobody would write.
-CALLS = ("model.predict(rows)", "model.predict_proba(rows, threshold=0.5)", "model.predict(rows).tolist()")
+CALLS = (
+    "model.predict(rows)",
+    "model.predict_proba(rows, threshold=0.5)",
+    "model.predict(rows).tolist()",
+    "model.predict(rows).reshape(-1).tolist()",
+)
+OPERATED = (
+    "{} if rows else None",
+    "rows if rows else {}",
+    "{} or rows",
+    "rows or other or {}",
+    "rows and {} and other",
+    "{} is not None",
+    "rows == {} != other",
+)
 AROUND = (
     "{}",
     "answer({})",
@@ -83,6 +97,15 @@ def test_as_the_formatter_would_have_it(
     ruff(folder=folder)
     assert "run_in_executor(" in fix(folder)
     assert ruff("--diff", folder=folder) == ""
+
+
+@pytest.mark.parametrize("statement", ["return {}", "the_labels = {}", "if {}:\n        pass"])
+@pytest.mark.parametrize("operated", OPERATED)
+def test_it_is_broken_before_operators(tmp_path: Path, operated: str, statement: str) -> None:
+    line = statement.format(operated.format("model.predict(rows, rows)"))
+    (tmp_path / "main.py").write_text(HEAD + f"    {line}\n")
+    assert "\n    )" in fix(tmp_path)
+    assert ruff("--diff", folder=tmp_path) == ""
 
 
 @pytest.mark.parametrize("comma", ["", ","])

@@ -8,6 +8,14 @@ becomes, from the outermost bracket inward and no further than needed,
         "labels": await loop.run_in_executor(pool, model.predict, rows),
         "request": request_id,
     }
+
+What has no brackets is broken before operators, and before methods that follow each other:
+
+    return (
+        await loop.run_in_executor(pool, model.predict, rows)
+        if rows
+        else []
+    )
 """
 
 from __future__ import annotations
@@ -22,6 +30,9 @@ from servelint.finding import Edit
 
 Span: TypeAlias = tuple[int, int]
 _MOST_PARTS = 200
+_BRACKETED = (ast.Dict, ast.List, ast.Set, ast.Call, ast.keyword, ast.comprehension)
+# So many methods called one on the other's result stand on lines of their own.
+_SEVERAL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +61,17 @@ class Replacement:
 
 def replaced(syntax: Syntax, node: ast.Call, replacement: Replacement, limit: int) -> Edit:
     """The edit that puts the replacement in the place of the call and keeps lines within the limit."""
-    leaf, brackets = _around(syntax, node)
+    whole, brackets = _around(syntax, node)
+    leaf = _span(syntax, whole)
     start, end = brackets[0].span if brackets else leaf
     line, indent = syntax.line_start(node.lineno), syntax.indent(node.lineno)
     after = syntax.source.length(node.lineno) - (end - line)
-    writer = _Writer(syntax, (syntax.start(node), syntax.end(node)), replacement, limit, leaf, brackets)
+    parts, operated = _split(syntax, whole, node)
+    outer = syntax.parent(whole)
+    bare = not brackets and _is_value(outer, whole)
+    if not (bare or (not operated and (brackets or isinstance(outer, _BRACKETED)))):
+        parts = ()
+    writer = _Writer(syntax, _span(syntax, node), replacement, limit, leaf, brackets, parts, bare=bare)
     targets = () if brackets else _targets(syntax, node, leaf, line + len(indent))
     if targets:
         return syntax.edit(line + len(indent), end, assignment(targets, writer.whole(), indent, limit))
@@ -88,7 +105,17 @@ def _targets(syntax: Syntax, node: ast.Call, value: Span, start: int) -> tuple[s
     return names if f"{', '.join(names)} = " == syntax.source.text[start : value[0]] else ()
 
 
-def _around(syntax: Syntax, node: ast.Call) -> tuple[Span, tuple[Bracket, ...]]:
+def _is_value(statement: ast.AST | None, value: ast.expr) -> bool:
+    """Whether the statement has no brackets of its own around the value."""
+    match statement:
+        case ast.Return(value=found) | ast.Assign(value=found) | ast.Assert(test=found, msg=None):
+            return found is value
+        case ast.For(iter=found) | ast.AsyncFor(iter=found) | ast.If(test=found) | ast.While(test=found):
+            return found is value
+    return False
+
+
+def _around(syntax: Syntax, node: ast.Call) -> tuple[ast.expr, tuple[Bracket, ...]]:
     """What is replaced as a whole, and the brackets directly around it on the line, outermost first.
 
     The whole is the call with what holds it in no bracket: `model.predict(rows)[0] + 1`.
@@ -109,7 +136,7 @@ def _around(syntax: Syntax, node: ast.Call) -> tuple[Span, tuple[Bracket, ...]]:
             break
         if bracket is None:
             leaf = outer
-    return (syntax.start(leaf), syntax.end(leaf)), tuple(reversed(found))
+    return leaf, tuple(reversed(found))
 
 
 def _is_long(node: ast.expr) -> bool:
@@ -185,6 +212,68 @@ def _clauses(
         yield start, start + len(text[start:following].rstrip())
 
 
+def _split(syntax: Syntax, whole: ast.expr, node: ast.Call) -> tuple[tuple[Span, ...], bool]:
+    """The parts of the whole, one of which has the call, and whether operators stand between them.
+
+    None where it is not broken.
+    """
+    chained = tuple(_links(syntax, whole, node))
+    if len(chained) > _SEVERAL:
+        return chained, False
+    return tuple(_operands(syntax, whole, node)), True
+
+
+def _links(syntax: Syntax, whole: ast.expr, node: ast.Call) -> Iterator[Span]:
+    """The call with the items that are taken of its result, and each method that is called after that."""
+    start, end = syntax.start(node), syntax.end(node)
+    outer: ast.expr = node
+    while outer is not whole:
+        link = syntax.parent(outer)
+        match link:
+            case ast.Attribute(value=value) if value is outer and _is_called(syntax, link):
+                yield start, end
+                start = end
+            case ast.Attribute(value=value) | ast.Subscript(value=value) if value is outer:
+                pass
+            case ast.Call(func=function) if function is outer:
+                pass
+            case _:
+                return
+        outer, end = link, syntax.end(link)
+    yield start, end
+
+
+def _is_called(syntax: Syntax, node: ast.expr) -> bool:
+    call = syntax.parent(node)
+    return isinstance(call, ast.Call) and call.func is node
+
+
+def _operands(syntax: Syntax, whole: ast.expr, node: ast.Call) -> Iterator[Span]:
+    """The operands, all but the first with the operator before them; none where the call is in none."""
+    match whole:
+        case ast.IfExp(body=body, test=test, orelse=other):
+            operands: list[ast.expr] = [body, test, other]
+        case ast.BoolOp(values=operands):
+            pass
+        case ast.Compare(left=left, comparators=comparators):
+            operands = [left, *comparators]
+        case _:
+            return
+    if not any(operand is node for operand in operands) or (len(operands) == 2 and operands[1] is node):
+        return  # formatters let a call that comes last keep its brackets
+    text = syntax.source.text
+    start = _span(syntax, whole)[0]
+    for operand, following in zip(operands, [*operands[1:], None], strict=True):
+        end = _span(syntax, operand)[1] if following is not None else syntax.end(whole)
+        between = text[end : syntax.start(following)] if following is not None else ""
+        yield start, end
+        start = end + len(between) - len(between.lstrip())
+
+
+def _place(syntax: Syntax, node: Placed) -> Span:
+    return syntax.start(node), syntax.end(node)
+
+
 @dataclass(frozen=True, slots=True)
 class _Writer:
     syntax: Syntax
@@ -193,6 +282,9 @@ class _Writer:
     limit: int
     leaf: Span
     brackets: tuple[Bracket, ...]
+    # What comes on lines of its own; one of them has the call. None where it is not broken.
+    parts: tuple[Span, ...]
+    bare: bool
 
     def write(self, depth: int, indent: str, before: int, after: int) -> str:
         """The bracket at this depth, or the whole inside them, with so many characters beside it."""
@@ -201,7 +293,7 @@ class _Writer:
         if before + len(flat) + after <= self.limit:
             return flat
         if depth == len(self.brackets):
-            return self._around_node(start, end, self.replacement.write(indent))
+            return self._over_lines(indent, before)
         bracket = self.brackets[depth]
         deeper = indent if bracket.is_open else f"{indent}    "
         first, last = bracket.parts[0][0], bracket.parts[-1][1]
@@ -223,8 +315,27 @@ class _Writer:
         start, end = self.leaf
         return Replacement(
             self._flat(start, end),
-            lambda indent: self._around_node(start, end, self.replacement.write(indent)),
+            self._over_lines,
         )
+
+    def _over_lines(self, indent: str, before: int = 0) -> str:
+        """What stands in no bracket, over several lines; in parentheses where a statement has none."""
+        if not self.parts:
+            return self._around_node(*self.leaf, self.replacement.write(indent))
+        deeper = f"{indent}    " if self.bare else indent
+        places = [len(deeper) if self.bare else before] + [len(deeper)] * len(self.parts)
+        written = (self._on_line(*each, deeper) for each in zip(self.parts, places, strict=False))
+        lines = f"\n{deeper}".join(written)
+        return f"(\n{deeper}{lines}\n{indent})" if self.bare else lines
+
+    def _on_line(self, part: Span, before: int, indent: str) -> str:
+        flat = self._flat(*part)
+        if not self._has_node(part) or before + len(flat) <= self.limit:
+            return flat
+        return self._around_node(*part, self.replacement.write(indent))
+
+    def _has_node(self, part: Span) -> bool:
+        return part[0] <= self.node[0] and self.node[1] <= part[1]
 
     def _part(self, part: Span, depth: int, indent: str, comma: int) -> str:
         start, end = self.brackets[depth + 1].span if depth + 1 < len(self.brackets) else self.leaf
@@ -236,7 +347,7 @@ class _Writer:
 
     def _flat(self, start: int, end: int) -> str:
         """The text between, with the replacement on one line."""
-        if start <= self.node[0] and self.node[1] <= end:
+        if self._has_node((start, end)):
             return self._around_node(start, end, self.replacement.inline)
         return self.syntax.source.text[start:end]
 
