@@ -55,7 +55,8 @@ class Callers:
             receiver = self.evaluator.classes.receiver(frame, facts)
             reference = FunctionReference(frame.module, frame.function, receiver)
             yield dict(self.evaluator.calls.given({name}, reference, caller, call, (), ())).get(name, ())
-        if facts.parameters and facts.parameters[0].name == name and facts.owner is None:
+        first = 0 if facts.owner is None else 1  # of a method, what comes after the object
+        if name in (parameter.name for parameter in facts.parameters[first : first + 1]):
             yield from self._decorated_by(frame)
 
     def _decorated_by(self, frame: Frame) -> Iterator[Values]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
 
 # What gives the application of a request, of a task or of a command.
-_REACHED_BY = frozenset({"app", "current_app", "application", "bot", "client"})
+_REACHED_BY = frozenset({"app", "current_app", "application", "bot", "client", "g"})
 
 
 class Models:
