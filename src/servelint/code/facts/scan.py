@@ -67,7 +67,8 @@ _COROUTINE = re.compile(rb"async[ \t]+def\b")
 _CALLED = re.compile(rb"(?<!%(name)s)(%(name)s++)[\s)]*+(?:\(|(?:#[^\n]*+[\s)]*+)+\()" % {b"name": _NAME})
 _GENERIC = re.compile(rb"(%(name)s++)\[[^][()\n]{0,200}+\]\(" % {b"name": _NAME})
 _WORD = re.compile(rb"%(name)s+" % {b"name": _NAME})
-_RENAMED = re.compile(rb"(%(name)s++)(?:\s|#[^\n]*+\n)++as(?!%(name)s)" % {b"name": _NAME})
+_RENAMED = re.compile(rb"(%(name)s++)(?:\s|#[^\n]*+\n)+as(?!%(name)s)" % {b"name": _NAME})
+_LAST_WORD = re.compile(rb"(%(name)s++)[ \t]*+\Z" % {b"name": _NAME})
 
 
 # Instead of a name: whichever module of the package a text means in the end.
@@ -226,7 +227,18 @@ def members(data: bytes) -> frozenset[str]:
     start = data.rfind(b"\n", 0, start) + 1
     for sign, pattern in _RARE_MEMBERS:
         targets += pattern.findall(data, start) if sign in data else ()
+    targets += _walrus(data, start)
     return _texts(chain(_WORD.findall(b" ".join(targets)), _DEFINITION.findall(data)))
+
+
+def _walrus(data: bytes, start: int) -> Iterator[bytes]:
+    """The names in front of `:=`, which is looked for first: it is rare, and names are everywhere."""
+    at = data.find(b":=", start)
+    while at >= 0:
+        name = _LAST_WORD.search(data, data.rfind(b"\n", 0, at) + 1, at)
+        if name is not None:
+            yield name[1]
+        at = data.find(b":=", at + 2)
 
 
 def attributes(data: bytes) -> frozenset[str]:
@@ -356,6 +368,5 @@ _RARE_MEMBERS = tuple(
         ),
         (b"for", rb"for\b(?:(?!%(in)s)[^:])*"),
         (b"case", rb"^[ \t]++case\b[^\n]*"),
-        (b":=", rb"%(name)s++[ \t]*+(?::=)"),
     )
 )
