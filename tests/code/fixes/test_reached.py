@@ -285,7 +285,53 @@ def make():
 
 score = make()
 """
+STATEMENTS = {
+    "by a function": "np.copyto(_buffer, rows)",
+    "by a keyword": "np.multiply(rows, 2, out=_buffer)",
+    "elements with numbers": "for number, one in enumerate(_seen):\n        one.append(number)",
+    "elements by name": "for name, one in _state.items():\n        one.append(name)",
+    "two at once": "one, other = _seen, _state\n    one.append(other)",
+    "drawn": "next(_buffer, None)",
+    "handed to map": "list(map(_seen.append, rows))",
+    "a file": "_buffer.write(rows)",
+    "given by a function": "given()['last'] = rows",
+    "given and named": "state = given()\n    state['last'] = rows",
+    "keywords": "keywords(seen=_seen)",
+    "default": "default(rows)",
+    "one for all": "Single().rows",
+}
+FUNCTIONS = """\
+import numpy as np
+
+_buffer = np.zeros(3)
+
+
+def given():
+    return _state
+
+
+def keywords(**all):
+    all["seen"].append(1)
+
+
+def default(rows, seen=[]):
+    seen.append(rows)
+
+
+class Single:
+    made = None
+
+    def __new__(cls):
+        cls.made = cls.made or object.__new__(cls)
+        return cls.made
+
+
+"""
 WRITING = {
+    **{
+        name: f"{FUNCTIONS}def score(rows):\n    {statement}\n    return model.predict(rows)\n"
+        for name, statement in STATEMENTS.items()
+    },
     "property": PROPERTY + OF_OBJECT,
     "cached property": CACHED + OF_OBJECT,
     "descriptor": DESCRIPTOR + OF_OBJECT,
@@ -345,6 +391,8 @@ BOUND = {
     "connection": SQLITE + "\n\ndef score(rows):\n    file.execute('')\n    return model.predict(rows)\n",
     "connection of an object": SQLITE + "\n\ndef score(rows):\n    return scorer.score(rows)\n",
     "local": LOCAL + "\n\ndef score(rows):\n    return model.predict(rows) > local.threshold\n",
+    "identity": "import threading\n\n\ndef score(rows):\n    threading.get_ident()\n"
+    "    return model.predict(rows)\n",
     "local set": LOCAL + "\n\ndef score(rows):\n    local.rows = rows\n    return model.predict(rows)\n",
 }
 HARMLESS = {
@@ -424,7 +472,7 @@ def test_what_a_request_has_for_itself_may_be_changed(tmp_path: Path, name: str)
 def test_what_belongs_to_a_thread_a_task_or_the_process(tmp_path: Path, name: str) -> None:
     fix = fix_of(tmp_path, HEAD + BOUND[name] + TAIL)
     assert fix.applicability is Applicability.UNSAFE
-    assert any(word in fix.reason for word in ("does not see", "whole process", "one thread or task"))
+    assert any(word in fix.reason for word in ("does not see", "whole process", "one thread"))
 
 
 def test_a_lock_that_is_acquired_around_the_call(tmp_path: Path) -> None:

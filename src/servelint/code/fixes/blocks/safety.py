@@ -331,7 +331,7 @@ class Safety:
         function = function_at(syntax, facts.position)
         if function is None:
             return Doubt("")
-        constructs = facts.name in ("__init__", "__new__", "__post_init__")
+        constructs = facts.name in ("__init__", "__post_init__")
         own = facts.parameters[0].name if constructs and facts.parameters else ""
         shared = self.sharing.of(module, function, kept)
         changes = list(shared.changes(syntax.own_nodes(function), own))
@@ -375,6 +375,8 @@ class Safety:
                 return f"`{facts.qualname}` calls `{name}`, which needs the event loop"
             if self.policy.sets_for_process.find(name):
                 return f"`{facts.qualname}` calls `{name}`, which is for the whole process"
+            if self.policy.tells_threads.find(name):
+                return f"`{facts.qualname}` calls `{name}`, which tells one thread from another"
             if self.policy.sets_for_context.find(name):
                 return f"`{facts.qualname}` calls `{name}`, which its caller does not see from a thread"
         if isinstance(made.function, Attribute):

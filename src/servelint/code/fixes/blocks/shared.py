@@ -57,6 +57,7 @@ class Shared:
         self._declared = {name for n in own if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
         self._parameters = {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
         self._local = (_stored(own) | self._parameters) - self._declared
+        self._kept = _kept_by_defaults(function)
 
     def reaches(self, name: str) -> bool:
         """Whether the function means the global by that name."""
@@ -96,7 +97,7 @@ class Shared:
     def _is_shared(self, root: str, own: str, *, called: bool) -> bool:
         if own and root == own:
             return False
-        if root in ("", self._receiver):
+        if root in ("", self._receiver) or root in self._kept:
             return True
         if root in self._local:
             return False
@@ -264,6 +265,16 @@ def _receiver(syntax: Syntax, function: Function) -> str:
     ):
         return (*function.args.posonlyargs, *function.args.args)[0].arg
     return ""
+
+
+def _kept_by_defaults(function: Function) -> set[str]:
+    """The parameters whose default is a container: there is one for all calls."""
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    pairs = zip(reversed(positional), reversed(arguments.defaults), strict=False)
+    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=False)
+    kinds = (ast.List, ast.Dict, ast.Set)
+    return {parameter.arg for parameter, value in (*pairs, *named) if isinstance(value, kinds)}
 
 
 def _stored(own: Iterable[ast.AST]) -> set[str]:

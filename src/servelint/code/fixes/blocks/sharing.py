@@ -77,9 +77,8 @@ class Sharing:
                 for name in self._changes(inner):
                     node = node or shared.syntax.at(site.call.position, ast.Call)
                     facts = self.evaluator.facts(inner)
-                    given = _argument(node, facts, name) if node is not None else None
-                    if given is not None:
-                        yield site, name, given
+                    given = _arguments(node, facts, name) if node is not None else ()
+                    yield from ((site, name, value) for value in given)
 
     def _changes(self, frame: Frame) -> frozenset[str]:
         """The parameters whose objects a function changes, or hands on to be changed."""
@@ -95,15 +94,16 @@ class Sharing:
         return self._changed[place]
 
 
-def _argument(node: ast.Call, facts: FunctionFacts, name: str) -> ast.expr | None:
+def _arguments(node: ast.Call, facts: FunctionFacts, name: str) -> Iterator[ast.expr]:
     """What a call gives for a parameter."""
-    for keyword in node.keywords:
-        if keyword.arg == name:
-            return keyword.value
+    kind = next((parameter.kind for parameter in facts.parameters if parameter.name == name), "")
+    if kind == "*":
+        yield from node.args
+        return
+    yield from (keyword.value for keyword in node.keywords if keyword.arg == name or kind == "**")
     names = [parameter.name for parameter in facts.parameters if parameter.kind == "positional"]
     is_bound = facts.owner is not None and not any(dotted(d) == "staticmethod" for d in facts.decorators)
     number = names.index(name) - is_bound if name in names else -1
     before = node.args[: number + 1]
-    if not 0 <= number < len(node.args) or any(isinstance(given, ast.Starred) for given in before):
-        return None
-    return node.args[number]
+    if 0 <= number < len(node.args) and not any(isinstance(given, ast.Starred) for given in before):
+        yield node.args[number]

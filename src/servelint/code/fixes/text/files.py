@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from servelint.code.fixes.text import variables
 from servelint.code.fixes.text.header import Head
 from servelint.code.fixes.text.imports import Imports
 from servelint.code.fixes.text.syntax import Syntax
@@ -66,7 +68,21 @@ class Files:
                     found = ours if self._is_of_project(module, node) else libraries
                     found.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
         ours.update(name for node in syntax.nodes if isinstance(node, ast.Global) for name in node.names)
+        ours.update(f"{name}()" for name in self._giving(syntax, ours))
         return Globals(frozenset(ours), frozenset(libraries - ours))
+
+    def _giving(self, syntax: Syntax, names: set[str]) -> Iterator[str]:
+        """The functions of the file that give a part of what its variables hold, or one thing to all."""
+        caches = self.analysis.frameworks.caches
+        for function in syntax.tree.body:
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            given = (n.value for n in syntax.own_nodes(function) if isinstance(n, ast.Return) and n.value)
+            decorators = (d.func if isinstance(d, ast.Call) else d for d in function.decorator_list)
+            if any(syntax.text(d).rpartition(".")[2] in caches for d in decorators) or any(
+                names.intersection(variables.roots(value)) for value in given
+            ):
+                yield function.name
 
     def _is_of_project(self, module: Module, statement: ast.Import | ast.ImportFrom) -> bool:
         resolve = self.analysis.project.resolve

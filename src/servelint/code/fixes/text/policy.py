@@ -25,6 +25,7 @@ class Policy:
     kept_properties: frozenset[str]
     sets_for_process: NameIndex[str]
     sets_for_context: NameIndex[str]
+    tells_threads: NameIndex[str]
     thread_local_contexts: NameIndex[str]
     locks: NameIndex[str]
     neutral_contexts: NameIndex[str]
@@ -59,6 +60,7 @@ def load() -> Policy:
         runs_own_loop=_index(file, "runs-own-loop"),
         kept_properties=frozenset(file.names("kept-properties")),
         sets_for_process=_index(file, "sets-for-process"),
+        tells_threads=_index(file, "tells-threads"),
         sets_for_context=_index(file, "sets-for-context"),
         thread_local_contexts=_index(file, "thread-local-contexts"),
         locks=_index(file, "locks"),

@@ -7,20 +7,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-# Methods of the language's containers that change the receiver.
+# Methods of the language's containers and files that change the receiver.
 CHANGING_METHODS = frozenset(
     {"append", "add", "insert", "extend", "update", "setdefault", "pop", "popitem", "popleft", "appendleft"}
     | {"remove", "discard", "clear", "sort", "reverse", "put", "put_nowait", "rotate", "extendleft"}
-    | {"move_to_end", "difference_update", "intersection_update", "symmetric_difference_update", "subtract"}
+    | {"difference_update", "intersection_update", "symmetric_difference_update", "subtract"}
+    | {"move_to_end", "write", "writelines", "seek", "truncate"}
 )
 # Functions that change what they are given first.
 _CHANGING_FUNCTIONS = frozenset(
     {"setattr", "delattr", "__setattr__", "__delattr__"}
     | {"heappush", "heappop", "heapify", "heappushpop", "heapreplace"}
-    | {"insort", "insort_left", "insort_right"}
+    | {"insort", "insort_left", "insort_right", "next", "shuffle", "copyto", "putmask", "fill_diagonal"}
 )
 # Methods that give an element of a container, not another one.
 _GIVING = frozenset({"get", "setdefault"})
+# Functions that give the elements of what they are given.
+_PASSING = frozenset({"enumerate", "zip", "reversed", "sorted", "iter", "list", "tuple"})
 
 
 def reads(nodes: Iterable[ast.AST]) -> set[str]:
@@ -185,12 +188,20 @@ def changed(node: ast.AST) -> Iterator[ast.expr]:
             yield node
         case ast.Subscript(value=value, ctx=ast.Store() | ast.Del()):
             yield value
-        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[given, *_]) if (
-            name in _CHANGING_FUNCTIONS
-        ):
-            yield given
-        case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in CHANGING_METHODS:
+        case ast.Call():
+            yield from _changed_by_call(node)
+
+
+def _changed_by_call(node: ast.Call) -> Iterator[ast.expr]:
+    match node.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name) if name in _CHANGING_FUNCTIONS and node.args:
+            yield node.args[0]
+        case ast.Attribute(value=value, attr=name) if name in CHANGING_METHODS:
             yield value
+    for given in node.args:  # `map(seen.append, rows)`
+        if isinstance(given, ast.Attribute) and given.attr in CHANGING_METHODS:
+            yield given.value
+    yield from (keyword.value for keyword in node.keywords if keyword.arg == "out")
 
 
 def roots(place: ast.expr) -> Iterator[str]:
@@ -206,6 +217,8 @@ def roots(place: ast.expr) -> Iterator[str]:
                 yield ""
             case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.NamedExpr(value=value):
                 waiting.append(value)
+            case ast.Call(func=ast.Name(id=name)) if name != "vars":
+                yield f"{name}()"
             case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in _GIVING:
                 waiting.append(value)
             case ast.Call(func=ast.Name(id="vars"), args=[value]):
@@ -220,21 +233,32 @@ def aliases(own: Iterable[ast.AST]) -> Mapping[str, frozenset[str]]:
     """The variables of a function that hold parts of others, and with which variables the way begins."""
     given: dict[str, set[str]] = {}
     for node in own:
-        match node:
-            case ast.Assign(targets=targets, value=value):
-                names = [target.id for target in targets if isinstance(target, ast.Name)]
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                names = [name]
-            case ast.NamedExpr(target=ast.Name(id=name), value=value):
-                names = [name]
-            case ast.For(target=ast.Name(id=name), iter=value):
-                names = [name]
-            case _:
-                continue
-        found = set(roots(value))
-        for name in names if found else ():
-            given.setdefault(name, set()).update(found)
+        for target, value in _assigned(node):
+            found = set(roots(value))
+            for name in ast.walk(target) if found else ():
+                if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+                    given.setdefault(name.id, set()).update(found)
     return {name: frozenset(_followed(name, given)) for name in given}
+
+
+def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """What a node assigns, and to what."""
+    match node:
+        case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
+            yield from zip(targets, values, strict=False)
+        case ast.Assign(targets=targets, value=value):
+            yield from ((target, value) for target in targets)
+        case (
+            ast.AnnAssign(target=target, value=ast.expr() as value)
+            | ast.NamedExpr(target=target, value=value)
+        ):
+            yield target, value
+        case ast.For(target=target, iter=ast.Call(func=ast.Attribute(value=value, attr="items" | "values"))):
+            yield target, value
+        case ast.For(target=target, iter=ast.Call(func=ast.Name(id=name), args=values)) if name in _PASSING:
+            yield from ((target, value) for value in values)
+        case ast.For(target=target, iter=value):
+            yield target, value
 
 
 def _followed(name: str, given: Mapping[str, set[str]]) -> Iterator[str]:
