@@ -62,6 +62,12 @@ def test_what_reads_no_context_gets_none(tmp_path: Path, call: str, helper: str)
         ),
         # A model of PyTorch: settings of its compiler stand in context variables.
         ("import torch\n\nnet = torch.load('m.pt')\n", "net(row)", ""),
+        # Quart keeps the request there.
+        (
+            "from quart import request\n",
+            "score(row)",
+            "def score(row):\n    return model.predict([row, request.args])",
+        ),
         # What the service sets for its process stands there too.
         ("import numpy\n\nnumpy.seterr(all='raise')\n", "model.predict(row)", ""),
     ],
