@@ -488,11 +488,10 @@ def test_a_lock_that_is_acquired_around_the_call(tmp_path: Path) -> None:
     assert fix.reason.startswith("`lock.acquire()` may be held around the call")
 
 
-def test_what_is_changed_for_a_request_is_not_loaded_for_all(tmp_path: Path) -> None:
-    text = TAIL.replace(
-        "    return score(rows)", "    own = joblib.load('a')\n    own.rows = rows\n    return own.predict(1)"
-    )
-    (tmp_path / "app.py").write_text(HEAD + text)
+@pytest.mark.parametrize("change", ["own.rows = rows", "own.set_rows(rows)", "found = own.fit(rows)"])
+def test_what_is_changed_for_a_request_is_not_loaded_for_all(tmp_path: Path, change: str) -> None:
+    body = f"    own = joblib.load('a')\n    {change}\n    return own.predict(1)"
+    (tmp_path / "app.py").write_text(HEAD + TAIL.replace("    return score(rows)", body))
     for finding in check([], Config(root=tmp_path, select=("SRV102",))).findings:
         assert finding.fix is not None
         assert "when the service starts" not in finding.fix.title

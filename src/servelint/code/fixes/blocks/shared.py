@@ -10,12 +10,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 from servelint.code.fixes.text.syntax import Function, Syntax
-from servelint.code.fixes.text.variables import aliases, changed, roots
+from servelint.code.fixes.text.variables import HARMLESS_METHODS, aliases, changed, roots
 
-# Methods that may be called on a model again and again, and functions that set what random numbers follow.
-HARMLESS_METHODS = frozenset(
-    {"eval", "to", "cuda", "cpu", "half", "float", "requires_grad_", "debug", "info", "warning", "error"}
-)
+# Functions that set what random numbers follow, and other things for the whole process or thread.
 SEEDS = frozenset(
     {"seed", "manual_seed", "manual_seed_all", "set_seed", "seed_everything", "set_random_seed", "fix_seed"}
     | {"set_grad_enabled", "set_default_dtype", "set_default_device", "set_num_threads", "chdir"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections.abc import Iterator
 from itertools import count
 
 from servelint.code.facts.facts import Position
@@ -22,6 +23,7 @@ from servelint.knowledge.types import Role
 REASON = "the service then fails to start without the file, and does not see a new one until it starts again"
 SHARED = "the threads that serve requests would share it, and two must not use it at once"
 _UNKNOWN = "the threads that serve requests share it, and whether they may is not known"
+_TRAINING = frozenset({"fit", "partial_fit", "fit_transform", "fit_predict", "train", "set_params"})
 _SOMETIMES = (
     ast.Try,
     ast.If,
@@ -170,9 +172,19 @@ def _is_changed(syntax: Syntax, node: ast.Call, function: Function) -> bool:
     return any(
         names & set(variables.roots(place))
         for inner in syntax.own_nodes(function)
-        for place in variables.changed(inner)
-        if not isinstance(place, ast.Name) or not isinstance(inner, ast.Name)
+        for place in (*variables.changed(inner), *_told(inner))
+        if not isinstance(inner, ast.Name)
     )
+
+
+def _told(node: ast.AST) -> Iterator[ast.expr]:
+    """The objects that are told something, or trained."""
+    match node:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=value, attr=name))):
+            if name not in variables.HARMLESS_METHODS:
+                yield value
+        case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in _TRAINING:
+            yield value
 
 
 def _locals_around(syntax: Syntax, function: Function) -> set[str]:

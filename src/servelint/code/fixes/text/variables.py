@@ -14,6 +14,10 @@ CHANGING_METHODS = frozenset(
     | {"difference_update", "intersection_update", "symmetric_difference_update", "subtract"}
     | {"move_to_end", "write", "writelines", "seek", "truncate"}
 )
+# Methods that may be called on a model again and again.
+HARMLESS_METHODS = frozenset(
+    {"eval", "to", "cuda", "cpu", "half", "float", "requires_grad_", "debug", "info", "warning", "error"}
+)
 # Functions that change what they are given first.
 _CHANGING_FUNCTIONS = frozenset(
     {"setattr", "delattr", "__setattr__", "__delattr__"}
