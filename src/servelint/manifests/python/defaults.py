@@ -217,7 +217,9 @@ def default_of(value: ast.expr | None) -> ast.expr | None:
     """What a field is if nobody says: the default that `Field` is given, else the value itself."""
     if isinstance(value, ast.Call) and last_name(value.func) in ("Field", "field"):
         keywords = {keyword.arg: keyword.value for keyword in value.keywords}
-        return keywords.get("default", value.args[0] if value.args else None)
+        made = keywords.get("default_factory")
+        given = made.body if isinstance(made, ast.Lambda) else None
+        return keywords.get("default", value.args[0] if value.args else given)
     return value
 
 
