@@ -52,6 +52,7 @@ from servelint.code.facts.nodes import (
     instance_tests,
     is_accessor,
     is_drawn,
+    is_kept,
     is_main,
     is_plain,
     is_stub,
@@ -155,7 +156,7 @@ class _Body(Expressions):
             awaited=frozenset(self.awaited),
             awaits=self.awaits,
             stub=definition is not None and is_stub(definition.body),
-            guarded=self._is_guarded(parameters),
+            guarded=is_kept(self.guards, parameters, self.bindings, self.outer),
             demo=self.module.demo,
             used=frozenset(self.used.difference(self._without_objects(parameters))),
         )
@@ -164,22 +165,6 @@ class _Body(Expressions):
         """The parameters that hold numbers or text; where modules are named by text, it counts."""
         if self.used.isdisjoint(_IMPORTERS):
             yield from (p.name for p in parameters if is_plain(p.annotation))
-
-    def _is_guarded(self, parameters: tuple[Parameter, ...]) -> bool:
-        """Whether the body asks for what outlives it: an attribute, or a name that is not its own.
-
-        An attribute that only gets another one is no place where something is kept that was loaded:
-        `if tokenizer.pad_token is None: tokenizer.pad_token = tokenizer.eos_token`.
-        """
-        own = {p.name for p in parameters}
-        own.update(b.target.id for b in self.bindings if isinstance(b.target, Name))
-        copied = [b.target for b in self.bindings if isinstance(b.value, Attribute)]
-        kept = [b.target for b in self.bindings if not isinstance(b.value, Attribute)]
-        for asked in self.guards:
-            lives_on = asked.id in self.outer or asked.id not in own if isinstance(asked, Name) else True
-            if lives_on and (asked in kept or asked not in copied):
-                return True
-        return False
 
     # -- statements ------------------------------------------------------------------------------
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 from servelint.code.facts.facts import (
     OPAQUE,
     Attribute,
+    Binding,
     Call,
     Choice,
     Condition,
@@ -19,6 +20,7 @@ from servelint.code.facts.facts import (
     Name,
     Narrowed,
     Opaque,
+    Parameter,
     Position,
     Sequence,
     Slice,
@@ -297,6 +299,28 @@ def guards(branch: ast.If) -> list[ast.expr]:
     given_up = _gives_up(branch.body)
     chooses = isinstance(branch.body[-1], ast.Return) or not all(map(_tells, branch.orelse))
     return [asked for asked, unset in _asked(branch.test) if (not given_up if unset else chooses)]
+
+
+def is_kept(
+    guards: Iterable[Expression],
+    parameters: Iterable[Parameter],
+    bindings: Collection[Binding],
+    outer: Collection[str],
+) -> bool:
+    """Whether one of the guards of a body asks for what outlives it: an attribute, or a name not its own.
+
+    An attribute that only gets another one is no place where something is kept that was loaded:
+    `if tokenizer.pad_token is None: tokenizer.pad_token = tokenizer.eos_token`.
+    """
+    own = {p.name for p in parameters}
+    own.update(b.target.id for b in bindings if isinstance(b.target, Name))
+    copied = [b.target for b in bindings if isinstance(b.value, Attribute)]
+    kept = [b.target for b in bindings if not isinstance(b.value, Attribute)]
+    for asked in guards:
+        lives_on = asked.id in outer or asked.id not in own if isinstance(asked, Name) else True
+        if lives_on and (asked in kept or asked not in copied):
+            return True
+    return False
 
 
 def _asked(test: ast.expr) -> Iterator[tuple[ast.expr, bool]]:

@@ -125,6 +125,8 @@ class Judge:
             found = self.implicit.consumed(frame, result, site.call.position, site.call)
         if found is None and site.use == "enter":
             found = self.implicit.entered(frame, site.call)
+        if found is None and site.use == "discard":
+            found = self.implicit.dropped(frame, site.call)
         return found
 
     def call(self, frame: Frame, call: Call, site: Site | None = None) -> Blocking | None:

@@ -263,6 +263,18 @@ class Implicit:
                 return found if certain else less_sure(found)
         return None
 
+    def dropped(self, frame: Frame, call: Call) -> Blocking | None:
+        """The work of a lazy result that nobody takes: an older release of the library did it at once.
+
+        So did Piper's `voice.synthesize(text, wav_file)` up to 1.2; nobody would write it otherwise.
+        """
+        callees = plain(self.evaluator.calls.callees(frame, call))
+        if not any(isinstance(value, LibraryMethod) for value, _ in callees):
+            return None
+        values = self.evaluator.evaluate(frame, call)
+        lazy = tuple(value for value in values if isinstance(value, LazyResult))
+        return less_sure(self.consumed(frame, lazy, call.position, call.function))
+
     def is_given_away(self, frame: Frame, site: Site) -> bool:
         """Whether an iterator is given to something outside the project, which is taken to go through it."""
         if site.use != "argument" or site.receiver is None:
