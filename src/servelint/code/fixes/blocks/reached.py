@@ -58,10 +58,17 @@ class Reached:
     def __init__(self, analysis: Analysis) -> None:
         self.evaluator = analysis.evaluator
         self._looking = _Looking(analysis)
+        self._below: dict[tuple[Frame, ...], tuple[Frame, ...]] = {}
         self._inside: dict[Frame, tuple[Frame, ...]] = {}
 
-    def functions(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def functions(self, frames: Iterable[Frame]) -> tuple[Frame, ...]:
         """The functions and those that they run, one time each, to one more than the maximum."""
+        key = tuple(frames)
+        if key not in self._below:
+            self._below[key] = tuple(self._all_below(key))
+        return self._below[key]
+
+    def _all_below(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         seen: set[tuple[str, int]] = set()
         waiting = list(frames)
         while waiting and len(seen) <= MAXIMUM_FUNCTIONS:

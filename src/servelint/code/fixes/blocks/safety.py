@@ -302,7 +302,7 @@ class Safety:
     def _below(self, caller: Frame, frames: Iterable[Frame]) -> Doubt:
         """The first reason against a thread in these functions and those that they call, else their locks."""
         locks: list[Locking] = []
-        reached = list(self.reached.functions(frames))
+        reached = self.reached.functions(frames)
         if len(reached) > MAXIMUM_FUNCTIONS:
             return Doubt("the call goes through too many functions to be sure")
         run = {(frame.module, frame.function) for frame in (caller, *reached)}

@@ -169,12 +169,18 @@ class Shared:
 
     def acquired(self, first: int, end: int) -> str:
         """What the function acquires, awaiting nothing, outside of the nodes of these numbers, if any."""
-        for number, node in zip(*self._calls, strict=True):
-            named = isinstance(node.func, ast.Attribute) and node.func.attr == "acquire"
-            awaited = isinstance(self.syntax.parent(node), ast.Await)
-            if named and not awaited and not first <= number < end:
-                return ast.unparse(node.func)
-        return ""
+        outside = (node for number, node in self._acquiring if not first <= number < end)
+        return next((ast.unparse(node.func) for node in outside), "")
+
+    @cached_property
+    def _acquiring(self) -> list[tuple[int, ast.Call]]:
+        return [
+            (number, node)
+            for number, node in zip(*self._calls, strict=True)
+            if isinstance(node.func, ast.Attribute)
+            and node.func.attr == "acquire"
+            and not isinstance(self.syntax.parent(node), ast.Await)
+        ]
 
     @cached_property
     def _calls(self) -> tuple[list[int], list[ast.Call]]:
