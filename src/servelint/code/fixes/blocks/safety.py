@@ -36,6 +36,7 @@ from servelint.code.fixes.text.placement import context_names, function_at
 from servelint.code.fixes.text.stopping import stopping_call
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.uses import Range
+from servelint.code.graph.project import Bound, Module
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.judge.implicit import implicit
 from servelint.code.values.values import (
@@ -73,6 +74,7 @@ class Safety:
         self.sharing = Sharing(analysis, files, self.reached)
         self._frames: dict[tuple[Frame, frozenset[str]], Doubt] = {}
         self._doubts: dict[tuple[Frame, Block], tuple[str, Doubt]] = {}
+        self._made_bound: dict[tuple[str, int | None, str], bool] = {}
         self._obstacles: dict[tuple[Frame, Block], str] = {}
         self._written: dict[tuple[Function, Range], str] = {}
         self._by_line: dict[int, dict[int, list[tuple[int, Site]]]] = {}
@@ -189,20 +191,27 @@ class Safety:
         module = self.analysis.evaluator.module(frame.module)
         match expression:
             case Name(name):
-                found = module.bound(frame.function, name) or module.bound(0, name)
+                scope = frame.function if module.bound(frame.function, name) else 0
+                key = (module.path, scope, name)
             case Attribute(_, name):
-                found = module.attributes(name)
+                key = (module.path, None, name)
             case _:
                 return False
+        if key not in self._made_bound:
+            found = module.attributes(name) if key[1] is None else module.bound(key[1], name)
+            self._made_bound[key] = any(self._makes_bound(module, bound) for bound in found)
+        return self._made_bound[key]
+
+    def _makes_bound(self, module: Module, bound: Bound) -> bool:
+        made = bound.binding.value
+        if not isinstance(made, Call):
+            return False
+        callees = self.analysis.evaluator.calls.callees(
+            self.analysis.evaluator.frame(module, bound.function), made
+        )
         return any(
             isinstance(value, External) and self.policy.thread_bound.find(value.name)
-            for bound in found
-            if isinstance(bound.binding.value, Call)
-            for value, _ in plain(
-                self.analysis.evaluator.calls.callees(
-                    self.analysis.evaluator.frame(module, bound.function), bound.binding.value
-                )
-            )
+            for value, _ in plain(callees)
         )
 
     def _threads(self, call: BlockingCall, workers: int | None) -> str:
