@@ -150,8 +150,8 @@ def _called(module: PythonModule, call: ast.Call, depth: int) -> Made | None:
         names = (name for name, _ in fields(known.node))
         given = {**dict(zip(names, call.args, strict=False)), **given}
         return Made(known.module, known.node, given, module)
-    returned = [item.value for item in ast.walk(known.node) if isinstance(item, ast.Return) and item.value]
-    for value in returned[:1]:
+    value = _returned(known.node)
+    if value is not None:
         with known.module.within(known.node):
             if known.owner is not None and isinstance(value, ast.Call) and _is_name(value.func, "cls"):
                 given = {keyword.arg: keyword.value for keyword in value.keywords if keyword.arg is not None}
@@ -161,6 +161,12 @@ def _called(module: PythonModule, call: ast.Call, depth: int) -> Made | None:
                 return replace(found, scope=known.node)
             return found
     return None
+
+
+def _returned(function: Function) -> ast.expr | None:
+    """What a function returns first, which most do near the top of their trees: the rest is not walked."""
+    returned = (item.value for item in ast.walk(function) if isinstance(item, ast.Return))
+    return next((value for value in returned if value is not None), None)
 
 
 def definition(module: PythonModule, node: ast.expr, depth: int = _MAX_DEPTH) -> Definition | None:

@@ -126,7 +126,10 @@ def started(words: Sequence[Located], environment: Environment, depth: int = 0) 
         return _shell(remaining[1:], known.shell.code)
     if known.python.runs(command):
         return _python(remaining[1:], environment, depth)
-    if command in ("-m", "-u"):  # options of the interpreter that the image of an image without a shell starts
+    if command in (
+        "-m",
+        "-u",
+    ):  # options of the interpreter that the image of an image without a shell starts
         return _python(remaining, environment, depth)
     return _script(remaining)
 
