@@ -30,6 +30,7 @@ from servelint.code.fixes.blocks.locking import Locking
 from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.blocks.shared import Change, Shared, is_container
 from servelint.code.fixes.blocks.sharing import Sharing
+from servelint.code.fixes.blocks.suspended import Suspended
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import context_names, function_at
@@ -72,6 +73,7 @@ class Safety:
         self.guards = Guards(analysis, files)
         self.reached = Reached(analysis)
         self.sharing = Sharing(analysis, files, self.reached)
+        self.suspended = Suspended(analysis, files, self.reached, self.sharing)
         self._frames: dict[tuple[Frame, frozenset[str]], Doubt] = {}
         self._doubts: dict[tuple[Frame, Block], tuple[str, Doubt]] = {}
         self._made_bound: dict[tuple[str, int | None, str], bool] = {}
@@ -88,6 +90,7 @@ class Safety:
             or self._around(call, node, function)
             or self._threads(call, workers)
             or self.sharing.handed(call.frame, self._shared(call, function), [call.site])
+            or self.suspended.first_await(call.frame)
         )
         if reason:
             return Doubt(reason)
@@ -115,6 +118,7 @@ class Safety:
             or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
             or self._writes_shared(call, block)
             or self.sharing.handed(call.frame, self._shared(call, block.function), sites)
+            or self.suspended.first_await(call.frame)
         )
         return first, Doubt("") if first else self._below(call.frame, self.run_by(call.frame, block))
 

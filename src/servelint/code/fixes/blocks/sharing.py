@@ -36,8 +36,9 @@ class Sharing:
     def of(self, module: Module, function: Function, kept: frozenset[str] = frozenset()) -> Shared:
         """The variables of a function; `kept` are those of functions around it that outlive it."""
         if (function, kept) not in self._shared:
-            names = self.files.global_names(module)
-            shared = Shared(self.files.syntax(module), function, names.project | kept, names.libraries - kept)
+            names, imported = self.files.global_names(module), self.files.imported_in(module, function)
+            ours = names.project | imported | kept
+            shared = Shared(self.files.syntax(module), function, ours, names.libraries - ours)
             self._shared[function, kept] = shared
         return self._shared[function, kept]
 

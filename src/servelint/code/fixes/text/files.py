@@ -10,7 +10,7 @@ from typing import NamedTuple
 from servelint.code.fixes.text import variables
 from servelint.code.fixes.text.header import Head
 from servelint.code.fixes.text.imports import Imports
-from servelint.code.fixes.text.syntax import Syntax
+from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 from servelint.project.text.parsing import parse
@@ -66,7 +66,7 @@ class Files:
                     ours.add(node.id)
                 elif isinstance(node, ast.Import | ast.ImportFrom):
                     found = ours if self._is_of_project(module, node) else libraries
-                    found.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
+                    found.update(_local_names(node))
         ours.update(name for node in syntax.nodes if isinstance(node, ast.Global) for name in node.names)
         ours.update(f"{name}()" for name in self._giving(syntax, ours))
         return Globals(frozenset(ours), frozenset(libraries - ours))
@@ -84,8 +84,20 @@ class Files:
             ):
                 yield function.name
 
+    def imported_in(self, module: Module, function: Function) -> frozenset[str]:
+        """The names that the function itself imports from the project."""
+        own = self.syntax(module).own_nodes(function)
+        statements = (node for node in own if isinstance(node, ast.Import | ast.ImportFrom))
+        found = (_local_names(node) for node in statements if self._is_of_project(module, node))
+        return frozenset(name for names in found for name in names)
+
     def _is_of_project(self, module: Module, statement: ast.Import | ast.ImportFrom) -> bool:
         resolve = self.analysis.project.resolve
         if isinstance(statement, ast.Import):
             return any(resolve(module, alias.name, 0) is not None for alias in statement.names)
         return bool(statement.level) or resolve(module, statement.module or "", 0) is not None
+
+
+def _local_names(statement: ast.Import | ast.ImportFrom) -> list[str]:
+    """The names under which a statement imports."""
+    return [alias.asname or alias.name.partition(".")[0] for alias in statement.names]

@@ -1,0 +1,198 @@
+"""A new `await` must not come where others count on nothing coming between, or where time is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servelint.finding import Finding
+from servelint.lint import check
+from servelint.project.config import Config
+
+RULES = ("SRV101", "SRV102")
+
+
+def reasons(folder: Path, **files: str) -> dict[str, str]:
+    """Why each fix is unsafe, empty for a safe one, by what is called."""
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    found: list[Finding] = list(check([], Config(root=folder, select=RULES)).findings)
+    assert all(finding.fix is not None for finding in found)
+    return {finding.identity[1]: finding.fix.reason for finding in found if finding.fix is not None}
+
+
+HELD = "voice = None\nnames = []\n"
+SPEECH = """\
+import joblib
+from fastapi import FastAPI
+
+{imports}
+
+app = FastAPI()
+
+
+@app.post("/say")
+async def say(text: str):
+{lines}
+"""
+ASKED = """\
+    {inside}
+    if held.voice is None:
+        held.voice = joblib.load("voice.joblib")
+    return text
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "inside"), [("import held", "pass"), ("", "import held"), ("", "from pkg import held")]
+)
+def test_what_another_module_holds_is_shared(tmp_path: Path, imports: str, inside: str) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "__init__.py").write_text("")
+    (tmp_path / "pkg" / "held.py").write_text(HELD)
+    text = SPEECH.format(imports=imports, lines=ASKED.format(inside=inside))
+    (reason,) = reasons(tmp_path, held=HELD, main=text).values()
+    assert reason == "`held.voice` is used before and after the call: another request may come between"
+
+
+def test_what_the_function_makes_is_not(tmp_path: Path) -> None:
+    lines = ASKED.format(inside="held = type('Held', (), {'voice': None})()")
+    assert set(reasons(tmp_path, main=SPEECH.format(imports="", lines=lines)).values()) == {""}
+
+
+SERVICE = """\
+import asyncio
+
+import joblib
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+class Speaker:
+    def __init__(self):
+        self.voice = None
+        self.ready = False
+        self.lock = asyncio.Lock()
+
+    async def load(self):
+        {first}
+        voice = joblib.load("voice.joblib")
+        self.voice = voice
+        {set}
+
+    async def prepare(self):
+        await self.load()
+
+
+speaker = Speaker()
+
+
+@app.post("/say")
+async def say(text: str):
+    {lines}
+    return text
+"""
+READY = "self.ready = True"
+ASKS = "    if not speaker.ready:\n        await speaker.load()"
+COUNTING = "`say` asks for `speaker.ready` and calls `load`, which did not wait so far"
+
+
+def speaker(first: str = "pass", set_: str = READY, lines: str = ASKS) -> str:
+    return SERVICE.format(first=first, set=set_, lines=lines.strip())
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (speaker(), COUNTING),
+        (speaker(lines="    speaker.ready or await speaker.load()"), COUNTING),
+        (
+            speaker(lines="    if speaker.ready:\n        return text\n    await speaker.load()"),
+            COUNTING,
+        ),
+        (
+            speaker(lines=ASKS.replace("load()", "prepare()")),
+            COUNTING.replace("calls `load`", "calls `prepare`"),
+        ),
+        # asked before waiting for the lock, and not again
+        (
+            speaker(
+                lines="    if not speaker.ready:\n        async with speaker.lock:\n"
+                "            await speaker.load()"
+            ),
+            COUNTING,
+        ),
+        # the caller says that it is ready
+        (
+            speaker(set_="pass", lines=f"{ASKS}\n        speaker.ready = True"),
+            "`say` uses `speaker.ready` before and after `load`, which did not wait so far",
+        ),
+    ],
+)
+def test_who_asks_before_calling_counts_on_no_interruption(tmp_path: Path, text: str, reason: str) -> None:
+    assert reasons(tmp_path, main=text) == {"joblib.load()": reason}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # it could be interrupted before
+        speaker(first="await asyncio.sleep(0)"),
+        # nobody asks for what it sets
+        speaker(set_="pass"),
+        speaker(lines="    await speaker.load()"),
+        speaker(lines="    if text:\n        await speaker.load()"),
+        # nobody comes between
+        speaker(
+            lines="    async with speaker.lock:\n        if not speaker.ready:\n"
+            "            await speaker.load()"
+        ),
+        speaker(lines="    if not speaker.ready:\n        asyncio.create_task(speaker.load())"),
+    ],
+)
+def test_where_nobody_counts_on_it(tmp_path: Path, text: str) -> None:
+    assert reasons(tmp_path, main=text) == {"joblib.load()": ""}
+
+
+LAZY = """\
+import joblib
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+class Store:
+    def __init__(self):
+        self._encoder = {first}
+
+    @property
+    def encoder(self):
+        {encoder}
+
+    def add(self, text):
+        return self.encoder.predict([text])
+
+
+store = Store()
+
+
+@app.post("/add")
+async def add(text: str):
+    return store.add(text)
+"""
+FILLED = """if self._encoder is None:
+            self._encoder = joblib.load("encoder.joblib")
+        return self._encoder"""
+
+
+def test_a_property_that_fills_itself(tmp_path: Path) -> None:
+    text = LAZY.format(first="None", encoder=FILLED)
+    (reason,) = reasons(tmp_path, main=text).values()
+    assert reason == "`Store.encoder` writes `self._encoder`, which requests share"
+
+
+def test_a_property_that_is_filled_when_made(tmp_path: Path) -> None:
+    text = LAZY.format(first='joblib.load("encoder.joblib")', encoder="return self._encoder")
+    assert set(reasons(tmp_path, main=text).values()) == {""}
