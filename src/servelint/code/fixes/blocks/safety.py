@@ -193,6 +193,7 @@ class Safety:
     def _is_made_bound(self, frame: Frame, expression: Expression) -> bool:
         """Whether the variable or attribute is set to what a function makes for one thread or task."""
         module = self.analysis.evaluator.module(frame.module)
+        key: tuple[str, int | None, str]
         match expression:
             case Name(name):
                 scope = frame.function if module.bound(frame.function, name) else 0
