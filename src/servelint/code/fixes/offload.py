@@ -14,7 +14,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from servelint.code.facts.facts import Site
+from servelint.code.facts.facts import Position, Site
 from servelint.code.fixes.add_async import AddAsync
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
@@ -23,6 +23,7 @@ from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.safety import Doubt, Safety
 from servelint.code.fixes.blocks.wrappings import Offloading
 from servelint.code.fixes.drop_async import DropAsync
+from servelint.code.fixes.halves import Halves
 from servelint.code.fixes.handoffs import HandoffFixes
 from servelint.code.fixes.pools.forms import Form, Forms, is_pooled
 from servelint.code.fixes.pools.new_pool import Pool
@@ -83,6 +84,8 @@ class OffloadPlanner:
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)
+        self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays)
+        self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
         self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
         self._dispatching: dict[str, bool] = {}
@@ -90,13 +93,28 @@ class OffloadPlanner:
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, or None and why there is none."""
-        fix, reason = self._in_thread(call)
+        fix, reason = self._alone(call)
+        if fix is not None and fix.applicability is Applicability.SAFE:
+            doubt = self.halves.doubt(call)
+            fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt) if doubt else fix
         better = self.twins.plan(call)
         if better is None:
             return fix, reason
         if fix is None or fix.applicability is Applicability.UNSAFE:
             return better, ""
         return fix._replace(better=better), ""
+
+    def _alone(self, call: BlockingCall) -> tuple[Fix | None, str]:
+        """The fix for the call, whatever becomes of others; or None and why there is none."""
+        key = (call.frame, call.position, call.site is None)
+        if key not in self._planned:
+            self._planned[key] = self._in_thread(call)
+        return self._planned[key]
+
+    def _stays(self, call: BlockingCall) -> bool:
+        """Whether safe fixes leave the call where it is."""
+        fix, _ = self._alone(call)
+        return fix is None or fix.applicability is Applicability.UNSAFE
 
     def _in_thread(self, call: BlockingCall) -> tuple[Fix | None, str]:
         syntax = self.files.syntax(call.caller.module)

@@ -166,7 +166,7 @@ class Analysis:
     def blocking_calls(self) -> Iterator[BlockingCall]:
         """Every blocking call in a loop-bound function, what one begins and another goes on with once."""
         for path in self.paths:
-            yield from self._once(path)
+            yield from self.told_in(path)
 
     @property
     def eager_offloads(self) -> Mapping[tuple[str, Position], tuple[Place, Blocking]]:
@@ -280,8 +280,8 @@ class Analysis:
                     text = dotted(subject.about)
                     yield BlockingCall(caller, frame, subject.position, blocking, None, text)
 
-    def _once(self, path: str) -> Iterator[BlockingCall]:
-        """The calls, but for those that only begin what another one of the function does for the most part.
+    def told_in(self, path: str) -> Iterator[BlockingCall]:
+        """The blocking calls of a file, but for those that only begin what another one of the function does.
 
         `segments, _ = model.transcribe(audio)` reads the audio, and going through `segments` is the
         inference: that is one cause, told once where the two stand together.

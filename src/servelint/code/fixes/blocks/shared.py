@@ -155,7 +155,7 @@ class Shared:
         numbers, calls = self._calls
         for node in calls[bisect_left(numbers, first) : bisect_left(numbers, end)]:
             of = node.func.value if isinstance(node.func, ast.Attribute) else node.func
-            if isinstance(of, ast.Name | ast.Attribute) and self._outlives(of):
+            if isinstance(of, ast.Name | ast.Attribute) and self.outlives(of):
                 text = ast.unparse(of)
                 told[text] = told.get(text, False) or self._is_statement(node)
         telling = [self._told[""], *(self._told[text, True] for text in told)]
@@ -205,7 +205,7 @@ class Shared:
     def _is_statement(self, node: ast.Call) -> bool:
         return isinstance(self.syntax.parent(node), ast.Expr)
 
-    def _outlives(self, place: ast.expr) -> bool:
+    def outlives(self, place: ast.expr) -> bool:
         """Whether the object may be another request's too: all but one that the function makes."""
         if not isinstance(place, ast.Name):
             return True

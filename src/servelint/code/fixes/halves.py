@@ -1,0 +1,100 @@
+"""Whether a fix would move some users of a model and leave others on the event loop.
+
+So far one thread has called it; then two would, which not every library allows.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+
+from servelint.code.facts.facts import Position
+from servelint.code.fixes.blocks.shared import last_name
+from servelint.code.fixes.blocks.sharing import Sharing
+from servelint.code.fixes.pools.forms import is_pooled
+from servelint.code.fixes.text.files import Files
+from servelint.code.judge.analysis import Analysis, BlockingCall
+
+# What a function makes for itself is nobody else's.
+_OWN = "()"
+
+
+class Halves:
+    """Judges the fixes of one project. `stays` tells whether a call has no safe fix of its own."""
+
+    def __init__(
+        self, analysis: Analysis, files: Files, sharing: Sharing, stays: Callable[[BlockingCall], bool]
+    ) -> None:
+        self.analysis = analysis
+        self.files = files
+        self.sharing = sharing
+        self._stays = stays
+        self._left: dict[tuple[str, str], list[BlockingCall]] = {}
+        self._objects: dict[tuple[str, Position], str] = {}
+
+    def doubt(self, call: BlockingCall) -> str:
+        """Why the call should not move alone; empty where it may."""
+        if call.blocking.thread_safe or not is_pooled(call):
+            return ""
+        for other in self._staying(call):
+            if other is not call and self._may_be_one(call, other):
+                library = call.blocking.library or "the model"
+                known = call.blocking.thread_safe is False
+                allowed = "must not call" if known else "may not be allowed to call"
+                return (
+                    f"`{other.text}` in `{other.caller.facts.qualname}` stays on the event loop, "
+                    f"and two threads {allowed} {library} at once"
+                )
+        return ""
+
+    def _staying(self, call: BlockingCall) -> list[BlockingCall]:
+        """The calls of the library in the service that have no safe fix."""
+        key = (call.caller.module.path, call.blocking.library)
+        if key not in self._left:
+            self._left[key] = []  # what is asked meanwhile is not asked by those
+            self._left[key] = [other for other in self._beside(*key) if self._stays(other)]
+        return self._left[key]
+
+    def _beside(self, here: str, library: str) -> Iterator[BlockingCall]:
+        beside = self.analysis.reach.beside(here)
+        for path in self.analysis.loop.paths:
+            for other in self.analysis.told_in(path) if path in beside else ():
+                if other.blocking.library == library and not other.blocking.thread_safe and is_pooled(other):
+                    yield other
+
+    def _may_be_one(self, call: BlockingCall, other: BlockingCall) -> bool:
+        """Whether both may call one object: two names that outlive the functions are two objects."""
+        one, two = self._object(call), self._object(other)
+        if _OWN in (one, two):
+            return False
+        if not one or not two:
+            return bool(call.blocking.library)  # of a library that is known, whichever object it is
+        return one == two
+
+    def _object(self, call: BlockingCall) -> str:
+        """The name of the object that the library is called on at the end; empty where that is not known."""
+        hop = call.blocking.hops[-1]
+        if (hop.path, hop.position) not in self._objects:
+            self._objects[hop.path, hop.position] = self._find_object(call)
+        return self._objects[hop.path, hop.position]
+
+    def _find_object(self, call: BlockingCall) -> str:
+        hop = call.blocking.hops[-1]
+        module = self.analysis.evaluator.module(hop.path)
+        syntax = self.files.syntax(module)
+        node = syntax.at(hop.position, ast.Call)
+        if node is None:
+            return ""
+        called: ast.expr = node.func
+        if isinstance(called, ast.Attribute) and called.attr == call.blocking.sink.rpartition(".")[2]:
+            called = called.value
+        if not isinstance(called, ast.Name):
+            return last_name(called)
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+        function = next((outer for outer, _ in syntax.ancestors(node) if isinstance(outer, kinds)), None)
+        if function is None:
+            return called.id
+        shared = self.sharing.of(module, function)
+        if not shared.outlives(called):
+            return _OWN
+        return called.id if shared.reaches(called.id) else ""

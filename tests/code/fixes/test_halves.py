@@ -1,0 +1,88 @@
+"""Some users of a model are not moved safely while others stay on the loop, unless threads may share it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servelint.finding import Applicability
+from servelint.lint import check
+from servelint.project.config import Config
+
+SERVICE = """\
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+{imports}
+
+app = FastAPI()
+{made}
+
+
+@app.post("/answer")
+async def answer(text: str):
+    return {answer}
+
+
+@app.post("/stream")
+async def stream(text: str):
+    async def parts():
+        {parts}
+
+    return StreamingResponse(parts())
+"""
+LLAMA = "from llama_cpp import Llama"
+LLM = 'llm = Llama("a.gguf")'
+OTHER = '\nsmall = Llama("b.gguf")'
+STREAM = "for part in llm(text, stream=True):\n            yield part"
+STAYS = "stays on the event loop, and two threads must not call llama-cpp-python at once"
+
+
+def service(imports: str = LLAMA, made: str = LLM, answer: str = "llm(text)", parts: str = STREAM) -> str:
+    return SERVICE.format(imports=imports, made=made, answer=answer, parts=parts)
+
+
+def fix_of_answer(folder: Path, text: str) -> tuple[Applicability, str]:
+    (folder / "main.py").write_text(text)
+    found = [f for f in check([], Config(root=folder, select=("SRV101",))).findings if f.function == "answer"]
+    (finding,) = found
+    assert finding.fix is not None
+    return finding.fix.applicability, finding.fix.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        service(),
+        service(parts=f"own = llm\n        {STREAM.replace('llm(', 'own(')}"),
+        service(made="registry = {}", answer='registry["a"](text)').replace(
+            "registry = {}", f"{LLM}\nregistry = {{'a': llm}}"
+        ),
+    ],
+)
+def test_a_model_that_a_generator_draws_from(tmp_path: Path, text: str) -> None:
+    applicability, reason = fix_of_answer(tmp_path, text)
+    assert applicability is Applicability.UNSAFE
+    assert STAYS in reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # another model, one of its own, one that threads may share
+        service(made=LLM + OTHER, answer="small(text)"),
+        service(
+            parts='own = Llama("c.gguf")\n        for part in own(text, stream=True):\n            yield part'
+        ),
+        service(
+            imports="import spacy",
+            made='llm = spacy.load("en")',
+            parts="for part in llm.pipe([text]):\n            yield part",
+        ),
+        # all of it moves
+        service(parts="yield llm(text)"),
+        service(parts="yield text"),
+    ],
+)
+def test_where_all_move_or_may_share(tmp_path: Path, text: str) -> None:
+    assert fix_of_answer(tmp_path, text) == (Applicability.SAFE, "")
