@@ -196,3 +196,121 @@ def test_a_property_that_fills_itself(tmp_path: Path) -> None:
 def test_a_property_that_is_filled_when_made(tmp_path: Path) -> None:
     text = LAZY.format(first='joblib.load("encoder.joblib")', encoder="return self._encoder")
     assert set(reasons(tmp_path, main=text).values()) == {""}
+
+
+READER = """\
+import asyncio
+import logging
+import time
+
+import joblib
+from fastapi import FastAPI
+
+app = FastAPI()
+log = logging.getLogger(__name__)
+model = joblib.load("model.joblib")
+version = 1
+text = ""
+seen = {{}}
+
+
+{writer}
+
+
+@app.post("/p")
+async def predict(row: str):
+    global version
+{lines}
+"""
+RELOAD = """\
+@app.post("/reload")
+async def reload(path: str):
+    global model, version
+    model = path
+    version = path"""
+ANSWER = "    scores = model.predict([row])\n    return scores, version"
+MEANWHILE = "`version` is read after the call, and `reload` may set it meanwhile"
+
+
+def answering(writer: str = RELOAD, lines: str = ANSWER) -> str:
+    return READER.format(writer=writer, lines=lines)
+
+
+def reason_of_predict(folder: Path, text: str) -> str:
+    return reasons(folder, main=text)["model.predict()"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (answering(), MEANWHILE),
+        (answering(RELOAD.replace("    model = path\n", ""), "    before = version\n" + ANSWER), MEANWHILE),
+        (
+            answering(RELOAD.replace("async def", "def")),
+            MEANWHILE,
+        ),
+        (
+            answering(
+                "@app.delete('/s')\nasync def forget(row: str):\n    del seen[row]",
+                "    if row not in seen:\n        return None\n    return model.predict([row]), seen[row]",
+            ),
+            "`seen` is read after the call, and `forget` may set it meanwhile",
+        ),
+    ],
+)
+def test_what_is_read_after_the_call_belongs_to_what_was_read_before(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    assert reason_of_predict(tmp_path, text) == reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # nobody sets it while requests are under way, or only where nothing was
+        answering("pass"),
+        answering(RELOAD.replace('@app.post("/reload")', '@app.on_event("startup")')),
+        answering(RELOAD.replace("    version = path", "    if version is None:\n        version = path")),
+        # it has nothing to do with what was read before
+        answering(RELOAD.replace("    model = path\n", "")),
+        # something could come between before
+        answering(lines=ANSWER.replace("    return", "    await asyncio.sleep(0)\n    return")),
+        answering(lines=ANSWER.replace("version", "row")),
+    ],
+)
+def test_what_is_read_after_the_call_and_stays(tmp_path: Path, text: str) -> None:
+    assert reason_of_predict(tmp_path, text) == ""
+
+
+TAKEN = "    start = time.perf_counter()\n    scores = model.predict([row])\n"
+WAITED = "the time since `start` then has the time in it that the call waits for a thread"
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (TAKEN + "    return scores, time.perf_counter() - start", WAITED),
+        (TAKEN + "    end = time.perf_counter()\n    took = end - start\n    return scores, took", WAITED),
+        (
+            TAKEN + "    took = time.perf_counter() - start\n    rounded = round(took, 2)\n"
+            "    return {'scores': scores, 'took': rounded}",
+            WAITED,
+        ),
+        # only told, or not what is around the call
+        (TAKEN + '    log.info("took %s", time.perf_counter() - start)\n    return scores', ""),
+        (
+            TAKEN + "    took = time.perf_counter() - start\n    shown = round(took, 2)\n"
+            "    print(f'{shown} s')\n    return scores",
+            "",
+        ),
+        (TAKEN + "    return scores, start", ""),
+        (
+            "    start = time.time()\n    took = time.time() - start\n    return model.predict([row]), took",
+            "",
+        ),
+        # it is waited for in it as it is
+        (TAKEN + "    await asyncio.sleep(0)\n    return scores, time.perf_counter() - start", ""),
+    ],
+)
+def test_time_that_is_taken(tmp_path: Path, lines: str, reason: str) -> None:
+    assert reason_of_predict(tmp_path, answering("pass", lines)) == reason

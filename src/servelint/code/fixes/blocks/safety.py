@@ -90,7 +90,7 @@ class Safety:
             or self._around(call, node, function)
             or self._threads(call, workers)
             or self.sharing.handed(call.frame, self._shared(call, function), [call.site])
-            or self.suspended.first_await(call.frame)
+            or self.suspended.doubt(call.frame, Range.of(self.files.syntax(call.caller.module), [node]))
         )
         if reason:
             return Doubt(reason)
@@ -118,7 +118,7 @@ class Safety:
             or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
             or self._writes_shared(call, block)
             or self.sharing.handed(call.frame, self._shared(call, block.function), sites)
-            or self.suspended.first_await(call.frame)
+            or self.suspended.doubt(call.frame, block.range)
         )
         return first, Doubt("") if first else self._below(call.frame, self.run_by(call.frame, block))
 

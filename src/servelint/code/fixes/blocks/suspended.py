@@ -11,22 +11,44 @@ if not service.ready:
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from servelint.code.facts.facts import Call
 from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
-from servelint.code.fixes.blocks.shared import last_name
+from servelint.code.fixes.blocks.shared import Change, last_name
 from servelint.code.fixes.blocks.sharing import Sharing
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.uses import Range
+from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
+from servelint.code.loop.bound import Where
 from servelint.code.values.values import Frame, FunctionReference, plain
+from servelint.knowledge.types import Phase
 
 # So many calls up it is looked for who asks before calling.
 MAXIMUM_CALLS = 3
 _WAITING = (ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)
+_CONSTRUCTORS = ("__init__", "__new__", "__post_init__")
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_REMOVING = frozenset({"pop", "popitem", "clear", "remove", "discard"})
+# What tells the time.
+_CLOCKS = frozenset(
+    {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "default_timer"}
+    | {"now", "utcnow"}
+)
+# Who is told of a duration and does nothing with it.
+_SAYING = frozenset({"print", "debug", "info", "warning", "error", "exception", "log"})
 _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+
+
+class _Writer(NamedTuple):
+    """A function that sets a place, and what else it sets."""
+
+    function: Function
+    places: frozenset[str]
 
 
 class Suspended:
@@ -34,16 +56,31 @@ class Suspended:
 
     def __init__(self, analysis: Analysis, files: Files, reached: Reached, sharing: Sharing) -> None:
         self.evaluator = analysis.evaluator
+        self.loop = analysis.loop
         self.files = files
         self.reached = reached
         self.sharing = sharing
         self._waits: dict[tuple[str, int], bool] = {}
         self._asked: dict[Frame, str] = {}
+        self._writing: dict[str, dict[str, list[_Writer]]] = {}
+
+    def doubt(self, frame: Frame, moved: Range) -> str:
+        """Why the function should not wait for what is moved."""
+        function, syntax = self._function(frame)
+        if function is None:
+            return ""
+        return (
+            self.first_await(frame)
+            or _timed(syntax, function, moved)
+            or self._outdated(frame, function, moved)
+        )
 
     def first_await(self, frame: Frame) -> str:
         """Why a function should not get its first `await`: who calls it counts on not being interrupted."""
         if frame not in self._asked:
-            self._asked[frame] = self._find_asking(frame, self._changed(frame), MAXIMUM_CALLS)
+            called = any(True for _ in self.evaluator.callers.call_sites(frame))
+            changed = self._changed(frame) if called and not self._is_waiting(frame) else frozenset()
+            self._asked[frame] = self._find_asking(frame, changed, MAXIMUM_CALLS) if called else ""
         return self._asked[frame]
 
     def _find_asking(self, frame: Frame, changed: frozenset[str], calls: int) -> str:
@@ -79,6 +116,60 @@ class Suspended:
             shared = self.sharing.of(self.evaluator.module(inner.module), function)
             found.update(last_name(change.place) for change in shared.changes(syntax.own_nodes(function)))
         return frozenset(found - {""})
+
+    # -- what others set -------------------------------------------------------------------------
+
+    def _outdated(self, frame: Frame, function: Function, moved: Range) -> str:
+        """What the function reads after the call, and another sets together with what it read before."""
+        module, syntax = self.evaluator.module(frame.module), self._function(frame)[1]
+        before: dict[str, int] = {}
+        after: dict[str, int] = {}
+        writers = self._writers(module)
+        for place, number in _used(syntax, function, writers):
+            if number >= moved.end:
+                after.setdefault(place, number)
+            else:
+                before[place] = number
+        for place, number in after.items():
+            for writer in writers[place]:
+                seen = max((before[other] for other in writer.places if other in before), default=None)
+                if seen is None or writer.function is function or not _may_be_one(syntax, writer, function):
+                    continue
+                waits = _is_interrupted(syntax, function, Range(seen, number), moved)
+                if not waits and self._serves(module, writer.function):
+                    return (
+                        f"`{place}` is read after the call, and `{writer.function.name}` may set it meanwhile"
+                    )
+        return ""
+
+    def _writers(self, module: Module) -> Mapping[str, list[_Writer]]:
+        """The functions of the file that set what requests share, by place; not who fills what is empty."""
+        if module.path not in self._writing:
+            found = self._writing[module.path] = {}
+            syntax = self.files.syntax(module)
+            for function in (node for node in syntax.nodes if isinstance(node, _FUNCTIONS)):
+                if function.name in _CONSTRUCTORS:
+                    continue
+                changes = self.sharing.of(module, function).changes(syntax.own_nodes(function))
+                places = frozenset(c.text for c in changes if _replaces(c.node) and not _fills(syntax, c))
+                for place in places:
+                    found.setdefault(place, []).append(_Writer(function, places))
+        return self._writing[module.path]
+
+    def _serves(self, module: Module, function: Function) -> bool:
+        """Whether the function may run while requests are under way."""
+        syntax = self.files.syntax(module)
+        for index, facts in enumerate(module.facts.functions):
+            if index and function_at(syntax, facts.position) is function:
+                where = self.loop.where(module, index, facts)
+                return (
+                    where is Where.LOOP
+                    or any(p.phase is Phase.SERVING for p in self.loop.entry_points.of(module, index))
+                    or (where is Where.ELSEWHERE and self.loop.is_called_on_loop(module, index))
+                )
+        return False
+
+    # -- who waits -------------------------------------------------------------------------------
 
     def _is_waiting(self, frame: Frame) -> bool:
         """Whether the coroutine may be interrupted: all it awaits may be coroutines that are not."""
@@ -150,3 +241,90 @@ def _tests(syntax: Syntax, outer: ast.AST, child: ast.AST) -> Iterator[ast.expr]
 
 def _is_locked(syntax: Syntax, node: ast.AST) -> bool:
     return any(isinstance(outer, ast.AsyncWith) for outer, _ in syntax.ancestors(node))
+
+
+def _used(syntax: Syntax, function: Function, places: Mapping[str, object]) -> Iterator[tuple[str, int]]:
+    """Where the function reads the places, in the order of the text."""
+    names = {place.rpartition(".")[2] for place in places}
+    for node in syntax.own_nodes(function) if names else ():
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+            text = ast.unparse(node) if last_name(node) in names else ""
+            if text in places:
+                yield text, syntax.number(node)
+
+
+def _may_be_one(syntax: Syntax, writer: _Writer, function: Function) -> bool:
+    """Whether both mean the same by `self`: methods of one class, or neither is a method."""
+    one, two = syntax.parent(writer.function), syntax.parent(function)
+    return one is two or not (isinstance(one, ast.ClassDef) and isinstance(two, ast.ClassDef))
+
+
+def _is_interrupted(syntax: Syntax, function: Function, between: Range, moved: Range) -> bool:
+    """Whether the function waits between two places as it is: others could come between before."""
+    waiting = (ast.Await, *_WAITING)
+    numbers = (syntax.number(node) for node in syntax.own_nodes(function) if isinstance(node, waiting))
+    return any(between.has(number) and not moved.has(number) for number in numbers)
+
+
+def _replaces(node: ast.AST) -> bool:
+    """Whether something else is at the place afterwards, or something that was in it is gone."""
+    match node:
+        case ast.Subscript():
+            return isinstance(node.ctx, ast.Del)
+        case ast.Call(func=ast.Attribute(attr=name)):
+            return name in _REMOVING
+    return not isinstance(node, ast.Call)
+
+
+def _fills(syntax: Syntax, change: Change) -> bool:
+    """Whether the place is set where it is asked for before: something is put where nothing was."""
+    for outer, child in syntax.ancestors(change.node):
+        for test in _tests(syntax, outer, child):
+            if any(isinstance(n, ast.expr) and ast.unparse(n) == change.text for n in ast.walk(test)):
+                return True
+        if isinstance(outer, _FUNCTIONS):
+            break
+    return False
+
+
+# -- the time that it takes ----------------------------------------------------------------------
+
+
+def _timed(syntax: Syntax, function: Function, moved: Range) -> str:
+    """Which time taken around the call is used: with an `await` it is the time in the queue as well."""
+    started: dict[str, int] = {}
+    for node in syntax.own_nodes(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=clock)) if (
+                last_name(clock) in _CLOCKS and syntax.number(node) < moved.first
+            ):
+                started[name] = syntax.number(node)
+            case ast.BinOp(op=ast.Sub(), right=ast.Name(id=name)) if (
+                name in started and syntax.number(node) >= moved.end
+            ):
+                waits = _is_interrupted(syntax, function, Range(started[name], syntax.number(node)), moved)
+                if not waits and _is_used(syntax, function, node):
+                    return f"the time since `{name}` then has the time in it that the call waits for a thread"
+    return ""
+
+
+def _is_used(syntax: Syntax, function: Function, node: ast.expr, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether anything but a message has the value."""
+    for outer, _ in syntax.ancestors(node):
+        if isinstance(outer, ast.Call) and last_name(outer.func) in _SAYING:
+            return False
+        if isinstance(outer, ast.stmt):
+            break
+    statement = syntax.statement(node)
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            if name in seen:
+                return False
+            reads = (n for n in syntax.own_nodes(function) if isinstance(n, ast.Name) and n.id == name)
+            later = [n for n in reads if isinstance(n.ctx, ast.Load) and _is_below(syntax, n, statement)]
+            return any(_is_used(syntax, function, n, seen | {name}) for n in later)
+    return True
+
+
+def _is_below(syntax: Syntax, node: ast.AST, statement: ast.stmt) -> bool:
+    return syntax.number(node) >= syntax.end_number(statement)
