@@ -399,3 +399,80 @@ def test_what_blocks_and_what_is_offloaded_already_get_one_pool(tmp_path: Path) 
     texts = [content.decode() for content in outcome.after.values()]
     assert sum(text.count("= ThreadPoolExecutor(") for text in texts) == 1
     assert sum(text.count("from .inference_executor import inference_executor\n") for text in texts) == 2
+
+
+PLACES = """\
+import asyncio
+
+import joblib
+import torch
+from fastapi import FastAPI
+from sentence_transformers import SentenceTransformer
+
+app = FastAPI()
+encoder = SentenceTransformer("small")
+model = joblib.load("model.joblib")
+lock = asyncio.Lock()
+slots = asyncio.Semaphore(2)
+session = open("session")
+
+
+def build_item_index(rows):
+    return encoder.encode(rows)
+
+
+def ingest_file(rows):
+    return encoder.encode(rows)
+
+
+def build_answer(rows):
+    return encoder.encode(rows)
+
+
+def prepare(rows):
+    return ingest_file(rows)
+
+
+def learn(rows):
+    return model.fit(rows)
+
+
+@app.post("/p")
+async def run(rows: list, gate_lock):
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("await asyncio.to_thread(build_item_index, rows)", "would wait for `build_item_index`"),
+        ("await asyncio.to_thread(ingest_file, rows)", "would wait for `ingest_file`"),
+        ("await asyncio.to_thread(prepare, rows)", "would wait for `ingest_file`"),
+        (
+            "async with lock:\n        await asyncio.to_thread(encoder.encode, rows)",
+            "`async with lock` bounds already how many run at once",
+        ),
+        (
+            "async with slots:\n        await asyncio.to_thread(encoder.encode, rows)",
+            "`async with slots` bounds already how many run at once",
+        ),
+        (
+            "async with gate_lock:\n        await asyncio.to_thread(encoder.encode, rows)",
+            "`async with gate_lock` bounds already how many run at once",
+        ),
+        # decoys: it is built in a moment, and what is entered bounds nothing
+        ("await asyncio.to_thread(build_answer, rows)", ""),
+        ("async with session:\n        await asyncio.to_thread(encoder.encode, rows)", ""),
+        ("async with lock:\n        pass\n    await asyncio.to_thread(encoder.encode, rows)", ""),
+    ],
+)
+def test_what_the_default_executor_is_the_place_for(tmp_path: Path, lines: str, why: str) -> None:
+    (tmp_path / "main.py").write_text(f"{PLACES}    {lines}\n")
+    (finding,) = check([], Config(root=tmp_path, select=("SRV109",))).findings
+    assert (finding.fix is None) is bool(why)
+    assert why in finding.unfixable
+
+
+def test_training_is_no_inference(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(f"{PLACES}    await asyncio.to_thread(learn, rows)\n")
+    assert not check([], Config(root=tmp_path, select=("SRV109",))).findings

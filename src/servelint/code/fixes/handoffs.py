@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import Position, dotted
+from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block, UnmovableError
 from servelint.code.fixes.pools.new_pool import Pool
@@ -109,6 +110,7 @@ class HandoffFixes:
             raise LeftAloneError("the executor is not given in its place: pass a pool for inference")
         if not by_argument and not (node.args and isinstance(syntax.parent(node), ast.Await)):
             raise LeftAloneError("it is not awaited where it stands: use `run_in_executor` with a pool")
+        self._check_place(offload, found, blocking)
         needed, doubt = Needed(self.planner.files), QUEUED
         if isinstance(syntax.parent(node), ast.Await):
             doubt = self.queueing.doubt(offload.blocking_call(blocking), found)
@@ -133,6 +135,20 @@ class HandoffFixes:
         title = f"Run `{dotted(found.callable)}` in `{pool.text}`"
         replaces = [syntax.span(node.args[0] if by_argument else node.func)]
         return _fix(title, needed.with_edits(pool.edits, (edit,)), doubt, replaces)
+
+    def _check_place(self, offload: _Opened, found: Handoff, blocking: Blocking) -> None:
+        """Raise `LeftAloneError` where the default executor is the better place."""
+        long = self.queueing.is_long(offload.blocking_call(blocking), found)
+        if long:
+            raise LeftAloneError(f"predictions would wait for `{long}` in the pool: leave it where it is")
+        for outer, _ in offload.syntax.ancestors(offload.node):
+            if outer is offload.function:
+                break
+            for item in outer.items if isinstance(outer, ast.AsyncWith) else ():
+                entered = annotation(item.context_expr)
+                if entered is not None and self.queueing.bound(offload.place.frame, entered):
+                    text = offload.syntax.text(item.context_expr)
+                    raise LeftAloneError(f"`async with {text}` bounds already how many run at once")
 
     def _dispatched(
         self, offload: _Opened, blocking: Blocking, needed: Needed, *, by_argument: bool

@@ -231,11 +231,16 @@ class Analysis:
         return blocking if blocking is not None and blocking.role in COMPUTED else None
 
     def on_default_executor(self, path: str) -> tuple[tuple[Place, Handoff, Blocking], ...]:
-        """The inference that a file runs on the executor that the event loop uses for everything else."""
+        """The inference that a file runs on the executor that the event loop uses for everything else.
+
+        Training is no inference: it takes minutes, and in a pool for predictions they would wait for it.
+        """
         if path not in self._on_default:
             found = (one for one in self._offloads_in(path) if _on_default_pool(one[1]))
             judged = [(place, offload, self.computed(place, offload)) for place, offload in found]
-            self._on_default[path] = tuple((p, o, runs) for p, o, runs in judged if runs is not None)
+            self._on_default[path] = tuple(
+                (p, o, runs) for p, o, runs in judged if runs is not None and runs.role is not Role.TRAINING
+            )
         return self._on_default[path]
 
     @cached_property

@@ -28,6 +28,11 @@ class Policy:
     tells_threads: NameIndex[str]
     thread_local_contexts: NameIndex[str]
     locks: NameIndex[str]
+    bounds: NameIndex[str]
+    bound_words: frozenset[str]
+    long_work: frozenset[str]
+    long_work_verbs: frozenset[str]
+    long_work_objects: frozenset[str]
     neutral_contexts: NameIndex[str]
     state_requests: NameIndex[str]
     state_applications: NameIndex[str]
@@ -64,6 +69,11 @@ def load() -> Policy:
         sets_for_context=_index(file, "sets-for-context"),
         thread_local_contexts=_index(file, "thread-local-contexts"),
         locks=_index(file, "locks"),
+        bounds=_index(file, "bounds"),
+        bound_words=frozenset(file.names("bound-words")),
+        long_work=frozenset(file.names("long-work")),
+        long_work_verbs=frozenset(file.names("long-work-verbs")),
+        long_work_objects=frozenset(file.names("long-work-objects")),
         neutral_contexts=_index(file, "neutral-contexts"),
         state_requests=_index(file, "state-requests"),
         state_applications=_index(file, "state-applications"),
