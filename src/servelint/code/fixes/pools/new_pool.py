@@ -17,7 +17,7 @@ from servelint.code.fixes.pools.lifespan import Lifespans
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.pools.sizing import Size, Sizes
 from servelint.code.fixes.text import policy
-from servelint.code.fixes.text.header import header
+from servelint.code.fixes.text.header import below_imports
 from servelint.code.fixes.text.imports import Imports, NameTakenError, Wanted
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.style import fitted, length_in, line_length
@@ -130,7 +130,7 @@ class NewPools:
             typed=syntax.is_typed,
         )
         definition = function_at(syntax, home.function(lifespan.index).position)
-        last = definition.end_lineno if definition is not None else None
+        last = syntax.last_line(definition) if definition is not None else None
         text_above = f"\n\n{above}\n\n" if above else "\n\n"
         beside = _below(syntax, last or 1, text_above + function, _AROUND_FUNCTIONS)
         return Pool(text, size.workers, (*made, beside), dispatcher=dispatchers.NAME)
@@ -150,7 +150,7 @@ class NewPools:
         constructor = function_at(syntax, module.function(made).position) if made is not None else None
         if constructor is None or not constructor.args.args or PRIVATE_NAME in syntax.attributes:
             return None
-        first, last = constructor.body[0], constructor.end_lineno or constructor.lineno
+        first, last = constructor.body[0], syntax.last_line(constructor)
         if any(isinstance(node, ast.Return) for node in syntax.own_nodes(constructor)):
             return None
         if syntax.source.line(first.lineno)[: first.col_offset].strip():
@@ -260,11 +260,11 @@ def _made(cls: str, size: Size) -> str:
 
 
 def _after_imports(syntax: Syntax, content: str, blank: int = 1) -> Edit:
-    """The edit that puts the lines below the head of the file, with `blank` empty lines after them."""
-    head = header(syntax)
-    if not head:
+    """The edit that puts the lines below the file's imports, with `blank` empty lines after them."""
+    above = below_imports(syntax)
+    if above is None:
         return _before_first(syntax, content, blank)
-    last = head[-1].end_lineno or head[-1].lineno
+    last = syntax.last_line(above)
     before = "\n" if syntax.source.text[syntax.line_start(last + 1) - 1] in "\r\n" else "\n\n"
     return _below(syntax, last, before + content, blank)
 
@@ -280,5 +280,5 @@ def _below(syntax: Syntax, line: int, content: str, blank: int) -> Edit:
 def _before_first(syntax: Syntax, content: str, blank: int) -> Edit:
     """The edit for a file that begins with neither text nor imports: above its first statement."""
     body = syntax.tree.body
-    place = syntax.line_start(syntax.first_line(body[0])) if body else 0
+    place = syntax.line_start(syntax.above_comments(syntax.first_line(body[0]))) if body else 0
     return syntax.edit(place, place, content + "\n" * blank)

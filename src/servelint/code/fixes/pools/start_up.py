@@ -144,7 +144,7 @@ class StartUp:
 
     def _above(self, syntax: Syntax, node: ast.Call, top: ast.stmt, name: str) -> list[Edit]:
         """The edits that load into a global above the definition."""
-        place = syntax.line_start(syntax.first_line(top))
+        place = syntax.line_start(syntax.above_comments(syntax.first_line(top)))
         return [
             syntax.edit(place, place, f"{name} = {syntax.text(node)}\n\n\n"),
             syntax.edit(syntax.start(node), syntax.end(node), name),

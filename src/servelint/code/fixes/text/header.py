@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple, TypeAlias
 
 from servelint.code.fixes.text.syntax import Syntax
@@ -153,15 +153,49 @@ def header(syntax: Syntax) -> tuple[ast.stmt, ...]:
     return syntax.worked_out(_header, syntax.tree)
 
 
+def below_imports(syntax: Syntax) -> ast.stmt | None:
+    """The statement below which stands what needs the file's imports: the last of its head, or a later import.
+
+    Between those there may be what prepares an import, as `sys.path.insert(0, "src")` does; None where the
+    file has no head.
+    """
+    head, body = header(syntax), syntax.tree.body
+    if not head:
+        return None
+    rest = body[body.index(head[-1]) + 1 :]
+    before = list(takewhile(lambda s: _belongs(s) or _prepares(s), rest))
+    later = (s for s in reversed(before) if _belongs(s) and not _is_dunder(s))
+    return next(later, head[-1]) if any(map(_imports, head)) else head[-1]
+
+
 def _header(_: Syntax, tree: ast.Module) -> tuple[ast.stmt, ...]:
     found: list[ast.stmt] = []
     for number, statement in enumerate(tree.body):
-        if not (_is_docstring(number, statement) or _belongs(statement)):
+        if _is_docstring(number, statement) or _belongs(statement):
+            found.append(statement)
+        elif any(map(_is_real, found)) or not _leads(tree.body[number:]):
             break
-        found.append(statement)
     while found and _is_dunder(found[-1]) and any(map(_imports, found)):
         found.pop()  # written below the imports, so nothing has to stand below it
     return tuple(found)
+
+
+def _leads(statements: Sequence[ast.stmt]) -> bool:
+    """Whether imports follow with nothing defined before them: `print("starts")` stands above a head too."""
+    following = next((s for s in statements if not _prepares(s)), None)
+    return following is not None and _belongs(following)
+
+
+def _is_real(statement: ast.stmt) -> bool:
+    """Whether the statement imports something: `from __future__` only says how the file is read."""
+    return _imports(statement) and not (
+        isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+    )
+
+
+def _prepares(statement: ast.stmt) -> bool:
+    """Whether the statement does or sets something, and defines no function."""
+    return isinstance(statement, ast.Expr | ast.Assign | ast.AugAssign | ast.AnnAssign)
 
 
 def _is_docstring(number: int, statement: ast.stmt) -> bool:

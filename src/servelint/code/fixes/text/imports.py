@@ -196,7 +196,8 @@ class Imports:
         """Where a section starts that the file does not have: before the first that comes after it."""
         following = self.head.first_after(section)
         if following is not None:
-            return self._before(following)
+            above = self.syntax.above_comments(self.syntax.first_line(following))
+            return min(self._before(following), self.syntax.line_start(above))
         body, head = self.syntax.tree.body, (self.head.imports or self.head.statements)
         if head:
             return self._after(head[-1])

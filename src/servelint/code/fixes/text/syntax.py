@@ -200,6 +200,26 @@ class Syntax:
             return min((statement.lineno, *(decorator.lineno for decorator in statement.decorator_list)))
         return statement.lineno
 
+    def last_line(self, statement: ast.stmt) -> int:
+        """The line on which the statement ends, comments that are indented deeper than it included."""
+        last, outer = statement.end_lineno or statement.lineno, len(self.indent(statement.lineno))
+        for number in range(last + 1, len(self.source.starts) + 1):
+            text = self.source.line(number).strip()
+            if text and not (text.startswith("#") and len(self.indent(number)) > outer):
+                break
+            last = number if text else last
+        return last
+
+    def above_comments(self, line: int) -> int:
+        """The line, or that of the first of the comments right above it, which belong to it.
+
+        Those that the file begins with speak of all of it.
+        """
+        first = line
+        while first > 1 and self.source.line(first - 1).lstrip().startswith("#"):
+            first -= 1
+        return first if first > 1 else line
+
     def indent(self, line: int) -> str:
         """The white space that line `line` starts with."""
         text = self.source.line(line)

@@ -1,0 +1,95 @@
+"""What a maintainer asked to change in fixes: where the lines stand, and which form they take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from servelint import edits
+from servelint.lint import check
+from servelint.project.config import Config
+
+ENDPOINT = """\
+app = FastAPI()
+model = joblib.load("model.joblib")
+
+
+@app.post("/p")
+async def predict(rows: list):
+    return model.predict(rows)
+"""
+
+
+def fixed(folder: Path, text: str, *codes: str, unsafe: bool = True) -> str:
+    (folder / "main.py").write_text(text)
+    outcome = edits.apply(check([], Config(root=folder, select=codes or ("SRV101",))), unsafe=unsafe)
+    assert not outcome.rejected
+    list(edits.write(outcome))
+    return (folder / "main.py").read_text()
+
+
+def test_comments_at_the_end_of_a_function_stay_with_it(tmp_path: Path) -> None:
+    text = """\
+from contextlib import asynccontextmanager
+
+import joblib
+from fastapi import FastAPI
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI):
+    yield
+    print("bye")
+
+    # Give the memory of the card back as well?
+
+# What follows is about the routes.
+app = FastAPI(lifespan=lifespan)
+model = joblib.load("model.joblib")
+
+
+@app.post("/a")
+async def a(rows: list):
+    return model.predict(rows, check=True)
+
+
+@app.post("/b")
+async def b(rows: list):
+    return model.predict(rows, check=False)
+
+
+@app.post("/c")
+async def c(rows: list):
+    return model.predict(rows, check=None)
+"""
+    lines = fixed(tmp_path, text).splitlines()
+    comment = lines.index("    # Give the memory of the card back as well?")
+    assert comment < next(n for n, line in enumerate(lines) if "def in_inference_pool" in line)
+    assert lines[comment - 2] == '    print("bye")'
+    assert lines[lines.index("# What follows is about the routes.") + 1] == "app = FastAPI(lifespan=lifespan)"
+
+
+def test_a_statement_above_the_imports_stays_above_them(tmp_path: Path) -> None:
+    lines = fixed(
+        tmp_path, f'print("starts")\nstep = 0\nimport joblib\nfrom fastapi import FastAPI\n\n{ENDPOINT}'
+    ).splitlines()
+    assert lines[:4] == ['print("starts")', "step = 0", "", "import asyncio"]
+    pool = next(n for n, line in enumerate(lines) if line.startswith("_inference_executor ="))
+    assert pool > lines.index("from fastapi import FastAPI")
+
+
+def test_the_pool_stands_below_imports_that_something_is_prepared_for(tmp_path: Path) -> None:
+    text = (
+        'import os\n\nos.environ["A"] = "1"\n\nimport joblib\nfrom fastapi import FastAPI\n\n'
+        f"{ENDPOINT}\n\nimport late\n"
+    )
+    lines = fixed(tmp_path, text).splitlines()
+    pool = next(n for n, line in enumerate(lines) if line.startswith("_inference_executor ="))
+    assert lines.index("from fastapi import FastAPI") < pool < lines.index("app = FastAPI()")
+
+
+def test_a_comment_above_imports_stays_with_them(tmp_path: Path) -> None:
+    lines = fixed(
+        tmp_path, f'"""Serves."""\n\n# Libraries\nimport joblib\nfrom fastapi import FastAPI\n\n{ENDPOINT}'
+    ).splitlines()
+    assert lines[lines.index("# Libraries") + 1] == "import joblib"
+    assert lines.index("import asyncio") < lines.index("# Libraries")
