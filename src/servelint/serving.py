@@ -59,6 +59,10 @@ class Application(Protocol):
     def is_blocked(self, repaired: Collection[Span] = ()) -> bool:
         """Whether inference or a load blocks its loop at another place than those that are `repaired`."""
 
+    @property
+    def runs_model(self) -> bool:
+        """Whether inference or a load is found in its code, wherever it runs; `serves_model` asks less."""
+
 
 class Applications(Protocol):
     """Finds applications."""

@@ -48,6 +48,7 @@ class _Application:
     libraries: frozenset[str] = frozenset({"sklearn"})
     findings: Sequence[Finding] = (_BLOCKING,)
     serves_model: bool = True
+    runs_model: bool = True
     limits_threads: bool = False
     blocked: bool = False
     repaired: bool = False

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from servelint import edits
+from servelint.finding import Applicability
 from servelint.lint import check
 from servelint.project.config import Config
 
@@ -93,3 +96,50 @@ def test_a_comment_above_imports_stays_with_them(tmp_path: Path) -> None:
     ).splitlines()
     assert lines[lines.index("# Libraries") + 1] == "import joblib"
     assert lines.index("import asyncio") < lines.index("# Libraries")
+
+
+SERVED = 'FROM python:3.12\nCOPY . .\nCMD ["uvicorn", "main:app", "--workers", "4", "--host", "0.0.0.0"]\n'
+PROXY = """\
+import httpx
+import torch
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/p")
+async def forward():
+    async with httpx.AsyncClient() as client:
+        return (await client.get("http://model/p")).json()
+"""
+OFF_THE_LOOP = """\
+import asyncio
+
+import joblib
+from fastapi import FastAPI
+
+app = FastAPI()
+model = joblib.load("model.joblib")
+
+
+@app.post("/p")
+async def predict(rows: list):
+    return await asyncio.to_thread(model.predict, rows)
+"""
+
+
+@pytest.mark.parametrize(
+    "text, safe",
+    [
+        (PROXY, False),
+        (OFF_THE_LOOP, True),
+        (OFF_THE_LOOP.replace("await asyncio.to_thread(model.predict, rows)", "model.classes_"), True),
+    ],
+    ids=["none", "offloaded", "loaded"],
+)
+def test_several_workers_of_a_service_without_a_model_are_left(tmp_path: Path, text: str, safe: bool) -> None:
+    (tmp_path / "Dockerfile").write_text(SERVED)
+    (tmp_path / "main.py").write_text(text)
+    [finding] = check([], Config(root=tmp_path, select=("SRV201",))).findings
+    assert finding.fix is not None
+    assert (finding.fix.applicability is Applicability.SAFE) is safe

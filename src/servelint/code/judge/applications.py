@@ -57,9 +57,27 @@ class CodeApplication:
             for call in calls
         )
 
+    @cached_property
+    def runs_model(self) -> bool:
+        """Whether a call in one of the application's files is inference or a load, wherever it runs."""
+        if self.is_blocked() or any(self._runs_model(path) for path in self.closure):
+            return True
+        offloads = (one for one in self.analysis.offloads if one[0].frame.module in self.closure)
+        return any(self.analysis.computed(place, offload) is not None for place, offload in offloads)
+
     def mentions(self, names: Collection[str]) -> bool:
         """Whether one of the names stands in the application's files."""
         return any(module.path in self.closure for module in self.analysis.project.mentioning(names))
+
+    def _runs_model(self, path: str) -> bool:
+        analysis = self.analysis
+        module = analysis.evaluator.module(path)
+        judged = (
+            analysis.judge.site(analysis.evaluator.frame(module, index), site)
+            for index, facts in enumerate(module.facts.functions)
+            for site in facts.sites
+        )
+        return any(blocking is not None and blocking.role is not Role.REMOTE for blocking in judged)
 
     def _calls(self, path: str, name: str) -> bool:
         module = self.analysis.project.module(path) if name in self.analysis.reach.calls(path) else None

@@ -25,6 +25,7 @@ _WSGI = (
     "a WSGI worker serves one request a thread: one needs several threads, and a model that they may share"
 )
 _BLOCKING = "the application still blocks its event loop: one blocked worker serves nobody, four serve three"
+_NO_MODEL = "no model is found in the application: several workers may be what such a service wants"
 
 
 def one_worker(subject: ManyWorkers, repaired: Collection[Span]) -> tuple[Fix | None, str]:
@@ -40,6 +41,8 @@ def one_worker(subject: ManyWorkers, repaired: Collection[Span]) -> tuple[Fix | 
     fix, reason = _planned(subject.workers, subject.readers, _left_blocked(subject.application, repaired))
     if fix is not None and subject.assumed:
         return fix._replace(applicability=Applicability.UNSAFE, reason=fix.reason or _UNKNOWN_IMAGE), reason
+    if fix is not None and subject.application is not None and not subject.application.runs_model:
+        fix = fix._replace(applicability=Applicability.UNSAFE, reason=fix.reason or _NO_MODEL)
     waits = fix is not None and subject.application is not None and subject.application.is_blocked()
     return (fix._replace(waits=fix.applicability is Applicability.SAFE) if fix and waits else fix), reason
 

@@ -154,7 +154,7 @@ def header(syntax: Syntax) -> tuple[ast.stmt, ...]:
 
 
 def below_imports(syntax: Syntax) -> ast.stmt | None:
-    """The statement below which stands what needs the file's imports: the last of its head, or a later import.
+    """The statement below which stands what needs the file's imports: the last of its head, or a later one.
 
     Between those there may be what prepares an import, as `sys.path.insert(0, "src")` does; None where the
     file has no head.
