@@ -129,7 +129,7 @@ async def predict(rows: list):
 
 
 @pytest.mark.parametrize(
-    "text, safe",
+    ("text", "safe"),
     [
         (PROXY, False),
         (OFF_THE_LOOP, True),
