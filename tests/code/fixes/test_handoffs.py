@@ -476,3 +476,14 @@ def test_what_the_default_executor_is_the_place_for(tmp_path: Path, lines: str, 
 def test_training_is_no_inference(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(f"{PLACES}    await asyncio.to_thread(learn, rows)\n")
     assert not check([], Config(root=tmp_path, select=("SRV109",))).findings
+
+
+def test_what_is_awaited_as_it_is_may_be_timed(tmp_path: Path) -> None:
+    body = (
+        "start = time.time()\n    with torch.no_grad():\n        out = await asyncio.to_thread(model.predict, row)\n"
+        "    return out, time.time() - start\n"
+    )
+    (tmp_path / "main.py").write_text(f"import time\n{HEAD}{START}    {body}")
+    (finding,) = check([], Config(root=tmp_path, select=("SRV108",))).findings
+    assert finding.fix is not None
+    assert "the time since" not in finding.fix.reason

@@ -118,7 +118,7 @@ class Safety:
             or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
             or self._writes_shared(call, block)
             or self.sharing.handed(call.frame, self._shared(call, block.function), sites)
-            or self.suspended.doubt(call.frame, block.range)
+            or ("" if block.direct else self.suspended.doubt(call.frame, block.range))  # awaited as it is
         )
         return first, Doubt("") if first else self._below(call.frame, self.run_by(call.frame, block))
 
