@@ -271,6 +271,10 @@ def test_what_is_read_after_the_call_belongs_to_what_was_read_before(
         answering("pass"),
         answering(RELOAD.replace('@app.post("/reload")', '@app.on_event("startup")')),
         answering(RELOAD.replace("    version = path", "    if version is None:\n        version = path")),
+        answering(
+            "def load():\n    global model, version\n    model = version = joblib.load('2')\n\n\n"
+            "@app.get('/v')\nasync def known():\n    if version is None:\n        load()\n    return version"
+        ),
         # it has nothing to do with what was read before
         answering(RELOAD.replace("    model = path\n", "")),
         # something could come between before

@@ -152,8 +152,9 @@ class Suspended:
                     continue
                 changes = self.sharing.of(module, function).changes(syntax.own_nodes(function))
                 places = frozenset(c.text for c in changes if _replaces(c.node) and not _fills(syntax, c))
-                for place in places:
-                    found.setdefault(place, []).append(_Writer(function, places))
+                if places and not _is_called_for_lack(syntax, function, places):
+                    for place in places:
+                        found.setdefault(place, []).append(_Writer(function, places))
         return self._writing[module.path]
 
     def _serves(self, module: Module, function: Function) -> bool:
@@ -241,6 +242,24 @@ def _tests(syntax: Syntax, outer: ast.AST, child: ast.AST) -> Iterator[ast.expr]
 
 def _is_locked(syntax: Syntax, node: ast.AST) -> bool:
     return any(isinstance(outer, ast.AsyncWith) for outer, _ in syntax.ancestors(node))
+
+
+def _is_called_for_lack(syntax: Syntax, function: Function, places: frozenset[str]) -> bool:
+    """Whether the file asks before each call of the function for what it sets: it fills what is empty."""
+    names = frozenset(place.rpartition(".")[2] for place in places)
+    kind = ast.Attribute if isinstance(syntax.parent(function), ast.ClassDef) else ast.Name
+    made = (node for node in syntax.nodes if isinstance(node, ast.Call) and isinstance(node.func, kind))
+    calls = [node for node in made if last_name(node.func) == function.name]
+    return bool(calls) and all(
+        any(
+            True
+            for outer, child in syntax.ancestors(node)
+            for test in _tests(syntax, outer, child)
+            for n in ast.walk(test)
+            if isinstance(n, ast.Name | ast.Attribute) and last_name(n) in names
+        )
+        for node in calls
+    )
 
 
 def _used(syntax: Syntax, function: Function, places: Mapping[str, object]) -> Iterator[tuple[str, int]]:
