@@ -143,3 +143,73 @@ def test_several_workers_of_a_service_without_a_model_are_left(tmp_path: Path, t
     [finding] = check([], Config(root=tmp_path, select=("SRV201",))).findings
     assert finding.fix is not None
     assert (finding.fix.applicability is Applicability.SAFE) is safe
+
+
+KEPT = """\
+import joblib
+from fastapi import FastAPI
+
+
+def singleton(cls):
+    made = {}
+
+    def get(*args):
+        if cls not in made:
+            made[cls] = cls(*args, "a")
+        return made[cls]
+
+    return get
+
+
+@singleton
+class Once:
+    def __init__(self, name):
+        self.model = joblib.load(name)
+
+    def embed(self, text):
+        return self.model.predict([text])
+
+
+class Each:
+    def __init__(self, name="a"):
+        self.model = joblib.load(name)
+
+    def embed(self, text):
+        return self.model.predict([text])
+
+
+app = FastAPI()
+
+
+@app.post("/once")
+def once(text: str):
+    service = Once()
+    return service.embed(text)
+
+
+# The first of two.
+@app.post("/each")
+def each(text: str):
+    service = Each()
+    return service.embed(text)
+
+
+@app.post("/again")
+def again(text: str):
+    service = Each()
+    return service.embed(text)
+"""
+
+
+def test_a_singleton_is_not_rebuilt_and_a_class_gets_one_global(tmp_path: Path) -> None:
+    text = fixed(tmp_path, KEPT, "SRV107")
+    assert "    service = Once()\n" in text
+    assert text.count("_service = Each()\n") == 1
+    assert text.count("    service = _service\n") == 2
+    assert "_service = Each()\n\n\n# The first of two.\n" in text
+    compile(text, "main.py", "exec")
+
+
+def test_a_class_that_lacks_an_argument_is_not_moved(tmp_path: Path) -> None:
+    text = KEPT.replace("@singleton\n", "@configured\n").replace("def singleton", "def configured")
+    assert "    service = Once()\n" in fixed(tmp_path, text, "SRV107")

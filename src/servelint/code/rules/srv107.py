@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from servelint.code.facts.facts import FunctionFacts, Name, Position, dotted
+from servelint.code.facts.facts import FunctionFacts, Name, Position, dotted, last_name
 from servelint.code.judge.analysis import COMPUTED, Analysis, BlockingCall, Place
 from servelint.code.judge.outcomes import Blocking
 from servelint.code.judge.subjects import Rebuilt
@@ -16,6 +17,7 @@ from servelint.knowledge.types import Role, SyncRuns
 
 CODE = "SRV107"
 CONSTRUCTORS = ("__init__", "__new__")
+_ONCE = re.compile(r"singleton|memoi[sz]e|cache", re.IGNORECASE)
 
 
 def check(analysis: Analysis) -> Iterator[Finding]:
@@ -71,13 +73,26 @@ def _is_kept(analysis: Analysis, place: Place, blocking: Blocking) -> bool:
     ways = [(place.frame.module, place.frame.function), *blocking.functions]
     for (path, index), hop in zip(ways, blocking.hops, strict=False):
         facts = analysis.evaluator.module(path).function(index)
-        if analysis.preloads.keeps(facts):
+        if analysis.preloads.keeps(facts) or _is_made_once(analysis, path, facts):
             return True
         if facts.name not in CONSTRUCTORS and _is_stored(facts, hop.position):
             return True
         if any(isinstance(b.target, Name) and b.target.id in facts.outer for b in facts.bindings):
             return True  # a function that replaces a global keeps what it makes for it
     return False
+
+
+def _is_made_once(analysis: Analysis, path: str, facts: FunctionFacts) -> bool:
+    """Whether the function makes an object of a class that gives the same object every time.
+
+    That is one with a decorator that keeps results, or a decorator or metaclass that says so by its name.
+    """
+    if facts.name not in CONSTRUCTORS or facts.owner is None:
+        return False
+    cls = analysis.evaluator.module(path).facts.classes[facts.owner]
+    names = {last_name(decorator) for decorator in cls.decorators}
+    names |= {last_name(value) for key, value in cls.keywords if key == "metaclass"}
+    return any(name in analysis.frameworks.caches or _ONCE.search(name) for name in names if name)
 
 
 def _is_stored(facts: FunctionFacts, position: Position) -> bool:

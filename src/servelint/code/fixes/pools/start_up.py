@@ -11,12 +11,12 @@ import builtins
 from collections.abc import Iterator
 from itertools import count
 
-from servelint.code.facts.facts import Position
 from servelint.code.fixes.pools.lifespan import Lifespans
 from servelint.code.fixes.text import placement, variables
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.values.values import ClassReference, plain
 from servelint.finding import Applicability, Edit, Fix
 from servelint.knowledge.types import Role
 
@@ -43,7 +43,7 @@ class StartUp:
         self.analysis = analysis
         self.files = files
         self.lifespans = lifespans
-        self._given: dict[str, dict[Position, str]] = {}
+        self._given: dict[str, dict[tuple[str, int], str]] = {}
 
     def plan_in_threads(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for a load in an endpoint that runs in threads, or None and why there is none.
@@ -68,13 +68,34 @@ class StartUp:
         top = self._top_level(syntax, function)
         if top is None or not _is_constant(syntax, node, function, top):
             return None
-        if _is_changed(syntax, node, function):
+        if _is_changed(syntax, node, function) or self._lacks_arguments(call, node):
             return None
-        name = self._name(call, syntax, node)
+        name = self._name(call, syntax, node, function)
         edits = self._in_lifespan(call, syntax, node, name) or self._above(syntax, node, top, f"_{name}")
         title = f"Load with `{call.text}` once, when the service starts"
         ordered = tuple(sorted(edits, key=lambda edit: edit.span))
         return Fix(Applicability.UNSAFE, title, ordered, REASON, (syntax.span(node),))
+
+    def _lacks_arguments(self, call: BlockingCall, node: ast.Call) -> bool:
+        """Whether a class of the project is made without an argument that it asks for.
+
+        A decorator may give it; a call that stands at the top of the file had better not fail.
+        """
+        if any(isinstance(argument, ast.Starred) for argument in node.args):
+            return False
+        given = {keyword.arg for keyword in node.keywords}
+        if None in given or call.site is None:
+            return False
+        for value, _ in plain(self.analysis.evaluator.evaluate(call.frame, call.site.call.function)):
+            if not isinstance(value, ClassReference):
+                continue
+            module = self.analysis.evaluator.module(value.module)
+            made = module.facts.classes[value.number].methods.get("__init__")
+            asked = module.function(made).parameters[1:] if made is not None else ()
+            rest = [p for p in asked if p.kind == "positional"][len(node.args) :]
+            if any(p.default is None and p.name not in given for p in rest):
+                return True
+        return False
 
     def _loads_anew(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> bool:
         """Whether the function loads for itself, always, and keeps nothing."""
@@ -105,15 +126,16 @@ class StartUp:
         found = next((node for node in outers if node in syntax.tree.body), None)
         return found if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else None
 
-    def _name(self, call: BlockingCall, syntax: Syntax, node: ast.Call) -> str:
+    def _name(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> str:
         """A name for what is loaded: that of the variable it was assigned to, if nothing else has it.
 
         The fixes of a file may be applied together, and then two loads must not become one global: a name
-        that the fix of one load got is taken for the others.
+        that the fix of one load got is taken for the others. Functions that load the very same share one.
         """
         given = self._given.setdefault(call.caller.module.path, {})
-        if call.position in given:
-            return given[call.position]
+        key = (syntax.text(node), _number(syntax, node, function))
+        if key in given:
+            return given[key]
         statement = syntax.statement(node)
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if value is node:
@@ -123,7 +145,7 @@ class StartUp:
         others = set(given.values())
         candidates = (wanted if number == 1 else f"{wanted}_{number}" for number in count(1))
         name = next(c for c in candidates if f"_{c}" not in syntax.names and c not in others)
-        given[call.position] = name
+        given[key] = name
         return name
 
     def _in_lifespan(self, call: BlockingCall, syntax: Syntax, node: ast.Call, name: str) -> list[Edit]:
@@ -144,11 +166,34 @@ class StartUp:
 
     def _above(self, syntax: Syntax, node: ast.Call, top: ast.stmt, name: str) -> list[Edit]:
         """The edits that load into a global above the definition."""
-        place = syntax.line_start(syntax.above_comments(syntax.first_line(top)))
+        first = _first(syntax, node, top)
+        place = syntax.line_start(syntax.above_comments(syntax.first_line(first)))
         return [
             syntax.edit(place, place, f"{name} = {syntax.text(node)}\n\n\n"),
             syntax.edit(syntax.start(node), syntax.end(node), name),
         ]
+
+
+def _number(syntax: Syntax, node: ast.Call, function: Function) -> int:
+    """How many calls of the same text stand before this one in the function."""
+    before = (n for n in syntax.own_nodes(function) if isinstance(n, ast.Call))
+    place = (node.lineno, node.col_offset)
+    return sum((n.lineno, n.col_offset) < place and syntax.text(n) == syntax.text(node) for n in before)
+
+
+def _first(syntax: Syntax, node: ast.Call, top: ast.stmt) -> ast.stmt:
+    """The first definition of the file that has a call of the same text, if what that reads is set there."""
+    body, text = syntax.tree.body, syntax.text(node)
+    read = variables.reads([node]) - set(dir(builtins))
+    set_above: set[str] = set()
+    for statement in body[: body.index(top)]:
+        is_definition = isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if is_definition and read <= set_above and text in syntax.text(statement):
+            calls = (n for n in syntax.below(statement) if isinstance(n, ast.Call))
+            if any(syntax.text(other) == text for other in calls):
+                return statement
+        set_above |= variables.writes([statement])
+    return top
 
 
 def _is_constant(syntax: Syntax, node: ast.Call, function: Function, top: ast.stmt) -> bool:
