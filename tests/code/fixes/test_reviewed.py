@@ -213,3 +213,24 @@ def test_a_singleton_is_not_rebuilt_and_a_class_gets_one_global(tmp_path: Path) 
 def test_a_class_that_lacks_an_argument_is_not_moved(tmp_path: Path) -> None:
     text = KEPT.replace("@singleton\n", "@configured\n").replace("def singleton", "def configured")
     assert "    service = Once()\n" in fixed(tmp_path, text, "SRV107")
+
+
+def test_a_probe_does_not_wait_behind_predictions(tmp_path: Path) -> None:
+    probes = """
+
+@app.get("/api/healthz")
+async def healthz():
+    return model.run(None, {"x": [0]}) is not None
+
+
+@app.get("/healthy/people")
+async def healthy():
+    return model.run(None, {"x": [1]})
+"""
+    made = ENDPOINT.replace('joblib.load("model.joblib")', 'InferenceSession("model.onnx")')
+    made = made.replace("model.predict(rows)", 'model.run(None, {"x": rows})')
+    head = "from fastapi import FastAPI\nfrom onnxruntime import InferenceSession\n\n"
+    text = fixed(tmp_path, f"{head}{made}{probes}")
+    assert 'await asyncio.to_thread(model.run, None, {"x": [0]})' in text
+    assert 'asyncio.to_thread(model.run, None, {"x": [1]})' not in text
+    assert text.count("run_in_executor(") == 2

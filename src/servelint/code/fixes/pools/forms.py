@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import Enum
 from functools import cached_property
 
-from servelint.code.facts.facts import Call, Site, last_name
+from servelint.code.facts.facts import Call, Constant, Site, last_name
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.calls import argument
@@ -46,11 +47,30 @@ _SPELLED = {
 
 # Their place is where they do not hold up predictions: as many of them as requests are under way.
 _UNPOOLED = frozenset({Role.LOAD, Role.REMOTE})
+# The routes of liveness, readiness and health.
+_PROBE = re.compile(r"/(?:.*/)?(?:health|live|ready|liveness|readiness)(?:z|[-_]?check)?/?")
 
 
 def is_pooled(call: BlockingCall) -> bool:
     """Whether the call belongs in the pool for inference: loads and remote calls do not."""
     return call.blocking.role not in _UNPOOLED
+
+
+def _is_probe(call: BlockingCall) -> bool:
+    """Whether the call is in the handler of a probe, and may run beside predictions.
+
+    A probe that waits behind them fails where the service is only busy.
+    """
+    if call.blocking.role is Role.INFERENCE and not call.blocking.thread_safe:
+        return False
+    return any(
+        isinstance(decorator, Call)
+        and decorator.arguments
+        and isinstance(path := decorator.arguments[0], Constant)
+        and isinstance(path.value, str)
+        and _PROBE.fullmatch(path.value) is not None
+        for decorator in call.caller.facts.decorators
+    )
 
 
 class Forms:
@@ -70,6 +90,8 @@ class Forms:
         """The form for the call, or for the block around it, which is `pooled` if it has inference in it."""
         module = call.caller.module
         form = self._of_inference(module)
+        if self._fixed is None and _is_probe(call):
+            pooled = False
         if pooled or form is not Form.RUN_IN_EXECUTOR:
             return form
         # The threads of `run_in_threadpool` do not resolve host names too.
