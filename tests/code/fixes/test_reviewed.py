@@ -234,3 +234,12 @@ async def healthy():
     assert 'await asyncio.to_thread(model.run, None, {"x": [0]})' in text
     assert 'asyncio.to_thread(model.run, None, {"x": [1]})' not in text
     assert text.count("run_in_executor(") == 2
+
+
+def test_imports_that_are_sorted_whatever_their_form_stay_so(tmp_path: Path) -> None:
+    head = "from collections.abc import Mapping\nimport gc\nfrom http import HTTPStatus\nimport json\n\n"
+    text = fixed(tmp_path, f"{head}from fastapi import FastAPI\nimport joblib\n\n{ENDPOINT}")
+    assert text.startswith(
+        "import asyncio\nfrom collections.abc import Mapping\n"
+        "from concurrent.futures import ThreadPoolExecutor\nimport gc\n"
+    )

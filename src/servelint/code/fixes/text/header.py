@@ -121,8 +121,22 @@ class Head:
         """The imports of the head that name the module first."""
         return self._by_module.get(module, ())
 
+    @cached_property
+    def mixes_forms(self) -> bool:
+        """Whether each section is sorted by module, whatever the form: `force-sort-within-sections`."""
+        pairs = [(section, s) for section, s in zip(self._sections, self.imports, strict=True)]
+        modules = [(section, module_of(s)) for section, s in pairs]
+        mixed = any(
+            one[0] == other[0] and isinstance(one[1], ast.ImportFrom) and isinstance(other[1], ast.Import)
+            for one, other in pairwise(pairs)
+        )
+        return mixed and all(one <= other for one, other in pairwise(modules))
+
     def group(self, section: Section, *, members: bool) -> Group:
-        """The imports of a section, of the form that takes members or the other."""
+        """The imports of a section, of the form that takes members or the other; of both where they mix."""
+        if self.mixes_forms:
+            pairs = zip(self.imports, self._sections, strict=True)
+            return Group([statement for statement, other in pairs if other is section])
         return self._groups.get((section, members), Group(()))
 
     def first_after(self, section: Section) -> Importing | None:

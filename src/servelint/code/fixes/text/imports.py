@@ -128,7 +128,7 @@ class Imports:
         """The edits that add what is not imported yet, one a place."""
         edits: list[Edit] = []
         places: dict[int, dict[Section, list[str]]] = {}
-        for wanted in sorted(self._wanted, key=lambda w: (bool(w.name), w)):
+        for wanted in sorted(self._wanted, key=lambda w: (bool(w.name) and not self.head.mixes_forms, w)):
             joined = self._joined(wanted)
             if joined is not None:
                 edits.append(joined)
