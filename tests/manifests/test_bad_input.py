@@ -73,3 +73,19 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "docker-compose.yml").unlink()
     (tmp_path / "docker-compose.yml").symlink_to("/nonexistent/outside.yml")
     assert len(check(tmp_path).findings) == 1
+
+
+def test_a_mapping_that_names_itself_twice_is_read_once(tmp_path: Path) -> None:
+    """Each of the mappings is made of two that are made of two, and the last of itself."""
+    chain = "".join(f"m{n} = {{**m{n + 1}, **dict(m{n + 1})}}\n" for n in range(40))
+    code = f"""import uvicorn
+
+{chain}m40 = {{"workers": 4}}
+m40 = {{**m40, **m40}} | m40
+key = "workers"
+many = m0.get(key, 2)
+uvicorn.run("a:app", **m0, host="0.0.0.0")
+uvicorn.run("a:app", workers=many)
+"""
+    result = check(written(tmp_path, {"serve.py": code, "compose.yaml": _GOOD}))
+    assert not result.problems
