@@ -165,7 +165,9 @@ def python(script: str, folder: Path, **options: Any) -> Cost:
 
 
 def test_the_peak_is_of_the_command(tmp_path: Path) -> None:
-    assert python("pass", tmp_path)["peak"] < 500 * MB < python(f"bytearray({500 * MB})", tmp_path)["peak"]
+    # Linux counts what the process had before it became the command: more than a run of the tests ever has.
+    large = 1500 * MB
+    assert python("pass", tmp_path)["peak"] < large < python(f"bytearray({large})", tmp_path)["peak"]
 
 
 def test_cpu_is_not_time_that_passes(tmp_path: Path) -> None:

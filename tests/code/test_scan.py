@@ -89,6 +89,12 @@ def test_functions_that_call(read: list[tuple[bytes, ModuleFacts]]) -> None:
             assert expected <= set(scan.functions_calling(data, {name}))
 
 
+def test_a_definition_in_a_text_ends_no_function() -> None:
+    lines = ("def outer():", "    text = QQQ", "async def inner():", "    pass", "QQQ", "    called(text)")
+    data = "\n".join((*lines, "", "def other():", "    called()", "")).replace("QQQ", "'" * 3).encode()
+    assert set(scan.functions_calling(data, {"called"})) == {"outer", "inner", "other"}
+
+
 def _is_narrowed(value: object) -> bool:
     """`isinstance(x.name, T)` binds nothing in the text."""
     return type(value).__name__ == "Narrowed"

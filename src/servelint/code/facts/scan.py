@@ -67,6 +67,8 @@ _COROUTINE = re.compile(rb"async[ \t]+def\b")
 _CALLED = re.compile(rb"(?<!%(name)s)(%(name)s++)[\s)]*+(?:\(|(?:#[^\n]*+[\s)]*+)+\()" % {b"name": _NAME})
 _GENERIC = re.compile(rb"(%(name)s++)\[[^][()\n]{0,200}+\]\(" % {b"name": _NAME})
 _WORD = re.compile(rb"%(name)s+" % {b"name": _NAME})
+_MOST_AROUND = 64  # functions around a call; Python has 100 levels of indentation at most
+_TRIPLE = re.compile(rb"\"{3}|'{3}")
 _RENAMED = re.compile(rb"(%(name)s++)(?:\s|#[^\n]*+\n)+as(?!%(name)s)" % {b"name": _NAME})
 _LAST_WORD = re.compile(rb"(%(name)s++)[ \t]*+\Z" % {b"name": _NAME})
 
@@ -167,16 +169,18 @@ def functions_calling(data: bytes, names: Container[str]) -> Iterator[str]:
     """The names of the functions in whose text one of the names is called.
 
     Lines in brackets begin anywhere: a call belongs to the function above it, whatever its column, and to
-    those around that one.
+    those around that one. A definition in a text of several lines ends no function.
     """
     definitions = [(match.start(), len(match[1]), match[2]) for match in _DEFINITION_LINE.finditer(data)]
+    quotes = [match.start() for match in _TRIPLE.finditer(data)]
     around: list[tuple[int, bytes]] = []
     number = 0
     for match in _CALLED.finditer(data):
         while number < len(definitions) and definitions[number][0] < match.start():
-            _, depth, name = definitions[number]
-            around = [outer for outer in around if outer[0] < depth]
-            around.append((depth, name))
+            start, depth, name = definitions[number]
+            if bisect_left(quotes, start) % 2 == 0:
+                around = [outer for outer in around if outer[0] < depth]
+            around = [*around[-_MOST_AROUND:], (depth, name)]
             number += 1
         if around and _text(match[1]) in names:
             yield from (_text(name) for _, name in around)
