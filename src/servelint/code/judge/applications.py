@@ -71,10 +71,10 @@ class CodeApplication:
 
     def _runs_model(self, path: str) -> bool:
         analysis = self.analysis
-        module = analysis.evaluator.module(path)
+        module = analysis.project.module(path)
         judged = (
             analysis.judge.site(analysis.evaluator.frame(module, index), site)
-            for index, facts in enumerate(module.facts.functions)
+            for index, facts in enumerate(module.facts.functions if module is not None else ())
             for site in facts.sites
         )
         return any(blocking is not None and blocking.role is not Role.REMOTE for blocking in judged)
