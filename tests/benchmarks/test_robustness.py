@@ -169,6 +169,15 @@ def test_a_fix_that_does_more_is_seen(
     assert kind in kinds(judge(service)["failures"])
 
 
+def test_a_repair_that_only_another_one_makes_possible_is_none(tmp_path: Path) -> None:
+    """The import that the first fix brings in makes an offload of the second call."""
+    loads = "import joblib\nmodel = joblib.load('m')\n\n\nasync def reload():\n    return joblib.load('n')\n"
+    later = "\n\nasync def predict(x):\n    return await asyncio.to_thread(model.predict, x)\n"
+    (tmp_path / "app.py").write_text(loads + later)
+    assert judge(tmp_path, unsafe=True)["failures"] == []
+    assert "run_in_executor" in (tmp_path / "app.py").read_text()
+
+
 def test_a_second_fix_is_seen(service: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = oracles.run
 
