@@ -5,7 +5,7 @@ What a service puts on its framework's objects is read from them: `app.model = l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,8 @@ from servelint.code.values.values import (
 if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
 
+# How deep lists in lists are looked into.
+_DEEPEST = 2
 # What gives the application of a request, of a task or of a command.
 _REACHED_BY = frozenset({"app", "current_app", "application", "bot", "client", "g"})
 
@@ -177,24 +179,34 @@ class Models:
         if not call.position.line or not any(self._of_given(value) for value in found):
             return found
         arguments = (*call.arguments, *(value for _, value in call.keywords))
-        types = [t for given in arguments for t in self._types(self.evaluator.evaluate(frame, given))]
-        return tuple(self._told_apart(value, types) for value in found)
+        kinds = [self._kinds(self.evaluator.evaluate(frame, given)) for given in arguments]
+        return tuple(one for value in found for one in self._told_apart(value, kinds))
 
     def _of_given(self, value: Value) -> Mapping[str, str]:
         return self.evaluator.catalogue.given(value.type) if isinstance(value, LibraryObject) else {}
 
-    def _told_apart(self, value: Value, types: list[str]) -> Value:
-        found = next((name for known, name in self._of_given(value).items() if known in types), "")
-        return LibraryObject(found) if found else value
+    def _told_apart(self, value: Value, kinds: Iterable[list[frozenset[str]]]) -> Values:
+        """What an argument makes of the value; the value as well where the argument may be something else."""
+        known = self._of_given(value)
+        for alternatives in kinds:
+            told = [next((name for of, name in known.items() if of in one), "") for one in alternatives]
+            if any(told):
+                return tuple(LibraryObject(name) if name else value for name in dict.fromkeys(told))
+        return (value,)
 
-    def _types(self, values: Values) -> Iterator[str]:
-        """The types of library objects, and what those inherit; of lists, the elements'."""
+    def _kinds(self, values: Values, depth: int = _DEEPEST) -> list[frozenset[str]]:
+        """What each library object may be taken for; a list is what its elements are, to a depth."""
+        found: list[frozenset[str]] = []
         for value, _ in plain(values):
             match value:
                 case LibraryObject(type_name):
-                    yield from (known.name for known in self.evaluator.catalogue.lineage(type_name))
-                case Literal(made, (Sequence() | Listed()) as shown):
-                    yield from self._types(self.evaluator.elements(made, shown))
+                    lineage = self.evaluator.catalogue.lineage(type_name)
+                    found.append(frozenset(known.name for known in lineage))
+                case Literal(made, (Sequence() | Listed()) as shown) if depth:
+                    found.append(
+                        frozenset().union(*self._kinds(self.evaluator.elements(made, shown), depth - 1))
+                    )
+        return found
 
     def _is_given_model(self, frame: Frame, call: Call) -> bool:
         """Whether one of the arguments is a model: `Predictor(build_model())`."""
