@@ -8,7 +8,7 @@ nothing is known.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from servelint.code.facts.facts import Expression
@@ -98,8 +98,8 @@ def _level(value: Value) -> int:
             return 1 + max(_level(function), *(_level(v) for values in arguments for v in values), 0)
         case Packed(items):
             return 1 + max((_level(v) for values in items for v in values), default=0)
-        case Record(fields):
-            return 1 + max((_level(v) for _, values in fields for v in values), default=0)
+        case Record():
+            return value.level
         case Drawn(function, arguments, sources, _):
             inner = (_level(v) for values in (*arguments, sources) for v in values)
             return 1 + max(_level(function), *inner, 0)
@@ -225,10 +225,21 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An object that holds what it was given by name: a named tuple, a namespace, made at `place`."""
+    """An object that holds what it was given by name: a named tuple, a namespace, made at `place`.
+
+    Records hold each other, some twice: the hash is that of the place, and the level is worked out once.
+    """
 
     fields: tuple[tuple[str, Values], ...]
     place: tuple[str, int, int]
+    level: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        inner = (_level(value) for _, values in self.fields for value in values)
+        object.__setattr__(self, "level", 1 + max(inner, default=0))
+
+    def __hash__(self) -> int:
+        return hash(self.place)
 
 
 @dataclass(frozen=True, slots=True)
