@@ -93,6 +93,8 @@ def test_a_definition_in_a_text_ends_no_function() -> None:
     lines = ("def outer():", "    text = QQQ", "async def inner():", "    pass", "QQQ", "    called(text)")
     data = "\n".join((*lines, "", "def other():", "    called()", "")).replace("QQQ", "'" * 3).encode()
     assert set(scan.functions_calling(data, {"called"})) == {"outer", "inner", "other"}
+    data = data.replace(b"async def", b'"""\nasync def')
+    assert "outer" in set(scan.functions_calling(data, {"called"}))
 
 
 def _is_narrowed(value: object) -> bool:

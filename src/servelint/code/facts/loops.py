@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 
 def is_endless(loop: ast.While) -> bool:
@@ -29,18 +30,19 @@ def _is_flag(test: ast.expr) -> bool:
 def _is_drained(body: list[ast.stmt]) -> bool:
     """Whether a round takes several things, goes through them, and is the last where there are none."""
     taken = {t.id for s in body if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}
+    asked = set()
     for statement in body:
         match statement:
             case ast.If(
                 test=ast.UnaryOp(op=ast.Not(), operand=ast.Name(id)), body=[*_, ast.Break() | ast.Return()]
             ):
-                if id in taken and _is_gone_through(id, body):
-                    return True
-    return False
+                asked.add(id)
+    wanted = asked & taken
+    return bool(wanted) and not wanted.isdisjoint(_gone_through(body))
 
 
-def _is_gone_through(name: str, body: list[ast.stmt]) -> bool:
-    """Whether a loop or a comprehension in the statements goes through the name's elements."""
+def _gone_through(body: list[ast.stmt]) -> Iterator[str]:
+    """The names whose elements a loop or a comprehension in the statements goes through."""
     nodes = (node for statement in body for node in ast.walk(statement))
     for node in nodes:
         match node:
@@ -50,9 +52,7 @@ def _is_gone_through(name: str, body: list[ast.stmt]) -> bool:
                         pass
                     case _:
                         sources = [looped]
-                if any(isinstance(source, ast.Name) and source.id == name for source in sources):
-                    return True
-    return False
+                yield from (source.id for source in sources if isinstance(source, ast.Name))
 
 
 def _is_left(body: list[ast.stmt]) -> bool:

@@ -69,8 +69,9 @@ _GENERIC = re.compile(rb"(%(name)s++)\[[^][()\n]{0,200}+\]\(" % {b"name": _NAME}
 _WORD = re.compile(rb"%(name)s+" % {b"name": _NAME})
 _MOST_AROUND = 64  # functions around a call; Python has 100 levels of indentation at most
 _TRIPLE = re.compile(rb"\"{3}|'{3}")
-_RENAMED = re.compile(rb"(%(name)s++)(?:\s|#[^\n]*+\n)+as(?!%(name)s)" % {b"name": _NAME})
-_LAST_WORD = re.compile(rb"(%(name)s++)[ \t]*+\Z" % {b"name": _NAME})
+_RENAMED = re.compile(rb"(?<!%(name)s)(%(name)s++)(?:\s|#[^\n]*+\n)+as(?!%(name)s)" % {b"name": _NAME})
+_LAST_WORD = re.compile(rb"(%(name)s++)\Z" % {b"name": _NAME})
+_FAR = 300  # bytes before `:=` that are looked at: the blanks, and the name
 
 
 # Instead of a name: whichever module of the package a text means in the end.
@@ -172,7 +173,7 @@ def functions_calling(data: bytes, names: Container[str]) -> Iterator[str]:
     those around that one. A definition in a text of several lines ends no function.
     """
     definitions = [(match.start(), len(match[1]), match[2]) for match in _DEFINITION_LINE.finditer(data)]
-    quotes = [match.start() for match in _TRIPLE.finditer(data)]
+    quotes = list(_ends_of_texts(data))
     around: list[tuple[int, bytes]] = []
     number = 0
     for match in _CALLED.finditer(data):
@@ -184,6 +185,15 @@ def functions_calling(data: bytes, names: Container[str]) -> Iterator[str]:
             number += 1
         if around and _text(match[1]) in names:
             yield from (_text(name) for _, name in around)
+
+
+def _ends_of_texts(data: bytes) -> Iterator[int]:
+    """Where texts in three quotes begin and end, by turns; the other quotes in one are text."""
+    opened = b""
+    for match in _TRIPLE.finditer(data):
+        if not opened or match[0] == opened:
+            opened = b"" if opened else match[0]
+            yield match.start()
 
 
 def defined(data: bytes) -> frozenset[str]:
@@ -239,7 +249,8 @@ def _walrus(data: bytes, start: int) -> Iterator[bytes]:
     """The names in front of `:=`, which is looked for first: it is rare, and names are everywhere."""
     at = data.find(b":=", start)
     while at >= 0:
-        name = _LAST_WORD.search(data, data.rfind(b"\n", 0, at) + 1, at)
+        end = len(data[max(at - _FAR, 0) : at].rstrip(b" \t")) + max(at - _FAR, 0)
+        name = _LAST_WORD.search(data, max(end - _FAR, 0), end)
         if name is not None:
             yield name[1]
         at = data.find(b":=", at + 2)
