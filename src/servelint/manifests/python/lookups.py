@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from servelint.manifests.python import mappings, objects, read_files
+from servelint.manifests.python.objects import once
 from servelint.manifests.python.values import READ_AS, READERS, SETTINGS, Value, texts
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _entry(module: PythonModule, node: ast.expr, key: ast.expr, default: ast.exp
     if known is None or asked is None or not isinstance(asked.data, str | None):
         return None
     found = known.get(asked.data, default) if asked.data is not None else default
-    value = module.value(found) if found is not None else None
+    value = once(module, found) if found is not None else None
     return replace(value, unless=(*value.unless, *asked.unless)) if value is not None else None
 
 

@@ -43,6 +43,7 @@ from servelint.project.text.source import Source
 _MAX_STATEMENTS = 5000
 _MAX_NESTING = 200
 _OBJECT = 10  # what it takes to look for the field of an object, in levels of nesting
+_NUMBERS = frozenset(("min", "max", "round", "math.ceil", "math.floor"))
 _LARGE = 400_000  # characters of a file whose tree is not kept
 _MAX_IMPORTS = 3  # modules that settings are handed on through
 
@@ -79,6 +80,7 @@ class PythonModule:
     nesting: int = 0
     calls: int = 0  # of functions that were run for what they return
     entered: int = 0  # how many of them one in another
+    known: dict[tuple[ast.expr, int, int], Value | None] = field(default_factory=dict)  # see `objects.once`
     _foreign: dict[str, PythonModule | None] = field(default_factory=dict)
     prefixes: dict[ast.AST, str] = field(
         default_factory=dict
@@ -420,7 +422,8 @@ class PythonModule:
                 return self.value(body if outcome.data else otherwise)
             case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
                 inside = [found.data for item in items if (found := self.value(item)) is not None]
-                return Value(tuple(inside)) if len(inside) == len(items) else None
+                nested = any(isinstance(data, tuple) for data in inside)  # one in another doubles each time
+                return Value(tuple(inside)) if len(inside) == len(items) and not nested else None
             case ast.Compare(left=left, ops=[operator], comparators=[right]):
                 return comparison(operator, self.value(left), self.value(right))
             case _:
@@ -452,6 +455,8 @@ class PythonModule:
             return result
         if isinstance(node.func, ast.Attribute) and node.func.attr in SPELLINGS and not node.args:
             return respelled(self.value(node.func.value), node.func.attr)
+        if name not in CONVERSIONS and name not in _NUMBERS and last != "len":
+            return None
         values = [self.value(argument) for argument in node.args]
         if last == "len" and len(node.args) == 1:
             return values[0] if values[0] and values[0].per_core else None
@@ -461,7 +466,7 @@ class PythonModule:
         try:
             if name in CONVERSIONS and len(known) == 1:
                 return replace(known[0], data=CONVERSIONS[name](known[0].data))
-            if name in ("min", "max", "round", "math.ceil", "math.floor") and known:
+            if name in _NUMBERS and known:
                 return extreme(last, known)
         except (TypeError, ValueError, OverflowError):
             return None

@@ -72,7 +72,7 @@ class Made:
         """A field; None where the object has none of the name."""
         if name in self.given:
             with self.where.within(self.scope):
-                return Field(self.where.value(self.given[name]))
+                return Field(once(self.where, self.given[name]))
         annotation, value = self.declared(name)
         if annotation is None and value is None:
             return None
@@ -87,7 +87,7 @@ class Made:
             if text is not None:
                 return Field(as_declared(said(text), annotation))
         default = default_of(value)
-        found = self.module.value(default) if default is not None else None
+        found = once(self.module, default) if default is not None else None
         return Field(replace(found, unless=(*found.unless, *variables)) if found is not None else None)
 
     def part(self, name: str, depth: int) -> Made | None:
@@ -226,6 +226,24 @@ def lazy_name(made: ast.Call, keyword: str, parts: list[str]) -> str:
     name = "__".join(reversed(parts)).upper()
     prefix = given[0] if given else "DYNACONF"
     return name if off else f"{prefix}_{name}".upper()
+
+
+def once(module: PythonModule, node: ast.expr) -> Value | None:
+    """What an entry or a field is worth, worked out once for all that asks for it on the way to one value.
+
+    One that asks for itself is not known. A function that is run anew may give another answer.
+    """
+    known, key = module.known, (node, module.calls, module.entered)
+    if key in known:
+        return known[key]
+    outermost = not known
+    known[key] = None
+    try:
+        known[key] = value = module.value(node)
+        return value
+    finally:
+        if outermost:
+            known.clear()
 
 
 def _is_name(node: ast.expr, name: str) -> bool:
