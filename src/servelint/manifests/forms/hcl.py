@@ -158,8 +158,19 @@ class _Reader:
             yield found
             return
         self.repeated.append(len(each))
+        content = self.content(node)
         for names in each:
-            yield replace(self, names={**self.names, **names}).block(node)
+            if content is not None:  # the rest says for what, and is the same for each
+                found = replace(found, body=replace(self, names={**self.names, **names}).block(content).body)
+            yield found
+
+    def content(self, node: TreeNode) -> TreeNode | None:
+        """What a `dynamic` repeats."""
+        bodies = (child for child in node.named_children if child.type == "body")
+        inside = (child for body in bodies for child in body.named_children if child.type == "block")
+        return next(
+            (child for child in inside if self.syntax.raw(child.named_children[0]) == "content"), None
+        )
 
     def each(self, node: TreeNode) -> list[dict[str, Node]]:
         """What `env.key`, `env.value` and `env.value.name` are in turn, for a block that is called `env`."""
