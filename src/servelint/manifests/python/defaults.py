@@ -6,6 +6,7 @@ What `args.workers` or `settings.workers` is if nobody says; a variable or an op
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,6 +20,7 @@ from servelint.manifests.shell.commandline import Words, last_option
 Worth = Callable[[ast.expr], Value | None]
 Defining: TypeAlias = ast.Call | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _DEFINING = (ast.Call, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_MAX_CLASSES = 50  # that are looked through for how one is read
 TREES = 32  # files that are kept parsed: what one imports, the next one imports too
 
 
@@ -130,6 +132,16 @@ def with_defaults(tree: ast.Module) -> tuple[Defining, ...]:
     return tuple(node for node in nodes if _may_define(node, handed))
 
 
+@lru_cache(maxsize=TREES)
+def uses(function: ast.AST) -> Counter[str]:
+    """How many times a function reads each name."""
+    return Counter(
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    )
+
+
 def _may_define(node: Defining, handed: set[str]) -> bool:
     match node:
         case ast.Call():
@@ -151,15 +163,19 @@ class Settings:
     delimiter: str = ""
 
     @classmethod
-    def of(cls, node: ast.ClassDef, classes: Mapping[str, ast.ClassDef], depth: int = 5) -> Settings | None:
-        """How this class is; None where it is not read from variables."""
+    def of(
+        cls, node: ast.ClassDef, classes: Mapping[str, ast.ClassDef], seen: set[ast.ClassDef] | None = None
+    ) -> Settings | None:
+        """How this class is; None where it is not read from variables. `seen` are those that led to it."""
+        seen = set() if seen is None else seen
+        seen.add(node)
         own = dict(_configured(node))
         above: Settings | None = None
         known = any("Settings" in ast.unparse(base) for base in node.bases)
-        for base in node.bases if depth else ():
+        for base in node.bases:
             parent = classes.get(base.id) if isinstance(base, ast.Name) else None
-            if parent is not None and parent is not node and above is None:
-                above = cls.of(parent, classes, depth - 1)
+            if parent is not None and parent not in seen and above is None and len(seen) < _MAX_CLASSES:
+                above = cls.of(parent, classes, seen)
         if above is None and not known:
             return None
         above = above or cls()

@@ -18,7 +18,7 @@ from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located, Place
 from servelint.manifests.documents.yaml_document import Node
 from servelint.manifests.python import lookups, mappings, objects, results
-from servelint.manifests.python.defaults import TREES, Defaults, parameters, with_defaults
+from servelint.manifests.python.defaults import TREES, Defaults, parameters, uses, with_defaults
 from servelint.manifests.python.values import (
     CONVERSIONS,
     CORES,
@@ -34,7 +34,6 @@ from servelint.manifests.python.values import (
     respelled,
     said_twice,
     texts,
-    uses,
 )
 from servelint.manifests.shell.commandline import ASSUMED_CORES, PER_CORE, Words, WorkerCount, count
 from servelint.project.text.parsing import parse
@@ -236,7 +235,7 @@ class PythonModule:
             expression, module = (given[parameter.arg], caller) if parameter.arg in given else (default, self)
             value = module.placed(expression) if expression is not None else None
             part = objects.instance(module, expression) if expression is not None else None
-            if value is not None and uses(function, parameter.arg) > 1:
+            if value is not None and uses(function)[parameter.arg] > 1:
                 value = replace(value, shared=True)
             bound.update({parameter.arg: value} if value is not None else {})
             made.update({parameter.arg: part} if part is not None else {})
@@ -494,3 +493,4 @@ def forget_trees() -> None:
     """Let go of the trees that are kept; they take many times the room of the text."""
     _parsed.cache_clear()
     with_defaults.cache_clear()
+    uses.cache_clear()

@@ -173,14 +173,6 @@ def said_twice(text: str, attribute: str) -> bool:
     return len(re.findall(rf"\.{re.escape(attribute)}\b", text)) > 1
 
 
-def uses(function: ast.AST, name: str) -> int:
-    """How many times a function reads a name."""
-    return sum(
-        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
-        for node in ast.walk(function)
-    )
-
-
 def said(text: Located) -> Value:
     """The value that a manifest says in a text."""
     return Value(int(text.text) if text.text.isdecimal() else text.text, text=text)
