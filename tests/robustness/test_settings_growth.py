@@ -6,8 +6,13 @@ import ast
 from pathlib import Path
 
 import pytest
+from tree_sitter import Node as TreeNode
 
 from servelint.manifests.documents.environment import Environment
+from servelint.manifests.documents.text import Located
+from servelint.manifests.documents.yaml_document import Node, Scalar
+from servelint.manifests.forms import hcl
+from servelint.manifests.python.defaults import Settings, uses
 from servelint.manifests.python.module import PythonModule
 from servelint.manifests.python.values import Value
 from servelint.project.text.source import decode
@@ -80,3 +85,47 @@ def test_tuples_in_tuples_are_not_kept() -> None:
     assert _value("x = (1, 2)\n", "x") == (1, 2)
     assert _value("x = (1,)\nx = (x, x)\n", "x") is None
     assert _value("kind = 'b'\nworkers = 4 if kind in ('a', 'b') else 5\n") == 4
+
+
+def test_a_block_is_repeated_without_what_it_is_repeated_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    value = hcl._Reader.value
+
+    def counted(reader: hcl._Reader, node: TreeNode) -> Node:
+        read.append(node)
+        return value(reader, node)
+
+    monkeypatch.setattr(hcl._Reader, "value", counted)
+    many = 100
+    listed = ", ".join(f'"{n}"' for n in range(many))
+    text = (
+        f'a "b" {{\n dynamic "env" {{\n  for_each = [{listed}]\n'
+        '  content {\n   name = "N"\n   value = env.value\n  }\n }\n}\n'
+    )
+    body = hcl.parse(Located.of(decode(Path("main.tf"), text.encode())), lambda _: [])
+    blocks = body.blocks[0].body.blocks
+    values = [block.body.get("value") for block in blocks]
+    assert [found.value for found in values if isinstance(found, Scalar)] == [str(n) for n in range(many)]
+    assert {block.name.value for block in blocks} == {"env"}
+    assert len(read) < 20 * many
+
+
+def test_the_names_that_a_function_reads_are_counted_once() -> None:
+    uses.cache_clear()
+    calls = "x = f(1, 2)\n" * 20
+    assert _value(f"def f(a, b):\n    return a + b + a\n{calls}workers = x\n") == 4
+    assert uses.cache_info().misses == 1
+
+
+def test_classes_that_are_made_of_one_another_are_looked_through_once() -> None:
+    names = [f"A{n}" for n in range(16)]
+    classes = "".join(
+        f"class {name}({', '.join(other for other in names if other != name)}):\n    w: int = 1\n"
+        for name in names
+    )
+    code = (
+        f"class B(BaseSettings):\n    x: int = 1\nclass C({', '.join(names)}, B):\n    y: int = 1\n{classes}"
+    )
+    found = {node.name: node for node in ast.parse(code).body if isinstance(node, ast.ClassDef)}
+    assert Settings.of(found["C"], found) == Settings()
+    assert Settings.of(found["A0"], found) is None
