@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from servelint.knowledge import servers as tables
 from servelint.knowledge.tables import KnowledgeError, read
 from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
+from servelint.manifests.python.module import PythonModule
 from servelint.manifests.shell.commandline import ServerStart, started
 from servelint.project.text.source import decode
 from servelint.store import rules_dir
@@ -68,3 +70,16 @@ def test_a_fix_in_a_generated_file_is_unsafe(tmp_path: Path) -> None:
     assert finding.fix is not None
     assert finding.fix.applicability.value == "unsafe"
     assert "generated" in finding.fix.reason
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "workers"),
+    [("8", "1", 8), ("1", "4", 4), ("True", "False", False), ("'a'", "4", 4)],
+)
+def test_of_what_a_function_may_return_the_largest_number_counts(
+    first: str, last: str, workers: object
+) -> None:
+    text = f"def chosen():\n    if asked():\n        return {first}\n    return {last}\nworkers = chosen()\n"
+    module = PythonModule(decode(Path("gunicorn.conf.py"), text.encode()), Environment())
+    module.read(ast.parse(text))
+    assert module.names["workers"].data == workers

@@ -57,9 +57,10 @@ def _read(module: PythonModule, node: ast.expr, depth: int) -> Node | None:
             def read(returned: ast.expr) -> Node | None:
                 return _read(home_module, returned, depth - 1)
 
-            return results.run(
+            found: list[Node] = results.run(
                 home_module, function, lambda: home_module.called(function, node, module), read
             )
+            return found[-1] if found else None
         case _:
             return None
 

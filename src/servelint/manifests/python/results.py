@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from servelint.boundary import LimitError
 from servelint.manifests.python import objects
-from servelint.manifests.python.values import Value, last_name
+from servelint.manifests.python.values import Value, extreme, last_name
 
 if TYPE_CHECKING:
     from servelint.manifests.python.module import PythonModule
@@ -26,14 +26,12 @@ def result(module: PythonModule, call: ast.Call) -> Value | None:
     """What the call is worth, with what it gives the function; None where that cannot be known."""
     if isinstance(call.func, ast.Attribute) and (method := _method(module, call.func)) is not None:
         made, function = method
-        return run(
-            made.module, function, lambda: made.module.called(function, call, module, made), made.module.value
-        )
+        return _worth(made.module, function, lambda: made.module.called(function, call, module, made))
     known = objects.definition(module, call.func)
     if known is None or isinstance(known.node, ast.ClassDef) or known.owner is not None:
         return None
     home, node = known.module, known.node
-    return run(home, node, lambda: home.called(node, call, module), home.value)
+    return _worth(home, node, lambda: home.called(node, call, module))
 
 
 def field(module: PythonModule, node: ast.Attribute) -> objects.Field | None:
@@ -47,7 +45,7 @@ def field(module: PythonModule, node: ast.Attribute) -> objects.Field | None:
         return None
     call = ast.Call(node, [], [])
     home = made.module
-    return objects.Field(run(home, function, lambda: home.called(function, call, module, made), home.value))
+    return objects.Field(_worth(home, function, lambda: home.called(function, call, module, made)))
 
 
 def _method(module: PythonModule, node: ast.Attribute) -> tuple[objects.Made, objects.Function] | None:
@@ -59,29 +57,38 @@ def _method(module: PythonModule, node: ast.Attribute) -> tuple[objects.Made, ob
     return None
 
 
+def _worth(
+    home: PythonModule, function: objects.Function, called: Callable[[], AbstractContextManager[None]]
+) -> Value | None:
+    """What a function returns: the largest number where it is not known which, else what it returns last."""
+    found = run(home, function, called, home.value)
+    if any(isinstance(value.data, bool) for value in found):
+        return found[-1]
+    return (extreme("max", found) or found[-1]) if found else None
+
+
 def run(
     home: PythonModule,
     function: objects.Function,
     called: Callable[[], AbstractContextManager[None]],
-    read: Callable[[ast.expr], T],
-) -> T | None:
-    """What a function returns when it is called so, as `read` has it."""
+    read: Callable[[ast.expr], T | None],
+) -> list[T]:
+    """What a function may return when it is called so, as `read` has it."""
     if (function.end_lineno or 0) - function.lineno > _MAX_LINES:
-        return None
+        return []
     if home.entered >= _MAX_DEPTH or home.calls >= _MAX_CALLS or home.nesting > _MAX_NESTING:
-        return None
+        return []
     nesting, statements = home.nesting, home.statements
     home.calls += 1
     home.entered += 1
     try:
         with called():
-            found = [value for node in _returned(home, function.body) if (value := read(node)) is not None]
+            return [value for node in _returned(home, function.body) if (value := read(node)) is not None]
     except LimitError:  # too deep to be run with what is around the call
-        return None
+        return []
     finally:
         home.entered -= 1
         home.nesting, home.statements = nesting, statements
-    return found[-1] if found else None
 
 
 def _returned(module: PythonModule, body: Sequence[ast.stmt]) -> Iterator[ast.expr]:
