@@ -25,10 +25,12 @@ from servelint.code.facts.facts import (
 from servelint.code.loop.entrypoints import EntryPoints
 from servelint.code.values.calls import argument
 from servelint.code.values.evaluate import Evaluator
-from servelint.code.values.values import Frame, Literal, plain
+from servelint.code.values.values import External, Frame, FunctionReference, Literal, State, plain
 
 # How many callers are asked one after the other for what they were given themselves.
 MAXIMUM_CALLERS = 4
+# What stands for the name of what a function returns.
+RETURNED = "return"
 
 
 class Chosen(Enum):
@@ -91,6 +93,7 @@ class Keys:
     def __init__(self, evaluator: Evaluator, entry_points: EntryPoints) -> None:
         self.evaluator = evaluator
         self.entry_points = entry_points
+        self._names: dict[tuple[Frame, str, int], set[Key]] = {}
 
     def passed(self, name: str, function: FunctionFacts, caller: Frame, call: Call | None) -> set[Key]:
         """What a call passes for the parameter."""
@@ -119,24 +122,64 @@ class Keys:
                 return {Chosen.EACH}
             case Name(id):
                 return self._of_name(frame, id, depth)
-            case Attribute(base, _) | Subscript(base, _):
-                found = self._of(frame, base, depth)
-                return found & {Chosen.REQUEST, Chosen.EACH} or self._known(frame, value)
-            case Call(Attribute(base, _), arguments, _, _):
-                return self._of_several(frame, (base, *arguments), depth)
-            case Call(_, arguments, keywords, _):
-                return self._of_several(frame, (*arguments, *(item for _, item in keywords)), depth)
+            case Attribute() if self._is_application(frame, value):
+                return self._known(frame, value)
+            case Attribute(base, _):
+                return self._of_several(frame, (base,), depth) or self._known(frame, value)
+            case Subscript(base, key):
+                known = self._known(frame, value)
+                below = () if all(isinstance(one, Constant) for one in known) else (key,)
+                return self._of_several(frame, (base, *below), depth) or known
+            case Call(function, arguments, keywords, _):
+                named = tuple(item for _, item in keywords)
+                given = (
+                    (function.value, *arguments) if isinstance(function, Attribute) else (*arguments, *named)
+                )
+                return (
+                    self._returned(frame, value, depth)
+                    or self._of_several(frame, given, depth)
+                    or {Chosen.UNKNOWN}
+                )
         return {Chosen.UNKNOWN}
 
+    def _is_application(self, frame: Frame, value: Expression) -> bool:
+        """Whether it is the application, or what that shares: a request has it, and does not choose it."""
+        match value:
+            case Attribute(_, "app"):
+                found = self.evaluator.evaluate(frame, value)
+                return bool(found) and all(isinstance(one, External) for one, _ in plain(found))
+            case Attribute(Attribute(_, "app"), _):
+                return State() in self.evaluator.evaluate(frame, value)
+        return False
+
+    def _returned(self, frame: Frame, call: Call, depth: int) -> set[Key]:
+        """The constants of which what is called returns one; empty where it may return something else."""
+        found: set[Key] = set()
+        for callee, _ in plain(self.evaluator.calls.callees(frame, call)):
+            if not depth or not isinstance(callee, FunctionReference):
+                return set()
+            inside = self.evaluator.frame(self.evaluator.module(callee.module), callee.function)
+            found |= self._of_name(inside, RETURNED, depth)
+        return found if all(isinstance(key, Constant) for key in found) else set()
+
     def _of_several(self, frame: Frame, values: Collection[Expression], depth: int) -> set[Key]:
-        """What a call gives is chosen as what it is given."""
+        """What a call gives is chosen as what it is given, and an item as its key; empty for neither."""
         found = {key for value in values for key in self._of(frame, value, depth)}
-        return found & {Chosen.REQUEST, Chosen.EACH} or {Chosen.UNKNOWN}
+        return found & {Chosen.REQUEST, Chosen.EACH}
 
     def _of_name(self, frame: Frame, name: str, depth: int) -> set[Key]:
-        function = self.evaluator.facts(frame)
+        """What a name may be; once each: lines that name each other are asked for in very many ways."""
         if not depth:
             return {Chosen.UNKNOWN}
+        known = self._names.get((frame, name, depth))
+        if known is None:
+            known = self._names[frame, name, depth] = self._of_bound(frame, name, depth)
+        return known
+
+    def _of_bound(self, frame: Frame, name: str, depth: int) -> set[Key]:
+        function = self.evaluator.facts(frame)
+        if name == RETURNED:
+            return {key for value in function.returns for key in self._of(frame, value, depth - 1)}
         bound = [b.value for b in function.bindings if b.target == Name(name) and b.value is not None]
         found = {key for value in bound if value != Name(name) for key in self._of(frame, value, depth - 1)}
         parameter = next((p for p in function.parameters if p.name == name), None)

@@ -87,16 +87,19 @@ class Preloads:
         function = entered.function
         asked = self._asked(entered, name)
         loaded: set[Key] = set()
+        ones: set[Key] = set()
         frame = self.evaluator.frame(entered.module, entered.number)
         for starting, call in self.evaluator.callers.call_sites(frame):
             if self.loop.is_startup(starting):
-                loaded |= self.keys.passed(name, function, starting, call)
+                given = self.keys.passed(name, function, starting, call)
+                loaded |= given
+                ones |= given if len(given) == 1 else set()
         if Chosen.REQUEST in loaded:
             loaded = {*loaded, Chosen.UNKNOWN} - {Chosen.REQUEST}
         if Chosen.EACH in loaded or (asked and asked <= loaded and Chosen.UNKNOWN not in asked):
             return False
         if Chosen.REQUEST in asked:
-            return True
+            return not _are_all(asked, ones)
         if all(isinstance(key, Constant) for key in (*asked, *loaded)):
             return bool(asked)
         return not self.keeps(function)
@@ -187,6 +190,12 @@ class Preloads:
         if self.keeps(function):
             return False
         return not self.loop.is_startup(maker) or self.loop.is_called_on_loop(module, maker.function)
+
+
+def _are_all(asked: set[Key], loaded: set[Key]) -> bool:
+    """Whether start-up has loaded several that are written down: a request chooses one of these."""
+    written = {key for key in loaded if isinstance(key, Constant)}
+    return len(written) > 1 and all(key in written for key in asked if isinstance(key, Constant))
 
 
 def _sharing(module: Module, function: FunctionFacts) -> Iterator[tuple[int, FunctionFacts]]:
