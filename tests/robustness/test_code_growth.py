@@ -104,3 +104,8 @@ def test_twice_as_much_to_repair_costs_twice_as_much(kind: str, tmp_path: Path) 
     first, second, third = (_steps(tmp_path, make(number), fix=True) for number in (60, 120, 240))
     assert second / first < MOST
     assert third / second < MOST
+
+
+def test_lambdas_in_lambdas_are_read_once(tmp_path: Path) -> None:
+    body = f"    later = {'lambda: ' * 40}cache.append(x)\n    x = model(x)\n"
+    _steps(tmp_path, f"{HEAD}cache = []\n" + ENDPOINT.format(name="predict", body=body))

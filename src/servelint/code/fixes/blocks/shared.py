@@ -74,9 +74,7 @@ class Shared:
 
     def changes(self, nodes: Iterable[ast.AST], own: str = "") -> Iterator[Change]:
         """The same, with where they are changed."""
-        for node in nodes:
-            if isinstance(node, ast.Lambda):
-                yield from self.changes(ast.walk(node.body), own)
+        for node in _with_lambdas(nodes):
             for place in changed(node):
                 if isinstance(place, ast.Name) and not is_container(node):
                     shared = place.id in self._declared
@@ -255,6 +253,14 @@ def last_name(node: ast.expr) -> str:
 def is_container(node: ast.AST) -> bool:
     """Whether what changes the place leaves the object there, and changes that."""
     return isinstance(node, ast.Subscript | ast.Call)
+
+
+def _with_lambdas(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """The nodes of a function, and all that its outermost lambdas hold: the others are below those."""
+    for node in nodes:
+        yield node
+        if isinstance(node, ast.Lambda):
+            yield from ast.walk(node.body)
 
 
 def _names(place: ast.expr) -> set[str]:
