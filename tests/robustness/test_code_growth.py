@@ -109,3 +109,9 @@ def test_twice_as_much_to_repair_costs_twice_as_much(kind: str, tmp_path: Path) 
 def test_lambdas_in_lambdas_are_read_once(tmp_path: Path) -> None:
     body = f"    later = {'lambda: ' * 40}cache.append(x)\n    x = model(x)\n"
     _steps(tmp_path, f"{HEAD}cache = []\n" + ENDPOINT.format(name="predict", body=body))
+
+
+def test_what_is_made_of_a_duration_is_followed_once(tmp_path: Path) -> None:
+    sums = "".join(f"    d{n + 1} = d{n} + d{n}\n" for n in range(40))
+    taken = f"    s = time.time()\n    x = model(x)\n    d0 = time.time() - s\n{sums}    print(d40)\n"
+    _steps(tmp_path, f"import time\n{HEAD}" + ENDPOINT.format(name="predict", body=taken))

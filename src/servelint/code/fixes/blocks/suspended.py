@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Call
@@ -327,23 +328,36 @@ def _timed(syntax: Syntax, function: Function, moved: Range) -> str:
     return ""
 
 
-def _is_used(syntax: Syntax, function: Function, node: ast.expr, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether anything but a message has the value."""
-    for outer, _ in syntax.ancestors(node):
-        if isinstance(outer, ast.Call) and last_name(outer.func) in _SAYING:
-            return False
-        if isinstance(outer, ast.stmt):
-            break
-    statement = syntax.statement(node)
-    match statement:
-        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-            if name in seen:
-                return False
-            reads = (n for n in syntax.own_nodes(function) if isinstance(n, ast.Name) and n.id == name)
-            later = [n for n in reads if isinstance(n.ctx, ast.Load) and _is_below(syntax, n, statement)]
-            return any(_is_used(syntax, function, n, seen | {name}) for n in later)
-    return True
+def _is_used(syntax: Syntax, function: Function, node: ast.expr) -> bool:
+    """Whether anything but a message has the value, by other variables that are made of it too."""
+    reads = syntax.worked_out(_reads, function)
+    followed: dict[str, int] = {}  # from which number on the reads of a variable are followed
+    waiting: list[ast.expr] = [node]
+    while waiting:
+        here = waiting.pop()
+        if _is_said(syntax, here):
+            continue
+        statement = syntax.statement(here)
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                first, end = syntax.end_number(statement), followed.get(name, len(syntax.nodes))
+                waiting += (read for read in reads.get(name, ()) if first <= syntax.number(read) < end)
+                followed[name] = min(first, end)
+            case _:
+                return True
+    return False
 
 
-def _is_below(syntax: Syntax, node: ast.AST, statement: ast.stmt) -> bool:
-    return syntax.number(node) >= syntax.end_number(statement)
+def _reads(syntax: Syntax, function: Function) -> dict[str, list[ast.expr]]:
+    """Where the function reads its variables."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in syntax.own_nodes(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            found.setdefault(node.id, []).append(node)
+    return found
+
+
+def _is_said(syntax: Syntax, node: ast.expr) -> bool:
+    """Whether the value is given to who says it and does nothing with it."""
+    inside = takewhile(lambda outer: not isinstance(outer, ast.stmt), (o for o, _ in syntax.ancestors(node)))
+    return any(isinstance(outer, ast.Call) and last_name(outer.func) in _SAYING for outer in inside)
