@@ -108,6 +108,26 @@ def test_it_is_broken_before_operators(tmp_path: Path, operated: str, statement:
     assert ruff("--diff", folder=tmp_path) == ""
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'return {} + ["no label at all", "x"]',
+        "if {} == [1.0, 2.0, 3.0, 4.0]:\n        pass",
+        'return {{"labels": {} or ["no label at all"]}}',
+        "return not {}",
+    ],
+)
+def test_nothing_is_left_out_around_methods_that_follow_each_other(tmp_path: Path, statement: str) -> None:
+    called = "model.predict(rows).astype(float).round(3).tolist()"
+    (tmp_path / "main.py").write_text(HEAD + f"    {statement.format(called)}\n")
+    after = "".join(fix(tmp_path).split())
+    expected = "(awaitasyncio.get_running_loop().run_in_executor(_inference_executor,model.predict,rows"
+    assert expected in after
+    before, _, behind = "".join(statement.split()).partition("{}")
+    assert behind.replace("}}", "}") in after
+    assert before.replace("{{", "{") in after
+
+
 @pytest.mark.parametrize("comma", ["", ","])
 def test_brackets_that_are_open_are_not_opened_again(tmp_path: Path, comma: str) -> None:
     line = f"    return answer(\n        model.predict(rows), the_status=200, kind=None{comma}\n    )\n"

@@ -215,32 +215,36 @@ def _clauses(
 def _split(syntax: Syntax, whole: ast.expr, node: ast.Call) -> tuple[tuple[Span, ...], bool]:
     """The parts of the whole, one of which has the call, and whether operators stand between them.
 
-    None where it is not broken.
+    No parts where it is not broken.
     """
-    chained = tuple(_links(syntax, whole, node))
+    chained = _links(syntax, whole, node)
     if len(chained) > _SEVERAL:
         return chained, False
     return tuple(_operands(syntax, whole, node)), True
 
 
-def _links(syntax: Syntax, whole: ast.expr, node: ast.Call) -> Iterator[Span]:
-    """The call with the items that are taken of its result, and each method that is called after that."""
+def _links(syntax: Syntax, whole: ast.expr, node: ast.Call) -> tuple[Span, ...]:
+    """The call with the items that are taken of its result, and each method that is called after that.
+
+    Empty where that is not the whole.
+    """
+    found: list[Span] = []
     start, end = syntax.start(node), syntax.end(node)
     outer: ast.expr = node
     while outer is not whole:
         link = syntax.parent(outer)
         match link:
             case ast.Attribute(value=value) if value is outer and _is_called(syntax, link):
-                yield start, end
+                found.append((start, end))
                 start = end
             case ast.Attribute(value=value) | ast.Subscript(value=value) if value is outer:
                 pass
             case ast.Call(func=function) if function is outer:
                 pass
             case _:
-                return
+                return ()
         outer, end = link, syntax.end(link)
-    yield start, end
+    return *found, (start, end)
 
 
 def _is_called(syntax: Syntax, node: ast.expr) -> bool:
@@ -270,10 +274,6 @@ def _operands(syntax: Syntax, whole: ast.expr, node: ast.Call) -> Iterator[Span]
         start = end + len(between) - len(between.lstrip())
 
 
-def _place(syntax: Syntax, node: Placed) -> Span:
-    return syntax.start(node), syntax.end(node)
-
-
 @dataclass(frozen=True, slots=True)
 class _Writer:
     syntax: Syntax
@@ -282,7 +282,7 @@ class _Writer:
     limit: int
     leaf: Span
     brackets: tuple[Bracket, ...]
-    # What comes on lines of its own; one of them has the call. None where it is not broken.
+    # What comes on lines of its own; one of them has the call. Empty where it is not broken.
     parts: tuple[Span, ...]
     bare: bool
 
