@@ -47,6 +47,10 @@ def _imports(number: int) -> str:
     return "".join(f"import module{n}\n" for n in range(number)) + _endpoints(number)
 
 
+def _below_settings(number: int) -> str:
+    return "".join(f"x{n} = {n}\n" for n in range(number * 10)) + _endpoints(1)
+
+
 def _in_a_block(number: int) -> str:
     body = "    with torch.no_grad():\n" + "        y = model(x)\n" * number
     return HEAD + ENDPOINT.format(name="predict", body=body)
@@ -64,8 +68,9 @@ KINDS: dict[str, Callable[[int], str]] = {
     "calls on a line": _on_a_line,
     "imports": _imports,
     "calls in a block": _in_a_block,
+    "settings above imports": _below_settings,
 }
-FIXED = ("calls", "elif", "endpoints", "calls on a line", "calls in a block")
+FIXED = ("calls", "elif", "endpoints", "calls on a line", "calls in a block", "settings above imports")
 
 
 def _steps(folder: Path, text: str, *, fix: bool = False) -> int:

@@ -184,20 +184,30 @@ def below_imports(syntax: Syntax) -> ast.stmt | None:
 
 def _header(_: Syntax, tree: ast.Module) -> tuple[ast.stmt, ...]:
     found: list[ast.stmt] = []
+    real, until = False, 0  # what stands before that number leads to what belongs to the head
     for number, statement in enumerate(tree.body):
         if _is_docstring(number, statement) or _belongs(statement):
             found.append(statement)
-        elif any(map(_is_real, found)) or not _leads(tree.body[number:]):
+            real = real or _is_real(statement)
+        elif real:
             break
+        elif number >= until:
+            until = _led_to(tree.body, number)
+            if not until:
+                break
     while found and _is_dunder(found[-1]) and any(map(_imports, found)):
         found.pop()  # written below the imports, so nothing has to stand below it
     return tuple(found)
 
 
-def _leads(statements: Sequence[ast.stmt]) -> bool:
-    """Whether imports follow with nothing defined before them: `print("starts")` stands above a head too."""
-    following = next((s for s in statements if not _prepares(s)), None)
-    return following is not None and _belongs(following)
+def _led_to(statements: Sequence[ast.stmt], first: int) -> int:
+    """The number of the imports that follow with nothing defined before them; 0 where none do.
+
+    `print("starts")` stands above a head too.
+    """
+    numbers = range(first, len(statements))
+    following = next((number for number in numbers if not _prepares(statements[number])), 0)
+    return following if _belongs(statements[following]) else 0
 
 
 def _is_real(statement: ast.stmt) -> bool:
