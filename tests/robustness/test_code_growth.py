@@ -47,6 +47,11 @@ def _imports(number: int) -> str:
     return "".join(f"import module{n}\n" for n in range(number)) + _endpoints(number)
 
 
+def _parts_of_parts(number: int) -> str:
+    parts = "".join(f"    a{n + 1} = a{n}.x\n" for n in range(number * 4))
+    return HEAD + ENDPOINT.format(name="predict", body=f"    a0 = x\n{parts}    a0.pop()\n    x = model(x)\n")
+
+
 def _below_settings(number: int) -> str:
     return "".join(f"x{n} = {n}\n" for n in range(number * 10)) + _endpoints(1)
 
@@ -69,8 +74,17 @@ KINDS: dict[str, Callable[[int], str]] = {
     "imports": _imports,
     "calls in a block": _in_a_block,
     "settings above imports": _below_settings,
+    "parts of parts": _parts_of_parts,
 }
-FIXED = ("calls", "elif", "endpoints", "calls on a line", "calls in a block", "settings above imports")
+FIXED = (
+    "calls",
+    "elif",
+    "endpoints",
+    "calls on a line",
+    "calls in a block",
+    "settings above imports",
+    "parts of parts",
+)
 
 
 def _steps(folder: Path, text: str, *, fix: bool = False) -> int:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from servelint.code.fixes.text.syntax import Function, Syntax
-from servelint.code.fixes.text.variables import HARMLESS_METHODS, aliases, changed, roots
+from servelint.code.fixes.text.variables import HARMLESS_METHODS, aliases, changed, followed, roots
 
 # Functions that set what random numbers follow, and other things for the whole process or thread.
 SEEDS = frozenset(
@@ -100,11 +100,10 @@ class Shared:
 
     def _roots(self, place: ast.expr) -> set[str]:
         """The variables with which the way to the object begins, those followed that the function sets."""
-        found = set(roots(place))
-        return found.union(*(self._aliases.get(root, ()) for root in found))
+        return followed(roots(place), self._aliases)
 
     @cached_property
-    def _aliases(self) -> Mapping[str, frozenset[str]]:
+    def _aliases(self) -> Mapping[str, set[str]]:
         return aliases(self.syntax.own_nodes(self.function))
 
     def parameters(self, place: ast.expr) -> set[str]:

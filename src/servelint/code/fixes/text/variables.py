@@ -233,8 +233,11 @@ def roots(place: ast.expr) -> Iterator[str]:
                 waiting += values
 
 
-def aliases(own: Iterable[ast.AST]) -> Mapping[str, frozenset[str]]:
-    """The variables of a function that hold parts of others, and with which variables the way begins."""
+def aliases(own: Iterable[ast.AST]) -> Mapping[str, set[str]]:
+    """The variables of a function that hold parts of others, and with which variables each way begins.
+
+    Those may hold parts of others again: `followed` goes on from them.
+    """
     given: dict[str, set[str]] = {}
     for node in own:
         for target, value in _assigned(node):
@@ -242,7 +245,7 @@ def aliases(own: Iterable[ast.AST]) -> Mapping[str, frozenset[str]]:
             for name in ast.walk(target) if found else ():
                 if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
                     given.setdefault(name.id, set()).update(found)
-    return {name: frozenset(_followed(name, given)) for name in given}
+    return given
 
 
 def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -265,11 +268,13 @@ def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield target, value
 
 
-def _followed(name: str, given: Mapping[str, set[str]]) -> Iterator[str]:
-    seen, waiting = {name}, [name]
+def followed(names: Iterable[str], given: Mapping[str, set[str]]) -> set[str]:
+    """The variables, and those with which the ways to what they hold begin."""
+    waiting = list(names)
+    seen = set(waiting)
     while waiting:
         for root in given.get(waiting.pop(), ()):
             if root not in seen:
                 seen.add(root)
                 waiting.append(root)
-                yield root
+    return seen
