@@ -13,6 +13,15 @@ from servelint.project.config import Config
 
 HEAD = "import torch\nfrom fastapi import FastAPI\n\napp = FastAPI()\nmodel = torch.nn.Linear(1, 1)\n"
 ENDPOINT = "\n@app.post('/{name}')\nasync def {name}(x):\n{body}    return x\n"
+USED = """
+kept = Kept()
+
+@app.post('/p')
+async def p(x):
+    before = kept.v0
+    x = model(x)
+    return before, x, kept.v1
+"""
 MOST = 2.2
 
 
@@ -52,6 +61,13 @@ def _parts_of_parts(number: int) -> str:
     return HEAD + ENDPOINT.format(name="predict", body=f"    a0 = x\n{parts}    a0.pop()\n    x = model(x)\n")
 
 
+def _guarded(number: int) -> str:
+    guards = "".join(
+        f"        if x == {n}:\n            return\n        self.v{n} = x\n" for n in range(number)
+    )
+    return HEAD + f"class Kept:\n    def set(self, x):\n{guards}" + USED
+
+
 def _below_settings(number: int) -> str:
     return "".join(f"x{n} = {n}\n" for n in range(number * 10)) + _endpoints(1)
 
@@ -75,6 +91,7 @@ KINDS: dict[str, Callable[[int], str]] = {
     "calls in a block": _in_a_block,
     "settings above imports": _below_settings,
     "parts of parts": _parts_of_parts,
+    "guards": _guarded,
 }
 FIXED = (
     "calls",

@@ -11,7 +11,7 @@ if not service.ready:
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -230,15 +230,25 @@ def _asked_before(
 
 def _tests(syntax: Syntax, outer: ast.AST, child: ast.AST) -> Iterator[ast.expr]:
     """What is asked around `child`, which `outer` holds, and by the guards above it."""
+    yield from _tests_around(outer, child)
+    place = syntax.place(child) if isinstance(child, ast.stmt) else None
+    if place is not None:
+        yield from (test for _, test in _guards(place.suite[: place.number]))
+
+
+def _tests_around(outer: ast.AST, child: ast.AST) -> Iterator[ast.expr]:
     match outer:
         case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test) if child is not test:
             yield test
         case ast.BoolOp(values=values):
             yield from (value for value in values if value is not child)
-    place = syntax.place(child) if isinstance(child, ast.stmt) else None
-    for statement in place.suite[: place.number] if place is not None else ():
+
+
+def _guards(statements: Sequence[ast.stmt]) -> Iterator[tuple[int, ast.expr]]:
+    """What those of the statements ask that leave where it is so, each with its number."""
+    for number, statement in enumerate(statements):
         if isinstance(statement, ast.If) and isinstance(statement.body[-1], _LEAVING):
-            yield statement.test
+            yield number, statement.test
 
 
 def _is_locked(syntax: Syntax, node: ast.AST) -> bool:
@@ -298,13 +308,34 @@ def _replaces(node: ast.AST) -> bool:
 
 def _fills(syntax: Syntax, change: Change) -> bool:
     """Whether the place is set where it is asked for before: something is put where nothing was."""
+    text = change.text
     for outer, child in syntax.ancestors(change.node):
-        for test in _tests(syntax, outer, child):
-            if any(isinstance(n, ast.expr) and ast.unparse(n) == change.text for n in ast.walk(test)):
+        if any(text in syntax.worked_out(_asked, test) for test in _tests_around(outer, child)):
+            return True
+        place = syntax.place(child) if isinstance(child, ast.stmt) else None
+        if place is not None:
+            asking = syntax.worked_out(_first_asking, place.suite[0])
+            if asking.get(text, place.number) < place.number:
                 return True
         if isinstance(outer, _FUNCTIONS):
             break
     return False
+
+
+def _first_asking(syntax: Syntax, first: ast.stmt) -> dict[str, int]:
+    """What the guards of a suite ask for, as it is written, and the number of the first that does."""
+    place = syntax.place(first)
+    found: dict[str, int] = {}
+    for number, test in _guards(place.suite if place is not None else ()):
+        for text in syntax.worked_out(_asked, test):
+            found.setdefault(text, number)
+    return found
+
+
+def _asked(_: Syntax, test: ast.expr) -> frozenset[str]:
+    """The places that the test asks for, as they are written."""
+    places = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
+    return frozenset(ast.unparse(node) for node in ast.walk(test) if isinstance(node, places))
 
 
 # -- the time that it takes ----------------------------------------------------------------------
