@@ -69,6 +69,13 @@ def test_a_global_above_the_function(tmp_path: Path) -> None:
     )
 
 
+def test_the_end_of_a_text_above_the_function_is_no_comment(tmp_path: Path) -> None:
+    head = HEAD.rstrip() + '\nTEXT = """\n# not a comment"""\n'
+    text = head + endpoint("clf = joblib.load(PATH)", "return clf.predict(row)")
+    after = fixed(tmp_path, text)
+    assert after.startswith(head + "_clf = joblib.load(PATH)\n")
+
+
 def test_in_the_lifespan(tmp_path: Path) -> None:
     text = LIFESPAN + endpoint("return joblib.load(PATH).predict(row)")
     loaded = "    app.state.loaded_model = joblib.load(PATH)\n    yield\n"

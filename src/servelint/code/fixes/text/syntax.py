@@ -216,9 +216,18 @@ class Syntax:
         Those that the file begins with speak of all of it.
         """
         first = line
-        while first > 1 and self.source.line(first - 1).lstrip().startswith("#"):
+        while (
+            first > 1
+            and self.source.line(first - 1).lstrip().startswith("#")
+            and first - 1 not in self._last_lines
+        ):
             first -= 1
         return first if first > 1 else line
+
+    @cached_property
+    def _last_lines(self) -> frozenset[int]:
+        """The lines on which statements end: one that begins with `#` there is the end of a text."""
+        return frozenset(node.end_lineno or 0 for node in self.nodes if isinstance(node, ast.stmt))
 
     def indent(self, line: int) -> str:
         """The white space that line `line` starts with."""
