@@ -124,6 +124,14 @@ def speaker(first: str = "pass", set_: str = READY, lines: str = ASKS) -> str:
             ),
             COUNTING,
         ),
+        # what is entered around both keeps nobody out
+        (
+            speaker(
+                lines="    async with speaker.session():\n        if not speaker.ready:\n"
+                "            await speaker.load()"
+            ),
+            COUNTING,
+        ),
         # the caller says that it is ready
         (
             speaker(set_="pass", lines=f"{ASKS}\n        speaker.ready = True"),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import Position, dotted
-from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block, UnmovableError
+from servelint.code.fixes.pools.bounds import bound_by
 from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import offloading_call
 from servelint.code.fixes.queueing import QUEUED, Queueing
@@ -144,11 +144,10 @@ class HandoffFixes:
         for outer, _ in offload.syntax.ancestors(offload.node):
             if outer is offload.function:
                 break
-            for item in outer.items if isinstance(outer, ast.AsyncWith) else ():
-                entered = annotation(item.context_expr)
-                if entered is not None and self.queueing.bound(offload.place.frame, entered):
-                    text = offload.syntax.text(item.context_expr)
-                    raise LeftAloneError(f"`async with {text}` bounds already how many run at once")
+            entered = bound_by(self.queueing.analysis.evaluator, offload.place.frame, outer)
+            if entered is not None:
+                text = offload.syntax.text(entered)
+                raise LeftAloneError(f"`async with {text}` bounds already how many run at once")
 
     def _dispatched(
         self, offload: _Opened, blocking: Blocking, needed: Needed, *, by_argument: bool

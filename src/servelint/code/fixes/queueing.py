@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from servelint.code.facts.facts import Attribute, Call, Expression, FunctionFacts, Name, Site, dotted
 from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
+from servelint.code.fixes.pools.bounds import words
 from servelint.code.fixes.text import policy
 from servelint.code.judge.analysis import COMPUTED, Analysis, BlockingCall
 from servelint.code.loop.offloads import Handoff
@@ -47,23 +48,14 @@ class Queueing:
         frames += self.reached.called(call.frame, inner)
         return QUEUED if self._waits(frames) else ""
 
-    def bound(self, frame: Frame, entered: Expression) -> bool:
-        """Whether what is entered by `async with` lets only so many calls in at once."""
-        values = [value for value, _ in plain(self.analysis.evaluator.evaluate(frame, entered))]
-        if values:
-            return all(
-                isinstance(v, External | ExternalObject) and self.policy.bounds.find(v.name) for v in values
-            )
-        return bool(_words(dotted(entered).rpartition(".")[2]) & self.policy.bound_words)
-
     def is_long(self, call: BlockingCall, found: Handoff) -> str:
         """The function on the way that works for minutes, by its name; empty for none."""
         evaluator = self.analysis.evaluator
         names = [evaluator.module(path).function(index).name for path, index in call.blocking.functions]
         for name in (dotted(found.callable).rpartition(".")[2], *names):
-            words = _words(name)
-            if words & self.policy.long_work or (
-                words & self.policy.long_work_verbs and words & self.policy.long_work_objects
+            parts = words(name)
+            if parts & self.policy.long_work or (
+                parts & self.policy.long_work_verbs and parts & self.policy.long_work_objects
             ):
                 return name
         return ""
@@ -120,10 +112,6 @@ class Queueing:
         return name in self.policy.waiting_methods or (
             name in self.policy.waiting_alone and not call.arguments
         )
-
-
-def _words(name: str) -> set[str]:
-    return set(name.lower().split("_"))
 
 
 def _hands_on(facts: FunctionFacts, given: Expression) -> bool:

@@ -19,6 +19,7 @@ from servelint.code.facts.facts import Call
 from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.blocks.shared import Change, last_name
 from servelint.code.fixes.blocks.sharing import Sharing
+from servelint.code.fixes.pools.bounds import bound_by
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
@@ -95,17 +96,39 @@ class Suspended:
                 continue
             shared = self.sharing.of(self.evaluator.module(outer.module), function)
             name = self.evaluator.facts(outer).qualname
-            for asked in _asked_before(syntax, node, function, changed):
+            for asked in self._asked_before(outer, node, changed):
                 if isinstance(asked, ast.Attribute) or shared.reaches(last_name(asked)):
                     text = ast.unparse(asked)
                     return f"`{name}` asks for `{text}` and calls `{facts.name}`, which did not wait so far"
-            place = "" if _is_locked(syntax, node) else shared.torn(node)
+            place = "" if self._is_locked(outer, node) else shared.torn(node)
             if place:
                 return f"`{name}` uses `{place}` before and after `{facts.name}`, which did not wait so far"
             further = self._find_asking(outer, changed, calls - 1)
             if further:
                 return further
         return ""
+
+    def _asked_before(self, frame: Frame, node: ast.AST, names: frozenset[str]) -> Iterator[ast.expr]:
+        """Variables and attributes of these names that the function asks for to come to the node.
+
+        What is asked once more inside a lock around the node is asked for with nobody between.
+        """
+        function, syntax = self._function(frame)
+        found: list[ast.expr] = []
+        for outer, child in syntax.ancestors(node):
+            for test in _tests(syntax, outer, child):
+                named = (n for n in ast.walk(test) if isinstance(n, ast.Name | ast.Attribute))
+                found += (one for one in named if last_name(one) in names)
+            if outer is function:
+                break
+            if found and bound_by(self.evaluator, frame, outer) is not None:
+                return
+        yield from found
+
+    def _is_locked(self, frame: Frame, node: ast.AST) -> bool:
+        syntax = self._function(frame)[1]
+        outside = (outer for outer, _ in syntax.ancestors(node))
+        return any(bound_by(self.evaluator, frame, outer) is not None for outer in outside)
 
     def _changed(self, frame: Frame) -> frozenset[str]:
         """The last names of what requests share and the function changes, or one that it calls."""
@@ -209,25 +232,6 @@ class Suspended:
         return function_at(syntax, self.evaluator.facts(frame).position), syntax
 
 
-def _asked_before(
-    syntax: Syntax, node: ast.AST, function: Function, names: frozenset[str]
-) -> Iterator[ast.expr]:
-    """Variables and attributes of these names that the function asks for to come to the node.
-
-    What is asked once more inside an `async with` around the node, a lock, is asked for with nobody between.
-    """
-    found: list[ast.expr] = []
-    for outer, child in syntax.ancestors(node):
-        for test in _tests(syntax, outer, child):
-            named = (n for n in ast.walk(test) if isinstance(n, ast.Name | ast.Attribute))
-            found += (one for one in named if last_name(one) in names)
-        if outer is function:
-            break
-        if isinstance(outer, ast.AsyncWith) and found:
-            return
-    yield from found
-
-
 def _tests(syntax: Syntax, outer: ast.AST, child: ast.AST) -> Iterator[ast.expr]:
     """What is asked around `child`, which `outer` holds, and by the guards above it."""
     yield from _tests_around(outer, child)
@@ -249,10 +253,6 @@ def _guards(statements: Sequence[ast.stmt]) -> Iterator[tuple[int, ast.expr]]:
     for number, statement in enumerate(statements):
         if isinstance(statement, ast.If) and isinstance(statement.body[-1], _LEAVING):
             yield number, statement.test
-
-
-def _is_locked(syntax: Syntax, node: ast.AST) -> bool:
-    return any(isinstance(outer, ast.AsyncWith) for outer, _ in syntax.ancestors(node))
 
 
 def _is_called_for_lack(syntax: Syntax, function: Function, places: frozenset[str]) -> bool:
