@@ -55,6 +55,14 @@ def fix_of_answer(folder: Path, text: str) -> tuple[Applicability, str]:
     [
         service(),
         service(parts=f"own = llm\n        {STREAM.replace('llm(', 'own(')}"),
+        # two names of one model
+        service(made=f"{LLM}\nother = llm", answer="other(text)"),
+        service(
+            made=f"{LLM}\n\n\nclass Held:\n    def __init__(self, own):\n        self.own = own\n\n\n"
+            "held = Held(llm)",
+            answer="held.own(text)",
+        ),
+        service(made=f"{LLM}\nother = Llama(draft=llm)", answer="other(text)"),
         service(made="registry = {}", answer='registry["a"](text)').replace(
             "registry = {}", f"{LLM}\nregistry = {{'a': llm}}"
         ),
@@ -71,6 +79,11 @@ def test_a_model_that_a_generator_draws_from(tmp_path: Path, text: str) -> None:
     [
         # another model, one of its own, one that threads may share
         service(made=LLM + OTHER, answer="small(text)"),
+        service(
+            made=f"{LLM}\n\n\nclass Held:\n    def __init__(self):\n        self.own = Llama('b.gguf')\n\n\n"
+            "held = Held()",
+            answer="held.own(text)",
+        ),
         service(
             parts='own = Llama("c.gguf")\n        for part in own(text, stream=True):\n            yield part'
         ),

@@ -13,6 +13,8 @@ from servelint.code.fixes.blocks.shared import last_name
 from servelint.code.fixes.blocks.sharing import Sharing
 from servelint.code.fixes.pools.forms import is_pooled
 from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.syntax import Syntax
+from servelint.code.fixes.text.variables import roots
 from servelint.code.judge.analysis import Analysis, BlockingCall
 
 # What a function makes for itself is nobody else's.
@@ -31,6 +33,7 @@ class Halves:
         self._stays = stays
         self._left: dict[tuple[str, str], list[BlockingCall]] = {}
         self._objects: dict[tuple[str, Position], str] = {}
+        self._stored: dict[str, dict[str, list[ast.expr | None]]] = {}
 
     def doubt(self, call: BlockingCall) -> str:
         """Why the call should not move alone; empty where it may."""
@@ -63,13 +66,37 @@ class Halves:
                     yield other
 
     def _may_be_one(self, call: BlockingCall, other: BlockingCall) -> bool:
-        """Whether both may call one object: two names that outlive the functions are two objects."""
+        """Whether both may call one object: two names are, where not each is made by itself."""
         one, two = self._object(call), self._object(other)
         if _OWN in (one, two):
             return False
         if not one or not two:
             return bool(call.blocking.library)  # of a library that is known, whichever object it is
-        return one == two
+        if one == two:
+            return True
+        made = [self._made_of(c.blocking.hops[-1].path, name) for c, name in ((call, one), (other, two))]
+        return bool(call.blocking.library) and (not all(made) or bool(frozenset.intersection(*made)))
+
+    def _made_of(self, path: str, name: str) -> frozenset[str]:
+        """The name and those that its value is made of; empty where not only calls of libraries make it."""
+        module = self.analysis.evaluator.module(path)
+        libraries = self.files.global_names(module).libraries
+        if path not in self._stored:
+            self._stored[path] = _stored(self.files.syntax(module))
+        stored = self._stored[path]
+        values = [value for value in stored.get(name, ()) if not _is_none(value)]
+        made = [v for v in values if isinstance(v, ast.Call) and libraries.intersection(roots(v.func))]
+        if not made or len(made) < len(values):
+            return frozenset()
+        found, waiting = {name}, list[ast.expr](made)
+        while waiting:
+            for node in ast.walk(waiting.pop()):
+                part = last_name(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+                given = [value for value in stored.get(part, ()) if not isinstance(value, ast.Constant)]
+                if given and part not in found:
+                    found.add(part)
+                    waiting += (value for value in given if value is not None)
+        return frozenset(found)
 
     def _object(self, call: BlockingCall) -> str:
         """The name of the object that the library is called on at the end; empty where that is not known."""
@@ -98,3 +125,22 @@ class Halves:
         if not shared.outlives(called):
             return _OWN
         return called.id if shared.reaches(called.id) else ""
+
+
+def _stored(syntax: Syntax) -> dict[str, list[ast.expr | None]]:
+    """What the file gives to each name or attribute, by the last name; None for what it does not assign."""
+    found: dict[str, list[ast.expr | None]] = {}
+    for node in syntax.nodes:
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            match syntax.parent(node):
+                case ast.AnnAssign(value=None):
+                    pass
+                case ast.Assign(targets=[_], value=value) | ast.AnnAssign(value=value):
+                    found.setdefault(last_name(node), []).append(value)
+                case _:
+                    found.setdefault(last_name(node), []).append(None)
+    return found
+
+
+def _is_none(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.Constant) and value.value is None
