@@ -231,17 +231,29 @@ async def healthz():
     return model.run(None, {"x": [0]}) is not None
 
 
+@app.head(path="/readyz")
+async def readyz():
+    return model.run(None, {"x": [2]}) is not None
+
+
 @app.get("/healthy/people")
 async def healthy():
     return model.run(None, {"x": [1]})
+
+
+@app.post("/predict/health")
+async def health(rows: list):
+    return model.run(None, {"x": [3]})
 """
     made = ENDPOINT.replace('joblib.load("model.joblib")', 'InferenceSession("model.onnx")')
     made = made.replace("model.predict(rows)", 'model.run(None, {"x": rows})')
     head = "from fastapi import FastAPI\nfrom onnxruntime import InferenceSession\n\n"
     text = fixed(tmp_path, f"{head}{made}{probes}")
     assert 'await asyncio.to_thread(model.run, None, {"x": [0]})' in text
+    assert 'await asyncio.to_thread(model.run, None, {"x": [2]})' in text
     assert 'asyncio.to_thread(model.run, None, {"x": [1]})' not in text
-    assert text.count("run_in_executor(") == 2
+    assert 'asyncio.to_thread(model.run, None, {"x": [3]})' not in text
+    assert text.count("run_in_executor(") == 3
 
 
 def test_imports_that_are_sorted_whatever_their_form_stay_so(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ _SPELLED = {
 
 # Their place is where they do not hold up predictions: as many of them as requests are under way.
 _UNPOOLED = frozenset({Role.LOAD, Role.REMOTE})
-# The routes of liveness, readiness and health.
+# The routes of liveness, readiness and health, and how they are asked.
+_PROBING = frozenset({"get", "head"})
 _PROBE = re.compile(r"/(?:.*/)?(?:health|live|ready|liveness|readiness)(?:z|[-_]?check)?/?")
 
 
@@ -65,8 +66,8 @@ def _is_probe(call: BlockingCall) -> bool:
         return False
     return any(
         isinstance(decorator, Call)
-        and decorator.arguments
-        and isinstance(path := decorator.arguments[0], Constant)
+        and last_name(decorator.function) in _PROBING
+        and isinstance(path := argument(decorator, 0, "path"), Constant)
         and isinstance(path.value, str)
         and _PROBE.fullmatch(path.value) is not None
         for decorator in call.caller.facts.decorators
