@@ -354,6 +354,8 @@ WRITING = {
     "heap": HEAP,
     "given": GIVEN,
     "closure": CLOSURE,
+    "in place": "buffer = torch.zeros(8)\n\n\ndef score(rows):\n    buffer.copy_(rows)\n    return model.predict(buffer)\n",
+    "view": "buffer = torch.zeros(8)\n\n\ndef score(rows):\n    view = buffer[:]\n    view[0] = rows\n    return model.predict(buffer)\n",
 }
 SQLITE = """\
 import sqlite3
@@ -426,7 +428,7 @@ def score(rows):
 """,
     "copy": """\
 def score(rows):
-    last = _seen[:]
+    last = list(_seen)
     last.append(rows)
     return model.predict(last)
 """,
@@ -440,6 +442,21 @@ def score(rows):
     for row in rows:
         add(row)
     return model.predict(found)
+""",
+    "clause": """\
+class User:
+    id = torch.zeros(8)
+
+
+def score(rows):
+    User.id.requires_grad_(False)
+    return model.predict(User.id.in_(rows))
+""",
+    "in place of its own": """\
+def score(rows):
+    own = torch.zeros(8)
+    own.copy_(rows)
+    return model.predict(own)
 """,
     "function of a module": """\
 def score(rows):

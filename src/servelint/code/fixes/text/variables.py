@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from keyword import iskeyword
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -18,6 +19,7 @@ CHANGING_METHODS = frozenset(
 HARMLESS_METHODS = frozenset(
     {"eval", "to", "cuda", "cpu", "half", "float", "requires_grad_", "debug", "info", "warning", "error"}
 )
+_CLAUSES = frozenset({"notin_", "isnot_", "any_", "all_"})
 # Functions that change what they are given first.
 _CHANGING_FUNCTIONS = frozenset(
     {"setattr", "delattr", "__setattr__", "__delattr__"}
@@ -200,12 +202,23 @@ def _changed_by_call(node: ast.Call) -> Iterator[ast.expr]:
     match node.func:
         case ast.Name(id=name) | ast.Attribute(attr=name) if name in _CHANGING_FUNCTIONS and node.args:
             yield node.args[0]
-        case ast.Attribute(value=value, attr=name) if name in CHANGING_METHODS:
+        case ast.Attribute(value=value, attr=name) if name in CHANGING_METHODS or _is_in_place(name):
             yield value
     for given in node.args:  # `map(seen.append, rows)`
         if isinstance(given, ast.Attribute) and given.attr in CHANGING_METHODS:
             yield given.value
     yield from (keyword.value for keyword in node.keywords if keyword.arg == "out")
+
+
+def _is_in_place(method: str) -> bool:
+    """Whether a method is named like those of PyTorch that change the receiver, as `copy_` is.
+
+    `in_` and its like only keep clear of keywords, and build clauses
+    (https://docs.sqlalchemy.org/en/20/core/operators.html).
+    """
+    if method in HARMLESS_METHODS or method in _CLAUSES or method[:1] == "_":
+        return False
+    return method.endswith("_") and not iskeyword(method[:-1])
 
 
 def roots(place: ast.expr) -> Iterator[str]:
@@ -215,8 +228,6 @@ def roots(place: ast.expr) -> Iterator[str]:
         match waiting.pop():
             case ast.Name(id=name):
                 yield name
-            case ast.Subscript(slice=ast.Slice(lower=None, upper=None)):
-                pass  # a copy
             case ast.Attribute(attr="__class__") | ast.Call(func=ast.Name(id="type" | "globals")):
                 yield ""
             case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.NamedExpr(value=value):
