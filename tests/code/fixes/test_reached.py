@@ -389,6 +389,10 @@ BOUND = {
     "    user.set(1)\n    return model.predict(rows)\n",
     "directory": "import os\n\n\ndef score(rows):\n    os.chdir('/')\n    return model.predict(rows)\n",
     "seed": "import random\n\n\ndef score(rows):\n    random.seed(0)\n    return model.predict(rows)\n",
+    "environment": "import os\n\n\ndef score(rows):\n    os.environ.update(A='1')\n    return model.predict(rows)\n",
+    "environment of a name": "from os import environ\n\n\ndef score(rows):\n    environ.pop('A')\n"
+    "    return model.predict(rows)\n",
+    "search path": "import sys\n\n\ndef score(rows):\n    sys.path.insert(0, '.')\n    return model.predict(rows)\n",
     "signal": "import signal\n\n\ndef score(rows):\n    signal.alarm(9)\n    return model.predict(rows)\n",
     "connection": SQLITE + "\n\ndef score(rows):\n    file.execute('')\n    return model.predict(rows)\n",
     "connection of an object": SQLITE + "\n\ndef score(rows):\n    return scorer.score(rows)\n",
@@ -452,6 +456,8 @@ def score(rows):
     User.id.requires_grad_(False)
     return model.predict(User.id.in_(rows))
 """,
+    "environment that is read": "import os\n\n\ndef score(rows):\n    os.environ.get('A')\n"
+    "    found = os.environ.copy()\n    found.update(A='1')\n    return model.predict(rows)\n",
     "in place of its own": """\
 def score(rows):
     own = torch.zeros(8)
