@@ -259,6 +259,32 @@ def score(rows):
     heapq.heappush(_seen, rows)
     return model.predict(rows)
 """
+IN_TURNS = """\
+def one(rows, depth):
+    if depth:
+        two(rows, depth - 1)
+    rows.append(depth)
+
+
+def two(rows, depth):
+    if depth:
+        one(rows, depth - 1)
+
+
+def first(rows):
+    one([], 3)
+    return model.predict(rows)
+
+
+def score(rows):
+    two(_seen, 3)
+    return model.predict(rows)
+
+
+@app.post("/first")
+async def prepare(rows: list):
+    return first(rows)
+"""
 GIVEN = """\
 def noted(rows, into):
     into.append(rows)
@@ -353,6 +379,7 @@ WRITING = {
     "element": ELEMENT,
     "heap": HEAP,
     "given": GIVEN,
+    "in turns": IN_TURNS.partition("@app")[0],
     "closure": CLOSURE,
     "in place": "buffer = torch.zeros(8)\n\n\ndef score(rows):\n    buffer.copy_(rows)\n    return model.predict(buffer)\n",
     "view": "buffer = torch.zeros(8)\n\n\ndef score(rows):\n    view = buffer[:]\n    view[0] = rows\n    return model.predict(buffer)\n",
@@ -496,6 +523,13 @@ def test_what_belongs_to_a_thread_a_task_or_the_process(tmp_path: Path, name: st
     fix = fix_of(tmp_path, HEAD + BOUND[name] + TAIL)
     assert fix.applicability is Applicability.UNSAFE
     assert any(word in fix.reason for word in ("does not see", "whole process", "one thread"))
+
+
+def test_what_functions_in_turns_change_is_known_whichever_is_asked_first(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(HEAD + IN_TURNS + TAIL)
+    found = check([], Config(root=tmp_path, select=("SRV101",))).findings
+    (reason,) = (f.fix.reason for f in found if f.fix is not None and f.function != "prepare")
+    assert reason.startswith("`two` changes `_seen`")
 
 
 def test_a_lock_that_is_acquired_around_the_call(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ What a closure keeps outlives the request too, unless the function around it run
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from servelint.code.facts.facts import FunctionFacts, Site, dotted
@@ -32,6 +33,7 @@ class Sharing:
         self.reached = reached
         self._shared: dict[tuple[Function, frozenset[str]], Shared] = {}
         self._changed: dict[Place, frozenset[str]] = {}
+        self._met: dict[Place, frozenset[str]] = {}  # what is known so far of those that are asked now
 
     def of(self, module: Module, function: Function, kept: frozenset[str] = frozenset()) -> Shared:
         """The variables of a function; `kept` are those of functions around it that outlive it."""
@@ -62,37 +64,59 @@ class Sharing:
 
     def handed(self, frame: Frame, shared: Shared, sites: Sequence[Site], own: str = "") -> str:
         """Why a call may change what requests share: it hands that to a function that changes it."""
-        for site, parameter, given in self._given(frame, shared, sites):
+        for site, parameter, given in self._given(frame, shared, sites, self._changes):
             if shared.holds(given, own):
                 called = dotted(site.call.function)
                 return f"`{called}` changes `{ast.unparse(given)}` ({parameter}), which requests share"
         return ""
 
     def _given(
-        self, frame: Frame, shared: Shared, sites: Sequence[Site]
+        self,
+        frame: Frame,
+        shared: Shared,
+        sites: Sequence[Site],
+        changes: Callable[[Frame], frozenset[str]],
     ) -> Iterator[tuple[Site, str, ast.expr]]:
         """The arguments of calls that the called functions change, with the names of the parameters."""
         for site in sites:
             node: ast.Call | None = None
             for inner in self.reached.called(frame, site.call):
-                for name in self._changes(inner):
+                for name in changes(inner):
                     node = node or shared.syntax.at(site.call.position, ast.Call)
                     facts = self.evaluator.facts(inner)
                     given = _arguments(node, facts, name) if node is not None else ()
                     yield from ((site, name, value) for value in given)
 
     def _changes(self, frame: Frame) -> frozenset[str]:
-        """The parameters whose objects a function changes, or hands on to be changed."""
+        """The parameters whose objects a function changes, or hands on to be changed.
+
+        Functions that call each other are gone through again until no more is found.
+        """
         place = (frame.module, frame.function)
-        if place not in self._changed:
-            self._changed[place] = frozenset()  # what it hands to itself it changes itself
+        while place not in self._changed:
+            before, seen = dict(self._met), set[Place]()
+            self._meet(frame, seen)
+            if all(self._met[met] == before.get(met) for met in seen):
+                self._changed.update((met, self._met.pop(met)) for met in seen)
+        return self._changed[place]
+
+    def _meet(self, frame: Frame, seen: set[Place]) -> frozenset[str]:
+        """The same, as far as it is known."""
+        place = (frame.module, frame.function)
+        if place in self._changed:
+            return self._changed[place]
+        if place not in seen:
+            seen.add(place)
+            known = self._met.setdefault(place, frozenset())
             module, facts = self.evaluator.module(frame.module), self.evaluator.facts(frame)
             function = self._function(module, facts)
             if function is not None and facts.parameters:
                 shared = self.of(module, function)
-                handed = (shared.parameters(given) for _, _, given in self._given(frame, shared, facts.sites))
-                self._changed[place] = shared.changed_parameters.union(*handed)
-        return self._changed[place]
+                changes = partial(self._meet, seen=seen)
+                given = self._given(frame, shared, facts.sites, changes)
+                handed = [shared.parameters(value) for _, _, value in given]
+                self._met[place] = known.union(shared.changed_parameters, *handed)
+        return self._met[place]
 
 
 def _arguments(node: ast.Call, facts: FunctionFacts, name: str) -> Iterator[ast.expr]:
