@@ -302,6 +302,10 @@ WAITED = "the time since `start` then has the time in it that the call waits for
     ("lines", "reason"),
     [
         (TAKEN + "    return scores, time.perf_counter() - start", WAITED),
+        (
+            TAKEN.replace("start =", "start: float =") + "    return scores, time.perf_counter() - start",
+            WAITED,
+        ),
         (TAKEN + "    end = time.perf_counter()\n    took = end - start\n    return scores, took", WAITED),
         (
             TAKEN + "    took = time.perf_counter() - start\n    rounded = round(took, 2)\n"
@@ -310,6 +314,10 @@ WAITED = "the time since `start` then has the time in it that the call waits for
         ),
         # only told, or not what is around the call
         (TAKEN + '    log.info("took %s", time.perf_counter() - start)\n    return scores', ""),
+        (
+            "    start: float = 0.0\n    scores = model.predict([row])\n    return scores, time.time() - start",
+            "",
+        ),
         (
             TAKEN + "    took = time.perf_counter() - start\n    shown = round(took, 2)\n"
             "    print(f'{shown} s')\n    return scores",

@@ -346,9 +346,11 @@ def _timed(syntax: Syntax, function: Function, moved: Range) -> str:
     started: dict[str, int] = {}
     for node in syntax.own_nodes(function):
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=clock)) if (
-                last_name(clock) in _CLOCKS and syntax.number(node) < moved.first
-            ):
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=clock))
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(func=clock))
+                | ast.NamedExpr(target=ast.Name(id=name), value=ast.Call(func=clock))
+            ) if last_name(clock) in _CLOCKS and syntax.number(node) < moved.first:
                 started[name] = syntax.number(node)
             case ast.BinOp(op=ast.Sub(), right=ast.Name(id=name)) if (
                 name in started and syntax.number(node) >= moved.end
