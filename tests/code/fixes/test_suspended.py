@@ -334,3 +334,69 @@ WAITED = "the time since `start` then has the time in it that the call waits for
 )
 def test_time_that_is_taken(tmp_path: Path, lines: str, reason: str) -> None:
     assert reason_of_predict(tmp_path, answering("pass", lines)) == reason
+
+
+STATE = """\
+_cache = {}
+
+
+def get_cache():
+    return _cache
+
+
+def new_cache():
+    return {}
+
+
+class Store:
+    def __init__(self):
+        self.items = {}
+
+    def all(self):
+        return self.items
+
+    def copied(self):
+        return dict(self.items)
+
+    def noted(self, rows):
+        self.all()[1] = rows
+"""
+GETTING = """\
+import joblib
+import state
+from fastapi import FastAPI
+from state import Store, get_cache, new_cache
+
+app = FastAPI()
+model = joblib.load("m")
+store = Store()
+
+
+@app.post("/a")
+async def a(rows: list):
+    return score(rows)
+
+
+def score(rows):
+    {line}
+    return model.predict(rows)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "safe"),
+    [
+        ("cache = get_cache(); cache[1] = rows", False),
+        ("state.get_cache()[1] = rows", False),
+        ("store.all()[1] = rows", False),
+        ("store.noted(rows)", False),
+        ("cache = new_cache(); cache[1] = rows", True),
+        ("state.new_cache()[1] = rows", True),
+        ("store.copied()[1] = rows", True),
+        ("store = Store(); store.all()[1] = rows", True),
+        ("get_cache()", True),
+    ],
+)
+def test_what_another_file_or_a_method_gives_is_shared(tmp_path: Path, line: str, safe: bool) -> None:
+    found = reasons(tmp_path, state=STATE, main=GETTING.format(line=line))
+    assert [not reason for reason in found.values()] == [safe], found

@@ -90,11 +90,12 @@ class Shared:
         return any(self._is_shared(root, own, called=called) for root in self._roots(place))
 
     def _is_shared(self, root: str, own: str, *, called: bool) -> bool:
-        if own and root == own:
+        first = root.partition(".")[0]
+        if own and first == own:
             return False
         if root in ("", self._receiver) or root in self._kept:
             return True
-        if root in self._local:
+        if first in self._local and first != self._receiver:
             return False
         return root in self._names or (root in self._touched and not called)
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.text import variables
 from servelint.code.fixes.text.header import Head
 from servelint.code.fixes.text.imports import Imports
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
+from servelint.code.values.values import FunctionReference, plain
 from servelint.project.text.parsing import parse
 
 
@@ -31,6 +33,7 @@ class Files:
         self._syntax: dict[str, Syntax] = {}
         self._heads: dict[str, Head] = {}
         self._globals: dict[str, Globals] = {}
+        self._bound: dict[str, Globals] = {}
 
     def syntax(self, module: Module) -> Syntax:
         """The syntax tree of the file with its text."""
@@ -50,10 +53,18 @@ class Files:
     def global_names(self, module: Module) -> Globals:
         """The names of what outlives a request: what the file binds at its top level, or declares global."""
         if module.path not in self._globals:
-            self._globals[module.path] = self._bound(module)
+            ours, libraries = self._names(module)
+            giving = self._giving(module, ours)
+            self._globals[module.path] = Globals(ours.union(f"{name}()" for name in giving), libraries)
         return self._globals[module.path]
 
-    def _bound(self, module: Module) -> Globals:
+    def _names(self, module: Module) -> Globals:
+        """The same, without the functions that give a part of it."""
+        if module.path not in self._bound:
+            self._bound[module.path] = self._find_names(module)
+        return self._bound[module.path]
+
+    def _find_names(self, module: Module) -> Globals:
         syntax = self.syntax(module)
         ours: set[str] = set()
         libraries: set[str] = set()
@@ -68,21 +79,48 @@ class Files:
                     found = ours if self._is_of_project(module, node) else libraries
                     found.update(_local_names(node))
         ours.update(name for node in syntax.nodes if isinstance(node, ast.Global) for name in node.names)
-        ours.update(f"{name}()" for name in self._giving(syntax, ours))
         return Globals(frozenset(ours), frozenset(libraries - ours))
 
-    def _giving(self, syntax: Syntax, names: set[str]) -> Iterator[str]:
-        """The functions of the file that give a part of what its variables hold, or one thing to all."""
+    def _giving(self, module: Module, names: frozenset[str]) -> Iterator[str]:
+        """The functions that give a part of what variables hold, or one thing to all, as it calls them."""
+        syntax = self.syntax(module)
+        for statement in syntax.tree.body:
+            if isinstance(statement, ast.FunctionDef) and self._gives(syntax, statement, names):
+                yield statement.name
+            for method in statement.body if isinstance(statement, ast.ClassDef) else ():
+                if isinstance(method, ast.FunctionDef):
+                    receiver = _receiver(method)
+                    if receiver and self._gives(syntax, method, frozenset({receiver})):
+                        yield f"{receiver}.{method.name}"
+        for text, called in _called(syntax, names).items():
+            if self._is_giving(module, called):
+                yield text
+
+    def _is_giving(self, module: Module, called: ast.expr) -> bool:
+        """Whether a function of the project is called that gives a part of what its file or object holds."""
+        evaluator = self.analysis.evaluator
+        expression = annotation(called)
+        for value, _ in plain(evaluator.evaluate(evaluator.frame(module, 0), expression)):
+            if isinstance(value, FunctionReference):
+                there = evaluator.module(value.module)
+                syntax = self.syntax(there)
+                function = syntax.at(there.function(value.function).position, ast.FunctionDef)
+                if function is None:
+                    continue
+                is_method = isinstance(syntax.parent(function), ast.ClassDef)
+                receiver = _receiver(function) if is_method else ""
+                names = frozenset({receiver}) if receiver else self._names(there).project
+                if self._gives(syntax, function, names):
+                    return True
+        return False
+
+    def _gives(self, syntax: Syntax, function: ast.FunctionDef, names: frozenset[str]) -> bool:
         caches = self.analysis.frameworks.caches
-        for function in syntax.tree.body:
-            if not isinstance(function, ast.FunctionDef):
-                continue
-            given = (n.value for n in syntax.own_nodes(function) if isinstance(n, ast.Return) and n.value)
-            decorators = (d.func if isinstance(d, ast.Call) else d for d in function.decorator_list)
-            if any(syntax.text(d).rpartition(".")[2] in caches for d in decorators) or any(
-                names.intersection(variables.roots(value)) for value in given
-            ):
-                yield function.name
+        given = (n.value for n in syntax.own_nodes(function) if isinstance(n, ast.Return) and n.value)
+        decorators = (d.func if isinstance(d, ast.Call) else d for d in function.decorator_list)
+        return any(syntax.text(d).rpartition(".")[2] in caches for d in decorators) or any(
+            names.intersection(variables.roots(value)) for value in given
+        )
 
     def imported_in(self, module: Module, function: Function) -> frozenset[str]:
         """The names that the function itself imports from the project."""
@@ -101,3 +139,22 @@ class Files:
 def _local_names(statement: ast.Import | ast.ImportFrom) -> list[str]:
     """The names under which a statement imports."""
     return [alias.asname or alias.name.partition(".")[0] for alias in statement.names]
+
+
+def _called(syntax: Syntax, names: frozenset[str]) -> dict[str, ast.expr]:
+    """What the file calls by one of the names, or by an attribute of one."""
+    found: dict[str, ast.expr] = {}
+    for node in syntax.nodes:
+        match node:
+            case ast.Call(func=ast.Name(id=name) as called) if name in names:
+                found[name] = called
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute) as called) if (
+                name in names
+            ):
+                found[f"{name}.{attribute}"] = called
+    return found
+
+
+def _receiver(function: ast.FunctionDef) -> str:
+    """The first parameter."""
+    return next((a.arg for a in (*function.args.posonlyargs, *function.args.args)), "")

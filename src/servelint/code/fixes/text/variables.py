@@ -222,7 +222,10 @@ def _is_in_place(method: str) -> bool:
 
 
 def roots(place: ast.expr) -> Iterator[str]:
-    """The variables with which the way to an object begins; "" for a class or a namespace."""
+    """The variables with which the way to an object begins; "" for a class or a namespace.
+
+    What a call gives begins with the call: `cache()` or `store.all()`.
+    """
     waiting = [place]
     while waiting:
         match waiting.pop():
@@ -236,6 +239,8 @@ def roots(place: ast.expr) -> Iterator[str]:
                 yield f"{name}()"
             case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in _GIVING:
                 waiting.append(value)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=of), attr=name)):
+                yield f"{of}.{name}()"
             case ast.Call(func=ast.Name(id="vars"), args=[value]):
                 waiting.append(value)
             case ast.IfExp(body=one, orelse=other):
