@@ -370,6 +370,7 @@ from state import Store, get_cache, new_cache
 app = FastAPI()
 model = joblib.load("m")
 store = Store()
+KEPT = dict(a=[])
 
 
 @app.post("/a")
@@ -390,6 +391,15 @@ def score(rows):
         ("state.get_cache()[1] = rows", False),
         ("store.all()[1] = rows", False),
         ("store.noted(rows)", False),
+        ("[part.append(1) for part in KEPT.values()]", False),
+        ("for key, part in sorted(KEPT.items()): part.append(key)", False),
+        ("add = KEPT['a'].append; add(1)", False),
+        ("with KEPT['a'] as part: part.append(1)", False),
+        ("match KEPT:\n        case {'a': part}:\n            part.append(1)", False),
+        ("[part.append(1) for part in rows]", True),
+        ("add = [].append; add(1)", True),
+        ("add = joblib.add; add(1)", True),
+        ("match rows:\n        case [part, *_]:\n            part.append(KEPT)", True),
         ("cache = new_cache(); cache[1] = rows", True),
         ("state.new_cache()[1] = rows", True),
         ("store.copied()[1] = rows", True),

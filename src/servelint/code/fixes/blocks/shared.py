@@ -79,7 +79,7 @@ class Shared:
                 if isinstance(place, ast.Name) and not is_container(node):
                     shared = place.id in self._declared
                 else:
-                    shared = self.holds(place, own, called=isinstance(node, ast.Call))
+                    shared = self.holds(place, own, called=isinstance(node, ast.Call | ast.Assign))
                 if shared:
                     yield Change(node, place)
 
@@ -252,7 +252,7 @@ def last_name(node: ast.expr) -> str:
 
 def is_container(node: ast.AST) -> bool:
     """Whether what changes the place leaves the object there, and changes that."""
-    return isinstance(node, ast.Subscript | ast.Call)
+    return isinstance(node, ast.Subscript | ast.Call | ast.Assign)
 
 
 def _with_lambdas(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:

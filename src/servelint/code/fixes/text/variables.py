@@ -196,6 +196,8 @@ def changed(node: ast.AST) -> Iterator[ast.expr]:
             yield value
         case ast.Call():
             yield from _changed_by_call(node)
+        case ast.Assign(value=ast.Attribute(value=value, attr=name)) if name in CHANGING_METHODS:
+            yield value  # `add = seen.append`
 
 
 def _changed_by_call(node: ast.Call) -> Iterator[ast.expr]:
@@ -276,12 +278,30 @@ def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
             | ast.NamedExpr(target=target, value=value)
         ):
             yield target, value
-        case ast.For(target=target, iter=ast.Call(func=ast.Attribute(value=value, attr="items" | "values"))):
+        case (
+            ast.For(target=target, iter=value)
+            | ast.AsyncFor(target=target, iter=value)
+            | ast.comprehension(target=target, iter=value)
+        ):
+            yield from ((target, passed) for passed in _passed(value))
+        case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
             yield target, value
-        case ast.For(target=target, iter=ast.Call(func=ast.Name(id=name), args=values)) if name in _PASSING:
-            yield from ((target, value) for value in values)
-        case ast.For(target=target, iter=value):
-            yield target, value
+        case ast.Match(subject=value, cases=cases):
+            for name, _ in written(case.pattern for case in cases):
+                yield ast.Name(name, ast.Store()), value
+
+
+def _passed(value: ast.expr) -> Iterator[ast.expr]:
+    """Whose elements are gone through."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case ast.Call(func=ast.Attribute(value=inner, attr="items" | "values")):
+                waiting.append(inner)
+            case ast.Call(func=ast.Name(id=name), args=values) if name in _PASSING:
+                waiting += values
+            case other:
+                yield other
 
 
 def followed(names: Iterable[str], given: Mapping[str, set[str]]) -> set[str]:
