@@ -72,9 +72,11 @@ class CodeApplication:
     def _runs_model(self, path: str) -> bool:
         analysis = self.analysis
         module = analysis.project.module(path)
+        if module is None:  # it cannot be read
+            return False
         judged = (
             analysis.judge.site(analysis.evaluator.frame(module, index), site)
-            for index, facts in enumerate(module.facts.functions if module is not None else ())
+            for index, facts in enumerate(module.facts.functions)
             for site in facts.sites
         )
         return any(blocking is not None and blocking.role is not Role.REMOTE for blocking in judged)
