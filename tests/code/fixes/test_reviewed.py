@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from servelint import edits
+from servelint.code.judge.applications import CodeApplication
 from servelint.finding import Applicability
 from servelint.lint import check
 from servelint.project.config import Config
@@ -151,6 +152,22 @@ def test_a_service_with_a_file_that_cannot_be_read_has_an_answer(tmp_path: Path)
     (tmp_path / "broken.py").write_text(f"import torch\n\nx = {'lambda: ' * 400}1\n")
     report = check([], Config(root=tmp_path))
     assert [finding.code for finding in report.findings] == ["SRV201"]
+
+
+def test_an_application_is_judged_once_however_often_it_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+    real = CodeApplication._runs_model
+    monkeypatch.setattr(
+        CodeApplication, "_runs_model", lambda self, path: judged.append(path) or real(self, path)
+    )
+    (tmp_path / "main.py").write_text(PROXY)
+    starts = "".join(f"  s{n}: {{build: ., command: uvicorn main:app --workers 4}}\n" for n in range(9))
+    (tmp_path / "compose.yaml").write_text(f"services:\n{starts}")
+    (tmp_path / "Dockerfile").write_text("FROM python:3.12\nCOPY . .\n")
+    assert len(check([], Config(root=tmp_path)).findings) == 9
+    assert judged == [str(tmp_path / "main.py")]
 
 
 KEPT = """\

@@ -92,6 +92,7 @@ class CodeApplications:
     def __init__(self, analysis: Analysis, findings: Sequence[Finding]) -> None:
         self.analysis = analysis
         self.findings = tuple(findings)
+        self._known: dict[str, CodeApplication] = {}
 
     def find(self, reference: str, folders: Sequence[Path]) -> CodeApplication | None:
         """The application that `reference` (`app.main:app`, `app.main`, `src/main.py`) names."""
@@ -106,6 +107,9 @@ class CodeApplications:
         return None
 
     def _application(self, module: Module) -> CodeApplication:
-        closure = self.analysis.reach.closure(module.path)
-        inside = tuple(f for f in self.findings if str(f.span.path) in closure)
-        return CodeApplication(self.analysis, Path(module.path), closure, inside)
+        """The application of a file; one object, for what it is asked is worked out once."""
+        if module.path not in self._known:
+            closure = self.analysis.reach.closure(module.path)
+            inside = tuple(f for f in self.findings if str(f.span.path) in closure)
+            self._known[module.path] = CodeApplication(self.analysis, Path(module.path), closure, inside)
+        return self._known[module.path]
