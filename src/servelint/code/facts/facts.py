@@ -331,6 +331,11 @@ class FunctionFacts(NamedTuple):
     demo: bool
     used: frozenset[str]
 
+    @property
+    def own_parameters(self) -> tuple[Parameter, ...]:
+        """Its parameters, but for the one that takes the object of a method."""
+        return self.parameters[1:] if self.owner is not None else self.parameters
+
 
 class ClassFacts(NamedTuple):
     """A class. `methods` maps a name to the index of the function that a caller gets (the last)."""

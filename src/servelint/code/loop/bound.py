@@ -325,6 +325,5 @@ def _is_application(function: FunctionFacts) -> bool:
 
 def _is_asked(function: FunctionFacts) -> bool:
     """Whether a function that loads is told what to load: that is an operation, not start-up."""
-    own = function.parameters[1:] if function.owner is not None else function.parameters
-    needed = [p for p in own if p.default is None and p.kind in ("positional", "keyword")]
+    needed = [p for p in function.own_parameters if p.default is None and p.kind in ("positional", "keyword")]
     return bool(needed) and "load" in evidence.split(function.name)

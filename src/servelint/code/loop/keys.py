@@ -102,7 +102,7 @@ class Keys:
     def _passed(
         self, name: str, function: FunctionFacts, caller: Frame, call: Call | None, depth: int
     ) -> set[Key]:
-        own = function.parameters[1:] if function.owner is not None else function.parameters
+        own = function.own_parameters
         parameter = next((p for p in own if p.name == name), None)
         if call is None or parameter is None:
             return {Chosen.UNKNOWN}

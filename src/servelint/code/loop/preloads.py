@@ -79,8 +79,7 @@ class Preloads:
     def _is_another(self, entered: Entered) -> bool:
         """Whether the function is asked for something else than start-up has asked it for."""
         function = entered.function
-        own = function.parameters[1:] if function.owner is not None else function.parameters
-        names = [p.name for p in own] if self.is_cached(function) else keyed_by(function)
+        names = [p.name for p in function.own_parameters] if self.is_cached(function) else keyed_by(function)
         return any(self._differs(entered, name) for name in names)
 
     def _differs(self, entered: Entered, name: str) -> bool:

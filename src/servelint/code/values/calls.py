@@ -439,8 +439,12 @@ NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 CALLERS = frozenset({"operator.methodcaller", "operator.attrgetter", "operator.itemgetter"})
 # What they give is what entering their argument gives.
 ENTERS = frozenset(
-    {"contextlib.ExitStack.enter_context", "contextlib.AsyncExitStack.enter_async_context"}
-) | {"contextlib.AsyncExitStack.enter_context"}
+    {
+        "contextlib.ExitStack.enter_context",
+        "contextlib.AsyncExitStack.enter_context",
+        "contextlib.AsyncExitStack.enter_async_context",
+    }
+)
 NO_ARGUMENTS = Call(OPAQUE, (), (), Position(0, 0, 0, 0))
 
 

@@ -150,7 +150,7 @@ def _called(module: PythonModule, call: ast.Call, depth: int) -> Made | None:
         names = (name for name, _ in fields(known.node))
         given = {**dict(zip(names, call.args, strict=False)), **given}
         return Made(known.module, known.node, given, module)
-    value = _returned(known.node)
+    value = _first_returned(known.node)
     if value is not None:
         with known.module.within(known.node):
             if known.owner is not None and isinstance(value, ast.Call) and _is_name(value.func, "cls"):
@@ -163,7 +163,7 @@ def _called(module: PythonModule, call: ast.Call, depth: int) -> Made | None:
     return None
 
 
-def _returned(function: Function) -> ast.expr | None:
+def _first_returned(function: Function) -> ast.expr | None:
     """What a function returns first, which most do near the top of their trees: the rest is not walked."""
     returned = (item.value for item in ast.walk(function) if isinstance(item, ast.Return))
     return next((value for value in returned if value is not None), None)

@@ -126,10 +126,8 @@ def started(words: Sequence[Located], environment: Environment, depth: int = 0) 
         return _shell(remaining[1:], known.shell.code)
     if known.python.runs(command):
         return _python(remaining[1:], environment, depth)
-    if command in (
-        "-m",
-        "-u",
-    ):  # options of the interpreter that the image of an image without a shell starts
+    if command in ("-m", "-u"):
+        # No program is called so: the image begins with an interpreter, and these are its options.
         return _python(remaining, environment, depth)
     return _script(remaining)
 
