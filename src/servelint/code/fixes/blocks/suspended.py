@@ -11,6 +11,7 @@ if not service.ready:
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import NamedTuple
@@ -291,9 +292,15 @@ def _may_be_one(syntax: Syntax, writer: _Writer, function: Function) -> bool:
 
 def _is_interrupted(syntax: Syntax, function: Function, between: Range, moved: Range) -> bool:
     """Whether the function waits between two places as it is: others could come between before."""
+    numbers = syntax.worked_out(_waits_at, function)
+    inside = numbers[bisect_left(numbers, between.first) : bisect_left(numbers, between.end)]
+    return any(not moved.has(number) for number in inside)
+
+
+def _waits_at(syntax: Syntax, function: Function) -> list[int]:
+    """The numbers of the nodes at which the function waits, in order."""
     waiting = (ast.Await, *_WAITING)
-    numbers = (syntax.number(node) for node in syntax.own_nodes(function) if isinstance(node, waiting))
-    return any(between.has(number) and not moved.has(number) for number in numbers)
+    return [syntax.number(node) for node in syntax.own_nodes(function) if isinstance(node, waiting)]
 
 
 def _replaces(node: ast.AST) -> bool:
@@ -344,21 +351,34 @@ def _asked(_: Syntax, test: ast.expr) -> frozenset[str]:
 def _timed(syntax: Syntax, function: Function, moved: Range) -> str:
     """Which time taken around the call is used: with an `await` it is the time in the queue as well."""
     started: dict[str, int] = {}
+    for number, name, difference in syntax.worked_out(_clocks, function):
+        if difference is None:
+            if number < moved.first:
+                started[name] = number
+        elif name in started and number >= moved.end:
+            waits = _is_interrupted(syntax, function, Range(started[name], number), moved)
+            if not waits and _is_used(syntax, function, difference):
+                return f"the time since `{name}` then has the time in it that the call waits for a thread"
+    return ""
+
+
+def _clocks(syntax: Syntax, function: Function) -> list[tuple[int, str, ast.expr | None]]:
+    """Where the function looks at a clock and where it takes a variable from something, by number.
+
+    Each with the variable, and with the difference, or None where the variable is set to the time.
+    """
+    found: list[tuple[int, str, ast.expr | None]] = []
     for node in syntax.own_nodes(function):
         match node:
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=clock))
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(func=clock))
                 | ast.NamedExpr(target=ast.Name(id=name), value=ast.Call(func=clock))
-            ) if last_name(clock) in _CLOCKS and syntax.number(node) < moved.first:
-                started[name] = syntax.number(node)
-            case ast.BinOp(op=ast.Sub(), right=ast.Name(id=name)) if (
-                name in started and syntax.number(node) >= moved.end
-            ):
-                waits = _is_interrupted(syntax, function, Range(started[name], syntax.number(node)), moved)
-                if not waits and _is_used(syntax, function, node):
-                    return f"the time since `{name}` then has the time in it that the call waits for a thread"
-    return ""
+            ) if last_name(clock) in _CLOCKS:
+                found.append((syntax.number(node), name, None))
+            case ast.BinOp(op=ast.Sub(), right=ast.Name(id=name)):
+                found.append((syntax.number(node), name, node))
+    return found
 
 
 def _is_used(syntax: Syntax, function: Function, node: ast.expr) -> bool:

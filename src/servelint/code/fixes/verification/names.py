@@ -135,7 +135,7 @@ class Names:
     def _is_for_types(self, node: Placed | ast.arg) -> bool:
         """Whether the binding is made for type checkers only."""
         return any(
-            isinstance(outer, ast.If) and child in outer.body and _says_type_checking(outer.test)
+            isinstance(outer, ast.If) and self._is_in(child, outer.body) and _says_type_checking(outer.test)
             for outer, child in self.after.ancestors(node)
         )
 
@@ -148,8 +148,13 @@ class Names:
     def _scopes(self, node: ast.AST) -> Iterator[Scope]:
         """The functions around the node, whose bodies it is in: not their defaults and decorators."""
         for outer, child in self.after.ancestors(node):
-            if isinstance(outer, _SCOPES) and child in _suite(outer):
+            if isinstance(outer, _SCOPES) and (child is outer.body or self._is_in(child, outer.body)):
                 yield outer
+
+    def _is_in(self, node: ast.AST, suite: object) -> bool:
+        """Whether the node is a statement of the suite itself."""
+        place = self.after.place(node) if isinstance(node, ast.stmt) else None
+        return place is not None and place.suite is suite
 
     def _named(self, scope: Scope, name: str) -> list[ast.Name]:
         """Where the function, or one inside it, uses or sets a variable of that name."""
@@ -196,7 +201,7 @@ class Names:
         for outer, child in self.after.ancestors(node):
             if isinstance(outer, _SCOPES):
                 return None
-            if isinstance(outer, ast.ClassDef) and child in outer.body:
+            if isinstance(outer, ast.ClassDef) and self._is_in(child, outer.body):
                 return outer
         return None
 
