@@ -264,7 +264,8 @@ def _parse_fault(name: str, content: bytes) -> str:
         import yaml
 
         try:
-            for _ in yaml.parse(content, Loader=yaml.SafeLoader):
+            # The one in Python takes quadratic time for what is nested: minutes for 36 kB of brackets.
+            for _ in yaml.parse(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
                 pass
         except (yaml.YAMLError, UnicodeError, ValueError, RecursionError) as error:
             return repr(error)
