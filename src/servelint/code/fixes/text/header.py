@@ -173,7 +173,11 @@ def below_imports(syntax: Syntax) -> ast.stmt | None:
     Between those there may be what prepares an import, as `sys.path.insert(0, "src")` does; None where the
     file has no head.
     """
-    head, body = header(syntax), syntax.tree.body
+    return syntax.worked_out(_below_imports, syntax.tree)
+
+
+def _below_imports(syntax: Syntax, tree: ast.Module) -> ast.stmt | None:
+    head, body = header(syntax), tree.body
     if not head:
         return None
     rest = body[body.index(head[-1]) + 1 :]
