@@ -295,24 +295,53 @@ def test_what_is_read_after_the_call_and_stays(tmp_path: Path, text: str) -> Non
 
 
 TAKEN = "    start = time.perf_counter()\n    scores = model.predict([row])\n"
-WAITED = "the time since `start` then has the time in it that the call waits for a thread"
+WAITED = (
+    "the time since `start` decides something, and then has the time in it that the call waits for a thread"
+)
+SLOW = "    if time.perf_counter() - start > 2:\n        return []\n    return scores"
+ENDED = "    end = time.perf_counter()\n    if"
 
 
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        (TAKEN + "    return scores, time.perf_counter() - start", WAITED),
-        (
-            TAKEN.replace("start =", "start: float =") + "    return scores, time.perf_counter() - start",
-            WAITED,
-        ),
-        (TAKEN + "    end = time.perf_counter()\n    took = end - start\n    return scores, took", WAITED),
+        (TAKEN + SLOW, WAITED),
+        (TAKEN.replace("start =", "start: float =") + SLOW, WAITED),
+        (TAKEN + SLOW.replace("time.perf_counter()", "end").replace("    if", ENDED, 1), WAITED),
         (
             TAKEN + "    took = time.perf_counter() - start\n    rounded = round(took, 2)\n"
-            "    return {'scores': scores, 'took': rounded}",
+            "    return scores if rounded < 2 else []",
+            WAITED,
+        ),
+        (
+            TAKEN + "    app.state.took = time.perf_counter() - start\n"
+            "    if app.state.took > 3:\n        return []\n    return scores",
+            WAITED,
+        ),
+        (
+            TAKEN + "    seen['took'] += time.perf_counter() - start\n"
+            "    while seen['took'] > 3:\n        seen['took'] -= 1\n    return scores",
+            WAITED,
+        ),
+        (
+            TAKEN + "    left = 5 - (time.perf_counter() - start)\n"
+            "    queue.get(timeout=left)\n    return scores",
             WAITED,
         ),
         # only told, or not what is around the call
+        (TAKEN + "    return scores, time.perf_counter() - start", ""),
+        (TAKEN + "    end = time.perf_counter()\n    took = end - start\n    return scores, took", ""),
+        (
+            TAKEN + "    took = time.perf_counter() - start\n    rounded = round(took, 2)\n"
+            "    return {'scores': scores, 'took': rounded}",
+            "",
+        ),
+        (
+            TAKEN + "    took = time.perf_counter() - start\n    seen['took'] = took\n"
+            "    if took > 2:\n        log.warning('slow')\n"
+            "    return len(scores) / took if took > 0 else 0",
+            "",
+        ),
         (TAKEN + '    log.info("took %s", time.perf_counter() - start)\n    return scores', ""),
         (
             "    start: float = 0.0\n    scores = model.predict([row])\n    return scores, time.time() - start",

@@ -11,15 +11,14 @@ if not service.ready:
 from __future__ import annotations
 
 import ast
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Call
 from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.blocks.shared import Change, last_name
 from servelint.code.fixes.blocks.sharing import Sharing
+from servelint.code.fixes.blocks.timed import WAITING, is_interrupted, timed
 from servelint.code.fixes.pools.bounds import bound_by
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
@@ -33,17 +32,9 @@ from servelint.knowledge.types import Phase
 
 # So many calls up it is looked for who asks before calling.
 MAXIMUM_CALLS = 3
-_WAITING = (ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)
 _CONSTRUCTORS = ("__init__", "__new__", "__post_init__")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _REMOVING = frozenset({"pop", "popitem", "clear", "remove", "discard"})
-# What tells the time.
-_CLOCKS = frozenset(
-    {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "default_timer"}
-    | {"now", "utcnow"}
-)
-# Who is told of a duration and does nothing with it.
-_SAYING = frozenset({"print", "debug", "info", "warning", "error", "exception", "log"})
 _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
@@ -74,7 +65,7 @@ class Suspended:
             return ""
         return (
             self.first_await(frame)
-            or _timed(syntax, function, moved)
+            or timed(syntax, function, moved)
             or self._outdated(frame, function, moved)
         )
 
@@ -160,7 +151,7 @@ class Suspended:
                 seen = max((before[other] for other in writer.places if other in before), default=None)
                 if seen is None or writer.function is function or not _may_be_one(syntax, writer, function):
                     continue
-                waits = _is_interrupted(syntax, function, Range(seen, number), moved)
+                waits = is_interrupted(syntax, function, Range(seen, number), moved)
                 if not waits and self._serves(module, writer.function):
                     return (
                         f"`{place}` is read after the call, and `{writer.function.name}` may set it meanwhile"
@@ -210,7 +201,7 @@ class Suspended:
         return syntax.own_nodes(function) if function is not None else ()
 
     def _is_wait(self, frame: Frame, node: ast.AST) -> bool:
-        if isinstance(node, _WAITING) or (isinstance(node, ast.comprehension) and node.is_async):
+        if isinstance(node, WAITING) or (isinstance(node, ast.comprehension) and node.is_async):
             return True
         if not isinstance(node, ast.Await):
             return False
@@ -290,19 +281,6 @@ def _may_be_one(syntax: Syntax, writer: _Writer, function: Function) -> bool:
     return one is two or not (isinstance(one, ast.ClassDef) and isinstance(two, ast.ClassDef))
 
 
-def _is_interrupted(syntax: Syntax, function: Function, between: Range, moved: Range) -> bool:
-    """Whether the function waits between two places as it is: others could come between before."""
-    numbers = syntax.worked_out(_waits_at, function)
-    inside = numbers[bisect_left(numbers, between.first) : bisect_left(numbers, between.end)]
-    return any(not moved.has(number) for number in inside)
-
-
-def _waits_at(syntax: Syntax, function: Function) -> list[int]:
-    """The numbers of the nodes at which the function waits, in order."""
-    waiting = (ast.Await, *_WAITING)
-    return [syntax.number(node) for node in syntax.own_nodes(function) if isinstance(node, waiting)]
-
-
 def _replaces(node: ast.AST) -> bool:
     """Whether something else is at the place afterwards, or something that was in it is gone."""
     match node:
@@ -343,74 +321,3 @@ def _asked(_: Syntax, test: ast.expr) -> frozenset[str]:
     """The places that the test asks for, as they are written."""
     places = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
     return frozenset(ast.unparse(node) for node in ast.walk(test) if isinstance(node, places))
-
-
-# -- the time that it takes ----------------------------------------------------------------------
-
-
-def _timed(syntax: Syntax, function: Function, moved: Range) -> str:
-    """Which time taken around the call is used: with an `await` it is the time in the queue as well."""
-    started: dict[str, int] = {}
-    for number, name, difference in syntax.worked_out(_clocks, function):
-        if difference is None:
-            if number < moved.first:
-                started[name] = number
-        elif name in started and number >= moved.end:
-            waits = _is_interrupted(syntax, function, Range(started[name], number), moved)
-            if not waits and _is_used(syntax, function, difference):
-                return f"the time since `{name}` then has the time in it that the call waits for a thread"
-    return ""
-
-
-def _clocks(syntax: Syntax, function: Function) -> list[tuple[int, str, ast.expr | None]]:
-    """Where the function looks at a clock and where it takes a variable from something, by number.
-
-    Each with the variable, and with the difference, or None where the variable is set to the time.
-    """
-    found: list[tuple[int, str, ast.expr | None]] = []
-    for node in syntax.own_nodes(function):
-        match node:
-            case (
-                ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=clock))
-                | ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(func=clock))
-                | ast.NamedExpr(target=ast.Name(id=name), value=ast.Call(func=clock))
-            ) if last_name(clock) in _CLOCKS:
-                found.append((syntax.number(node), name, None))
-            case ast.BinOp(op=ast.Sub(), right=ast.Name(id=name)):
-                found.append((syntax.number(node), name, node))
-    return found
-
-
-def _is_used(syntax: Syntax, function: Function, node: ast.expr) -> bool:
-    """Whether anything but a message has the value, by other variables that are made of it too."""
-    reads = syntax.worked_out(_reads, function)
-    followed: dict[str, int] = {}  # from which number on the reads of a variable are followed
-    waiting: list[ast.expr] = [node]
-    while waiting:
-        here = waiting.pop()
-        if _is_said(syntax, here):
-            continue
-        statement = syntax.statement(here)
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-                first, end = syntax.end_number(statement), followed.get(name, len(syntax.nodes))
-                waiting += (read for read in reads.get(name, ()) if first <= syntax.number(read) < end)
-                followed[name] = min(first, end)
-            case _:
-                return True
-    return False
-
-
-def _reads(syntax: Syntax, function: Function) -> dict[str, list[ast.expr]]:
-    """Where the function reads its variables."""
-    found: dict[str, list[ast.expr]] = {}
-    for node in syntax.own_nodes(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            found.setdefault(node.id, []).append(node)
-    return found
-
-
-def _is_said(syntax: Syntax, node: ast.expr) -> bool:
-    """Whether the value is given to who says it and does nothing with it."""
-    inside = takewhile(lambda outer: not isinstance(outer, ast.stmt), (o for o, _ in syntax.ancestors(node)))
-    return any(isinstance(outer, ast.Call) and last_name(outer.func) in _SAYING for outer in inside)
