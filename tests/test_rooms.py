@@ -55,13 +55,16 @@ ALLOWED = {
         "finding knowledge project code/facts code/names code/graph code/values code/judge code/fixes/text"
     ),
     "code/fixes/blocks": (
+        "finding knowledge code/facts code/loop code/judge code/fixes/text code/fixes/pools"
+    ),
+    "code/fixes/doubts": (
         "finding knowledge code/facts code/graph code/values code/loop code/judge code/fixes/text "
-        "code/fixes/pools"
+        "code/fixes/pools code/fixes/blocks"
     ),
     "code/fixes/verification": "finding project/text code/fixes/text",
     "code/fixes": (
         "finding knowledge boundary project code/facts code/graph code/values code/loop "
-        "code/judge code/fixes/text code/fixes/pools code/fixes/blocks code/fixes/verification"
+        "code/judge code/fixes/text code/fixes/pools code/fixes/blocks code/fixes/doubts code/fixes/verification"
     ),
     "code": (
         "finding serving store boundary project project/listing code/judge code/installed code/rules "

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from servelint.code.facts.facts import Call, Expression
-from servelint.code.fixes.blocks.safety import Safety
+from servelint.code.fixes.doubts.safety import Safety
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function, Syntax

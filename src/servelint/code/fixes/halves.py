@@ -9,8 +9,8 @@ import ast
 from collections.abc import Callable, Iterator
 
 from servelint.code.facts.facts import Position
-from servelint.code.fixes.blocks.shared import last_name
-from servelint.code.fixes.blocks.sharing import Sharing
+from servelint.code.fixes.doubts.shared import last_name
+from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.pools.forms import is_pooled
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Syntax

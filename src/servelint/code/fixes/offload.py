@@ -18,10 +18,10 @@ from servelint.code.facts.facts import Position, Site
 from servelint.code.fixes.add_async import AddAsync
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
-from servelint.code.fixes.blocks.contexts import Contexts
 from servelint.code.fixes.blocks.regions import Region, Regions
-from servelint.code.fixes.blocks.safety import Doubt, Safety
 from servelint.code.fixes.blocks.wrappings import Offloading
+from servelint.code.fixes.doubts.contexts import Contexts
+from servelint.code.fixes.doubts.safety import Doubt, Safety
 from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.halves import Halves
 from servelint.code.fixes.handoffs import HandoffFixes

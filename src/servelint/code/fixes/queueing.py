@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from servelint.code.facts.facts import Attribute, Call, Expression, FunctionFacts, Name, Site, dotted
-from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
+from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.pools.bounds import words
 from servelint.code.fixes.text import policy
 from servelint.code.judge.analysis import COMPUTED, Analysis, BlockingCall

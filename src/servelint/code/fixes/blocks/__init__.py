@@ -1,1 +1,1 @@
-"""What is moved to a thread together, and whether that is safe."""
+"""What is moved to a thread together."""

@@ -15,7 +15,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from servelint.code.fixes.blocks.shared import Change, last_name
+from servelint.code.fixes.doubts.shared import Change, last_name
 from servelint.code.fixes.text.syntax import Function, Syntax
 
 # Calls that say something and do nothing.

@@ -25,12 +25,12 @@ from servelint.code.facts.facts import (
 )
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block
-from servelint.code.fixes.blocks.guards import Guards
-from servelint.code.fixes.blocks.locking import Locking
-from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
-from servelint.code.fixes.blocks.shared import Change, Shared, is_container
-from servelint.code.fixes.blocks.sharing import Sharing
-from servelint.code.fixes.blocks.suspended import Suspended
+from servelint.code.fixes.doubts.guards import Guards
+from servelint.code.fixes.doubts.locking import Locking
+from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
+from servelint.code.fixes.doubts.shared import Change, Shared, is_container
+from servelint.code.fixes.doubts.sharing import Sharing
+from servelint.code.fixes.doubts.suspended import Suspended
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import context_names, function_at

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from servelint.code.facts.facts import Call, Expression
 from servelint.code.facts.nodes import annotation
-from servelint.code.fixes.blocks.lazy import FirstUse, first_use
-from servelint.code.fixes.blocks.locking import Locking, locking
-from servelint.code.fixes.blocks.shared import Change, Shared, is_container, last_name
+from servelint.code.fixes.doubts.lazy import FirstUse, first_use
+from servelint.code.fixes.doubts.locking import Locking, locking
+from servelint.code.fixes.doubts.shared import Change, Shared, is_container, last_name
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at

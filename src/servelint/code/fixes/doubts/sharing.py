@@ -11,8 +11,8 @@ from functools import partial
 from typing import TypeAlias
 
 from servelint.code.facts.facts import FunctionFacts, Site, dotted
-from servelint.code.fixes.blocks.reached import Reached
-from servelint.code.fixes.blocks.shared import Shared
+from servelint.code.fixes.doubts.reached import Reached
+from servelint.code.fixes.doubts.shared import Shared
 from servelint.code.fixes.text.files import Files, Globals
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function

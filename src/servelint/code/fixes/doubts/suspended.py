@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Call
-from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
-from servelint.code.fixes.blocks.shared import Change, last_name
-from servelint.code.fixes.blocks.sharing import Sharing
-from servelint.code.fixes.blocks.timed import WAITING, is_interrupted, timed
+from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
+from servelint.code.fixes.doubts.shared import Change, last_name
+from servelint.code.fixes.doubts.sharing import Sharing
+from servelint.code.fixes.doubts.timed import WAITING, is_interrupted, timed
 from servelint.code.fixes.pools.bounds import bound_by
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from servelint.code.facts.facts import Call, Site
-from servelint.code.fixes.blocks.reached import MAXIMUM_FUNCTIONS, Reached
+from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.text import policy
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.values import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 
-from servelint.code.fixes.blocks.shared import last_name
+from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.uses import Range
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from servelint.code.fixes.blocks.block import Block
-from servelint.code.fixes.blocks.lazy import FirstUse, asked_for
-from servelint.code.fixes.blocks.shared import Change
+from servelint.code.fixes.doubts.lazy import FirstUse, asked_for
+from servelint.code.fixes.doubts.shared import Change
 from servelint.code.fixes.text.needed import Needed
 from servelint.code.fixes.text.style import line_length
 from servelint.code.graph.project import Module

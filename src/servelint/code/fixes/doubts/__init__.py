@@ -1,0 +1,1 @@
+"""Why moving something to a thread might change behaviour."""
