@@ -240,6 +240,7 @@ class Project:
         self._modules: dict[str, Module | None] = {}
         self._indexes: dict[WordsOf, dict[str, list[str]]] = {}
         self._descendants: dict[str, tuple[set[str], set[str]]] = {}
+        self._inheriting: dict[str, tuple[tuple[Module, int], ...]] = {}
         self._overriding: dict[tuple[str, str], tuple[tuple[Module, int], ...]] = {}
         self._assigning: dict[str, tuple[str, ...]] = {}
         self._telling: dict[tuple[str, Collection[bytes]], tuple[str, ...]] = {}
@@ -352,8 +353,14 @@ class Project:
         for module in self._having(name, scan.decorators):
             yield from ((module, thing) for thing in module.decorated(name))
 
-    def inheriting(self, name: str) -> Iterator[tuple[Module, int]]:
+    def inheriting(self, name: str) -> tuple[tuple[Module, int], ...]:
         """The classes that have a base whose last name is `name`, by module and number."""
+        found = self._inheriting.get(name)
+        if found is None:
+            found = self._inheriting[name] = tuple(self._find_inheriting(name))
+        return found
+
+    def _find_inheriting(self, name: str) -> Iterator[tuple[Module, int]]:
         paths = dict.fromkeys(path for path, _ in self._children.get(name, ()))
         for module in self.modules(paths):
             for number, cls in enumerate(module.facts.classes):

@@ -102,23 +102,26 @@ class Callers:
     def _running(
         self, frame: Frame, constructed: ClassReference | None, named: Iterator[tuple[Module, int, Site]]
     ) -> Iterator[tuple[Frame, Call]]:
-        for module, function, site in named if constructed is None else self._constructions(constructed):
+        if constructed is not None:
+            named = self._constructions(constructed, self.evaluator.classes.family(constructed))
+        for module, function, site in named:
             caller = self.evaluator.frame(module, function)
             if self._runs(caller, site.call, frame, constructed):
                 yield caller, site.call
 
     def constructing(self, cls: ClassReference) -> Iterator[tuple[Frame, Call]]:
         """The calls in the project that make an object of the class, with the frames that make them."""
-        for number, (module, function, site) in enumerate(self._constructions(cls)):
+        for number, (module, function, site) in enumerate(self._constructions(cls, (cls,))):
             if number >= MAXIMUM_CALL_SITES:
                 return
             frame = self.evaluator.frame(module, function)
             if any(value == cls for value, _ in plain(self.evaluator.calls.callees(frame, site.call))):
                 yield frame, site.call
 
-    def _constructions(self, cls: ClassReference) -> Iterator[tuple[Module, int, Site]]:
-        """The calls that may run a constructor of the class: by name, and where the class is at home."""
-        family = self.evaluator.classes.family(cls)
+    def _constructions(
+        self, cls: ClassReference, family: tuple[ClassReference, ...]
+    ) -> Iterator[tuple[Module, int, Site]]:
+        """The calls that may make objects of the classes: by name, and where they are at home."""
         for name in dict.fromkeys(self.evaluator.classes.facts(one).name for one in family):
             yield from self.evaluator.project.calls_beside(name, cls.module)
         homes = sorted({one.module for one in family})

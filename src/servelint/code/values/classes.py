@@ -36,6 +36,7 @@ class Classes:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self._lineages: dict[ClassReference, tuple[ClassReference | External, ...]] = {}
+        self._subclasses: dict[ClassReference, tuple[ClassReference, ...]] = {}
         self._unfinished: set[ClassReference] = set()
         self._circular = False
         self.members = Members(self)
@@ -98,8 +99,16 @@ class Classes:
             return (cls, *merged)
         return tuple(dict.fromkeys((cls, *(above for lineage in lineages for above in lineage))))
 
-    def subclasses(self, cls: ClassReference) -> Iterator[ClassReference]:
+    def subclasses(self, cls: ClassReference) -> tuple[ClassReference, ...]:
         """The project's classes that inherit from `cls`, directly or not, each once."""
+        found = self._subclasses.get(cls)
+        if found is None:
+            found = tuple(self._find_subclasses(cls))
+            if not self._unfinished:  # else a lineage may have been cut short
+                self._subclasses[cls] = found
+        return found
+
+    def _find_subclasses(self, cls: ClassReference) -> Iterator[ClassReference]:
         seen, waiting = {cls}, [cls]  # code that is not run may have classes that inherit from each other
         while waiting:
             base = waiting.pop()
@@ -144,7 +153,7 @@ class Classes:
         """What the first parameter of a method is in the frame."""
         owner = self.owner(frame, function)
         if owner is not None and function.name == "__init_subclass__":
-            return tuple(self.subclasses(owner))
+            return self.subclasses(owner)
         receiver = frame.receiver or self.receiver(frame, function)
         return () if receiver is None else (receiver,)
 

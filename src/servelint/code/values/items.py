@@ -102,7 +102,7 @@ class Items:
             case Call(Attribute(base, "__subclasses__"), (), _, _):
                 bases = (value for value, _ in plain(self.evaluator.evaluate(frame, base)))
                 classes = (value for value in bases if isinstance(value, ClassReference))
-                return union(tuple(self.evaluator.classes.subclasses(cls)) for cls in classes)
+                return union(self.evaluator.classes.subclasses(cls) for cls in classes)
         found = [self._item_of(frame, value, None) for value in self.evaluator.evaluate(frame, container)]
         return union((*found, *self._filled(frame, container, None)))
 
