@@ -27,6 +27,7 @@ class Resolver:
         self.root = root
         self.external = external | sys.stdlib_module_names
         self.files = frozenset(paths)
+        self._above = os.path.dirname(root)
         self._folders = frozenset(_folders(self.files, root))
         self._known_tops = _names(self.files, self._folders)
         self._bases: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -72,6 +73,8 @@ class Resolver:
         for base in self._bases_of(folder, top):
             found = self._below(base, module)
             if found is not None and found != importing:
+                if base == self._above and module in self.external:
+                    continue  # a folder named like the library that is used in it
                 if not self.is_package(base):
                     return found
                 if base.rpartition(os.sep)[2] not in SOURCE_FOLDERS or _is_above(base, folder):
@@ -88,9 +91,14 @@ class Resolver:
             here = (folder, *(os.path.join(folder, source) for source in SOURCE_FOLDERS))
             own = tuple(base for near in here for base in self._bases_at(near, top))
             inside = folder != self.root and len(folder) > len(self.root)
-            above = self._bases_of(os.path.dirname(folder), top) if inside else ()
+            above = self._bases_of(os.path.dirname(folder), top) if inside else self._above_root(top)
             found = self._bases[key] = (*own, *above)
         return found
+
+    def _above_root(self, top: str) -> tuple[str, ...]:
+        """The folder in which the project's is, if the project's folder is the package itself."""
+        is_package = self.root.rpartition(os.sep)[2] == top and self.is_package(self.root)
+        return (self._above,) if is_package else ()
 
     def _bases_at(self, folder: str, top: str) -> Iterator[str]:
         """The folder, if the top-level module is in it, and before it the better places below a bare folder.

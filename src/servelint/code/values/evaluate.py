@@ -249,20 +249,21 @@ class Evaluator:
         path = self.project.resolve(module, item.module, item.level)
         if not item.name:
             return self._imported_module(module, item, path)
-        if path is not None and not self._is_library(item):
-            return self.module_member(path, item.name)
-        if item.level:
-            return ()
-        return (External(self.frameworks.usual(f"{item.module}.{item.name}")),)
+        name = "" if item.level else self.frameworks.usual(f"{item.module}.{item.name}")
+        outside = (External(name),) if name else ()
+        if path is None or self._is_library(name):
+            return outside
+        own = self.module_member(path, item.name)
+        # In the sources of a framework a base class is the project's own, and what the framework makes of it.
+        return own if self.frameworks.subclasses.find(name) is None else union((own, outside))
 
-    def _is_library(self, item: Import) -> bool:
+    def _is_library(self, name: str) -> bool:
         """Whether the catalogue knows what is imported though the project has it: a library's sources."""
-        top = item.module.partition(".")[0]
-        if item.level or top not in self._known_modules:
+        if name.partition(".")[0] not in self._known_modules:
             return False
-        name = self.frameworks.usual(f"{item.module}.{item.name}")
-        known = (self.catalogue.functions, self.catalogue.classes, self.frameworks.subclasses)
-        return any(index.find(name) is not None for index in known)
+        return any(
+            index.find(name) is not None for index in (self.catalogue.functions, self.catalogue.classes)
+        )
 
     def _imported_module(self, module: Module, item: Import, path: str | None) -> Values:
         if path is None:
