@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 # Enough for MAXIMUM_NESTING levels of evaluation, each of them several calls.
 RECURSION_LIMIT = 10_000
-# Lines between making a lazy result and going through it that are still read, and repaired, as one.
-NEAR = 3
 # Inference, and what takes as long.
 COMPUTED = frozenset({Role.INFERENCE, Role.PREPROCESSING, Role.EXPLANATION, Role.TRAINING})
 # What a call may take of the stack where Python's own C code stands between two functions, twice over.
@@ -288,8 +286,8 @@ class Analysis:
     def told_in(self, path: str) -> Iterator[BlockingCall]:
         """The blocking calls of a file, but for those that only begin what another one of the function does.
 
-        `segments, _ = model.transcribe(audio)` reads the audio, and going through `segments` is the
-        inference: that is one cause, told once where the two stand together.
+        `segments, _ = model.transcribe(audio)` detects the language, and going through `segments` is the rest
+        of the inference: both block, and are told as one only where the second stands right below the first.
         """
         calls = self.blocking_calls_in(path)
         drawn = {(call.caller, call.blocking.library): call for call in calls if call.blocking.drawn}
@@ -302,10 +300,10 @@ class Analysis:
                 yield call  # each has its own fix
 
     def _stand_together(self, path: str, first: Position, second: Position) -> bool:
-        """Whether the two stand below each other: not in one expression, nor one alone inside a `with`."""
+        """Whether one stands right below the other: not in one expression, nor one alone inside a `with`."""
         line = self.source(path).line
         deeper = _indent(line(first.line)) > _indent(line(second.line))
-        return 1 <= second.line - first.end_line <= NEAR and not deeper
+        return second.line - first.end_line == 1 and not deeper
 
     def preloaded(self, blocking: Blocking) -> tuple[Module, int] | None:
         """The function on the way that loads once, and that start-up has called; None where there is none.
