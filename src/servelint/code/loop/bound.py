@@ -19,6 +19,7 @@ from servelint.code.facts.facts import (
 from servelint.code.graph.project import Module
 from servelint.code.graph.reach import Reach
 from servelint.code.loop.entrypoints import EntryPoints
+from servelint.code.loop.handed import Handed
 from servelint.code.loop.threads import Threads
 from servelint.code.names import evidence
 from servelint.code.values.evaluate import Evaluator
@@ -90,6 +91,7 @@ class Loop:
         self.reach = reach
         self.entry_points = EntryPoints(evaluator, reach)
         self.threads = Threads(evaluator)
+        self.handed = Handed(evaluator, reach)
         self.project = evaluator.project
         self.frameworks = evaluator.frameworks
         self.startup_words = evidence.load().startup
@@ -290,13 +292,17 @@ class Loop:
     # -- start-up -------------------------------------------------------------------------------
 
     def runs_at_startup(self, module: Module, index: int) -> bool:
-        """Whether some call of the function is made at start-up or when a module is imported."""
+        """Whether the function is run at start-up or when a module is imported, there or in a thread."""
         key = (module.path, index)
         if key not in self._at_startup:
             self._at_startup[key] = False  # a function that only calls itself is not called at start-up
-            sites = self.evaluator.callers.call_sites(self.evaluator.frame(module, index))
-            self._at_startup[key] = any(self.is_startup(caller) for caller, _ in sites)
+            self._at_startup[key] = any(self.is_startup(caller) for caller, _ in self.runs(module, index))
         return self._at_startup[key]
+
+    def runs(self, module: Module, index: int) -> Iterator[tuple[Frame, Call]]:
+        """What runs the function, on whatever thread: the calls of it, with the frames that make them."""
+        yield from self.evaluator.callers.call_sites(self.evaluator.frame(module, index))
+        yield from self.handed.calls(module, index)
 
     def is_startup(self, caller: Frame) -> bool:
         """Whether what the frame's function does is done at start-up."""

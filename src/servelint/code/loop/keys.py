@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
+from itertools import product
+from math import prod
 from typing import TypeAlias
 
 from servelint.code.facts.facts import (
@@ -19,6 +21,7 @@ from servelint.code.facts.facts import (
     Operated,
     Parameter,
     Subscript,
+    Text,
     dotted,
     last_name,
 )
@@ -29,6 +32,8 @@ from servelint.code.values.values import External, Frame, FunctionReference, Lit
 
 # How many callers are asked one after the other for what they were given themselves.
 MAXIMUM_CALLERS = 4
+# How many texts one of several parts may be.
+MAXIMUM_TEXTS = 16
 # What stands for the name of what a function returns.
 RETURNED = "return"
 
@@ -120,6 +125,8 @@ class Keys:
                 return self._of(frame, inner, depth)
             case Element():
                 return {Chosen.EACH}
+            case Text(parts) | Operated("add", parts):
+                return self._of_text(frame, parts, depth)
             case Name(id):
                 return self._of_name(frame, id, depth)
             case Attribute() if self._is_application(frame, value):
@@ -141,6 +148,16 @@ class Keys:
                     or {Chosen.UNKNOWN}
                 )
         return {Chosen.UNKNOWN}
+
+    def _of_text(self, frame: Frame, parts: tuple[Expression, ...], depth: int) -> set[Key]:
+        """The texts that the parts may make, chosen as the most open of them: `f"{name}-{size}"`."""
+        several = [self._of(frame, part, depth) for part in parts]
+        for one in (Chosen.REQUEST, Chosen.UNKNOWN, Chosen.EACH):
+            if any(one in keys for keys in several):
+                return {one}
+        if prod(map(len, several)) > MAXIMUM_TEXTS:
+            return {Chosen.UNKNOWN}
+        return set(map(_text, product(*several)))
 
     def _is_application(self, frame: Frame, value: Expression) -> bool:
         """Whether it is the application, or what that shares: a request has it, and does not choose it."""
@@ -210,3 +227,9 @@ class Keys:
         if texts and all(isinstance(text, Constant) for text in texts):
             return {text for text in texts if isinstance(text, Constant)}
         return {dotted(value)}
+
+
+def _text(parts: tuple[Key, ...]) -> Key:
+    """The text of several parts: as it is written down, or by what its parts are called."""
+    text = "".join(str(part.value) if isinstance(part, Constant) else str(part) for part in parts)
+    return Constant(text) if all(isinstance(part, Constant) for part in parts) else text

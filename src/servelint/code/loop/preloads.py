@@ -87,8 +87,7 @@ class Preloads:
         asked = self._asked(entered, name)
         loaded: set[Key] = set()
         ones: set[Key] = set()
-        frame = self.evaluator.frame(entered.module, entered.number)
-        for starting, call in self.evaluator.callers.call_sites(frame):
+        for starting, call in self.loop.runs(entered.module, entered.number):
             if self.loop.is_startup(starting):
                 given = self.keys.passed(name, function, starting, call)
                 loaded |= given
