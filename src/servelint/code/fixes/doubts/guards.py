@@ -42,7 +42,7 @@ class _Lock(NamedTuple):
     text: str
 
 
-class _Access(NamedTuple):
+class Access(NamedTuple):
     """Where the project uses a place; `function` is None at the top of a file or class."""
 
     module: Module
@@ -95,7 +95,7 @@ class Guards:
         self, module: Module, syntax: Syntax, function: Function, node: ast.AST, calls: int = 0
     ) -> set[_Lock]:
         """The locks around the node, and those around all calls of its function."""
-        frame = self._frame(module, syntax, function)
+        frame = self.frame(module, syntax, function)
         if frame is None:
             return set()
         found = set(self._around(module, syntax, function, node, frame))
@@ -143,7 +143,7 @@ class Guards:
         names = [v.name for v in values if isinstance(v, External | ExternalObject)]
         return bool(names) and len(names) == len(values) and all(self.locks.find(name) for name in names)
 
-    def _frame(self, module: Module, syntax: Syntax, function: Function) -> Frame | None:
+    def frame(self, module: Module, syntax: Syntax, function: Function) -> Frame | None:
         """The frame of the function of which nothing is known but where it stands."""
         if module.path not in self._indexes:
             found = ((function_at(syntax, f.position), i) for i, f in enumerate(module.facts.functions) if i)
@@ -153,8 +153,10 @@ class Guards:
 
     def _is_used_otherwise(self, function: Function) -> bool:
         """Whether the function may be called where nobody sees it: it is handed on, or decorated."""
-        if function.decorator_list:
-            return True
+        return bool(function.decorator_list) or self.is_handed_on(function)
+
+    def is_handed_on(self, function: Function) -> bool:
+        """Whether anybody names the function without calling it."""
         for other in self.analysis.project.mentioning([function.name]):
             syntax = self.files.syntax(other)
             for node in syntax.nodes:
@@ -185,8 +187,8 @@ class Guards:
         loose: dict[Function, dict[ast.expr, str]] = {}
         owner = _owner(syntax, function)
         for change in changes:
-            accesses = list(self._accesses(module, change, owner))
-            used = [a for a in accesses if a is not None and not self._is_made_there(a, change)]
+            accesses = list(self.accesses(module, change, owner))
+            used = [a for a in accesses if a is not None and not self.is_made_there(a, change)]
             if None in accesses:
                 return False
             stays = self._stays(change, used, load)
@@ -197,27 +199,27 @@ class Guards:
                 if (
                     load is not None
                     and stays
-                    and _is_read(access)
+                    and is_read(access)
                     and load.is_done(access.syntax, access.node)
                 ):
                     continue
                 if self._has(lock, access, access.function):
                     continue
-                if not _only_looks(access.syntax, access.node) and (
-                    in_steps or not (is_variable and _is_read(access))
+                if not only_looks(access.syntax, access.node) and (
+                    in_steps or not (is_variable and is_read(access))
                 ):
                     return False
                 loose.setdefault(access.function, {})[access.node] = change.text if stays else ""
         return all(len(found) == 1 or _is_one_that_stays(found.values()) for found in loose.values())
 
-    def _has(self, lock: _Lock | FirstUse, access: _Access, function: Function) -> bool:
+    def _has(self, lock: _Lock | FirstUse, access: Access, function: Function) -> bool:
         if isinstance(lock, FirstUse):
             return access.syntax is lock.syntax and lock.holds(access.node)
         return lock in self._held(access.module, access.syntax, function, access.node)
 
-    def _stays(self, change: Change, used: Sequence[_Access], load: FirstUse | None) -> bool:
+    def _stays(self, change: Change, used: Sequence[Access], load: FirstUse | None) -> bool:
         """Whether the place is set once, where it is found to be empty, and nothing takes away from it."""
-        writers = [a for a in used if a.function is not None and not _is_read(a)]
+        writers = [a for a in used if a.function is not None and not is_read(a)]
         if load is not None and all(a.syntax is load.syntax and load.holds(a.node) for a in writers):
             return all(_is_filled(a.syntax, a.node) for a in writers)
         if any(a.function is not writers[0].function for a in writers):
@@ -247,7 +249,7 @@ class Guards:
                     return False
         return True
 
-    def _accesses(self, module: Module, change: Change, owner: str) -> Iterator[_Access | None]:
+    def accesses(self, module: Module, change: Change, owner: str) -> Iterator[Access | None]:
         """All uses of the place in the project; None for one that cannot be followed."""
         name, is_global = last_name(change.place), isinstance(change.place, ast.Name)
         owner = "" if is_global else owner
@@ -264,11 +266,11 @@ class Guards:
                         yield None
                     case ast.Attribute(attr=attribute) if attribute == name:
                         if not self._is_unrelated(module, owner, other, syntax, node):
-                            yield _Access(other, syntax, _function(syntax, node), node)
+                            yield Access(other, syntax, _function(syntax, node), node)
                     case ast.Name(id=found) if found == name and is_global and other is module:
                         around = _function(syntax, node)
                         if around is None or Shared(syntax, around, frozenset({name})).reaches(name):
-                            yield _Access(other, syntax, around, node)
+                            yield Access(other, syntax, around, node)
 
     def _is_unrelated(
         self, module: Module, owner: str, other: Module, syntax: Syntax, node: ast.Attribute
@@ -301,7 +303,7 @@ class Guards:
             self._families[name] = found
         return self._families[name]
 
-    def _is_made_there(self, access: _Access, change: Change) -> bool:
+    def is_made_there(self, access: Access, change: Change) -> bool:
         """Whether the use is of the object that a constructor makes."""
         function = access.function
         if function is None or function.name not in _CONSTRUCTORS or isinstance(change.place, ast.Name):
@@ -330,7 +332,7 @@ def _says(call: ast.Call, name: str) -> bool:
     return any(isinstance(n, ast.Constant) and n.value == name for n in ast.walk(call)) or not call.args
 
 
-def _is_read(access: _Access) -> bool:
+def is_read(access: Access) -> bool:
     """Whether the use changes nothing at the place itself."""
     node, outer = access.node, access.syntax.parent(access.node)
     if not isinstance(getattr(node, "ctx", None), ast.Load):
@@ -378,7 +380,7 @@ def _is_one_that_stays(places: Collection[str]) -> bool:
     return len(set(places)) == 1 and "" not in places
 
 
-def _only_looks(syntax: Syntax, node: ast.expr) -> bool:
+def only_looks(syntax: Syntax, node: ast.expr) -> bool:
     """Whether the use is one look at the place: it is there, it has that many or that element."""
     if not isinstance(getattr(node, "ctx", None), ast.Load):
         return False
