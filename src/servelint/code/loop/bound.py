@@ -13,6 +13,7 @@ from servelint.code.facts.facts import (
     Call,
     Expression,
     FunctionFacts,
+    Name,
     Site,
     last_name,
 )
@@ -27,6 +28,7 @@ from servelint.code.values.values import (
     External,
     ExternalObject,
     Frame,
+    FunctionReference,
     plain,
 )
 from servelint.knowledge.types import Phase, SyncRuns, name_index
@@ -104,6 +106,7 @@ class Loop:
         self._commands = evidence.load().commands
         self._at_startup: dict[tuple[str, int], bool] = {}
         self._below: dict[tuple[str, int], bool] = {}
+        self._running: dict[tuple[str, int], bool] = {}
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
@@ -263,12 +266,34 @@ class Loop:
         return where if function.is_async or where is Where.STARTUP else Where.LOOP
 
     def _runs_coroutine(self, caller: Frame, receiver: Expression) -> bool:
-        """Whether what is given a coroutine runs it to its end, on a loop of its own."""
+        """Whether what is given a coroutine runs it to its end, on a loop of its own.
+
+        So may a function of the project that hands on what it is given: `def run(f): asyncio.run(f)`.
+        """
+        if self._runs_outright(caller, receiver):
+            return True
+        values = plain(self.evaluator.evaluate(caller, receiver))
+        return any(isinstance(v, FunctionReference) and self._runs_given(v) for v, _ in values)
+
+    def _runs_outright(self, caller: Frame, receiver: Expression) -> bool:
         values = plain(self.evaluator.evaluate(caller, receiver))
         runs = self.frameworks.runs_coroutine
         if any(isinstance(value, External) and runs.find(value.name) for value, _ in values):
             return True
         return last_name(receiver) in self.frameworks.runs_coroutine_methods
+
+    def _runs_given(self, function: FunctionReference) -> bool:
+        key = (function.module, function.function)
+        if key not in self._running:
+            module = self.evaluator.module(function.module)
+            frame, facts = self.evaluator.frame(module, function.function), module.function(function.function)
+            given = {parameter.name for parameter in facts.parameters}
+            self._running[key] = not facts.is_async and any(
+                any(isinstance(one, Name) and one.id in given for one in site.call.arguments)
+                and self._runs_outright(frame, site.call.function)
+                for site in facts.sites
+            )
+        return self._running[key]
 
     def is_called_on_loop(self, module: Module, index: int) -> bool:
         """Whether a function that serves on the loop calls the plain function, directly or through others."""

@@ -185,7 +185,7 @@ class Evidence:
             case Subscript(_, Constant(str(key))) if self.strong_verbs.intersection(split(key)[:1]):
                 return Role.INFERENCE  # `bundle["predict_fn"](rows)`
             case Subscript():
-                return Role.INFERENCE if self._is(self.called, call.function) else None
+                return Role.INFERENCE if self._is_called_model(call) else None
         return None
 
     def _of_method(self, receiver: Expression, method: str, call: Call) -> Role | None:
@@ -200,7 +200,7 @@ class Evidence:
             return Role.INFERENCE
         if method in self.loads and words & self.called:
             return Role.LOAD
-        if self._is(self.called, call.function) and not method[:1].isupper():
+        if self._is_called_model(call) and not method[:1].isupper():
             return Role.INFERENCE
         # Of what is called a model outright the weaker verbs tell as well: `model.compute_score(pairs)`.
         outright = self._is(self.receivers[0][0], receiver)
@@ -221,9 +221,13 @@ class Evidence:
     def _of_name(self, name: str, call: Call) -> Role | None:
         if name[:1].isupper() or words_of(call.function) & self.never:
             return None
-        if self._is(self.called, call.function):
+        if self._is_called_model(call):
             return Role.INFERENCE
         return self._of_given(name, call)
+
+    def _is_called_model(self, call: Call) -> bool:
+        """Whether something is called that has the name of a model, and is given something: not `plt.clf()`."""
+        return bool(call.arguments or call.keywords) and self._is(self.called, call.function)
 
     def _of_given(self, name: str, call: Call) -> Role | None:
         if name in self.given_model and call.arguments and self._is(self.called, call.arguments[0]):
