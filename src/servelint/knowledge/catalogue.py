@@ -212,6 +212,7 @@ def _framework(file: Table) -> Framework:
         draws=file.names("draws"),
         operates=file.table("operates").strings(),
         sets_default_executor=file.names("sets-default-executor"),
+        resolves=file.names("resolves"),
     )
     file.done()
     return framework

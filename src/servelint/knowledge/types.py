@@ -243,6 +243,7 @@ class Framework(NamedTuple):
     then goes through the arguments (`zip`), `operates` those that stand for an operator (`len`),
     `on_loop` those that make the event loop call it later (`call_soon`), `injects` those whose result at
     run time is what their argument returns (`Depends`), `passes` those whose result is their argument,
+    `resolves` those that give what the text in their argument names (`resolve_name("pkg.module:Class")`),
     `awaits` those that take awaitables, `gathers` those of them whose own result has to be awaited,
     `consumes` and `consuming_methods` (on any receiver) those that iterate their argument at once,
     `streams` those that iterate it later and in a thread. `state` are attributes that hold what a service
@@ -282,6 +283,7 @@ class Framework(NamedTuple):
     draws: tuple[str, ...] = ()
     operates: Mapping[str, str] = _NOTHING
     sets_default_executor: tuple[str, ...] = ()
+    resolves: tuple[str, ...] = ()
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from abc import abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
@@ -56,6 +57,10 @@ _OBJECTS = (Name, Attribute, Call, Subscript, Awaited, Choice, Operated, Element
 _OPERANDS = (*_OBJECTS, Sequence, Listed)
 # What the conversions of formatted strings call; without one it is `format`.
 _CONVERSIONS = {ord("s"): "str", ord("r"): "repr", ord("a"): "repr"}
+
+# What names and keys are written with, and how many parts they have at most.
+_NAMING = re.compile(r"[\w.:@-]*")
+MAXIMUM_PARTS = 6
 
 
 class Depth(Protocol):
@@ -308,7 +313,8 @@ class Expressions:
         return text(parts) or made
 
     def of_JoinedStr(self, node: ast.JoinedStr, *_: str) -> Expression:
-        return text(list(map(self.look, node.values))) or OPAQUE
+        parts = list(map(self.look, node.values))
+        return text(parts) or name_of(parts) or OPAQUE
 
     def of_IfExp(self, node: ast.IfExp, use: str, name: str) -> Choice:
         options: list[Expression] = []
@@ -402,3 +408,10 @@ def by_type(cls: type, prefix: str) -> dict[type[ast.AST], Callable[..., Any]]:
 
 
 _EXPRESSIONS = by_type(Expressions, "of_")
+
+
+def name_of(parts: list[Expression]) -> Text | None:
+    """A name or key put together, `f"{name}-small"`; None for what is read by people."""
+    pieces = [part.value for part in parts if isinstance(part, Constant)]
+    meant = pieces and len(parts) <= MAXIMUM_PARTS and all(map(_NAMING.fullmatch, map(str, pieces)))
+    return Text(tuple(parts)) if meant else None

@@ -33,6 +33,7 @@ class Frameworks:
         self.on_loop = CallTable(o for f in all_ for o in f.on_loop)
         self.injects = CallTable(o for f in all_ for o in f.injects)
         self.passes = CallTable(o for f in all_ for o in f.passes)
+        self.resolves = name_index(name for f in all_ for name in f.resolves)
         self.gathers = CallTable(o for f in all_ for o in f.gathers)
         self.awaits = name_index(name for f in all_ for name in f.awaits)
         self.consumes = name_index(name for f in all_ for name in f.consumes)

@@ -218,6 +218,8 @@ class Calls:
         if name in IMPORTERS and call.arguments:
             return self.evaluator.chosen.module(frame, call)
         frameworks = self.evaluator.frameworks
+        if frameworks.resolves.find(name) and call.arguments:
+            return self.evaluator.chosen.resolved(frame, call.arguments[0])
         drawing = frameworks.runs_when_iterated.find(name)
         if drawing is not None:
             return self.evaluator.items.drawing(frame, call, drawing)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Text
 from servelint.code.values.calls import argument
 from servelint.code.values.values import (
+    ClassReference,
     External,
     Frame,
+    FunctionReference,
     Guess,
     LibraryMethod,
     LibraryObject,
@@ -54,6 +56,18 @@ class Chosen:
         package = anchor.value if isinstance(anchor, Constant) and isinstance(anchor.value, str) else ""
         return union(self._module(frame, text, package) for text in self._texts(frame, named))
 
+    def resolved(self, frame: Frame, named: Expression) -> Values:
+        """What a text names that is a path into a module: `pkg.module.Class`, `pkg.module:Class`."""
+        return union(self._at(frame, text) for text in self._texts(frame, named))
+
+    def _at(self, frame: Frame, text: Expression) -> Values:
+        if not isinstance(text, Constant) or not isinstance(text.value, str):
+            return ()
+        if not _DOTTED.fullmatch(text.value):
+            return ()
+        module, _, name = text.value.replace(":", ".").rpartition(".")
+        return self.evaluator.attributes(self._module(frame, Constant(module), ""), name)
+
     def attribute(self, holders: Values, names: Values) -> Values:
         """What `getattr(holder, name)` gives; for a name that nobody knows, what a model infers with."""
         known = [
@@ -65,27 +79,34 @@ class Chosen:
         ]
         if known:
             return union(self.evaluator.attributes(holders, name) for name in known)
-        return union(map(self._whichever, holders))
+        form = next((v.expression for v, _ in plain(names) if isinstance(v, Literal)), None)
+        return union(self._whichever(holder, _Form.of(form)) for holder in holders)
 
-    def _whichever(self, holder: Value) -> Values:
-        """What an attribute is whose name nobody knows: a function or class of a module, a way to infer."""
+    def _whichever(self, holder: Value, form: _Form) -> Values:
+        """What an attribute is whose name nobody knows: a function or class of a module, a way to infer.
+
+        What is known of the name is its `form`: `f"{kind}Engine"`.
+        """
         match holder:
             case Guess(inner):
-                return self._whichever(inner)
+                return self._whichever(inner, form)
             case ModuleReference(path):
-                return guessed(self._members(path))
+                return guessed(self._members(path, form))
             case LibraryObject(type_name):
                 method = self.evaluator.catalogue.inference_method(type_name)
                 return (Guess(LibraryMethod(type_name, method)),) if method else ()
         return ()
 
-    def _members(self, path: str) -> Values:
-        """The functions and classes of a module that a name may mean which nobody knows."""
+    def _members(self, path: str, form: _Form) -> Values:
+        """The functions and classes of the project that a module has under a name of the form."""
         module = self.evaluator.project.module(path)
         if module is None:
             return ()
-        defined = islice(module.facts.body.names, MAXIMUM_MEMBERS)
-        return union(self.evaluator.module_member(path, name) for name in defined)
+        body = module.facts.body
+        names = (*body.names, *(item.local for item in body.imports if item.name))
+        fitting = islice(filter(form.fits, dict.fromkeys(names)), MAXIMUM_MEMBERS)
+        found = union(self.evaluator.module_member(path, name) for name in fitting)
+        return tuple(v for v, _ in plain(found) if isinstance(v, FunctionReference | ClassReference))
 
     def is_module(self, text: Expression) -> bool:
         """Whether the text names a module of the project, or something in it (`pkg.module:Class`)."""
@@ -147,6 +168,27 @@ class Chosen:
 
     def _resolved(self, frame: Frame, module: str, level: int) -> str | None:
         return self.evaluator.project.resolve(self.evaluator.module(frame.module), module, level)
+
+
+class _Form(NamedTuple):
+    """What is known of a name that is put together: how it begins and ends."""
+
+    start: str
+    end: str
+
+    @classmethod
+    def of(cls, text: Expression | None) -> _Form:
+        """The form of `f"{kind}Engine"`; of anything else nothing is known."""
+        if not isinstance(text, Text) or not text.parts:
+            return cls("", "")
+        first, last = text.parts[0], text.parts[-1]
+        start = first.value if isinstance(first, Constant) else ""
+        end = last.value if isinstance(last, Constant) else ""
+        return cls(str(start), str(end))
+
+    def fits(self, name: str) -> bool:
+        """Whether the name may be meant."""
+        return name.startswith(self.start) and name.endswith(self.end)
 
 
 def _split(text: str, method: str, separator: str) -> tuple[str, ...]:

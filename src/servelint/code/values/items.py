@@ -85,6 +85,9 @@ class Items:
                 return self.evaluator.chosen.attribute(
                     self.evaluator.evaluate(frame, holder), self.evaluator.evaluate(frame, key)
                 )
+            case Call(Name("globals"), (), _, _), _:
+                holders: Values = (ModuleReference(frame.module),)
+                return self.evaluator.chosen.attribute(holders, self.evaluator.evaluate(frame, key))
         found = [self._item_of(frame, value, key) for value in self.evaluator.evaluate(frame, container)]
         return union((*found, *self._filled(frame, container, key)))
 
