@@ -77,6 +77,18 @@ def test_all_who_write_move_to_one_thread(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "more",
+    [
+        "def forget():\n    detector.results = None\n    detector.conf = 0",  # nobody calls it
+        "@app.get('/n')\nasync def names():\n    return [detector.results]",
+        "detector.detect('warm-up.png', 0.5)",
+    ],
+)
+def test_nobody_else_uses_it_while_requests_are_answered(tmp_path: Path, more: str) -> None:
+    assert reasons(tmp_path, service(more=more)) == ["", ""]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         # what the next request may have set when this one goes on

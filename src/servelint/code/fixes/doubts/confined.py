@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 from servelint.code.facts.facts import Site
 from servelint.code.fixes.doubts.guards import Access, Guards, is_read, only_looks
 from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS
-from servelint.code.fixes.doubts.shared import Change, is_container, last_name
+from servelint.code.fixes.doubts.shared import Change, Shared, is_container, last_name
 from servelint.code.fixes.pools.forms import is_pooled
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
@@ -74,7 +74,7 @@ class Confined:
         None where others would make or see them as well.
         """
         needed = dict(self._in_pool((frame.module, frame.function)) or {})
-        if not needed:
+        if not needed or self.guards.may_lock_out(frame, function, changes):
             return None
         module = self.evaluator.module(frame.module)
         syntax = self.files.syntax(module)
@@ -82,12 +82,16 @@ class Confined:
         owner = outer.name if isinstance(outer, ast.ClassDef) else ""
         looking: dict[Place, int] = {}
         for change in {change.text: change for change in changes}.values():
+            if _is_alias(module, syntax, function, change.place):
+                return None
             for access in self.guards.accesses(module, change, owner):
                 if access is None:
                     return None
                 if access.function is None or self.guards.is_made_there(access, change):
                     continue
                 place = self._place(access.module, access.function)
+                if place is not None and self._is_never_run(place):
+                    continue
                 others = self._in_pool(place) if place is not None else None
                 if others is not None:
                     needed.update(others)
@@ -126,21 +130,25 @@ class Confined:
 
     def _find_in_pool(self, place: Place) -> Calls | None:
         found: dict[int, BlockingCall] = {}
+        runs_before = False
         seen, waiting = {place}, [place]
         while waiting:
             here = waiting.pop()
             if self._is_startup(here):
+                runs_before = True
                 continue
             uses = self._uses_of(here)
-            if not uses or len(seen) > MAXIMUM_FUNCTIONS:
+            if uses is None or len(seen) > MAXIMUM_FUNCTIONS or (not uses and not self._is_never_run(here)):
                 return None
             for use in uses:
                 if use.moved is not None:
                     found[id(use.moved)] = use.moved
-                elif use.caller[1] and use.caller not in seen:
+                elif not use.caller[1]:
+                    runs_before = True
+                elif use.caller not in seen:
                     seen.add(use.caller)
                     waiting.append(use.caller)
-        return found
+        return found if found or runs_before else None
 
     def _all_above(self, place: Place) -> frozenset[Place] | None:
         """The function and all that call it, directly or through others; None where that is not known."""
@@ -181,6 +189,13 @@ class Confined:
             self._uses[place] = found
         return self._uses[place]
 
+    def _is_never_run(self, place: Place) -> bool:
+        """Whether nothing in the project calls the function or names it, and no base class does."""
+        module = self.evaluator.module(place[0])
+        facts = module.function(place[1])
+        inherits = facts.owner is not None and bool(module.facts.classes[facts.owner].bases)
+        return not inherits and self._uses_of(place) == ()
+
     def _is_called_unseen(self, place: Place) -> bool:
         """Whether a framework, the language or whoever is given the function may call it."""
         module = self.evaluator.module(place[0])
@@ -190,8 +205,9 @@ class Confined:
             return True
         if any(last_name_of not in _PLAIN for last_name_of in map(_decorator, self._decorators(place))):
             return True
-        function = function_at(self.files.syntax(module), facts.position)
-        return function is None or self.guards.is_handed_on(function)
+        syntax = self.files.syntax(module)
+        function = function_at(syntax, facts.position)
+        return function is None or self.guards.is_handed_on(syntax, function)
 
     def _decorators(self, place: Place) -> list[ast.expr]:
         module = self.evaluator.module(place[0])
@@ -247,6 +263,14 @@ class Confined:
 
 def _decorator(node: ast.expr) -> str:
     return last_name(node.func if isinstance(node, ast.Call) else node)
+
+
+def _is_alias(module: Module, syntax: Syntax, function: Function, place: ast.expr) -> bool:
+    """Whether it is a variable of the function, which holds a part of what others have by another name."""
+    if not isinstance(place, ast.Name):
+        return False
+    reaches = Shared(syntax, function, frozenset()).reaches(place.id)
+    return not reaches or not any(True for _ in module.bound(0, place.id))
 
 
 def _is_look(access: Access, changes: Sequence[Change]) -> bool:

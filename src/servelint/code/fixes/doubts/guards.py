@@ -78,6 +78,13 @@ class Guards:
             for lock in common
         )
 
+    def may_lock_out(self, frame: Frame, function: Function, changes: Sequence[Change]) -> bool:
+        """Whether a thread that makes the changes may wait for a lock that a coroutine holds meanwhile."""
+        module = self.analysis.evaluator.module(frame.module)
+        syntax = self.files.syntax(module)
+        held = {lock for c in changes for lock in self._held(module, syntax, function, c.node)}
+        return not all(map(self._is_only_entered, held))
+
     def locking(
         self, frame: Frame, syntax: Syntax, function: Function, changes: Sequence[Change]
     ) -> Locking | None:
@@ -102,7 +109,7 @@ class Guards:
         if calls >= MAXIMUM_CALLS:
             return found
         # To see how else a function is used takes trees of all files that have its name.
-        if not self._may_be_held(frame, calls) or self._is_used_otherwise(function):
+        if not self._may_be_held(frame, calls) or self._is_used_otherwise(syntax, function):
             return found
         above: list[set[_Lock]] = []
         for outer, made in self.analysis.evaluator.callers.call_sites(frame):
@@ -151,17 +158,24 @@ class Guards:
         index = self._indexes[module.path].get(function)
         return None if index is None else self.analysis.evaluator.frame(module, index)
 
-    def _is_used_otherwise(self, function: Function) -> bool:
+    def _is_used_otherwise(self, syntax: Syntax, function: Function) -> bool:
         """Whether the function may be called where nobody sees it: it is handed on, or decorated."""
-        return bool(function.decorator_list) or self.is_handed_on(function)
+        return bool(function.decorator_list) or self.is_handed_on(syntax, function)
 
-    def is_handed_on(self, function: Function) -> bool:
-        """Whether anybody names the function without calling it."""
+    def is_handed_on(self, home: Syntax, function: Function) -> bool:
+        """Whether anybody names the function without calling it; a method by itself only in its class."""
+        outer = home.parent(function)
+        cls = outer if isinstance(outer, ast.ClassDef) else None
         for other in self.analysis.project.mentioning([function.name]):
             syntax = self.files.syntax(other)
             for node in syntax.nodes:
-                named = isinstance(node, ast.Name | ast.Attribute) and last_name(node) == function.name
-                if named and not _is_called(syntax, node):
+                if not isinstance(node, ast.Name | ast.Attribute) or last_name(node) != function.name:
+                    continue
+                if isinstance(node, ast.Name) and cls is not None:
+                    statement = syntax.statement(node) if syntax is home else None
+                    if statement is None or home.parent(statement) is not cls:
+                        continue
+                if not _is_called(syntax, node):
                     return True
         return False
 
