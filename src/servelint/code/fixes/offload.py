@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from servelint.code.facts.facts import Position, Site
 from servelint.code.fixes.add_async import AddAsync
@@ -36,7 +35,6 @@ from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.imports import NameTakenError
 from servelint.code.fixes.text.needed import Needed
 from servelint.code.fixes.text.syntax import Function, Syntax
-from servelint.code.fixes.text.uses import Range
 from servelint.code.fixes.twins import Twins
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.loop.bound import LoopBound
@@ -47,10 +45,6 @@ from servelint.project.config import PLAIN_DEF
 
 # So many calls of a service that would each be long get one coroutine that does it for all of them.
 SEVERAL = 3
-
-
-# A call by what tells it apart.
-_Key: TypeAlias = tuple[Frame, Position, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +79,13 @@ class OffloadPlanner:
         self.names = moving.Names(self.files)
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
         self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
-        self.safety = Safety(analysis, self.files, self._moving_range)
+        self.safety = Safety(analysis, self.files)
         self.contexts = Contexts(analysis, self.safety.reached)
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)
         self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays)
-        self._planned: dict[_Key, tuple[Fix | None, str]] = {}
-        self._one_thread: dict[_Key, str] = {}
-        self._together: dict[_Key, tuple[tuple[str, BlockingCall], ...]] = {}
+        self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
         self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
         self._dispatching: dict[str, bool] = {}
@@ -103,7 +95,7 @@ class OffloadPlanner:
         """The fix for the call, or None and why there is none."""
         fix, reason = self._alone(call)
         if fix is not None and fix.applicability is Applicability.SAFE:
-            doubt = self._apart(call) or self.halves.doubt(call)
+            doubt = self.halves.doubt(call)
             fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt) if doubt else fix
         better = self.twins.plan(call)
         if better is None:
@@ -114,36 +106,15 @@ class OffloadPlanner:
 
     def _alone(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, whatever becomes of others; or None and why there is none."""
-        key = _key(call)
+        key = (call.frame, call.position, call.site is None)
         if key not in self._planned:
             self._planned[key] = self._in_thread(call)
         return self._planned[key]
 
     def _stays(self, call: BlockingCall) -> bool:
         """Whether safe fixes leave the call where it is."""
-        return self._is_left(call) or bool(self._apart(call))
-
-    def _is_left(self, call: BlockingCall) -> bool:
         fix, _ = self._alone(call)
         return fix is None or fix.applicability is Applicability.UNSAFE
-
-    def _apart(self, call: BlockingCall) -> str:
-        """Why the call would not be in one thread with all that use what it changes; empty if it is."""
-        self._alone(call)
-        pool = self._one_thread.get(_key(call), "")
-        seen, waiting = {_key(call)}, [call]
-        while waiting:
-            for place, other in self._together.get(_key(waiting.pop()), ()):
-                if _key(other) in seen:
-                    continue
-                if self._is_left(other) or self._one_thread.get(_key(other)) != pool:
-                    name = other.caller.facts.qualname
-                    return (
-                        f"`{other.text}` in `{name}` does not move to the same thread, and uses `{place}` too"
-                    )
-                seen.add(_key(other))
-                waiting.append(other)
-        return ""
 
     def _in_thread(self, call: BlockingCall) -> tuple[Fix | None, str]:
         syntax = self.files.syntax(call.caller.module)
@@ -188,7 +159,6 @@ class OffloadPlanner:
         edits = style.rewritten(syntax, node, wrapping, parenthesised=parenthesised)
         doubt = self.safety.doubt(call, node, function, _workers(offloading.pool))
         every = _all_edits(offloading, needed, edits, doubt)
-        self._note(call, offloading, doubt)
         return self._made(call, offloading, every, doubt.reason, f"Await `{call.text}` {offloading.where}")
 
     def _moved(self, call: BlockingCall, region: Region) -> tuple[Fix | None, str]:
@@ -207,16 +177,8 @@ class OffloadPlanner:
         if key not in self._blocks:  # the text of a block is one object for all the calls in it
             edit = moving.moved(block, found, name, offloading)
             self._blocks[key] = _all_edits(offloading, needed, (edit,), doubt)
-        self._note(call, offloading, doubt)
         title = f"Run the block with `{call.text}` {offloading.where}"
         return self._made(call, offloading, self._blocks[key], doubt.reason, title), ""
-
-    def _note(self, call: BlockingCall, offloading: Offloading, doubt: Doubt) -> None:
-        """Keep which pool of one thread the call goes to, and which calls have to go there with it."""
-        pool = offloading.pool
-        if pool is not None and pool.workers == 1:
-            self._one_thread[_key(call)] = pool.text.rpartition(".")[2]
-        self._together[_key(call)] = doubt.together
 
     def _in_block(self, call: BlockingCall, block: Block) -> Moved:
         key = (call.frame, block)
@@ -291,14 +253,6 @@ class OffloadPlanner:
         node = syntax.at(call.position, ast.Call)
         return None if function is None or node is None else _alone(call, function, node)
 
-    def _moving_range(self, call: BlockingCall) -> Range | None:
-        """The nodes of the file that surely move with the call: of what may move by itself the call alone."""
-        syntax, region = self.files.syntax(call.caller.module), self.regions.of(call)
-        if region is not None and not region.optional and not isinstance(region.variables, str):
-            return region.block.range
-        node = syntax.at(call.position, ast.Call)
-        return None if node is None else Range(syntax.number(node), syntax.number(node) + 1)
-
     def _made(
         self,
         call: BlockingCall,
@@ -330,10 +284,6 @@ class OffloadPlanner:
         if pool is None or not pool.is_new_global or not imported:
             return ""
         return f"{min(imported)} copies the code to its workers, which a pool in a global may prevent"
-
-
-def _key(call: BlockingCall) -> _Key:
-    return (call.frame, call.position, call.site is None)
 
 
 def _alone(call: BlockingCall, function: Function, node: ast.Call) -> Moved:

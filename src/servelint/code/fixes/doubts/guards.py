@@ -42,7 +42,7 @@ class _Lock(NamedTuple):
     text: str
 
 
-class Access(NamedTuple):
+class _Access(NamedTuple):
     """Where the project uses a place; `function` is None at the top of a file or class."""
 
     module: Module
@@ -78,13 +78,6 @@ class Guards:
             for lock in common
         )
 
-    def may_lock_out(self, frame: Frame, function: Function, changes: Sequence[Change]) -> bool:
-        """Whether a thread that makes the changes may wait for a lock that a coroutine holds meanwhile."""
-        module = self.analysis.evaluator.module(frame.module)
-        syntax = self.files.syntax(module)
-        held = {lock for c in changes for lock in self._held(module, syntax, function, c.node)}
-        return not all(map(self._is_only_entered, held))
-
     def locking(
         self, frame: Frame, syntax: Syntax, function: Function, changes: Sequence[Change]
     ) -> Locking | None:
@@ -102,14 +95,14 @@ class Guards:
         self, module: Module, syntax: Syntax, function: Function, node: ast.AST, calls: int = 0
     ) -> set[_Lock]:
         """The locks around the node, and those around all calls of its function."""
-        frame = self.frame(module, syntax, function)
+        frame = self._frame(module, syntax, function)
         if frame is None:
             return set()
         found = set(self._around(module, syntax, function, node, frame))
         if calls >= MAXIMUM_CALLS:
             return found
         # To see how else a function is used takes trees of all files that have its name.
-        if not self._may_be_held(frame, calls) or self._is_used_otherwise(syntax, function):
+        if not self._may_be_held(frame, calls) or self._is_used_otherwise(function):
             return found
         above: list[set[_Lock]] = []
         for outer, made in self.analysis.evaluator.callers.call_sites(frame):
@@ -150,7 +143,7 @@ class Guards:
         names = [v.name for v in values if isinstance(v, External | ExternalObject)]
         return bool(names) and len(names) == len(values) and all(self.locks.find(name) for name in names)
 
-    def frame(self, module: Module, syntax: Syntax, function: Function) -> Frame | None:
+    def _frame(self, module: Module, syntax: Syntax, function: Function) -> Frame | None:
         """The frame of the function of which nothing is known but where it stands."""
         if module.path not in self._indexes:
             found = ((function_at(syntax, f.position), i) for i, f in enumerate(module.facts.functions) if i)
@@ -158,24 +151,15 @@ class Guards:
         index = self._indexes[module.path].get(function)
         return None if index is None else self.analysis.evaluator.frame(module, index)
 
-    def _is_used_otherwise(self, syntax: Syntax, function: Function) -> bool:
+    def _is_used_otherwise(self, function: Function) -> bool:
         """Whether the function may be called where nobody sees it: it is handed on, or decorated."""
-        return bool(function.decorator_list) or self.is_handed_on(syntax, function)
-
-    def is_handed_on(self, home: Syntax, function: Function) -> bool:
-        """Whether anybody names the function without calling it; a method by itself only in its class."""
-        outer = home.parent(function)
-        cls = outer if isinstance(outer, ast.ClassDef) else None
+        if function.decorator_list:
+            return True
         for other in self.analysis.project.mentioning([function.name]):
             syntax = self.files.syntax(other)
             for node in syntax.nodes:
-                if not isinstance(node, ast.Name | ast.Attribute) or last_name(node) != function.name:
-                    continue
-                if isinstance(node, ast.Name) and cls is not None:
-                    statement = syntax.statement(node) if syntax is home else None
-                    if statement is None or home.parent(statement) is not cls:
-                        continue
-                if not _is_called(syntax, node):
+                named = isinstance(node, ast.Name | ast.Attribute) and last_name(node) == function.name
+                if named and not _is_called(syntax, node):
                     return True
         return False
 
@@ -201,8 +185,8 @@ class Guards:
         loose: dict[Function, dict[ast.expr, str]] = {}
         owner = _owner(syntax, function)
         for change in changes:
-            accesses = list(self.accesses(module, change, owner))
-            used = [a for a in accesses if a is not None and not self.is_made_there(a, change)]
+            accesses = list(self._accesses(module, change, owner))
+            used = [a for a in accesses if a is not None and not self._is_made_there(a, change)]
             if None in accesses:
                 return False
             stays = self._stays(change, used, load)
@@ -213,27 +197,27 @@ class Guards:
                 if (
                     load is not None
                     and stays
-                    and is_read(access)
+                    and _is_read(access)
                     and load.is_done(access.syntax, access.node)
                 ):
                     continue
                 if self._has(lock, access, access.function):
                     continue
-                if not only_looks(access.syntax, access.node) and (
-                    in_steps or not (is_variable and is_read(access))
+                if not _only_looks(access.syntax, access.node) and (
+                    in_steps or not (is_variable and _is_read(access))
                 ):
                     return False
                 loose.setdefault(access.function, {})[access.node] = change.text if stays else ""
         return all(len(found) == 1 or _is_one_that_stays(found.values()) for found in loose.values())
 
-    def _has(self, lock: _Lock | FirstUse, access: Access, function: Function) -> bool:
+    def _has(self, lock: _Lock | FirstUse, access: _Access, function: Function) -> bool:
         if isinstance(lock, FirstUse):
             return access.syntax is lock.syntax and lock.holds(access.node)
         return lock in self._held(access.module, access.syntax, function, access.node)
 
-    def _stays(self, change: Change, used: Sequence[Access], load: FirstUse | None) -> bool:
+    def _stays(self, change: Change, used: Sequence[_Access], load: FirstUse | None) -> bool:
         """Whether the place is set once, where it is found to be empty, and nothing takes away from it."""
-        writers = [a for a in used if a.function is not None and not is_read(a)]
+        writers = [a for a in used if a.function is not None and not _is_read(a)]
         if load is not None and all(a.syntax is load.syntax and load.holds(a.node) for a in writers):
             return all(_is_filled(a.syntax, a.node) for a in writers)
         if any(a.function is not writers[0].function for a in writers):
@@ -263,7 +247,7 @@ class Guards:
                     return False
         return True
 
-    def accesses(self, module: Module, change: Change, owner: str) -> Iterator[Access | None]:
+    def _accesses(self, module: Module, change: Change, owner: str) -> Iterator[_Access | None]:
         """All uses of the place in the project; None for one that cannot be followed."""
         name, is_global = last_name(change.place), isinstance(change.place, ast.Name)
         owner = "" if is_global else owner
@@ -280,11 +264,11 @@ class Guards:
                         yield None
                     case ast.Attribute(attr=attribute) if attribute == name:
                         if not self._is_unrelated(module, owner, other, syntax, node):
-                            yield Access(other, syntax, _function(syntax, node), node)
+                            yield _Access(other, syntax, _function(syntax, node), node)
                     case ast.Name(id=found) if found == name and is_global and other is module:
                         around = _function(syntax, node)
                         if around is None or Shared(syntax, around, frozenset({name})).reaches(name):
-                            yield Access(other, syntax, around, node)
+                            yield _Access(other, syntax, around, node)
 
     def _is_unrelated(
         self, module: Module, owner: str, other: Module, syntax: Syntax, node: ast.Attribute
@@ -317,7 +301,7 @@ class Guards:
             self._families[name] = found
         return self._families[name]
 
-    def is_made_there(self, access: Access, change: Change) -> bool:
+    def _is_made_there(self, access: _Access, change: Change) -> bool:
         """Whether the use is of the object that a constructor makes."""
         function = access.function
         if function is None or function.name not in _CONSTRUCTORS or isinstance(change.place, ast.Name):
@@ -346,7 +330,7 @@ def _says(call: ast.Call, name: str) -> bool:
     return any(isinstance(n, ast.Constant) and n.value == name for n in ast.walk(call)) or not call.args
 
 
-def is_read(access: Access) -> bool:
+def _is_read(access: _Access) -> bool:
     """Whether the use changes nothing at the place itself."""
     node, outer = access.node, access.syntax.parent(access.node)
     if not isinstance(getattr(node, "ctx", None), ast.Load):
@@ -394,7 +378,7 @@ def _is_one_that_stays(places: Collection[str]) -> bool:
     return len(set(places)) == 1 and "" not in places
 
 
-def only_looks(syntax: Syntax, node: ast.expr) -> bool:
+def _only_looks(syntax: Syntax, node: ast.expr) -> bool:
     """Whether the use is one look at the place: it is there, it has that many or that element."""
     if not isinstance(getattr(node, "ctx", None), ast.Load):
         return False

@@ -6,7 +6,7 @@ A load at the first use is no reason where it can be given a lock, which the fix
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from typing import NamedTuple
@@ -25,7 +25,6 @@ from servelint.code.facts.facts import (
 )
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block
-from servelint.code.fixes.doubts.confined import Confined, Place
 from servelint.code.fixes.doubts.guards import Guards
 from servelint.code.fixes.doubts.locking import Locking
 from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
@@ -53,42 +52,30 @@ from servelint.knowledge.types import Role
 
 
 class Doubt(NamedTuple):
-    """The first reason why behaviour might change; empty where there is none if these locks are added.
-
-    `together` are calls that have to move to the same pool of one thread, each with the place that it shares,
-    `looking` the functions outside of it that look at what is changed.
-    """
+    """The first reason why behaviour might change; empty where there is none if these locks are added."""
 
     reason: str
     locks: tuple[Locking, ...] = ()
-    together: tuple[tuple[str, BlockingCall], ...] = ()
-    looking: tuple[Place, ...] = ()
 
     @property
     def without_locks(self) -> str:
-        """The reason where no lock is added and each call moves by itself."""
-        needed = [f"`{lock.load.function.name}` {lock.reason}" for lock in self.locks]
-        needed += [f"`{place}` is shared by requests" for place, _ in self.together]
-        return self.reason or next(iter(needed), "")
+        """The reason where no lock is added."""
+        return self.reason or next((f"`{lock.load.function.name}` {lock.reason}" for lock in self.locks), "")
 
 
 class Safety:
     """Judges moved calls of one project."""
 
-    def __init__(
-        self, analysis: Analysis, files: Files, moving: Callable[[BlockingCall], Range | None]
-    ) -> None:
-        """`moving` tells which nodes of its file move with a call."""
+    def __init__(self, analysis: Analysis, files: Files) -> None:
         self.analysis = analysis
         self.files = files
         self.policy = policy.load()
         self.guards = Guards(analysis, files)
         self.reached = Reached(analysis)
-        self.confined = Confined(analysis, files, self.guards, moving)
         self.sharing = Sharing(analysis, files, self.reached)
         self.suspended = Suspended(analysis, files, self.reached, self.sharing)
-        self._frames: dict[tuple[Frame, frozenset[str], bool], Doubt] = {}
-        self._doubts: dict[tuple[Frame, Block, bool], tuple[str, Doubt]] = {}
+        self._frames: dict[tuple[Frame, frozenset[str]], Doubt] = {}
+        self._doubts: dict[tuple[Frame, Block], tuple[str, Doubt]] = {}
         self._made_bound: dict[tuple[str, int | None, str], bool] = {}
         self._obstacles: dict[tuple[Frame, Block], str] = {}
         self._written: dict[tuple[Function, Range], str] = {}
@@ -108,20 +95,20 @@ class Safety:
         if reason:
             return Doubt(reason)
         inner = [*self.reached.called(call.frame, call.site.call)]
-        return self._of_threads(inner, workers) or self._below(call.frame, inner, one_thread=workers == 1)
+        return self._of_threads(inner, workers) or self._below(call.frame, inner)
 
     def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> Doubt:
         """Whether running the block in a thread might change behaviour."""
-        key = (call.frame, block, workers == 1)
+        key = (call.frame, block)
         if key not in self._doubts:
-            self._doubts[key] = self._doubts_of_block(call, block, one_thread=workers == 1)
+            self._doubts[key] = self._doubts_of_block(call, block)
         first, below = self._doubts[key]
         reason = first or self._threads(call, workers)
         if reason:
             return Doubt(reason)
         return self._of_threads(self.run_by(call.frame, block), workers) or below
 
-    def _doubts_of_block(self, call: BlockingCall, block: Block, *, one_thread: bool) -> tuple[str, Doubt]:
+    def _doubts_of_block(self, call: BlockingCall, block: Block) -> tuple[str, Doubt]:
         """What is the same for all calls of the block: reasons in its function, and below that."""
         facts = call.caller.facts
         sites = self.sites(facts, block)
@@ -133,8 +120,7 @@ class Safety:
             or self.sharing.handed(call.frame, self._shared(call, block.function), sites)
             or ("" if block.direct else self.suspended.doubt(call.frame, block.range))  # awaited as it is
         )
-        inner = () if first else self.run_by(call.frame, block)
-        return first, self._below(call.frame, inner, one_thread=one_thread)
+        return first, Doubt("") if first else self._below(call.frame, self.run_by(call.frame, block))
 
     def _contexts_around(self, call: BlockingCall, block: Block) -> str:
         """Why the `with` blocks that stay around the block might matter to it."""
@@ -327,31 +313,24 @@ class Safety:
         functions = ((frame.module, frame.function), *blocking.functions)
         return self.analysis.preloaded(replace(blocking, functions=functions)) is None
 
-    def _below(self, caller: Frame, frames: Iterable[Frame], *, one_thread: bool = False) -> Doubt:
-        """The first reason against a thread in these functions and those below them, or what it takes."""
+    def _below(self, caller: Frame, frames: Iterable[Frame]) -> Doubt:
+        """The first reason against a thread in these functions and those that they call, else their locks."""
         locks: list[Locking] = []
-        together: list[tuple[str, BlockingCall]] = []
-        looking: set[Place] = set()
         reached = self.reached.functions(frames)
         if len(reached) > MAXIMUM_FUNCTIONS:
             return Doubt("the call goes through too many functions to be sure")
         run = {(frame.module, frame.function) for frame in (caller, *reached)}
         for frame in reached:
             kept = self.sharing.kept((frame.module, frame.function), run)
-            key = (frame, kept, one_thread)
-            if key not in self._frames:
-                self._frames[key] = self._read(frame, kept, one_thread=one_thread)
-            found = self._frames[key]
+            if (frame, kept) not in self._frames:
+                self._frames[frame, kept] = self._read(frame, kept)
+            found = self._frames[frame, kept]
             if found.reason:
                 return found
             locks += found.locks
-            if looking.intersection(found.looking):
-                return Doubt(f"requests share `{found.together[0][0]}` and what is written with it")
-            together += found.together
-            looking.update(found.looking)
-        return Doubt("", tuple(locks), tuple(together))
+        return Doubt("", tuple(locks))
 
-    def _read(self, frame: Frame, kept: frozenset[str], *, one_thread: bool) -> Doubt:
+    def _read(self, frame: Frame, kept: frozenset[str]) -> Doubt:
         module, facts = self.analysis.evaluator.module(frame.module), self.analysis.evaluator.facts(frame)
         if any(last_name(decorator) in self.policy.kept_properties for decorator in facts.decorators):
             return Doubt(f"`{facts.qualname}` is worked out at its first use, which two threads may both do")
@@ -372,11 +351,6 @@ class Safety:
         changes = list(shared.changes(syntax.own_nodes(function), own))
         if not changes or self.guards.guard(frame, syntax, function, changes):
             return Doubt(self.sharing.handed(frame, shared, facts.sites, own))
-        users = self.confined.users(frame, function, changes) if one_thread else None
-        if users is not None:
-            together = tuple((changes[0].text, call) for call in users.calls.values())
-            handed = self.sharing.handed(frame, shared, facts.sites, own)
-            return Doubt(handed, (), together, users.looking)
         lock = self._lock(frame, syntax, function, changes)
         if lock is not None:
             return Doubt(self.sharing.handed(frame, shared, facts.sites, own), (lock,))
