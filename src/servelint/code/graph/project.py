@@ -355,17 +355,12 @@ class Project:
 
     def inheriting(self, name: str) -> tuple[tuple[Module, int], ...]:
         """The classes that have a base whose last name is `name`, by module and number."""
-        found = self._inheriting.get(name)
-        if found is None:
-            found = self._inheriting[name] = tuple(self._find_inheriting(name))
-        return found
-
-    def _find_inheriting(self, name: str) -> Iterator[tuple[Module, int]]:
-        paths = dict.fromkeys(path for path, _ in self._children.get(name, ()))
-        for module in self.modules(paths):
-            for number, cls in enumerate(module.facts.classes):
-                if any(last_name(base) == name for base in cls.bases):
-                    yield module, number
+        if name not in self._inheriting:
+            modules = self.modules(dict.fromkeys(path for path, _ in self._children.get(name, ())))
+            classes = ((m, number, cls) for m in modules for number, cls in enumerate(m.facts.classes))
+            own = ((m, number) for m, number, cls in classes if name in map(last_name, cls.bases))
+            self._inheriting[name] = tuple(own)
+        return self._inheriting[name]
 
     def overriding(self, base: str, name: str) -> tuple[tuple[Module, int], ...]:
         """The classes that may inherit from one called `base`, directly or not, and bind the attribute."""
