@@ -5,7 +5,8 @@ What a service puts on its framework's objects is read from them: `app.model = l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from servelint.code.facts.facts import (
     Constant,
     Expression,
     Listed,
+    Mapping,
     Name,
     Opaque,
     Sequence,
@@ -182,7 +184,7 @@ class Models:
         kinds = [self._kinds(self.evaluator.evaluate(frame, given)) for given in arguments]
         return tuple(one for value in found for one in self._told_apart(value, kinds))
 
-    def _of_given(self, value: Value) -> Mapping[str, str]:
+    def _of_given(self, value: Value) -> MappingOf[str, str]:
         return self.evaluator.catalogue.given(value.type) if isinstance(value, LibraryObject) else {}
 
     def _told_apart(self, value: Value, kinds: Iterable[list[frozenset[str]]]) -> Values:
@@ -206,6 +208,9 @@ class Models:
                     found.append(
                         frozenset().union(*self._kinds(self.evaluator.elements(made, shown), depth - 1))
                     )
+                case Literal(made, Mapping(_, shown)) if depth:  # Chain(**options)
+                    inside = union(self.evaluator.evaluate(made, one) for one in shown)
+                    found.append(frozenset().union(*self._kinds(inside, depth - 1)))
         return found
 
     def _is_given_model(self, frame: Frame, call: Call) -> bool:
