@@ -14,6 +14,7 @@ from servelint.code.facts.facts import (
     Name,
     Operated,
     Position,
+    Site,
     Subscript,
     last_name,
 )
@@ -48,6 +49,7 @@ class Preloads:
         self.evaluator = loop.evaluator
         self.frameworks = loop.frameworks
         self.keys = Keys(loop.evaluator, loop.entry_points)
+        self._emptied: dict[tuple[str, int], frozenset[str]] = {}
 
     def first(self, way: Sequence[Entered]) -> Entered | None:
         """The first function on the way that loads once, and that start-up has called; None for none.
@@ -60,7 +62,7 @@ class Preloads:
             function = entered.function
             if another and (function.parameters or function.owner is not None):
                 continue
-            if self._is_preloaded(entered.module, entered.number):
+            if self._is_preloaded(entered.module, entered.number) and not self._is_emptied_before(entered):
                 if not self._is_another(entered):
                     return entered
                 another = True
@@ -104,12 +106,23 @@ class Preloads:
 
     def _asked(self, entered: Entered, name: str) -> set[Key]:
         """What the call on the way passes for the parameter."""
+        index, site = self._entering(entered)
+        if site is None:
+            return {Chosen.UNKNOWN}
+        frame = self.evaluator.frame(self.evaluator.module(entered.path), index)
+        return self.keys.passed(name, entered.function, frame, site.call)
+
+    def _entering(self, entered: Entered) -> tuple[int, Site | None]:
+        """The call on the way that enters the function, and the number of the function that makes it."""
         module, function = self.evaluator.module(entered.path), entered.function
-        for index, caller in enumerate(module.facts.functions):
-            for site in caller.sites:
-                if site.call.position == entered.position and last_name(site.call.function) == function.name:
-                    return self.keys.passed(name, function, self.evaluator.frame(module, index), site.call)
-        return {Chosen.UNKNOWN}
+        names = [function.name]
+        if function.owner is not None and function.name in ("__new__", "__init__"):
+            names.append(entered.module.facts.classes[function.owner].name)
+        for name in names:
+            for index, site in module.calls(name):
+                if site.call.position == entered.position:
+                    return index, site
+        return 0, None
 
     # -- once ------------------------------------------------------------------------------------
 
@@ -135,6 +148,31 @@ class Preloads:
             if (other is not function and _empties(other, function))
             or (other.owner == function.owner and _removes_from(other, kept))
         )
+
+    def _is_emptied_before(self, entered: Entered) -> bool:
+        """Whether the method that calls it has set the attribute to None in which the load is kept.
+
+        So does what switches to another model: `self.unload(); self.name = name; self.load()`.
+        """
+        index, site = self._entering(entered)
+        kept = _loaded_attributes(entered.function)
+        if site is None or not kept or entered.path != entered.module.path:
+            return False
+        owner = entered.module.function(index).owner
+        if owner is None or owner != entered.function.owner:
+            return False
+        return not kept.isdisjoint(self._emptied_in(entered.module, index))
+
+    def _emptied_in(self, module: Module, index: int) -> frozenset[str]:
+        """The attributes that a method, or another of its class that it calls, sets to None."""
+        key = (module.path, index)
+        if key not in self._emptied:
+            function = module.function(index)
+            methods = module.facts.classes[function.owner].methods if function.owner is not None else {}
+            called = {last_name(one.call.function) for one in function.sites}
+            others = (module.function(methods[name]) for name in called if name in methods)
+            self._emptied[key] = frozenset().union(*map(_emptied_attributes, (function, *others)))
+        return self._emptied[key]
 
     def _is_used(self, module: Module, index: int, function: FunctionFacts) -> bool:
         """Whether the function runs while the service serves, on the loop or for a framework in a thread."""
@@ -210,6 +248,24 @@ def _empties(other: FunctionFacts, function: FunctionFacts) -> bool:
         isinstance(binding.target, Name) and binding.target.id in shared and binding.value == _NOTHING
         for binding in other.bindings
     )
+
+
+def _loaded_attributes(function: FunctionFacts) -> frozenset[str]:
+    """The attributes of its object that a method sets to what a call gives."""
+    return frozenset(name for name, value in _set_attributes(function) if isinstance(value, Call))
+
+
+def _emptied_attributes(function: FunctionFacts) -> frozenset[str]:
+    """The attributes of its object that a method sets to None."""
+    return frozenset(name for name, value in _set_attributes(function) if value == _NOTHING)
+
+
+def _set_attributes(function: FunctionFacts) -> Iterator[tuple[str, Expression | None]]:
+    own = Name(function.parameters[0].name) if function.owner is not None and function.parameters else None
+    for binding in function.bindings:
+        match binding.target:
+            case Attribute(holder, name) if holder == own:
+                yield name, binding.value
 
 
 def _removes_from(function: FunctionFacts, kept: set[Expression]) -> bool:
