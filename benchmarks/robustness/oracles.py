@@ -220,8 +220,8 @@ def _fixed(
     changed = {name for name in after if after[name] != before.get(name)}
     verdict["fixed"] = len(changed)
     verdict["digest"] = _digest(verdict["digest"], after)
-    # What another repair makes a finding of, as an offload by a module that it imports, is in no report; nor is
-    # the library's own coroutine, which unsafe fixes write where the report shows a thread.
+    # What another repair makes a finding of, as an offload by a module that it imports, is in no report; nor
+    # is the library's own coroutine, which unsafe fixes write where the report shows a thread.
     unsafe = "--unsafe-fixes" in wanted
     grown = _repaired(ran.out) > sum(_applies(finding, unsafe) for finding in report["findings"])
     other = unsafe and any(f["code"] == "SRV110" and _applies(f, unsafe=False) for f in report["findings"])

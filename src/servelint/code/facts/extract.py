@@ -13,6 +13,7 @@ from typing import Any
 
 from servelint.code.facts.expressions import Expressions, by_type
 from servelint.code.facts.facts import (
+    OFF_LOOP,
     OPAQUE,
     Attribute,
     Binding,
@@ -293,7 +294,9 @@ class _Body(Expressions):
                 self.module.demo, self.lacking = outer, missing
             else:
                 self.statements(branch)
-        self.conditions = outside
+        # Behind `if get_ident() == thread: return ...` is another thread.
+        leaves = isinstance(node.body[-1], ast.Return | ast.Raise) and not node.orelse
+        self.conditions = outside + tuple(o for o in others if leaves and o.name == OFF_LOOP)
 
     def on_Assert(self, node: ast.Assert) -> None:
         self.test(node.test)

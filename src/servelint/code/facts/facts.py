@@ -196,6 +196,10 @@ class Condition(NamedTuple):
         return not is_sure or not self.holds
 
 
+# What a condition is called that asks which thread it is: it holds on others than the event loop's.
+OFF_LOOP = "threading.get_ident()"
+
+
 class Site(NamedTuple):
     """A call expression, or an iteration, that a function body executes itself.
 
@@ -216,6 +220,11 @@ class Site(NamedTuple):
     endless: bool
     lacking: str
     conditions: tuple[Condition, ...]
+
+    @property
+    def is_off_loop(self) -> bool:
+        """Whether it stands in a branch for threads other than the event loop's."""
+        return any(condition.name == OFF_LOOP and condition.holds for condition in self.conditions)
 
 
 class Iteration(NamedTuple):

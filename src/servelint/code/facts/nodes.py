@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 from servelint.code.facts.facts import (
+    OFF_LOOP,
     OPAQUE,
     Attribute,
     Binding,
@@ -103,6 +104,8 @@ def annotation(node: ast.expr | None, nesting: int = 0) -> Expression | None:
 
 
 # What is declared as one of these, or as what is built from them, is no model and no function.
+# Functions that tell which thread runs.
+_THIS_THREAD = frozenset({"get_ident", "get_native_id", "current_thread", "currentThread"})
 _SCALARS = frozenset({"str", "bytes", "int", "float", "bool"})
 _OF_SCALARS = frozenset({"Optional", "Union", "list", "List", "set", "Set", "dict", "Dict", "tuple", "Tuple"})
 
@@ -410,7 +413,20 @@ def conditions(test: ast.expr) -> tuple[Condition, ...]:
             one = isinstance(op, ast.Eq | ast.NotEq | ast.Is | ast.IsNot)
             if (one or several) and len(among) == len(values):
                 return (Condition(id, among, isinstance(op, ast.Eq | ast.Is | ast.In)),)
+        case ast.Compare(
+            left=left, ops=[ast.Eq() | ast.NotEq() | ast.Is() | ast.IsNot() as op], comparators=[to]
+        ):
+            if _is_thread(left) or _is_thread(to):  # `self.loop_thread_id != threading.get_ident()`
+                return (Condition(OFF_LOOP, None, isinstance(op, ast.NotEq | ast.IsNot)),)
     return ()
+
+
+def _is_thread(node: ast.expr) -> bool:
+    """Whether it is the thread that runs."""
+    match node:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return name in _THIS_THREAD
+    return False
 
 
 def _value(node: ast.expr) -> Constant | Name | None:

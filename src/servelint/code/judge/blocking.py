@@ -97,8 +97,10 @@ class Judge:
 
     def site(self, frame: Frame, site: Site) -> Blocking | None:
         """The blocking that the call at the site does on its own thread, if any."""
-        if site.use in ("await", "async") or (site.lacking and frame.argument(site.lacking)):
-            return None  # awaited, or done for want of what the caller gives
+        if site.use in ("await", "async") or site.is_off_loop:
+            return None
+        if site.lacking and frame.argument(site.lacking):
+            return None  # done for want of what the caller gives
         if self._in_library and not self.conditions.is_usual(frame, site):
             return None
         streamed = self.implicit.is_streamed(frame, site.call.position)
@@ -278,20 +280,12 @@ class Judge:
         """What calling the method of a library does."""
         entry = self.catalogue.method(method.type, method.method)
         if entry is not None and entry.returns == "self" and entry.role is Role.REMOTE:
-            entry = self._of_given(method, frame, call) or entry
+            entry = self.evaluator.models.method_of_given(method, frame, call) or entry
         if entry is None:
             return UNKNOWN if self.catalogue.is_open(method.type) else HARMLESS
         if self.catalogue.attribute(method.type, "*") and self.names.evidence.is_short(call):
             return HARMLESS  # an artefact is anything that somebody stored, and so is what it holds
         return self._of_entry(entry, method.type, frame, call)
-
-    def _of_given(self, method: LibraryMethod, frame: Frame, call: Call) -> Entry | None:
-        """The same method of what the call makes with its arguments: of a store that embeds by itself."""
-        made = self.evaluator.models.given(frame, call, (LibraryObject(method.type),))
-        types = (value.type for value in made if isinstance(value, LibraryObject))
-        return next(
-            (self.catalogue.method(name, method.method) for name in types if name != method.type), None
-        )
 
     def _of_external(self, name: str, frame: Frame, call: Call) -> Outcome:
         if self.own_calls.find(name):

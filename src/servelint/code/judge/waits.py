@@ -64,7 +64,7 @@ class Waits:
 
     def of(self, frame: Frame, site: Site) -> Wait | None:
         """The wait that the call is, or that a plain function of the project makes in it; None for none."""
-        return self._direct(frame, site) or self._through(frame, site)
+        return self._direct(frame, site) or (None if site.is_off_loop else self._through(frame, site))
 
     def iteration(self, frame: Frame, iteration: Iteration) -> Wait | None:
         """The wait that going through a variable is: it holds results of a pool, which come one by one."""
@@ -144,6 +144,8 @@ class Waits:
     def _excuse(self, frame: Frame, site: Site) -> str:
         if site.use in ("await", "async"):
             return "it is awaited"
+        if site.is_off_loop:
+            return "its branch is for other threads than the event loop's"
         if _does_not_wait(site.call):
             return "its arguments say that it does not wait"
         match site.call.function:
@@ -234,7 +236,8 @@ class Waits:
         own = self.body(frame)
         if own is not None:
             return own
-        waits = (self._through(frame, site) for site in self.evaluator.facts(frame).sites)
+        sites = (site for site in self.evaluator.facts(frame).sites if not site.is_off_loop)
+        waits = (self._through(frame, site) for site in sites)
         return next((wait for wait in waits if wait is not None and not wait.excuse), None)
 
     def _in_body(self, frame: Frame) -> Iterator[Wait]:

@@ -226,7 +226,7 @@ class Evidence:
         return self._of_given(name, call)
 
     def _is_called_model(self, call: Call) -> bool:
-        """Whether something is called that has the name of a model, and is given something: not `plt.clf()`."""
+        """Whether what has the name of a model is called and given something: not `plt.clf()`."""
         return bool(call.arguments or call.keywords) and self._is(self.called, call.function)
 
     def _of_given(self, name: str, call: Call) -> Role | None:

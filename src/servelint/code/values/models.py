@@ -31,6 +31,7 @@ from servelint.code.values.values import (
     ExternalObject,
     Frame,
     Instance,
+    LibraryMethod,
     LibraryObject,
     Literal,
     Value,
@@ -41,6 +42,7 @@ from servelint.code.values.values import (
 
 if TYPE_CHECKING:
     from servelint.code.values.evaluate import Evaluator
+    from servelint.knowledge.types import Entry
 
 # How deep lists in lists are looked into.
 _DEEPEST = 2
@@ -183,6 +185,13 @@ class Models:
         arguments = (*call.arguments, *(value for _, value in call.keywords))
         kinds = [self._kinds(self.evaluator.evaluate(frame, given)) for given in arguments]
         return tuple(one for value in found for one in self._told_apart(value, kinds))
+
+    def method_of_given(self, method: LibraryMethod, frame: Frame, call: Call) -> Entry | None:
+        """The same method of what the call makes with its arguments: of a store that embeds by itself."""
+        made = self.given(frame, call, (LibraryObject(method.type),))
+        types = (value.type for value in made if isinstance(value, LibraryObject))
+        others = (name for name in types if name != method.type)
+        return next((self.evaluator.catalogue.method(name, method.method) for name in others), None)
 
     def _of_given(self, value: Value) -> MappingOf[str, str]:
         return self.evaluator.catalogue.given(value.type) if isinstance(value, LibraryObject) else {}
