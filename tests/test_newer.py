@@ -249,3 +249,17 @@ def test_what_a_fix_breaks_is_seen_in_newer_python_too(old: str, new: str, told:
     assert told in fault(path, text.encode(), [edit], [])
     same = Edit(Span(path, line, column, line, column + len(old)), old)
     assert fault(path, text.encode(), [same], []) == ""
+
+
+def test_what_this_python_cannot_write_is_read_everywhere(project: Project) -> None:
+    nested = "f'{" * 4 + "'{}'" + "}'" * 4
+    settings = f"class A(Base[{nested}]):\n    workers: int = 4\n"
+    asked = (
+        f"def f():\n    if kept[{nested}] is None:\n        kept[1] = 2\n        return model.predict(kept)\n"
+    )
+    head = "import joblib\nimport uvicorn\nfrom fastapi import FastAPI\n\napp = FastAPI()\nmodel = joblib.load('m')\nkept = {}\n"
+    tail = "@app.get('/')\nasync def get():\n    return f()\n\nuvicorn.run('app:app', workers=A().workers)\n"
+    project.write({"app.py": f"{head}\n\n{settings}\n\n{asked}\n\n{tail}"})
+    found = lint.check([], Config(project.root)).findings
+    assert {finding.code for finding in found} >= {"SRV101"}
+    assert "SRV000" not in {finding.code for finding in found}

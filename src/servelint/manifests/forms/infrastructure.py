@@ -23,6 +23,7 @@ from servelint.manifests.forms.resources import Autoscaler, Container, Resources
 from servelint.manifests.python.files import calls_by_scope
 from servelint.manifests.python.module import PythonModule, parsed
 from servelint.manifests.shell.commandline import UNKNOWN
+from servelint.project.text.parsing import unparsed
 from servelint.project.text.source import Source
 
 # One of the first stands in a file that describes deployments, one of the second in one with an autoscaler.
@@ -139,8 +140,8 @@ class _Reader:
 
     def memory(self, call: ast.Call, path: Path) -> Iterator[Autoscaler]:
         """An autoscaler that is a method call: on memory, that is."""
-        name = ast.unparse(call.func) if isinstance(call.func, ast.Attribute) else ""
-        tracked = name.endswith(_TRACKED) and "metric_memory_utilization" in ast.unparse(call)
+        name = unparsed(call.func) if isinstance(call.func, ast.Attribute) else ""
+        tracked = name.endswith(_TRACKED) and "metric_memory_utilization" in unparsed(call)
         if not (tracked or name.endswith(_MEMORY)) or not isinstance(call.func, ast.Attribute):
             return
         end = self.span(call.func)[1]

@@ -30,3 +30,15 @@ def parse(data: bytes | str) -> ast.Module:
                 return told.tree()
             except (SyntaxError, ValueError):
                 raise error from None
+
+
+def unparsed(node: ast.AST) -> str:
+    """The node as Python writes it, whatever its layout was: the same for two nodes that say the same.
+
+    What this Python has no way to write, such as an f-string that needs a newer one, is told by structure.
+    Raises RecursionError.
+    """
+    try:
+        return ast.unparse(node)
+    except ValueError:
+        return ast.dump(node)

@@ -24,6 +24,7 @@ from servelint.code.fixes.text.variables import CHANGING_METHODS
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 from servelint.code.values.values import External, ExternalObject, Frame, plain
+from servelint.project.text.parsing import unparsed
 
 # So many calls up it is looked for who holds the lock.
 MAXIMUM_CALLS = 3
@@ -133,7 +134,7 @@ class Guards:
             if isinstance(outer, ast.With) and isinstance(child, ast.stmt):
                 for item in outer.items:
                     if self._is_lock(frame, annotation(item.context_expr)):
-                        text = ast.unparse(item.context_expr)
+                        text = unparsed(item.context_expr)
                         yield _Lock(module.path, _owner(syntax, function) if "." in text else "", text)
 
     def _is_lock(self, frame: Frame, expression: Expression | None) -> bool:
@@ -371,7 +372,7 @@ def _is_filled(syntax: Syntax, node: ast.expr) -> bool:
 
 
 def _asks(test: ast.expr, place: str) -> bool:
-    return any(isinstance(n, ast.expr) and ast.unparse(n) == place for n in ast.walk(test))
+    return any(isinstance(n, ast.expr) and unparsed(n) == place for n in ast.walk(test))
 
 
 def _is_one_that_stays(places: Collection[str]) -> bool:

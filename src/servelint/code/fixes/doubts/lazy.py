@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from servelint.code.fixes.doubts.shared import Change, last_name
 from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.project.text.parsing import unparsed
 
 # Calls that say something and do nothing.
 _SAYING = frozenset({"debug", "info", "warning", "error", "exception", "print"})
@@ -71,7 +72,7 @@ class FirstUse:
         if not isinstance(getattr(node, "ctx", None), ast.Store):
             return False
         place = node.value if isinstance(node, ast.Subscript) else node
-        return isinstance(place, ast.expr) and ast.unparse(place) in self.places
+        return isinstance(place, ast.expr) and unparsed(place) in self.places
 
 
 def first_use(syntax: Syntax, function: Function, changes: Sequence[Change]) -> FirstUse | None:
@@ -171,11 +172,11 @@ def _is_empty(test: ast.expr, places: frozenset[str]) -> bool:
         case ast.BoolOp(ast.Or(), values):
             return all(_is_empty(value, places) for value in values)
         case ast.UnaryOp(ast.Not(), operand):
-            return ast.unparse(operand) in places
+            return unparsed(operand) in places
         case ast.Compare(left, [ast.Is()], [ast.Constant(None)]):
-            return ast.unparse(left) in places
+            return unparsed(left) in places
         case ast.Compare(_, [ast.NotIn()], [container]):
-            return ast.unparse(container) in places
+            return unparsed(container) in places
     return False
 
 
@@ -184,9 +185,9 @@ def _is_there(test: ast.expr, places: frozenset[str]) -> bool:
         case ast.BoolOp(ast.And(), values):
             return all(_is_there(value, places) for value in values)
         case ast.Compare(left, [ast.IsNot()], [ast.Constant(None)]):
-            return ast.unparse(left) in places
+            return unparsed(left) in places
         case ast.Compare(_, [ast.In()], [container]):
-            return ast.unparse(container) in places
+            return unparsed(container) in places
         case ast.Name() | ast.Attribute():
-            return ast.unparse(test) in places
+            return unparsed(test) in places
     return False

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.variables import HARMLESS_METHODS, aliases, changed, followed, roots
+from servelint.project.text.parsing import unparsed
 
 # Functions that set what random numbers follow, and other things for the whole process or thread.
 SEEDS = frozenset(
@@ -28,7 +29,7 @@ class Change(NamedTuple):
     @property
     def text(self) -> str:
         """How the place is written."""
-        return ast.unparse(self.place)
+        return unparsed(self.place)
 
 
 class Shared:
@@ -129,7 +130,7 @@ class Shared:
         last_names = {place.rpartition(".")[2] for place in found}
         for node in own if found else ():
             if isinstance(node, ast.Name | ast.Attribute) and last_name(node) in last_names:
-                text = ast.unparse(node)
+                text = unparsed(node)
                 if text in found:
                     found[text].append(node)
         return found
@@ -154,7 +155,7 @@ class Shared:
         for node in calls[bisect_left(numbers, first) : bisect_left(numbers, end)]:
             of = node.func.value if isinstance(node.func, ast.Attribute) else node.func
             if isinstance(of, ast.Name | ast.Attribute) and self.outlives(of):
-                text = ast.unparse(of)
+                text = unparsed(of)
                 told[text] = told.get(text, False) or self._is_statement(node)
         telling = [self._told[""], *(self._told[text, True] for text in told)]
         telling += [self._told[text, False] for text, left in told.items() if left]
@@ -163,12 +164,12 @@ class Shared:
             for every in telling
         )
         found = min((one for one in outside if one is not None), key=lambda one: one[0], default=None)
-        return "" if found is None else ast.unparse(found[1].func)
+        return "" if found is None else unparsed(found[1].func)
 
     def acquired(self, first: int, end: int) -> str:
         """What the function acquires, awaiting nothing, outside of the nodes of these numbers, if any."""
         outside = (node for number, node in self._acquiring if not first <= number < end)
-        return next((ast.unparse(node.func) for node in outside), "")
+        return next((unparsed(node.func) for node in outside), "")
 
     @cached_property
     def _acquiring(self) -> list[tuple[int, ast.Call]]:
@@ -197,7 +198,7 @@ class Shared:
             if alone and name in SEEDS:
                 found[""].append((number, node))
             if isinstance(node.func, ast.Attribute) and name not in HARMLESS_METHODS:
-                found[ast.unparse(node.func.value), alone].append((number, node))
+                found[unparsed(node.func.value), alone].append((number, node))
         return found
 
     def _is_statement(self, node: ast.Call) -> bool:

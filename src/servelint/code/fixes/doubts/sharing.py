@@ -19,6 +19,7 @@ from servelint.code.fixes.text.syntax import Function
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 from servelint.code.values.values import Frame
+from servelint.project.text.parsing import unparsed
 
 # A function by its file and index.
 Place: TypeAlias = tuple[str, int]
@@ -74,7 +75,7 @@ class Sharing:
         for site, parameter, given in self._given(frame, shared, sites, self._changes):
             if shared.holds(given, own):
                 called = dotted(site.call.function)
-                return f"`{called}` changes `{ast.unparse(given)}` ({parameter}), which requests share"
+                return f"`{called}` changes `{unparsed(given)}` ({parameter}), which requests share"
         return ""
 
     def _given(

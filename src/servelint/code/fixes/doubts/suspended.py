@@ -29,6 +29,7 @@ from servelint.code.judge.analysis import Analysis
 from servelint.code.loop.bound import Where
 from servelint.code.values.values import Frame, FunctionReference, plain
 from servelint.knowledge.types import Phase
+from servelint.project.text.parsing import unparsed
 
 # So many calls up it is looked for who asks before calling.
 MAXIMUM_CALLS = 3
@@ -90,7 +91,7 @@ class Suspended:
             name = self.evaluator.facts(outer).qualname
             for asked in self._asked_before(outer, node, changed):
                 if isinstance(asked, ast.Attribute) or shared.reaches(last_name(asked)):
-                    text = ast.unparse(asked)
+                    text = unparsed(asked)
                     return f"`{name}` asks for `{text}` and calls `{facts.name}`, which did not wait so far"
             place = "" if self._is_locked(outer, node) else shared.torn(node)
             if place:
@@ -270,7 +271,7 @@ def _used(syntax: Syntax, function: Function, places: Mapping[str, object]) -> I
     names = {place.rpartition(".")[2] for place in places}
     for node in syntax.own_nodes(function) if names else ():
         if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
-            text = ast.unparse(node) if last_name(node) in names else ""
+            text = unparsed(node) if last_name(node) in names else ""
             if text in places:
                 yield text, syntax.number(node)
 
@@ -320,4 +321,4 @@ def _first_asking(syntax: Syntax, first: ast.stmt) -> dict[str, int]:
 def _asked(_: Syntax, test: ast.expr) -> frozenset[str]:
     """The places that the test asks for, as they are written."""
     places = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
-    return frozenset(ast.unparse(node) for node in ast.walk(test) if isinstance(node, places))
+    return frozenset(unparsed(node) for node in ast.walk(test) if isinstance(node, places))

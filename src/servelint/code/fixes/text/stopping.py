@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.syntax import Syntax, nodes_of
+from servelint.project.text.parsing import unparsed
 
 _CATCHING = frozenset({"StopIteration", "Exception", "BaseException"})
 
@@ -21,7 +22,7 @@ def stopping_call(syntax: Syntax, statements: Sequence[ast.stmt]) -> str:
         match node:
             case ast.Call(func=ast.Name("next"), args=[iterator]) if not _has_an_element(iterator):
                 if not _is_caught(syntax, node, statements):
-                    return ast.unparse(node)
+                    return unparsed(node)
     return ""
 
 
