@@ -35,7 +35,7 @@ _DYNAMIC = re.compile(
 _PACKAGE = re.compile(rb",\s*+(?:package\s*=\s*)?[\"']([\w.\x80-\xff]+)[\"']")
 # Texts that may name a module of a package, or something in it, in a file that imports by name.
 _BY_NAME = (b"import_module", b"__import__")
-_DOTTED = re.compile(rb"[\"']([\w\x80-\xff]+(?:\.[\w\x80-\xff]+)*)(\.(?=[{%\"'])|(?::\w+)?[\"'])")
+_DOTTED = re.compile(rb"[\"'](\.*+)([\w\x80-\xff]+(?:\.[\w\x80-\xff]+)*)(\.(?=[{%\"'])|(?::\w+)?[\"'])")
 _CLASS = re.compile(rb"class[ \t]+(%(name)s+)[ \t]*+(?=[(\[:])" % {b"name": _NAME})
 # What a list of bases is made of, and what begins a line that cannot be in one.
 _IN_BASES = re.compile(
@@ -131,14 +131,14 @@ def _chosen(dynamic: re.Match[bytes], package: re.Match[bytes] | None) -> Iterat
 
 
 def _named(match: re.Match[bytes]) -> Iterator[Statement]:
-    name, following = _text(match[1]), match[2]
+    level, name, following = len(match[1]), _text(match[2]), match[3]
     package, _, last = name.rpartition(".")
     if following == b".":
-        yield Statement(name, 0, (ANY_MODULE,))
-    elif package or len(following) > 1:
-        yield Statement(name, 0, ())
+        yield Statement(name, level, (ANY_MODULE,))
+    elif level or package or len(following) > 1:
+        yield Statement(name, level, ())
     if package and following != b".":
-        yield Statement(package, 0, (last,))
+        yield Statement(package, level, (last,))
 
 
 def _names(text: str) -> Iterator[str]:

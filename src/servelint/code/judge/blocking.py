@@ -39,6 +39,7 @@ from servelint.code.judge.outcomes import (
     is_worst,
     less_sure,
     preference,
+    written,
 )
 from servelint.code.judge.waits import Waits
 from servelint.code.loop.offloads import Handoffs
@@ -156,7 +157,8 @@ class Judge:
         ]
         if not found:
             return None
-        harmless = sum(outcome.harmless and self.is_known(value) for value, outcome, _ in judged)
+        known = [value for value, outcome, _ in judged if outcome.harmless and self.is_known(value)]
+        harmless = written(known)
         best = min(found, key=preference)
         if self._in_library and any(outcome.harmless for _, outcome, _ in judged):
             best = less_sure(best)

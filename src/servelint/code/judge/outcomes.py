@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
 from servelint.code.facts.facts import Position
+from servelint.code.values.values import FunctionReference, Value
 from servelint.finding import Confidence
 from servelint.knowledge.types import Link, Role
 
@@ -73,6 +75,12 @@ def less_sure(blocking: Blocking | None, among: float = 0) -> Blocking | None:
         return None
     sure = Confidence.LOW if among > MAXIMUM_HARMLESS else Confidence.MEDIUM
     return replace(blocking, confidence=min(sure, blocking.confidence, key=lambda c: c.rank))
+
+
+def written(targets: Sequence[Value | None]) -> int:
+    """How many targets are written: a method that many classes inherit is one."""
+    functions = {(v.module, v.function) for v in targets if isinstance(v, FunctionReference)}
+    return len(functions) + sum(not isinstance(v, FunctionReference) for v in targets)
 
 
 def preference(blocking: Blocking | None) -> tuple[bool, int, int, int]:
