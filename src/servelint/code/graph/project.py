@@ -242,6 +242,9 @@ class Project:
         self._descendants: dict[str, tuple[set[str], set[str]]] = {}
         self._inheriting: dict[str, tuple[tuple[Module, int], ...]] = {}
         self._overriding: dict[tuple[str, str], tuple[tuple[Module, int], ...]] = {}
+        self._members: dict[str, list[str]] = {}
+        self._searched: set[str] = set()
+        self._families: set[str] = set()
         self._assigning: dict[str, tuple[str, ...]] = {}
         self._telling: dict[tuple[str, Collection[bytes]], tuple[str, ...]] = {}
         self._told: dict[Collection[bytes], dict[str, bool]] = {}
@@ -373,12 +376,26 @@ class Project:
         names, files = self._descending(base)
         if not files:
             return
-        binding = {path for path in self._paths_having(name, scan.members) if path in files}
+        binding = {path for path in self._paths_binding(base, name) if path in files}
         binding.update(path for path in self._paths_assigning(name) if path in files)
         for module in self.modules(sorted(binding)):
             for number, cls in enumerate(module.facts.classes):
                 if cls.name in names and cls.bases:
                     yield module, number
+
+    def _paths_binding(self, base: str, name: str) -> list[str]:
+        """The files of what may inherit from `base`, and others, that may bind the name in such a class.
+
+        To look for what classes bind takes longer than other scans, so it is done a family at a time.
+        """
+        if base not in self._families:
+            self._families.add(base)
+            _, files = self._descending(base)
+            for path in files - self._searched:
+                for member in self._reach.words(path, scan.members):
+                    self._members.setdefault(member, []).append(path)
+            self._searched |= files
+        return self._members.get(name, [])
 
     def _descending(self, base: str) -> tuple[set[str], set[str]]:
         """The names of the classes that may inherit from one called `base`, and their files."""
