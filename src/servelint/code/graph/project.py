@@ -306,16 +306,21 @@ class Project:
         return self._calls(name, self._reach.together(path), words)
 
     def calls_above(
-        self, name: str, path: str, words: Collection[bytes] = ()
+        self, name: str, path: str, words: Collection[bytes] = (), *, most: int | None = None
     ) -> Iterator[tuple[Module, int, Site]]:
-        """Those of them in the file `path` and in those that import it, directly or not."""
-        return self._calls(name, self._reach.above(path), words)
+        """Those of them in the file `path` and in those that import it, directly or not.
+
+        Where they are in more than `most` files, none of them.
+        """
+        return self._calls(name, self._reach.above(path), words, most)
 
     def _calls(
-        self, name: str, group: Container[str], words: Collection[bytes]
+        self, name: str, group: Container[str], words: Collection[bytes], most: int | None = None
     ) -> Iterator[tuple[Module, int, Site]]:
         for words_of in (scan.called, scan.renamed):
-            near = (path for path in self._paths_having(name, words_of) if path in group)
+            near = [path for path in self._paths_having(name, words_of) if path in group]
+            if most is not None and len(near) > most:
+                continue
             for module in self.modules(p for p in near if not words or self._mentions(p, words)):
                 for known in (name,) if words_of is scan.called else module.aliases(name):
                     yield from ((module, index, site) for index, site in module.calls(known))

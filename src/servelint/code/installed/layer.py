@@ -9,11 +9,14 @@ from typing import TypeVar
 
 from servelint import store
 from servelint.code.installed.following import Following
+from servelint.code.installed.judging import MOST_BODIES
 from servelint.code.installed.kept import Kept
 from servelint.code.installed.packages import Package, Shelf, TooMuchError
 from servelint.code.installed.source import Source
 from servelint.code.names.frameworks import Frameworks
+from servelint.knowledge import learned
 from servelint.knowledge.layers import under
+from servelint.knowledge.learned import Learned
 from servelint.knowledge.types import (
     Catalogue,
     Claim,
@@ -26,6 +29,7 @@ from servelint.knowledge.types import (
 
 T = TypeVar("T")
 _UNKNOWN = Claim("unknown")
+_CUT = "a call into it leads to more functions than are looked at for one"
 
 
 class _ByName:
@@ -70,16 +74,19 @@ class Installed(_ByName):
         ordinary: frozenset[str],
         kept: Kept,
         salt: bytes = b"",
+        most_bodies: int | None = MOST_BODIES,
     ) -> None:
         """`ordinary` are top-level modules that are not looked up, beside those that the `base` knows.
 
-        `salt` is what else the answers depend on.
+        `salt` is what else the answers depend on, `most_bodies` how many bodies are judged for one question
+        (None: any).
         """
         self.base = base
         self.kept = kept
         self._frameworks = frameworks
         self._shelf = shelf
         self._salt = salt
+        self._most_bodies = most_bodies
         self._following = Following(shelf, base, base.modules | ordinary, kept)
         self._followed: dict[str, Package] = {}
         self._keys: dict[str, bytes] = {}
@@ -114,11 +121,17 @@ class Installed(_ByName):
 
     def function(self, name: str) -> Entry | None:
         """What the function of this name does."""
-        return self._answer("function", name, lambda source: source.function(name))
+        return self._answer(
+            "function", name, lambda source: source.function(name), lambda known: known.functions.find(name)
+        )
 
     def cls(self, name: str) -> LibraryType | None:
         """The type of the class of this name."""
-        return self._asking(self._answer("class", name, lambda source: source.cls(name)))
+        return self._asking(
+            self._answer(
+                "class", name, lambda source: source.cls(name), lambda known: known.classes.find(name)
+            )
+        )
 
     def type(self, name: str) -> LibraryType | None:
         """The type of this name; one of which nothing is known where its package is not read any further."""
@@ -138,7 +151,12 @@ class Installed(_ByName):
     def method(self, type_name: str, name: str) -> Entry | None:
         """What a method of the type does."""
         asked = f"{type_name}.{name}"
-        return self._answer("method", asked, lambda source: source.method(type_name, name))
+
+        def known_method(known: Learned) -> Entry | None:
+            named = known.types.get(type_name)
+            return named.methods.get(name) if named is not None else None
+
+        return self._answer("method", asked, lambda source: source.method(type_name, name), known_method)
 
     def attribute(self, type_name: str, name: str) -> str:
         """The type of an attribute of the type, empty where it is none that is known."""
@@ -162,36 +180,54 @@ class Installed(_ByName):
             return f"{package.shown} was read, and nothing that blocks is found behind it"
         return f"{package.shown} is installed, and imports nothing that is known to block"
 
-    def _answer(self, kind: str, name: str, ask: Callable[[Source], T | None]) -> T | None:
+    def _answer(
+        self,
+        kind: str,
+        name: str,
+        ask: Callable[[Source], T | None],
+        second: Callable[[Learned], T | None] = lambda _: None,
+    ) -> T | None:
+        """What the package answers; what was learned, where it is not read to the end and says nothing."""
         package = self.followed(name)
         if package is None or name == package.module:
             return None
         key = store.digest(kind.encode(), self._key(package), name.encode())
-        return self.kept.of(key, lambda: self._asked(package, ask))
+        found, said = self.kept.of(key, lambda: self._asked(package, ask))
+        if said:
+            self.said[package.module] = said
+        if not said or _says(found):
+            return found
+        top = package.module.partition(".")[0]
+        known = second(learned.of((top,))) if top in learned.modules() else None
+        return known or (found if isinstance(found, Entry) and found.returns else None)
 
-    def _asked(self, package: Package, ask: Callable[[Source], T | None]) -> T | None:
+    def _asked(self, package: Package, ask: Callable[[Source], T | None]) -> tuple[T | None, str]:
+        """The answer of the package, and why it may be that of less than all."""
         source = self.source(package)
         if source is None:
-            return None
+            return None, self.said.get(package.module, "")
+        before = source.cut
         try:
-            return ask(source)
+            found = ask(source)
         except (RecursionError, LookupError) as error:
-            self.said[package.module] = f"reading it failed: {type(error).__name__}"
-            return None
-        finally:
-            if source.is_exhausted:
-                self.said[package.module] = "it has more than is looked at in one package"
+            return None, f"reading it failed: {type(error).__name__}"
+        if source.is_exhausted:
+            return found, "it has more than is looked at in one package"
+        return found, _CUT if source.cut > before else ""
 
     def source(self, package: Package) -> Source | None:
         """The package, ready to be asked."""
         if package.module not in self._sources:
             self._sources[package.module] = None
-            catalogue = under(self.base, _Without(self, package))
             try:
-                self._sources[package.module] = Source(package, self._shelf, catalogue, self._frameworks)
+                self._sources[package.module] = self._opened(package)
             except TooMuchError as error:
                 self.said[package.module] = str(error)
         return self._sources[package.module]
+
+    def _opened(self, package: Package) -> Source:
+        catalogue = under(self.base, _Without(self, package))
+        return Source(package, self._shelf, catalogue, self._frameworks, self._most_bodies)
 
     def _key(self, package: Package) -> bytes:
         """What an answer of the package holds for: its version, and those of what it imports."""
@@ -260,6 +296,11 @@ class _Answers(Mapping[str, T]):
 
     def __len__(self) -> int:
         return 0
+
+
+def _says(found: object) -> bool:
+    """Whether an answer says something: that nothing that blocks was found is less than all may say."""
+    return found is not None and not (isinstance(found, Entry) and found.role is Role.CHEAP)
 
 
 def _library(package: Package, *, about_models: bool) -> Library:

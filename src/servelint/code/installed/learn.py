@@ -33,7 +33,7 @@ def learn(shelf: Shelf, modules: Iterable[str]) -> dict[str, Any] | None:
     base = without(compiled.catalogue(), {module.partition(".")[0] for module in wanted})
     frameworks = Frameworks(base, ())
     ordinary = frozenset(sys.stdlib_module_names | frameworks.modules)
-    layer = Installed(shelf, base, frameworks, ordinary, Kept())
+    layer = Installed(shelf, base, frameworks, ordinary, Kept(), most_bodies=None)
     layer.follow(wanted)
     found: dict[str, Any] = {}
     for module in wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,7 @@ from typing import TypeVar
 from servelint.boundary import LimitError
 from servelint.code.facts.facts import Attribute, Call, FunctionFacts, Name, Position
 from servelint.code.graph.imports import Resolver
+from servelint.code.installed.judging import Inside
 from servelint.code.installed.packages import Package, Shelf
 from servelint.code.judge.analysis import Analysis
 from servelint.code.judge.outcomes import Blocking, Hop, preference
@@ -39,6 +41,8 @@ T = TypeVar("T")
 # How many files of one package are parsed, and how many of its functions are judged.
 MOST_PARSED = 400
 MOST_JUDGED = 4_000
+# A parameter of a function that more files call by its name is not asked for what they pass.
+MOST_CALLING = 4
 _MOST_MEMBERS = 200
 _MOST_LINKS = 12
 # How functions begin that make an object: what they infer on the way is part of its load.
@@ -89,17 +93,32 @@ class _Installed(Resolver):
 class Source:
     """A package that is asked what its names do. Raises `TooMuchError` for one that is too large."""
 
-    def __init__(self, package: Package, shelf: Shelf, catalogue: Catalogue, frameworks: Frameworks) -> None:
+    def __init__(
+        self,
+        package: Package,
+        shelf: Shelf,
+        catalogue: Catalogue,
+        frameworks: Frameworks,
+        most_bodies: int | None,
+    ) -> None:
+        """`most_bodies` is how many bodies are judged for one question; with None any, each once for all."""
         self.package = package
         self.catalogue = catalogue
         self._frameworks = frameworks
         self._tree = _Files(package, shelf)
         self._judged = 0
+        self._cut = 0
+        self._most_bodies = most_bodies
 
     @property
     def is_exhausted(self) -> bool:
         """Whether more was asked of the package than is looked at."""
         return self._judged > MOST_JUDGED or self._tree.facts.parsed > MOST_PARSED
+
+    @property
+    def cut(self) -> int:
+        """How many questions led to more bodies of functions than are judged for one."""
+        return self._cut
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -107,14 +126,15 @@ class Source:
         root = str(self._tree.root)
         paths = [str(path) for path in self._tree.python]
         resolver = _Installed(paths, root, frozenset())
-        return Analysis(
+        made = Analysis(
             self._tree,
             Config(self._tree.root),
             catalogue=self.catalogue,
             frameworks=self._frameworks,
             resolver=resolver,
-            of_library=True,
         )
+        made.evaluator.callers.most_files = MOST_CALLING
+        return made
 
     # -- by name ---------------------------------------------------------------------------------
 
@@ -218,12 +238,31 @@ class Source:
         self._judged += 1
         if self._judged > MOST_JUDGED:
             return None
-        entries = [self._of_value(name, value, of) for value, _ in plain(values)]
-        found = [entry for entry in entries if entry is not None]
-        blocking = [entry for entry in found if entry.role.blocks or entry.role is Role.LAZY]
-        return next(iter(blocking or found), None)
+        found: Entry | None = None
+        with self._judging() as judge:
+            for value, _ in plain(values):
+                entry = self._of_value(judge, name, value, of)
+                if entry is not None and (entry.role.blocks or entry.role is Role.LAZY):
+                    return entry  # of several classes whose method it may be, one is enough
+                found = found or entry
+        return found
 
-    def _of_value(self, name: str, value: Value, of: ClassReference | None) -> Entry | None:
+    @contextmanager
+    def _judging(self) -> Iterator[Inside]:
+        """What judges the bodies that one question leads to."""
+        if self._most_bodies is None:
+            yield self._judge
+            return
+        judge = Inside(self.analysis, self._most_bodies)
+        yield judge
+        self._cut += judge.is_exhausted
+
+    @cached_property
+    def _judge(self) -> Inside:
+        """What judges all questions where they are not bounded one by one."""
+        return Inside(self.analysis, None)
+
+    def _of_value(self, judge: Inside, name: str, value: Value, of: ClassReference | None) -> Entry | None:
         made = Entry(name, Role.CHEAP, library=self.package.title, returns=self._returned(value, of))
         match value:
             case External(other):
@@ -238,14 +277,14 @@ class Source:
                     return made._replace(role=Role.COROUTINE)
                 if facts.stub:
                     return made if made.returns else None
-                blocking = self.analysis.judge.summary(self._frame(value))
+                blocking = judge.summary(self._frame(value))
                 if facts.is_generator:
                     return self._blocked(made, blocking, lazy=True) if blocking is not None else made
             case _:
-                blocking = self.analysis.judge.outcome(value, self._nowhere, NO_ARGUMENTS).blocking
+                blocking = judge.outcome(value, self._nowhere, NO_ARGUMENTS).blocking
         if blocking is not None and blocking.confidence is not Confidence.LOW:
             return self._blocked(made, blocking, loads=_loads(name) or self._makes(name, made.returns))
-        return made if made.returns or self.analysis.judge.is_known(value) else None
+        return made if made.returns or judge.is_known(value) else None
 
     def _blocked(self, made: Entry, blocking: Blocking, *, lazy: bool = False, loads: bool = False) -> Entry:
         """The entry of what blocks. What loading an object infers (a warm-up) is part of its load."""
@@ -335,8 +374,9 @@ class Source:
         return LibraryType(name, self.package.title, (called,), construct, inherits=inherits, open=True)
 
     def _construct(self, name: str, cls: ClassReference) -> Entry:
-        judge = self.analysis.judge
-        found = [judge.summary(self._frame(f)) for f in self.analysis.evaluator.classes.constructors(cls)]
+        constructors = self.analysis.evaluator.classes.constructors(cls)
+        with self._judging() as judge:
+            found = [judge.summary(self._frame(function)) for function in constructors]
         blocking = min((one for one in found if one is not None), key=preference, default=None)
         made = Entry(name, Role.CHEAP, library=self.package.title)
         if blocking is None or blocking.confidence is Confidence.LOW:

@@ -81,14 +81,13 @@ class Analysis:
         resolver: Resolver | None = None,
         unread: Callable[[str], str] = lambda _: "",
         contents: Contents | None = None,
-        of_library: bool = False,
     ) -> None:
         """Findings are worked out for the `wanted` files (default: all); `everything` parses all files.
 
         `catalogue` (default: what servelint comes with) says what libraries do, `frameworks` what it says of
         frameworks, if somebody has made that before, `resolver` what imports mean,
         `unread` why nothing is known of a name in an installed package; `contents` are the files, if somebody
-        has looked at them before. With `of_library` they are an installed package.
+        has looked at them before.
         """
         self.tree = tree
         self.config = config
@@ -106,7 +105,7 @@ class Analysis:
         )
         self.project = Project(contents, self.reach)
         self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)
-        self.judge = Judge(self.evaluator, self.reach, config.blocking_calls, of_library=of_library)
+        self.judge = Judge(self.evaluator, self.reach, config.blocking_calls)
         self.loop = Loop(self.evaluator, self.reach, config.loop_bound, config.startup)
         self.preloads = Preloads(self.loop)
         self.handoffs = self.judge.handoffs

@@ -215,7 +215,11 @@ class Judge:
             if self.frameworks.own_offloads.find(name):
                 return HARMLESS
         given = self._surely_given(function, frame, call)
-        return self._of_frame(function, self.evaluator.calls.enter(function, frame, given), frame, call)
+        return self._of_frame(function, self.entered(function, frame, given), frame, call)
+
+    def entered(self, function: FunctionReference, frame: Frame, call: Call) -> Frame:
+        """The way in which the call enters the function."""
+        return self.evaluator.calls.enter(function, frame, call)
 
     def _surely_given(self, function: FunctionReference, frame: Frame, call: Call) -> Call:
         """The call without what may be None, if the function does something for want of an argument."""
@@ -402,9 +406,10 @@ class Judge:
 
     def summary(self, frame: Frame) -> Blocking | None:
         """The worst blocking that running the body of the frame's function does, if any."""
-        return self._summaries.answer(frame, lambda: self._summary(frame))
+        return self._summaries.answer(frame, lambda: self.in_body_of(frame))
 
-    def _summary(self, frame: Frame) -> Blocking | None:
+    def in_body_of(self, frame: Frame) -> Blocking | None:
+        """The same, worked out anew."""
         found: list[Blocking] = []
         for blocking in self._in_body(frame, self.evaluator.facts(frame)):
             found.append(blocking)

@@ -20,6 +20,7 @@ from servelint.code.values.values import (
     Frame,
     FunctionReference,
     Instance,
+    LibraryMethod,
     Partial,
     Value,
     plain,
@@ -110,6 +111,8 @@ class Unknowns:
             case External(name):
                 outside = self.unread(name) or f"`{name.partition('.')[0]}` is not in servelint's catalogue"
                 return f"{outside}; if it blocks, name it: {_setting(name)}"
+            case LibraryMethod(type_name, method) if outside := self.unread(type_name):
+                return f"{outside}; if it blocks, name it: {_setting(f'{type_name}.{method}')}"
             case Partial(function, _, _):
                 return self._lesson(function)
             case FunctionReference() if self.evaluator.facts(value).stub:

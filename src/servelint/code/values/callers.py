@@ -42,6 +42,8 @@ class Callers:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
+        # How many files are looked into for what they pass for one parameter: where there may be more, none.
+        self.most_files: int | None = None
 
     def arguments_passed(self, frame: Frame, parameter: Parameter) -> Values:
         """What the project's calls of the frame's function pass for a parameter."""
@@ -87,7 +89,8 @@ class Callers:
     def _passing_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
         """Those of them in files that know the function's file: the others are told nothing new by it."""
         facts = self.evaluator.facts(frame)
-        named = self.evaluator.project.calls_above(facts.name, frame.module, self._beside_calls(facts))
+        words = self._beside_calls(facts)
+        named = self.evaluator.project.calls_above(facts.name, frame.module, words, most=self.most_files)
         return self._running(frame, self._constructed(frame, facts), named)
 
     def _beside_calls(self, facts: FunctionFacts) -> Collection[bytes]:
