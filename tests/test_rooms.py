@@ -58,8 +58,8 @@ ALLOWED = {
         "finding knowledge code/facts code/loop code/judge code/fixes/text code/fixes/pools"
     ),
     "code/fixes/doubts": (
-        "finding knowledge code/facts code/graph code/values code/loop code/judge code/fixes/text "
-        "code/fixes/pools code/fixes/blocks"
+        "finding knowledge project/text code/facts code/graph code/values code/loop code/judge "
+        "code/fixes/text code/fixes/pools code/fixes/blocks"
     ),
     "code/fixes/verification": "finding project/text code/fixes/text",
     "code/fixes": (

@@ -61,7 +61,6 @@ from servelint.code.values.values import (
     Partial,
     Pending,
     Value,
-    Values,
     plain,
 )
 from servelint.finding import Confidence
@@ -144,7 +143,7 @@ class Judge:
         found = self.weighed(judged)
         if found is not None or any(outcome.harmless for _, outcome, _ in judged):
             return found
-        return self._by_name(frame, call, values) or self._by_method(frame, call)
+        return self.names.blocking(frame, call, values) or self._by_method(frame, call)
 
     def weighed(self, judged: Sequence[tuple[Value | None, Outcome, bool]]) -> Blocking | None:
         """The worst of what several targets may do, each with its outcome and whether it is certain."""
@@ -440,15 +439,6 @@ class Judge:
                 yield replace(found, hops=(hop, *found.hops))
 
     # -- evidence by name ------------------------------------------------------------------------
-
-    def _by_name(self, frame: Frame, call: Call, values: Values) -> Blocking | None:
-        role = self.names.role(frame, call, values)
-        if role is None:
-            return None
-        what = "a request to a model elsewhere" if role is Role.REMOTE else role.value
-        text = f"{dotted(call.function)} looks like {what} by its name"
-        hop = Hop(frame.module, call.position, text)
-        return Blocking(role, "", dotted(call.function), Confidence.MEDIUM, (hop,))
 
     def is_known(self, value: Value | None) -> bool:
         """Whether something that was found harmless is known to be: nothing in it calls what nobody knows."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from servelint.code.facts.facts import Attribute, Call, Expression, Name, last_name
+from servelint.code.facts.facts import Attribute, Call, Expression, Name, dotted, last_name
 from servelint.code.graph.reach import Reach
+from servelint.code.judge.outcomes import Blocking, Hop
 from servelint.code.names import evidence
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import (
@@ -18,6 +19,7 @@ from servelint.code.values.values import (
     Values,
     plain,
 )
+from servelint.finding import Confidence
 from servelint.knowledge.types import Role
 
 
@@ -30,6 +32,16 @@ class Names:
         self.reach = reach
         self.evidence = evidence.load()
         self.known = self.catalogue.modules
+
+    def blocking(self, frame: Frame, call: Call, values: Values) -> Blocking | None:
+        """What the call does by its name, of medium confidence; None where names do not count."""
+        role = self.role(frame, call, values)
+        if role is None:
+            return None
+        what = "a request to a model elsewhere" if role is Role.REMOTE else role.value
+        text = f"{dotted(call.function)} looks like {what} by its name"
+        hop = Hop(frame.module, call.position, text)
+        return Blocking(role, "", dotted(call.function), Confidence.MEDIUM, (hop,))
 
     def role(self, frame: Frame, call: Call, values: Values) -> Role | None:
         """What the call does by its name, `values` being what it may call; None where names do not count."""

@@ -112,7 +112,7 @@ class Classes:
         seen, waiting = {cls}, [cls]  # code that is not run may have classes that inherit from each other
         while waiting:
             base = waiting.pop()
-            for module, number in self.evaluator.project.inheriting(self.facts(base).name):
+            for module, number in self.evaluator.project.families.inheriting(self.facts(base).name):
                 child = ClassReference(module.path, number)
                 if child not in seen and base in self.lineage(child):
                     seen.add(child)
@@ -121,7 +121,7 @@ class Classes:
 
     def _overriding(self, cls: ClassReference, name: str) -> Iterator[ClassReference]:
         """Those of them that may put something else in the place of an attribute."""
-        for module, number in self.evaluator.project.overriding(self.facts(cls).name, name):
+        for module, number in self.evaluator.project.families.overriding(self.facts(cls).name, name):
             child = ClassReference(module.path, number)
             if child != cls and cls in self.lineage(child):
                 yield child

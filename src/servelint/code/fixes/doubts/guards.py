@@ -294,7 +294,7 @@ class Guards:
         if name not in self._families:
             found, waiting = {name}, [name]
             while waiting:
-                for module, number in self.analysis.project.inheriting(waiting.pop()):
+                for module, number in self.analysis.project.families.inheriting(waiting.pop()):
                     inheriting = module.facts.classes[number].name
                     if inheriting not in found:
                         found.add(inheriting)

@@ -206,7 +206,9 @@ class Pools:
         """The files that name a class of thread pools, one of the project's own among them."""
         project = self.analysis.project
         known = self.policy.thread_pools.last_names()
-        own = {m.facts.classes[number].name for name in known for m, number in project.inheriting(name)}
+        own = {
+            m.facts.classes[number].name for name in known for m, number in project.families.inheriting(name)
+        }
         return project.mentioning(known | own)
 
     def _is_dedicated(self, name: str) -> bool:
