@@ -89,7 +89,11 @@ class Items:
                 holders: Values = (ModuleReference(frame.module),)
                 return self.evaluator.chosen.attribute(holders, self.evaluator.evaluate(frame, key))
         found = [self._item_of(frame, value, key) for value in self.evaluator.evaluate(frame, container)]
-        return union((*found, *self._filled(frame, container, key)))
+        held = union((*found, *self._filled(frame, container, key)))
+        match container:
+            case Call(Name(name), (base, *_), _, _) if name in _SAME_ELEMENTS and not held:
+                return self.elements(frame, base)  # `list(filter(wanted, engines))[0]`
+        return held
 
     def elements(self, frame: Frame, container: Expression) -> Values:
         """What iterating the container gives."""
