@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import difflib
 import hashlib
 import io
@@ -298,6 +299,8 @@ def _elsewhere(name: str, before: bytes, after: bytes, report: Mapping[str, Any]
 
 
 def _split(content: bytes) -> list[bytes]:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16", "replace").encode("utf-8", "surrogatepass")
     return re.findall(rb"(?s).*?(?:\r\n|\n|\r)|.+$", content)
 
 

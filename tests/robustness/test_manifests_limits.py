@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from manifests.harness import check, written
 
+from servelint import lint
 from servelint.knowledge import types as knowledge
 from servelint.knowledge.servers import servers
 from servelint.manifests.documents import linear_regex
@@ -20,6 +21,7 @@ from servelint.manifests.forms import masking
 from servelint.manifests.helm import charts, syntax
 from servelint.manifests.python import files
 from servelint.manifests.shell import arithmetic
+from servelint.project.config import Config
 from servelint.project.reported import suppress
 from servelint.project.text.source import decode
 
@@ -532,3 +534,20 @@ def test_a_configuration_that_tomllib_cannot_read_is_none(value: str, tmp_path: 
     source = decode(tmp_path / "hypercorn.toml", text.encode())
     (server,) = (item for item in servers().servers if item.name == "hypercorn")
     assert files.configuration(source, server, Environment()).workers is None
+
+
+def test_values_beyond_a_limit_lose_their_fix_and_nothing_else(tmp_path: Path) -> None:
+    metrics = "custom:\n  metrics:\n    - type: Resource\n      resource: {name: memory}\n    - type: Resource\n      resource: {name: cpu}\n"
+    nested = "".join(f"{' ' * n}a{n}:\n" for n in range(120))
+    template = (
+        "kind: HorizontalPodAutoscaler\nspec:\n  metrics: {{ toYaml .Values.custom.metrics | nindent 4 }}\n"
+    )
+    files = {"Chart.yaml": "name: api\n", "templates/hpa.yaml": template, "values.yaml": metrics + nested}
+    for name, text in files.items():
+        path = tmp_path / "chart" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    report = lint.check([], Config(tmp_path))
+    told = {finding.code: finding for finding in report.findings}
+    assert set(told) == {"SRV000", "SRV202"}
+    assert "100 levels of nesting" in told["SRV202"].unfixable

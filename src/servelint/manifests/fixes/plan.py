@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from servelint.finding import Applicability, Finding, Fix, Span
+from servelint.boundary import Boundary
+from servelint.finding import Applicability, Finding, Fix, Problem, Span
 from servelint.manifests.deployed.subjects import ManyWorkers, MemoryMetric, MemoryValue
 from servelint.manifests.fixes.drop_metric import drop_metric, unset_value
 from servelint.manifests.fixes.one_worker import one_worker
@@ -26,8 +27,14 @@ def planned(findings: Iterable[Finding], tree: Tree, repaired: Collection[Span])
         if not isinstance(finding.subject, SUBJECTS):
             yield finding
             continue
-        fix, reason = _plan(finding.subject, repaired)
-        fix = _cautious(fix, tree) if fix is not None else None
+        fix: Fix | None = None
+        faults: list[Problem] = []
+        # The finding is right, whatever becomes of its fix.
+        with Boundary(finding.span.path, "planning the fix", faults.append):
+            fix, reason = _plan(finding.subject, repaired)
+            fix = _cautious(fix, tree) if fix is not None else None
+        if faults:
+            reason = faults[0].message
         yield replace(finding, fix=fix, unfixable="" if fix is not None else reason)
 
 
