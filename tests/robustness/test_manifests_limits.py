@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -551,3 +552,21 @@ def test_values_beyond_a_limit_lose_their_fix_and_nothing_else(tmp_path: Path) -
     told = {finding.code: finding for finding in report.findings}
     assert set(told) == {"SRV000", "SRV202"}
     assert "100 levels of nesting" in told["SRV202"].unfixable
+
+
+def test_a_program_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff\xfe.py")
+    serving = 'import uvicorn\n\nuvicorn.run("app:app", workers=4)\n'
+    compose = "services:\n  api:\n    image: api\n    command: [python, main.py]\n"
+    for path, text in ((f"rank/{name}", serving), ("main.py", serving), ("compose.yaml", compose)):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    found = lint.check([], Config(tmp_path)).findings
+    assert ("SRV201", "main.py") in {(finding.code, finding.span.path.name) for finding in found}
+
+
+def test_a_program_with_a_name_of_very_many_parts(tmp_path: Path) -> None:
+    chain = "kplus" + ".a" * 2000
+    text = f"import cdk8s_plus_30 as kplus\n\nkplus.HorizontalPodAutoscaler(metrics=[{chain}.resource_memory(80)])\n"
+    (tmp_path / "chart.py").write_text(text)
+    assert "defect" not in str(lint.check([], Config(tmp_path)))

@@ -149,7 +149,9 @@ class _Collector:
             else:
                 left.append(path)
         targets = {
-            autoscaler.target_name.encode() for autoscaler in found.autoscalers if autoscaler.target_name
+            autoscaler.target_name.encode(errors="replace")
+            for autoscaler in found.autoscalers
+            if autoscaler.target_name
         }
         for path in left if targets else ():
             # What is scaled, and what a namespace gives it by default, may stand in files of their own.

@@ -121,7 +121,7 @@ class Releases:
 
     def kept(self, name: str, key: str) -> Scalar | Path | None:
         """What a ConfigMap of the project holds under a key: a text, or the file that it is made of."""
-        word = name.encode()
+        word = name.encode(errors="replace")
         for path in self.sources.tree.manifests if name else ():
             data = self.sources.data(path) if path.suffix in (".yaml", ".yml") else b""
             made = path.name in kustomize.NAMES and b"configMapGenerator" in data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 
 from servelint.knowledge.servers import servers
@@ -85,8 +86,8 @@ class Relevance:
         for path in self.sources.tree.python:
             data = self.sources.data(path)
             if self.names_package(path) and any(word in data for word in words):
-                found.add(path.name.encode())
-                found.add((path.parent.name if path.name == "__main__.py" else path.stem).encode())
+                found.add(os.fsencode(path.name))
+                found.add(os.fsencode(path.parent.name if path.name == "__main__.py" else path.stem))
         for name, module in self.sources.console_scripts.items():
             if module.rpartition(".")[2].encode() in found:
                 found.add(name.encode())

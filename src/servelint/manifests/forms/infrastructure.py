@@ -22,8 +22,8 @@ from servelint.manifests.forms.platforms import TASK_KEYS
 from servelint.manifests.forms.resources import Autoscaler, Container, Resources, Workload
 from servelint.manifests.python.files import calls_by_scope
 from servelint.manifests.python.module import PythonModule, parsed
+from servelint.manifests.python.values import last_name
 from servelint.manifests.shell.commandline import UNKNOWN
-from servelint.project.text.parsing import unparsed
 from servelint.project.text.source import Source
 
 # One of the first stands in a file that describes deployments, one of the second in one with an autoscaler.
@@ -100,7 +100,7 @@ class _Reader:
         if plus is not None:
             spec = self.mapping(self.entries(call), call)
             return self.described(plus[1], call, [(self.key("spec", call), spec)])
-        return self.container(call, "Task") if _last(call) in _CONTAINERS else None
+        return self.container(call, "Task") if last_name(call.func) in _CONTAINERS else None
 
     def container(self, call: ast.Call, name: str) -> YamlMapping:
         """The workload of one container that a call describes, in words of AWS's CDK or of Kubernetes."""
@@ -140,9 +140,12 @@ class _Reader:
 
     def memory(self, call: ast.Call, path: Path) -> Iterator[Autoscaler]:
         """An autoscaler that is a method call: on memory, that is."""
-        name = unparsed(call.func) if isinstance(call.func, ast.Attribute) else ""
-        tracked = name.endswith(_TRACKED) and "metric_memory_utilization" in unparsed(call)
-        if not (tracked or name.endswith(_MEMORY)) or not isinstance(call.func, ast.Attribute):
+        if not isinstance(call.func, ast.Attribute):
+            return
+        name = f"{last_name(call.func.value)}.{call.func.attr}"
+        names = (last_name(node) for node in ast.walk(call) if isinstance(node, ast.expr))
+        tracked = name.endswith(_TRACKED) and any("metric_memory_utilization" in one for one in names)
+        if not (tracked or name.endswith(_MEMORY)):
             return
         end = self.span(call.func)[1]
         token = self.within.place_of(end - len(call.func.attr), end)
@@ -167,7 +170,7 @@ class _Reader:
         match expression:
             case ast.Call() if expression.keywords:
                 return self.mapping(self.entries(expression), expression)
-            case ast.Call(args=[ast.Constant() as inner]) if _last(expression) == "from_value":
+            case ast.Call(args=[ast.Constant() as inner]) if last_name(expression.func) == "from_value":
                 return self.node(inner)
             case ast.Dict(keys=keys, values=values):
                 entries = [
@@ -246,10 +249,6 @@ class _Reader:
 
 
 _COMPOSITE = (ast.Call, ast.Dict, ast.List, ast.Tuple)
-
-
-def _last(call: ast.Call) -> str:
-    return getattr(call.func, "attr", "") or getattr(call.func, "id", "")
 
 
 def typescript(source: Source) -> Resources:

@@ -122,12 +122,11 @@ class Sources:
         key = (name, program.parent)
         known = self._mentions.get(key)
         if known is None:
-            word = re.compile(rb"(?<![\w])" * (name[0] != ".") + re.escape(name.encode()) + rb"\b")
+            said = name.encode(errors="replace")
+            word = re.compile(rb"(?<![\w])" * (name[0] != ".") + re.escape(said) + rb"\b")
             around = (path for path in self.tree.python if path.is_relative_to(program.parent))
             data = (self.data(path) for path in around)
-            known = self._mentions[key] = sum(
-                len(word.findall(text)) for text in data if name.encode() in text
-            )
+            known = self._mentions[key] = sum(len(word.findall(text)) for text in data if said in text)
         return known
 
     @cached_property

@@ -16,7 +16,6 @@ from servelint.manifests.documents.environment import Environment
 from servelint.manifests.documents.text import Located
 from servelint.manifests.python.values import ALIASES, Value, declared, last_name, said, texts
 from servelint.manifests.shell.commandline import Words, last_option
-from servelint.project.text.parsing import unparsed
 
 Worth = Callable[[ast.expr], Value | None]
 Defining: TypeAlias = ast.Call | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -172,7 +171,8 @@ class Settings:
         seen.add(node)
         own = dict(_configured(node))
         above: Settings | None = None
-        known = any("Settings" in unparsed(base) for base in node.bases)
+        parts = (part for base in node.bases for part in ast.walk(base) if isinstance(part, ast.expr))
+        known = any("Settings" in last_name(part) for part in parts)
         for base in node.bases:
             parent = classes.get(base.id) if isinstance(base, ast.Name) else None
             if parent is not None and parent not in seen and above is None and len(seen) < _MAX_CLASSES:
