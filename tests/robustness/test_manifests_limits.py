@@ -563,10 +563,3 @@ def test_a_program_whose_name_is_not_utf_8(tmp_path: Path) -> None:
         (tmp_path / path).write_text(text)
     found = lint.check([], Config(tmp_path)).findings
     assert ("SRV201", "main.py") in {(finding.code, finding.span.path.name) for finding in found}
-
-
-def test_a_program_with_a_name_of_very_many_parts(tmp_path: Path) -> None:
-    chain = "kplus" + ".a" * 2000
-    text = f"import cdk8s_plus_30 as kplus\n\nkplus.HorizontalPodAutoscaler(metrics=[{chain}.resource_memory(80)])\n"
-    (tmp_path / "chart.py").write_text(text)
-    assert "defect" not in str(lint.check([], Config(tmp_path)))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import (
     Call,
     Closure,
+    Constant,
     Expression,
     FunctionFacts,
     Name,
     Parameter,
     Sequence,
     Site,
+    Spread,
     Subscript,
     dotted,
 )
@@ -44,6 +47,7 @@ class Callers:
         self.evaluator = evaluator
         # How many files are looked into for what they pass for one parameter: where there may be more, none.
         self.most_files: int | None = None
+        self._left_out: dict[tuple[str, int, str], bool] = {}
 
     def arguments_passed(self, frame: Frame, parameter: Parameter) -> Values:
         """What the project's calls of the frame's function pass for a parameter."""
@@ -60,6 +64,41 @@ class Callers:
         first = 0 if facts.owner is None else 1  # of a method, what comes after the object
         if name in (parameter.name for parameter in facts.parameters[first : first + 1]):
             yield from self._decorated_by(frame)
+
+    def is_never_given(self, frame: Frame, parameter: Parameter) -> bool:
+        """Whether the project constructs the object, and each time without what is optional here."""
+        facts = self.evaluator.facts(frame)
+        if not _is_optional(facts, parameter):
+            return False
+        return self._is_left_out(frame, parameter) and any(True for _ in self._passing_sites(frame))
+
+    def _is_left_out(self, frame: Frame, parameter: Parameter) -> bool:
+        """Whether no call of the constructor gives the parameter, directly or for another constructor."""
+        key = (frame.module, frame.function, parameter.name)
+        if key not in self._left_out:
+            self._left_out[key] = False  # a cycle says nothing
+            positional = [p.name for p in self.evaluator.facts(frame).parameters if p.kind == "positional"]
+            after = positional.index(parameter.name) - 1 if parameter.name in positional else None
+            calls = list(islice(self._passing_sites(frame), MAXIMUM_CALL_SITES + 1))
+            self._left_out[key] = len(calls) <= MAXIMUM_CALL_SITES and all(
+                self._leaves_out(caller, call, after, parameter.name) for caller, call in calls
+            )
+        return self._left_out[key]
+
+    def _leaves_out(self, caller: Frame, call: Call, position: int | None, keyword: str) -> bool:
+        if any(key is None for key, _ in call.keywords) or any(isinstance(a, Spread) for a in call.arguments):
+            return False
+        match argument(call, position, keyword):
+            case None | Constant(None):
+                return True
+            case Name(id):
+                facts = self.evaluator.facts(caller)
+                handed_on = next((p for p in facts.parameters if p.name == id), None)
+                if handed_on is None or not _is_optional(facts, handed_on):
+                    return False
+                is_set = any(binding.target == Name(id) for binding in facts.bindings)
+                return not is_set and self._is_left_out(caller, handed_on)
+        return False
 
     def _decorated_by(self, frame: Frame) -> Iterator[Values]:
         """What the frame's function is applied to as a decorator, or as what a decorator factory returns."""
@@ -186,3 +225,8 @@ class Callers:
             results = self.evaluator.calls.result_of(provider)
             found += [self.evaluator.calls.yielded(r) if isinstance(r, Generator) else (r,) for r in results]
         return union(found)
+
+
+def _is_optional(facts: FunctionFacts, parameter: Parameter) -> bool:
+    """Whether an object can be constructed without it."""
+    return facts.name == "__init__" and facts.owner is not None and parameter.default == Constant(None)

@@ -303,6 +303,8 @@ class Evaluator:
         if injected:
             return injected
         declared = self.annotations.annotated(here, parameter.annotation)
+        if declared and self.callers.is_never_given(here, parameter):
+            return ()
         closed = bool(declared) and not self.annotations.leaves_open(parameter.annotation, declared)
         if closed:
             return declared
