@@ -136,6 +136,7 @@ class _Entries(NamedTuple):
             iterating=iterating,
             library=self.library,
             only_with=table.get("only-with", str, ""),
+            unless_given=table.get("unless-given", str, ""),
             addressed=table.get("addressed", bool, False),
             thread_safe=table.get("thread-safe", bool, False),
             between_rows=table.get("between-rows", bool, False),

@@ -71,7 +71,8 @@ class Entry(NamedTuple):
     `returns` is a type name of the catalogue, `self` for the receiver, or empty. `lazy_when` and
     `coroutine_when` map keyword arguments to the constant that turns the call lazy or asynchronous.
     `iterating` is what taking elements from a lazy result does. With `only_with` the call returns at once
-    unless it gives that keyword argument. What is `addressed` does it only where one of its arguments is the
+    unless it gives that keyword argument, with `unless_given` if it does: it then has what the model would
+    work out. What is `addressed` does it only where one of its arguments is the
     address of a model, and what is `between_rows` returns at once where it is given one row and another.
     `thread_safe` says that several threads may make the call at once, whatever else holds for the library.
     `of_model` is what it does where the names in what it reads say that it is the file of a model.
@@ -86,6 +87,7 @@ class Entry(NamedTuple):
     iterating: Role = Role.INFERENCE
     library: str = ""
     only_with: str = ""
+    unless_given: str = ""
     addressed: bool = False
     thread_safe: bool = False
     between_rows: bool = False

@@ -480,6 +480,9 @@ def role_in_call(entry: Entry, call: Call) -> Role:
         return Role.LAZY
     if entry.only_with and not any(key in (entry.only_with, None) for key, _ in call.keywords):
         return Role.CHEAP
+    given = (value for key, value in call.keywords if key == entry.unless_given and key)
+    if any(value != Constant(None) for value in given):
+        return Role.CHEAP
     return entry.role
 
 
