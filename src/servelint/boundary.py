@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from servelint.finding import Problem
+from servelint.finding import Finding, Fix, Problem
 
 
 class LimitError(Exception):
@@ -60,6 +61,18 @@ class Boundary:
         self.failed = True
         self.note(problem(error, self.path, self.stage))
         return True
+
+
+def with_fix(finding: Finding, plan: Callable[[], tuple[Fix | None, str]]) -> Finding:
+    """The finding, which is right in any case, with the fix that `plan` gives or why there is none."""
+    fix: Fix | None = None
+    reason = ""
+    faults: list[Problem] = []
+    with Boundary(finding.span.path, "planning the fix", faults.append):
+        fix, reason = plan()
+    if faults:
+        reason = faults[0].message
+    return replace(finding, fix=fix, unfixable="" if fix is not None else reason or finding.unfixable)
 
 
 def problem(error: Exception, path: Path, stage: str) -> Problem:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from servelint.boundary import Boundary
+from servelint.boundary import with_fix
 from servelint.code.facts.facts import dotted
 from servelint.code.fixes.handoffs import LeftAloneError
 from servelint.code.fixes.offload import OffloadPlanner
@@ -21,7 +21,7 @@ from servelint.code.judge.subjects import (
     Rebuilt,
     RequestPool,
 )
-from servelint.finding import Finding, Fix, Problem
+from servelint.finding import Finding, Fix
 
 SUBJECTS = (BlockingCall, EagerOffload, RequestPool, LostOffload, Rebuilt, LostContext, OnDefaultExecutor)
 
@@ -43,23 +43,21 @@ def planned(analysis: Analysis, findings: Iterable[Finding]) -> tuple[Finding, .
 def _with_fix(planner: OffloadPlanner, finding: Finding) -> Finding:
     if not isinstance(finding.subject, SUBJECTS):
         return finding
-    fix: Fix | None = None
-    faults: list[Problem] = []
-    # The finding is right, whatever becomes of its fix.
-    with Boundary(finding.span.path, "planning the fix", faults.append):
-        try:
-            fix, reason = _plan(planner, finding.subject)
-        except LeftAloneError as error:
-            reason = str(error)
-        except NameTakenError as taken:
-            reason = f"the file uses the name `{taken.name}` for something else"
-    if faults:
-        reason = faults[0].message
-    return replace(finding, fix=fix, unfixable="" if fix is not None else reason or finding.unfixable)
+    return with_fix(finding, partial(_plan, planner, finding.subject))
 
 
 def _plan(planner: OffloadPlanner, subject: object) -> tuple[Fix | None, str]:
-    """The fix, or None and why there is none; raises `LeftAloneError` with the same meaning."""
+    """The fix, or None and why there is none."""
+    try:
+        return _planned(planner, subject)
+    except LeftAloneError as error:
+        return None, str(error)
+    except NameTakenError as taken:
+        return None, f"the file uses the name `{taken.name}` for something else"
+
+
+def _planned(planner: OffloadPlanner, subject: object) -> tuple[Fix | None, str]:
+    """The same; raises `LeftAloneError` and `NameTakenError` where there is none."""
     handoffs = planner.handoffs
     match subject:
         case BlockingCall():

@@ -241,6 +241,7 @@ class Project:
         self._modules: dict[str, Module | None] = {}
         self._indexes: dict[WordsOf, dict[str, list[str]]] = {}
         self._assigning: dict[str, tuple[str, ...]] = {}
+        self._calling: dict[frozenset[str], frozenset[str]] = {}
         self._telling: dict[tuple[str, Collection[bytes]], tuple[str, ...]] = {}
         self._told: dict[Collection[bytes], dict[str, bool]] = {}
 
@@ -270,11 +271,13 @@ class Project:
         paths = sorted(self._resolver.files) if tests else self._reach.files
         return self.modules(path for path in paths if scan.mentions(self._plain(path), wanted))
 
-    def functions_calling(self, names: frozenset[str]) -> Iterator[str]:
+    def functions_calling(self, names: frozenset[str]) -> frozenset[str]:
         """The names of the functions with a call in their text whose callee's last name is one of them."""
-        for path in self._reach.files:
-            if self._reach.calls(path) & names:
-                yield from scan.functions_calling(self._plain(path), names)
+        if names not in self._calling:
+            paths = (path for path in self._reach.files if self._reach.calls(path) & names)
+            found = (scan.functions_calling(self._plain(path), names) for path in paths)
+            self._calling[names] = frozenset().union(*found)
+        return self._calling[names]
 
     def calls(self, name: str, words: Collection[bytes] = ()) -> Iterator[tuple[Module, int, Site]]:
         """The calls whose callee's last name is `name`: the module, the function that makes it, the call.

@@ -438,7 +438,7 @@ class Judge:
                 hop = replace(wait.hops[0], text=f"waits for {dotted(handed.callable)}")
                 yield replace(found, hops=(hop, *found.hops))
 
-    # -- evidence by name ------------------------------------------------------------------------
+    # -- what is known of what is called ---------------------------------------------------------
 
     def is_known(self, value: Value | None) -> bool:
         """Whether something that was found harmless is known to be: nothing in it calls what nobody knows."""

@@ -35,7 +35,7 @@ class Names:
 
     def blocking(self, frame: Frame, call: Call, values: Values) -> Blocking | None:
         """What the call does by its name, of medium confidence; None where names do not count."""
-        role = self.role(frame, call, values)
+        role = self._role(frame, call, values)
         if role is None:
             return None
         what = "a request to a model elsewhere" if role is Role.REMOTE else role.value
@@ -43,7 +43,7 @@ class Names:
         hop = Hop(frame.module, call.position, text)
         return Blocking(role, "", dotted(call.function), Confidence.MEDIUM, (hop,))
 
-    def role(self, frame: Frame, call: Call, values: Values) -> Role | None:
+    def _role(self, frame: Frame, call: Call, values: Values) -> Role | None:
         """What the call does by its name, `values` being what it may call; None where names do not count."""
         if not all(self._is_nameless(value) for value, _ in plain(values)):
             return None

@@ -64,7 +64,7 @@ class Waits:
 
     def of(self, frame: Frame, site: Site) -> Wait | None:
         """The wait that the call is, or that a plain function of the project makes in it; None for none."""
-        return self._direct(frame, site) or (None if site.is_off_loop else self._through(frame, site))
+        return self._direct(frame, site) or self._through(frame, site)
 
     def iteration(self, frame: Frame, iteration: Iteration) -> Wait | None:
         """The wait that going through a variable is: it holds results of a pool, which come one by one."""
@@ -194,6 +194,8 @@ class Waits:
         """The wait that a plain function of the project makes when the site calls it."""
         if site.use in ("await", "async") or (site.name and site.name in self.evaluator.facts(frame).awaited):
             return None
+        if site.is_off_loop:
+            return None
         found: list[Wait] = []
         others = 0
         for value, certain in plain(self.evaluator.calls.callees(frame, site.call)):
@@ -236,8 +238,7 @@ class Waits:
         own = self.body(frame)
         if own is not None:
             return own
-        sites = (site for site in self.evaluator.facts(frame).sites if not site.is_off_loop)
-        waits = (self._through(frame, site) for site in sites)
+        waits = (self._through(frame, site) for site in self.evaluator.facts(frame).sites)
         return next((wait for wait in waits if wait is not None and not wait.excuse), None)
 
     def _in_body(self, frame: Frame) -> Iterator[Wait]:

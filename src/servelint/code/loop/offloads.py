@@ -44,7 +44,7 @@ class Handoffs:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         offloads = evaluator.frameworks.offload
-        self._names = offloads.names.last_names() | offloads.methods.keys()
+        self._names = offloads.names.last_names().union(offloads.methods)
         self._open = any("*" in name for name in self._names)
 
     def of(self, frame: Frame, call: Call) -> Handoff | None:

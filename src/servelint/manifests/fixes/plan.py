@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
+from functools import partial
 
-from servelint.boundary import Boundary
-from servelint.finding import Applicability, Finding, Fix, Problem, Span
+from servelint.boundary import with_fix
+from servelint.finding import Applicability, Finding, Fix, Span
 from servelint.manifests.deployed.subjects import ManyWorkers, MemoryMetric, MemoryValue
 from servelint.manifests.fixes.drop_metric import drop_metric, unset_value
 from servelint.manifests.fixes.one_worker import one_worker
@@ -27,18 +27,15 @@ def planned(findings: Iterable[Finding], tree: Tree, repaired: Collection[Span])
         if not isinstance(finding.subject, SUBJECTS):
             yield finding
             continue
-        fix: Fix | None = None
-        faults: list[Problem] = []
-        # The finding is right, whatever becomes of its fix.
-        with Boundary(finding.span.path, "planning the fix", faults.append):
-            fix, reason = _plan(finding.subject, repaired)
-            fix = _cautious(fix, tree) if fix is not None else None
-        if faults:
-            reason = faults[0].message
-        yield replace(finding, fix=fix, unfixable="" if fix is not None else reason)
+        yield with_fix(finding, partial(_plan, finding.subject, tree, repaired))
 
 
-def _plan(subject: object, repaired: Collection[Span]) -> tuple[Fix | None, str]:
+def _plan(subject: object, tree: Tree, repaired: Collection[Span]) -> tuple[Fix | None, str]:
+    fix, reason = _planned(subject, repaired)
+    return (_cautious(fix, tree) if fix is not None else None), reason
+
+
+def _planned(subject: object, repaired: Collection[Span]) -> tuple[Fix | None, str]:
     match subject:
         case ManyWorkers():
             return one_worker(subject, repaired)
