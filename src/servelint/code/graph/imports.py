@@ -72,7 +72,7 @@ class Resolver:
         in_package: str | None = None
         for base in self._bases_of(folder, top):
             found = self._below(base, module)
-            if found is not None and found != importing:
+            if found is not None and (found != importing or self._is_own_package(found, module)):
                 if base == self._above and module in self.external:
                     continue  # a folder named like the library that is used in it
                 if not self.is_package(base):
@@ -82,6 +82,13 @@ class Resolver:
         if top in self.external:
             return None
         return in_package or self._by_suffix(folder, module, importing)
+
+    def _is_own_package(self, found: str, module: str) -> bool:
+        """Whether a module that imports itself is a package that imports its own modules by its full name.
+
+        A file called like a library, and a package called so, mean the library.
+        """
+        return found.endswith(INIT) and ("." in module or module not in self.external)
 
     def _bases_of(self, folder: str, top: str) -> tuple[str, ...]:
         """The folders, nearest first, in which the top-level module may be found from a folder."""
