@@ -99,6 +99,8 @@ class Judge:
         """The blocking that the call at the site does on its own thread, if any."""
         if site.use in ("await", "async") or site.is_off_loop:
             return None
+        if not self.evaluator.branches.may_run(frame, site):
+            return None
         if site.lacking and frame.argument(site.lacking):
             return None  # done for want of what the caller gives
         if self._in_library and not self.conditions.is_usual(frame, site):

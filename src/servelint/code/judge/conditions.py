@@ -33,10 +33,14 @@ class Conditions:
         defaults = ((p.name, p.default) for p in facts.parameters if p.default != Constant(None))
         usual = {name: default for name, default in defaults if isinstance(default, Constant | Name)}
         bound = {binding.target for binding in facts.bindings}
+        told = dict(frame.constants)
         return all(
             one.may_be_met_by(usual[one.name])
             for one in site.conditions
-            if one.name in usual and Name(one.name) not in bound and not frame.argument(one.name)
+            if one.name in usual
+            and one.name not in told
+            and Name(one.name) not in bound
+            and not frame.argument(one.name)
         )
 
     def is_set_when_made(self, frame: Frame, lacking: str, found: Blocking) -> bool:

@@ -194,7 +194,7 @@ class Waits:
         """The wait that a plain function of the project makes when the site calls it."""
         if site.use in ("await", "async") or (site.name and site.name in self.evaluator.facts(frame).awaited):
             return None
-        if site.is_off_loop:
+        if site.is_off_loop or not self.evaluator.branches.may_run(frame, site):
             return None
         found: list[Wait] = []
         others = 0

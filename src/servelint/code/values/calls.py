@@ -376,6 +376,7 @@ class Calls:
             function.frame,
             function.receiver,
             called=bool(frame.module),
+            constants=self.evaluator.branches.constants(function, frame, call, len(before) + len(keywords)),
         )
 
     def given(

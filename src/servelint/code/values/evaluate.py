@@ -39,6 +39,7 @@ from servelint.code.graph.project import Bound, Module, Project
 from servelint.code.names import evidence
 from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.annotations import Annotations
+from servelint.code.values.branches import Branches
 from servelint.code.values.callers import Callers
 from servelint.code.values.calls import Calls
 from servelint.code.values.chosen import Chosen
@@ -88,6 +89,7 @@ class Evaluator:
         self.annotations = Annotations(self)
         self.classes = Classes(self)
         self.calls = Calls(self)
+        self.branches = Branches(self)
         self.callers = Callers(self)
         self.special = Special(self)
         self.models = Models(self)
@@ -136,6 +138,8 @@ class Evaluator:
                 return self.name(frame, id)
             case Attribute(value, name):
                 return self.attributes(self.evaluate(frame, value), name)
+            case Call() if not self.branches.may_make(frame, expression):
+                return ()
             case Call():
                 key = ("call", frame, expression.position)
                 return self.remembered(key, lambda: self.calls.result(frame, expression))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from servelint.code.facts.facts import Expression
+from servelint.code.facts.facts import Constant, Expression
 from servelint.knowledge.types import Role
 
 
@@ -21,8 +21,8 @@ class Frame:
 
     `arguments` holds only parameters about which something is known. `called` says that they are those of one
     call; of a frame that is not, any call of the function may tell what its parameters are. `parent` is the
-    frame in which a nested function was made. Frames are made by `Frames`, once each, and compared by
-    identity.
+    frame in which a nested function was made. `constants` are those that the call passes for parameters of
+    which branches ask what they are. Frames are made by `Frames`, once each, and compared by identity.
     """
 
     module: str
@@ -32,6 +32,7 @@ class Frame:
     receiver: Value | None
     called: bool
     level: int
+    constants: tuple[tuple[str, Constant], ...] = ()
 
     def argument(self, name: str) -> Values:
         """What the call passed for the parameter `name`; empty where nothing is known."""
@@ -62,9 +63,10 @@ class Frames:
         receiver: Value | None = None,
         *,
         called: bool = False,
+        constants: tuple[tuple[str, Constant], ...] = (),
     ) -> Frame:
         """The frame with this content."""
-        key = (module, function, arguments, parent, receiver, called)
+        key = (module, function, arguments, parent, receiver, called, constants)
         frame = self._made.get(key)
         if frame is not None:
             return frame
@@ -73,11 +75,11 @@ class Frames:
         functions = tuple(item for item in arguments if _are_functions(item[1]))
         if arguments and level > self.MAXIMUM_LEVEL:
             frame = self(module, function, (), parent, receiver, called=called)
-        elif functions != arguments and ways >= self.MAXIMUM_WAYS:
+        elif (functions != arguments or constants) and ways >= self.MAXIMUM_WAYS:
             frame = self(module, function, functions, parent, receiver, called=called)
         else:
-            frame = Frame(module, function, arguments, parent, receiver, called, level)
-            self._ways[module, function] = ways + (functions != arguments)
+            frame = Frame(module, function, arguments, parent, receiver, called, level, constants)
+            self._ways[module, function] = ways + (functions != arguments or bool(constants))
         self._made[key] = frame
         return frame
 
