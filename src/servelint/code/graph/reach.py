@@ -182,7 +182,15 @@ class Reach:
     @cached_property
     def _sink_files(self) -> set[str]:
         own = (p for p in self.sources if any(scan.mentions(self.graph.read(p), w) for w in self._own))
-        return {*self._importing_any(self._sinks), *own, *self._asking, *self._unpickling}
+        of_framework = filter(self._is_model_base, self.sources)
+        return {*self._importing_any(self._sinks), *own, *of_framework, *self._asking, *self._unpickling}
+
+    def _is_model_base(self, path: str) -> bool:
+        """Whether it is the source of a model server's base class, in which others put their models."""
+        bases = self.frameworks.model_bases
+        return any(
+            path.endswith(b.path) and f"class {b.name}".encode() in self.graph.read(path) for b in bases
+        )
 
     @cached_property
     def _unpickling(self) -> list[str]:

@@ -28,7 +28,7 @@ from servelint.code.graph.reach import Reach
 from servelint.code.judge import addresses
 from servelint.code.judge.conditions import Conditions
 from servelint.code.judge.implicit import Implicit
-from servelint.code.judge.names import Names
+from servelint.code.judge.names import ModelBases, Names
 from servelint.code.judge.outcomes import (
     COROUTINE,
     HARMLESS,
@@ -43,7 +43,6 @@ from servelint.code.judge.outcomes import (
 )
 from servelint.code.judge.waits import Waits
 from servelint.code.loop.offloads import Handoffs
-from servelint.code.names import evidence
 from servelint.code.values.calls import CALLERS, argument, role_in_call
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.memory import Memory
@@ -85,6 +84,7 @@ class Judge:
         self.frameworks = evaluator.frameworks
         self.reach = reach
         self.names = Names(evaluator, reach)
+        self.of_frameworks = ModelBases(evaluator)
         self.own_calls = name_index(own_calls)
         self.handoffs = Handoffs(evaluator)
         self.waits = Waits(evaluator, self.handoffs)
@@ -238,6 +238,9 @@ class Judge:
 
     def _of_frame(self, function: FunctionReference, entered: Frame, frame: Frame, call: Call) -> Outcome:
         facts = self.evaluator.facts(function)
+        filled = self.of_frameworks.filled(function, frame, call)
+        if filled is not None:
+            return Outcome(filled)
         if facts.is_async or facts.is_generator:
             return HARMLESS
         if facts.stub:
@@ -342,7 +345,7 @@ class Judge:
             return COROUTINE if role is Role.COROUTINE else HARMLESS
         if entry.addressed and not addresses.is_of_model(self.evaluator, frame, call):
             return UNKNOWN
-        if entry.between_rows and all(self._is_row(frame, value) for value in call.arguments[:2]):
+        if entry.between_rows and all(self.names.is_row(frame, value) for value in call.arguments[:2]):
             return HARMLESS
         known = self.catalogue.types.get(type_name)
         library = known.library if known is not None else entry.library
@@ -353,13 +356,6 @@ class Judge:
         if entry.thread_safe:
             found = replace(found, thread_safe=True)
         return Outcome(replace(found, makes=made, chain=entry.chain, confidence=sure))
-
-    def _is_row(self, frame: Frame, given: Expression) -> bool:
-        """Whether an argument is one row, where it is written or where its variable is set."""
-        if isinstance(given, Name):
-            bound = self.evaluator.module(frame.module).bound(frame.function, given.id)
-            return bool(bound) and all(b.binding.value and evidence.is_row(b.binding.value) for b in bound)
-        return evidence.is_row(given)
 
     def _running(self, function: Expression | None, frame: Frame, call: Call) -> Outcome:
         """A call that calls its argument at once, or makes the calls in it: `map(model.predict, batches)`."""

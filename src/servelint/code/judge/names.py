@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from servelint.code.facts.facts import Attribute, Call, Expression, Name, dotted, last_name
+from servelint.code.facts.facts import (
+    Attribute,
+    Call,
+    Constant,
+    Expression,
+    FunctionFacts,
+    Name,
+    dotted,
+    last_name,
+)
 from servelint.code.graph.reach import Reach
 from servelint.code.judge.outcomes import Blocking, Hop
 from servelint.code.names import evidence
+from servelint.code.names.frameworks import ModelBase
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import (
     ClassReference,
     External,
     ExternalObject,
     Frame,
+    FunctionReference,
     Instance,
     LibraryMethod,
     LibraryObject,
@@ -21,6 +32,10 @@ from servelint.code.values.values import (
 )
 from servelint.finding import Confidence
 from servelint.knowledge.types import Role
+
+# Who asks this of a method calls it where it is no coroutine function.
+_ASKS = "iscoroutinefunction"
+_LOADS = frozenset({"load", "setup"})
 
 
 class Names:
@@ -112,6 +127,13 @@ class Names:
         bound = self.evaluator.module(frame.module).bound(frame.function, opened.id)
         return any(b.binding.value and self.evidence.is_file_of_model(b.binding.value) for b in bound)
 
+    def is_row(self, frame: Frame, given: Expression) -> bool:
+        """Whether an argument is one row, where it is written or where its variable is set."""
+        if isinstance(given, Name):
+            bound = self.evaluator.module(frame.module).bound(frame.function, given.id)
+            return bool(bound) and all(b.binding.value and evidence.is_row(b.binding.value) for b in bound)
+        return evidence.is_row(given)
+
     def _is_kept_as_model(self, frame: Frame, call: Call) -> bool:
         """Whether what the call gives is called like a model, and is of no class of the project."""
         function = self.evaluator.facts(frame)
@@ -174,3 +196,57 @@ class Names:
 def _is_method(name: str) -> bool:
     """Whether a qualified name is that of a method of a class, by the way in which classes are spelled."""
     return name.rpartition(".")[0].rpartition(".")[2][:1].isupper()
+
+
+class ModelBases:
+    """Judges calls of what a model server's base class leaves to others, where the project is that server.
+
+    There `predict` only declares itself, and `load` gives a constant: what they do is in other projects.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self.bases = evaluator.frameworks.model_bases
+        self.verbs = evidence.load().strong_verbs
+
+    def filled(self, function: FunctionReference, frame: Frame, call: Call) -> Blocking | None:
+        """What the call runs of those who fill the method in; None where it is none of these methods."""
+        facts = self.evaluator.facts(function)
+        if facts.owner is None or not _does_nothing(facts):
+            return None
+        base = self._base(ClassReference(function.module, facts.owner))
+        role = self._role(base, facts.name) if base is not None else None
+        if base is None or role is None or (facts.is_async and not self._is_asked(frame, call)):
+            return None
+        text = f"{dotted(call.function)} is what a user of {base.framework} writes for {role.value}"
+        hop = Hop(frame.module, call.position, text)
+        return Blocking(role, "", f"{base.name}.{facts.name}", Confidence.MEDIUM, (hop,))
+
+    def _base(self, cls: ClassReference) -> ModelBase | None:
+        """The base class of a model server that the class is: in its source, and not a subclass of it."""
+        name = self.evaluator.classes.facts(cls).name
+        for base in self.bases:
+            if base.name == name and cls.module.endswith(base.path):
+                lineage = self.evaluator.classes.lineage(cls)
+                derived = any(isinstance(b, External) and b.name.endswith(f".{name}") for b in lineage)
+                return None if derived else base
+        return None
+
+    def _role(self, base: ModelBase, name: str) -> Role | None:
+        words = evidence.split(name)
+        if name in base.serves:
+            return None if self.verbs.isdisjoint(words) else Role.INFERENCE
+        return None if _LOADS.isdisjoint(words) else Role.LOAD
+
+    def _is_asked(self, frame: Frame, call: Call) -> bool:
+        """Whether the caller asks whether it is a coroutine function, and so may call one that is none."""
+        return any(
+            last_name(site.call.function) == _ASKS and site.call.arguments[:1] == (call.function,)
+            for site in self.evaluator.facts(frame).sites
+        )
+
+
+def _does_nothing(function: FunctionFacts) -> bool:
+    """Whether the body only declares the method, or gives a constant."""
+    constant = all(isinstance(value, Constant) for value in function.returns)
+    return function.stub or (constant and not (function.sites or function.bindings or function.is_generator))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from servelint.knowledge.types import (
     Catalogue,
@@ -65,6 +67,7 @@ class Frameworks:
         self.decorators: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.decorator)
         self.subclasses: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.subclass)
         self.arguments: NameIndex[list[EntryPoint]] = _grouped(points, lambda p: p.argument_of)
+        self.model_bases = _model_bases(points)
         self._types = {spelled: usual for f in all_ for spelled, usual in f.types.items()}
 
     def usual(self, name: str) -> str:
@@ -80,6 +83,33 @@ def is_request(point: EntryPoint) -> bool:
     """Whether a framework calls the function again and again while it serves, and not a thread just once."""
     name = point.decorator or point.argument_of or point.subclass
     return point.phase is Phase.SERVING and name.partition(".")[0] not in sys.stdlib_module_names
+
+
+class ModelBase(NamedTuple):
+    """A class of a model server: the end of the path of its source, and what is called for requests."""
+
+    path: str
+    name: str
+    framework: str
+    serves: frozenset[str]
+
+
+def _model_bases(points: Iterable[EntryPoint]) -> tuple[ModelBase, ...]:
+    """The classes of model servers by each place in which their sources may have them."""
+    methods: dict[tuple[str, str], set[str]] = {}
+    for point in points:
+        for name in alternatives(point.subclass) if point.role == _OF_MODEL and point.subclass else ():
+            methods.setdefault((name, point.framework), set()).update(point.methods)
+    found: list[ModelBase] = []
+    for (name, framework), serves in methods.items():
+        module, _, last = name.rpartition(".")
+        for file in (".py", "/__init__.py"):
+            path = f"/{module.replace('.', '/')}{file}".replace("/", os.sep)
+            found.append(ModelBase(path, last, framework, frozenset(serves)))
+    return tuple(found)
+
+
+_OF_MODEL = "model-server method"
 
 
 def split_owner(name: str) -> tuple[str, str]:
