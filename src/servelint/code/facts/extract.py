@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from servelint.code.facts.asked import conditions, guards, is_kept, lacked, lacking_behind, otherwise
 from servelint.code.facts.expressions import Expressions, by_type
 from servelint.code.facts.facts import (
     OFF_LOOP,
@@ -48,17 +49,12 @@ from servelint.code.facts.nodes import (
     branches,
     captured,
     class_statements,
-    conditions,
-    guards,
     instance_tests,
     is_accessor,
     is_drawn,
-    is_kept,
     is_main,
     is_plain,
     is_stub,
-    lacked,
-    otherwise,
     parts,
     position_of,
 )
@@ -145,7 +141,7 @@ class _Body(Expressions):
             decorators=decorators,
             annotation=annotation(definition.returns) if definition else None,
             bindings=tuple(self.bindings),
-            sites=tuple(self.sites),
+            sites=tuple(lacking_behind(self.sites, definition.body if definition else [], self.bindings)),
             iterations=tuple(self.iterations),
             reads=tuple(self.reads),
             operations=tuple(self.operations),

@@ -179,7 +179,7 @@ OPAQUE = Opaque()
 class Condition(NamedTuple):
     """What a branch asks of a name: to be one of some values (None: to be true), or else not to be.
 
-    The values are constants, and names, whose values nobody looks up.
+    An attribute is spelled with its dots. The values are constants, and names, whose values nobody looks up.
     """
 
     name: str

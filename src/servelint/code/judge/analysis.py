@@ -21,6 +21,7 @@ from servelint.code.graph.reach import Reach
 from servelint.code.judge.blocking import Judge
 from servelint.code.judge.outcomes import HARMLESS, Blocking, Hop, Outcome
 from servelint.code.loop.bound import Loop, LoopBound
+from servelint.code.loop.filled import Filled
 from servelint.code.loop.offloads import Handoff
 from servelint.code.loop.preloads import Entered, Preloads
 from servelint.code.names.frameworks import Frameworks
@@ -108,6 +109,7 @@ class Analysis:
         self.judge = Judge(self.evaluator, self.reach, config.blocking_calls)
         self.loop = Loop(self.evaluator, self.reach, config.loop_bound, config.startup)
         self.preloads = Preloads(self.loop)
+        self.filled = Filled(self.preloads)
         self.handoffs = self.judge.handoffs
         self.waits = self.judge.waits
         self._wanted = None if wanted is None else frozenset(map(str, wanted))
@@ -270,7 +272,7 @@ class Analysis:
             frame = self.evaluator.frame(caller.module, caller.index)
             for site in caller.facts.sites:
                 blocking = self.judge.site(frame, site)
-                if blocking is not None and self.preloaded(blocking) is not None:
+                if blocking is not None and self.is_done(frame, blocking):
                     blocking = self.beside_loads(frame, site)
                 if blocking is None:
                     continue
@@ -278,7 +280,7 @@ class Analysis:
                     text = f"{dotted(site.call.function)}()"
                     yield BlockingCall(caller, frame, site.call.position, blocking, site, text)
             for subject, blocking in self.judge.implicit.in_body(frame, caller.facts):
-                if self.preloaded(blocking) is None and caller.serves_in(endless=subject.endless):
+                if not self.is_done(frame, blocking) and caller.serves_in(endless=subject.endless):
                     text = dotted(subject.about)
                     yield BlockingCall(caller, frame, subject.position, blocking, None, text)
 
@@ -317,10 +319,26 @@ class Analysis:
         found = self.preloads.first(way)
         return (found.module, found.number) if found is not None else None
 
+    def not_lacking(self, frame: Frame, blocking: Blocking) -> tuple[Module, int] | None:
+        """The function on the way that loads only for want of what start-up has filled; None for none."""
+        functions = ((frame.module, frame.function), *blocking.functions)
+        for number, ((path, index), hop) in enumerate(zip(functions, blocking.hops, strict=False)):
+            module, runs = self.evaluator.module(path), next(iter(functions[number + 1 :]), None)
+            for site in (s for s in module.function(index).sites if s.call.position == hop.position):
+                if site.lacking and self.filled.is_there(module, index, site.lacking):
+                    return module, index
+                if blocking.role is Role.LOAD and self.filled.is_turned_off(module, index, site, runs):
+                    return module, index
+        return None
+
     def beside_loads(self, frame: Frame, site: Site) -> Blocking | None:
         """What the call does that start-up has not done before, when it finds everything loaded."""
         blocking = self._judge_of_loaded.site(frame, site)
-        return blocking if blocking is None or self.preloaded(blocking) is None else None
+        return blocking if blocking is None or not self.is_done(frame, blocking) else None
+
+    def is_done(self, frame: Frame, blocking: Blocking) -> bool:
+        """Whether start-up has done what the call in the frame would block for."""
+        return self.preloaded(blocking) is not None or self.not_lacking(frame, blocking) is not None
 
     def _way(self, blocking: Blocking) -> Iterator[Entered]:
         """The functions on the way, each with the place of the call that enters it."""

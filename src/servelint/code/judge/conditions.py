@@ -46,7 +46,7 @@ class Conditions:
     def is_set_when_made(self, frame: Frame, lacking: str, found: Blocking) -> bool:
         """Whether the attribute for whose lack the call stands there is loaded by the constructor.
 
-        It must not be emptied anywhere but in what loads it.
+        It must not be emptied anywhere but in what loads it, and what loads it must not be off by default.
         """
         facts, (holder, _, name) = self.evaluator.facts(frame), lacking.partition(".")
         cls = self.evaluator.classes.owner(frame, facts)
@@ -54,12 +54,14 @@ class Conditions:
             return False
         values = list(self.evaluator.classes.members.bound(cls, name))
         loader = found.functions[:1]
-        if any(_is_empty(value) for where, value in values if where not in loader):
+        constructors = self.evaluator.classes.constructors(cls)
+        known = (*loader, *((one.module, one.function) for one in constructors))
+        if any(_is_empty(value) for where, value in values if where not in known):
             return False
         calls = [value for _, value in values]
         return any(
             site.call in calls or (bool(loader) and inner.functions[:1] == loader)
-            for constructor in self.evaluator.classes.constructors(cls)
+            for constructor in constructors
             for site, inner in self._loads_in(constructor)
         )
 
@@ -67,7 +69,8 @@ class Conditions:
         """The loads in the body of a function that are not for want of something, whoever calls it."""
         frame = self.evaluator.frame(self.evaluator.module(function.module), function.function)
         for site in self.evaluator.facts(function).sites:
-            found = None if site.lacking else self.judge.call(frame, site.call)
+            unusual = site.lacking or not self.is_usual(frame, site)
+            found = None if unusual else self.judge.call(frame, site.call)
             if found is not None and found.role is Role.LOAD:
                 yield site, found
 

@@ -192,7 +192,7 @@ class _Explanation:
         match subject.about:
             case Site():
                 found = self.judge.site(frame, subject.about)
-                if found is None or self.analysis.preloaded(found) is None:
+                if found is None or not self.analysis.is_done(frame, found):
                     return found
                 return self.analysis.beside_loads(frame, subject.about) or found
         return self.judge.implicit.of(frame, subject.about)
@@ -225,6 +225,11 @@ class _Explanation:
             place = self.words.place(module.path, module.function(number).position.line)
             name = module.function(number).qualname
             return f"{name} ({place}) loads once, and start-up has called it before the first request"
+        lacking = self.analysis.not_lacking(self.evaluator.frame(self.module, index), blocking)
+        if lacking is not None:
+            module, number = lacking
+            place = self.words.place(module.path, module.function(number).position.line)
+            return f"{module.function(number).qualname} ({place}) has it done only for want of what start-up fills"
         return self._told_elsewhere(caller, blocking)
 
     def _told_elsewhere(self, caller: LoopBound, blocking: Blocking) -> str:

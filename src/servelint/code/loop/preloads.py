@@ -193,7 +193,7 @@ class Preloads:
         if function.owner is None or self.is_cached(function):
             return False
         makers = self.evaluator.callers.constructing(ClassReference(module.path, function.owner))
-        return any(self._is_made_by(frame) for frame, _ in makers)
+        return any(self.is_made_by(frame) for frame, _ in makers)
 
     def _is_only_one(self, cls: ClassReference) -> bool:
         """Whether making an object of the class gives the one that is there already."""
@@ -219,7 +219,7 @@ class Preloads:
         inside = (function for function in functions if function.parent == decorator.function)
         return any(function.guarded or _keeps_by(function, outside) for function in inside)
 
-    def _is_made_by(self, maker: Frame) -> bool:
+    def is_made_by(self, maker: Frame) -> bool:
         """Whether the body that makes an object runs for requests, and makes another one each time."""
         module = self.evaluator.module(maker.module)
         function = module.function(maker.function)
