@@ -111,6 +111,8 @@ class HandoffFixes:
         if not by_argument and not (node.args and isinstance(syntax.parent(node), ast.Await)):
             raise LeftAloneError("it is not awaited where it stands: use `run_in_executor` with a pool")
         self._check_place(offload, found, blocking)
+        if self.planner.forms.stays_on_default(offload.blocking_call(blocking)):
+            raise LeftAloneError("the file hands other work to that executor too: move all of it or none")
         needed, doubt = Needed(self.planner.files), QUEUED
         if isinstance(syntax.parent(node), ast.Await):
             doubt = self.queueing.doubt(offload.blocking_call(blocking), found)

@@ -73,7 +73,7 @@ class OffloadPlanner:
         self.analysis = analysis
         self.files = Files(analysis)
         services = Services(analysis)
-        self.forms = Forms(analysis)
+        self.forms = Forms(analysis, self._has_pool)
         self.add_async = AddAsync(analysis, self.files)
         self.regions = Regions(analysis, self.files, self.add_async.may_await)
         self.names = moving.Names(self.files)
@@ -267,6 +267,9 @@ class OffloadPlanner:
         applicability = Applicability.UNSAFE if reason else Applicability.SAFE
         every = tuple(dict.fromkeys((*edits, *change.edits)))
         return Fix(applicability, title, every, reason)
+
+    def _has_pool(self, call: BlockingCall) -> bool:
+        return self.pools.has(call)
 
     def _takes_pool(self, call: BlockingCall) -> bool:
         if self.forms.of(call, pooled=is_pooled(call)) is not Form.RUN_IN_EXECUTOR:

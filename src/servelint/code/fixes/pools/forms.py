@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import cached_property
+from typing import NamedTuple
 
 from servelint.code.facts.facts import Call, Constant, Site, last_name
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.calls import argument
-from servelint.code.values.values import External, Frame, plain
+from servelint.code.values.values import External, Frame, FunctionReference, plain
 from servelint.knowledge.types import Role
 from servelint.project.config import AUTO, DISPATCHER, PLAIN_DEF, PROJECT_OFFLOAD
 
@@ -46,7 +47,9 @@ _SPELLED = {
 
 
 # Their place is where they do not hold up predictions: as many of them as requests are under way.
-_UNPOOLED = frozenset({Role.LOAD, Role.REMOTE})
+_UNPOOLED: frozenset[Role | None] = frozenset({Role.LOAD, Role.REMOTE})
+# The library keeps the interpreter to itself while it works: several threads gain nothing.
+_HOLDS = "holds"
 # The routes of liveness, readiness and health, and how they are asked.
 _PROBING = frozenset({"get", "head"})
 _PROBE = re.compile(r"/(?:.*/)?(?:health|live|ready|liveness|readiness)(?:z|[-_]?check)?/?")
@@ -74,11 +77,20 @@ def _is_probe(call: BlockingCall) -> bool:
     )
 
 
+class _Work(NamedTuple):
+    """Work that is handed to a thread in some form; whether it is inference."""
+
+    form: Form
+    infers: bool
+
+
 class Forms:
     """Chooses the form for each file of one project."""
 
-    def __init__(self, analysis: Analysis) -> None:
+    def __init__(self, analysis: Analysis, has_pool: Callable[[BlockingCall], bool]) -> None:
+        """`has_pool` tells whether the project has a thread pool for the call."""
         self.analysis = analysis
+        self._has_pool = has_pool
         configured = analysis.config.fix.offload
         own = configured.startswith(PROJECT_OFFLOAD)
         self.project_name = configured.removeprefix(PROJECT_OFFLOAD) if own else ""
@@ -93,6 +105,8 @@ class Forms:
         form = self._of_inference(module)
         if self._fixed is None and _is_probe(call):
             pooled = False
+        if pooled and form is Form.RUN_IN_EXECUTOR:
+            return self._of_other_work(call) or form
         if pooled or form is not Form.RUN_IN_EXECUTOR:
             return form
         # The threads of `run_in_threadpool` do not resolve host names too.
@@ -100,6 +114,42 @@ class Forms:
         packages = {name.partition(".")[0] for name in self.threadpool_modules}
         known = remote and packages & self.analysis.reach.libraries(module.path)
         return Form.RUN_IN_THREADPOOL if known else Form.TO_THREAD
+
+    def stays_on_default(self, call: BlockingCall) -> bool:
+        """Whether the call may run on the loop's default executor, where the file has other work too."""
+        path = call.caller.module.path
+        other = any(one.form is Form.TO_THREAD and not one.infers for one in self._handed_over.get(path, ()))
+        return other and self._of_other_work(call) is Form.TO_THREAD
+
+    def _of_other_work(self, call: BlockingCall) -> Form | None:
+        """What the file does with other work of the project, or the service with other inference.
+
+        Only for what several threads may call, and gain by it; None where there is a pool.
+        """
+        library = self.analysis.catalogue.libraries.get(call.blocking.library)
+        if self._fixed is not None or not call.blocking.thread_safe or library is None:
+            return None
+        if library.gil.verdict == _HOLDS or self._has_pool(call):
+            return None
+        here = call.caller.module.path
+        own = self._handed_over.get(here, [])
+        beside = self.analysis.reach.beside(here) if not own else ()
+        others = [one for path in beside for one in self._handed_over.get(path, ()) if one.infers]
+        forms = {one.form for one in own or others}
+        return next((form for form in _SPELLED.values() if form in forms), None)
+
+    @cached_property
+    def _handed_over(self) -> dict[str, list[_Work]]:
+        """The work of the project that each file hands to threads, and how."""
+        found: dict[str, list[_Work]] = {}
+        for name, form in _SPELLED.items():
+            for module, index, site in self.analysis.project.calls(name):
+                frame = self.analysis.evaluator.frame(module, index)
+                roles = self._roles(frame, site) if index else ()
+                if roles and not _UNPOOLED.intersection(roles):
+                    known = Form.TO_THREAD if _is_without_pool(site.call, name) else form
+                    found.setdefault(module.path, []).append(_Work(known, Role.INFERENCE in roles))
+        return found
 
     def _of_inference(self, module: Module) -> Form:
         """The configured form; else what the file, then the service does with inference already."""
@@ -130,7 +180,11 @@ class Forms:
                     yield module.path, form
 
     def _offloads_inference(self, frame: Frame, site: Site) -> bool:
-        """Whether the call runs an inference elsewhere: that is what is imitated, not other offloads."""
+        """Whether the call runs an inference elsewhere."""
+        return Role.INFERENCE in self._roles(frame, site)
+
+    def _roles(self, frame: Frame, site: Site) -> set[Role | None]:
+        """The roles of what the call runs elsewhere, None for a function of the project that has none."""
         evaluator, judge = self.analysis.evaluator, self.analysis.judge
         last = last_name(site.call.function)
         names = [
@@ -139,10 +193,19 @@ class Forms:
         offload = self.analysis.frameworks.offload.find(names[0] if names else "", last)
         given = argument(site.call, offload.position, offload.keyword) if offload is not None else None
         if given is None:
-            return False
+            return set()
         inner = Call(given, (), (), site.call.position)
+        found: set[Role | None] = set()
         for value, _ in plain(evaluator.evaluate(frame, given)):
             blocking = judge.outcome(value, frame, inner).blocking
-            if blocking is not None and blocking.role is Role.INFERENCE:
-                return True
-        return False
+            if blocking is not None:
+                found.add(blocking.role)
+            elif isinstance(value, FunctionReference):
+                found.add(None)
+        return found
+
+
+def _is_without_pool(made: Call, name: str) -> bool:
+    """Whether it is `run_in_executor(None, ...)`, which is the executor of `to_thread`."""
+    pool = argument(made, 0, "executor") if name == "run_in_executor" else None
+    return isinstance(pool, Constant) and pool.value is None

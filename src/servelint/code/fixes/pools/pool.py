@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position, dotted
+from servelint.code.facts.facts import (
+    Attribute,
+    Call,
+    Constant,
+    Expression,
+    Listed,
+    Mapping,
+    Name,
+    Opaque,
+    Position,
+    Sequence,
+    dotted,
+)
 from servelint.code.fixes.pools.dispatchers import Dispatchers
 from servelint.code.fixes.pools.forms import DEFAULT_EXECUTOR
 from servelint.code.fixes.pools.lifespan import Lifespans, is_local
@@ -80,6 +92,10 @@ class Pools:
         existing = self._existing(call)
         return existing.workers if existing is not None and existing.text in texts else None
 
+    def has(self, call: BlockingCall) -> bool:
+        """Whether the file, the object or the application has a pool for the call."""
+        return self._existing(call) is not None
+
     def is_of_threads(self, name: str) -> bool:
         """Whether the class of that name is a pool of threads, which another can stand for."""
         return self.policy.thread_pools.find(name) is not None
@@ -133,7 +149,7 @@ class Pools:
         """A pool that the file has a global name for, its own or an imported one."""
         module = call.caller.module
         body = module.facts.body
-        own = [b.target.id for b in body.bindings if isinstance(b.target, Name) and isinstance(b.value, Call)]
+        own = [b.target.id for b in body.bindings if isinstance(b.target, Name) and _may_be_made(b.value)]
         imported = [item.local for item in body.imports if item.name]
         for name in (*own, *imported):
             if not self._is_dedicated(name) or is_local(call, name):
@@ -144,20 +160,37 @@ class Pools:
         return None
 
     def _own(self, call: BlockingCall) -> Pool | None:
-        """A pool that the object whose method this is holds."""
+        """A pool that the object whose method this is holds; its class, or one that it inherits from."""
         function = call.caller.facts
-        if function.owner is None or not function.parameters:
+        is_static = any(dotted(decorator) == "staticmethod" for decorator in function.decorators)
+        if function.owner is None or not function.parameters or is_static:
             return None
         receiver = function.parameters[0].name
-        cls = call.caller.module.facts.classes[function.owner]
-        for method in cls.methods.values():
-            for binding in call.caller.module.function(method).bindings:
-                match binding.target, binding.value:
-                    case Attribute(Name("self"), name), Call() as made if self._is_dedicated(name):
-                        frame = self.analysis.evaluator.frame(call.caller.module, method)
-                        if self._makes_pool(frame, made):
-                            return Pool(f"{receiver}.{name}", _constant_workers(made))
+        cls = ClassReference(call.caller.module.path, function.owner)
+        for base in self.analysis.evaluator.classes.lineage(cls):
+            found = list(self._held_by(base)) if isinstance(base, ClassReference) else []
+            if found:
+                name, made = found[0]
+                several = len({text for text, _ in found}) < len(found)
+                return Pool(f"{receiver}.{name}", None if several else _constant_workers(made))
         return None
+
+    def _held_by(self, cls: ClassReference) -> Iterator[tuple[str, Expression | None]]:
+        """The attributes of a class, and of `self` in its methods, that are pools, and what makes them."""
+        module = self.analysis.evaluator.module(cls.module)
+        facts = module.facts.classes[cls.number]
+        frame = self.analysis.evaluator.frame(module, 0)
+        for binding in facts.bindings:
+            match binding.target, binding.value:
+                case Name(name), Call() as made if self._is_dedicated(name) and self._makes_pool(frame, made):
+                    yield name, made
+        for method in facts.methods.values():
+            frame = self.analysis.evaluator.frame(module, method)
+            for binding in module.function(method).bindings:
+                match binding.target, binding.value:
+                    case Attribute(Name("self"), name), value if self._is_dedicated(name):
+                        if _may_be_made(value) and self._makes_pool(frame, value):
+                            yield name, value
 
     def _shared(self, call: BlockingCall) -> Pool | None:
         """A pool on the application's state."""
@@ -214,8 +247,10 @@ class Pools:
     def _is_dedicated(self, name: str) -> bool:
         return not set(evidence.split(name)) & self.policy.other_pools
 
-    def _makes_pool(self, frame: Frame, made: Call) -> bool:
-        return any(self._is_pool(v) for v, _ in plain(self.analysis.evaluator.evaluate(frame, made)))
+    def _makes_pool(self, frame: Frame, made: Expression | None) -> bool:
+        values = [value for value, _ in plain(self.analysis.evaluator.evaluate(frame, made))]
+        others = any(isinstance(v, ExternalObject) and not self._is_pool(v) for v in values)
+        return not others and any(map(self._is_pool, values))
 
     def _is_pool(self, value: object) -> bool:
         match value:
@@ -235,6 +270,11 @@ def offloading_call(place: Place, blocking: Blocking) -> BlockingCall:
     """The place that offloads, as a call that blocks: so are pools chosen and doubts raised."""
     text = f"{dotted(place.site.call.function)}()"
     return BlockingCall(place.caller, place.frame, place.site.call.position, blocking, place.site, text)
+
+
+def _may_be_made(value: Expression | None) -> bool:
+    """Whether it makes an object, or stands for one that is made, or given, elsewhere."""
+    return value is not None and not isinstance(value, Opaque | Sequence | Mapping | Listed)
 
 
 def _constant_workers(made: Expression | None) -> int | None:
