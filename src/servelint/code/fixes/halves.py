@@ -50,6 +50,17 @@ class Halves:
                 )
         return ""
 
+    def left_beside(self, call: BlockingCall) -> str:
+        """What is to be said of another call of the model in the function that stays; empty for none."""
+        if not is_pooled(call):
+            return ""
+        for other in self.analysis.blocking_calls_of(call.caller):
+            if other.position == call.position or other.blocking.library != call.blocking.library:
+                continue
+            if is_pooled(other) and self._may_be_one(call, other) and self._stays(other):
+                return f"`{other.text}` in line {other.position.line} stays on the event loop"
+        return ""
+
     def _staying(self, call: BlockingCall) -> list[BlockingCall]:
         """The calls of the library in the service that have no safe fix."""
         key = (call.caller.module.path, call.blocking.library)

@@ -20,6 +20,7 @@ from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
 from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.wrappings import Offloading
+from servelint.code.fixes.doubts.branches import other_branch
 from servelint.code.fixes.doubts.contexts import Contexts
 from servelint.code.fixes.doubts.safety import Doubt, Safety
 from servelint.code.fixes.drop_async import DropAsync
@@ -95,14 +96,23 @@ class OffloadPlanner:
         """The fix for the call, or None and why there is none."""
         fix, reason = self._alone(call)
         if fix is not None and fix.applicability is Applicability.SAFE:
-            doubt = self.halves.doubt(call)
-            fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt) if doubt else fix
+            doubt = self.halves.doubt(call) or self._other_branch(call)
+            if doubt:
+                fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt)
+            elif left := self.halves.left_beside(call):
+                fix = fix._replace(title=f"{fix.title}; {left}")
         better = self.twins.plan(call)
         if better is None:
             return fix, reason
         if fix is None or fix.applicability is Applicability.UNSAFE:
             return better, ""
         return fix._replace(better=better), ""
+
+    def _other_branch(self, call: BlockingCall) -> str:
+        syntax = self.files.syntax(call.caller.module)
+        function = placement.function_at(syntax, call.caller.facts.position)
+        node = syntax.at(call.position, ast.Call)
+        return other_branch(syntax, node, function) if function is not None and node is not None else ""
 
     def _alone(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, whatever becomes of others; or None and why there is none."""
