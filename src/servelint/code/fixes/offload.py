@@ -22,6 +22,7 @@ from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.wrappings import Offloading
 from servelint.code.fixes.doubts.branches import other_branch
 from servelint.code.fixes.doubts.contexts import Contexts
+from servelint.code.fixes.doubts.getters import Getters
 from servelint.code.fixes.doubts.safety import Doubt, Safety
 from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.halves import Halves
@@ -76,11 +77,12 @@ class OffloadPlanner:
         services = Services(analysis)
         self.forms = Forms(analysis, self._has_pool)
         self.add_async = AddAsync(analysis, self.files)
-        self.regions = Regions(analysis, self.files, self.add_async.may_await)
         self.names = moving.Names(self.files)
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
         self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
         self.safety = Safety(analysis, self.files)
+        self.getters = Getters(analysis, self.files, self.safety.reached)
+        self.regions = Regions(analysis, self.files, self.add_async.may_await, self._waits_first)
         self.contexts = Contexts(analysis, self.safety.reached)
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
@@ -162,12 +164,16 @@ class OffloadPlanner:
         """The fix that awaits the call itself."""
         needed = Needed(self.files)
         offloading = self._offloading(call, _alone(call, function, node), needed)
-        wrapping = offloading.of(
-            syntax.text(node.func), arguments=bool(node.args), keywords=bool(node.keywords)
-        )
-        parenthesised = placement.needs_parentheses(syntax, node)
-        edits = style.rewritten(syntax, node, wrapping, parenthesised=parenthesised)
-        doubt = self.safety.doubt(call, node, function, _workers(offloading.pool))
+        getting = self.getters.waiting(call)
+        if getting:
+            edits = _with_getter(syntax, node, offloading)
+        else:
+            wrapping = offloading.of(
+                syntax.text(node.func), arguments=bool(node.args), keywords=bool(node.keywords)
+            )
+            parenthesised = placement.needs_parentheses(syntax, node)
+            edits = style.rewritten(syntax, node, wrapping, parenthesised=parenthesised)
+        doubt = self.safety.doubt(call, node, function, _workers(offloading.pool), getting)
         every = _all_edits(offloading, needed, edits, doubt)
         return self._made(call, offloading, every, doubt.reason, f"Await `{call.text}` {offloading.where}")
 
@@ -278,6 +284,9 @@ class OffloadPlanner:
         every = tuple(dict.fromkeys((*edits, *change.edits)))
         return Fix(applicability, title, every, reason)
 
+    def _waits_first(self, call: BlockingCall) -> bool:
+        return bool(self.getters.waiting(call))
+
     def _has_pool(self, call: BlockingCall) -> bool:
         return self.pools.has(call)
 
@@ -303,6 +312,13 @@ def _alone(call: BlockingCall, function: Function, node: ast.Call) -> Moved:
     """The call that moves by itself."""
     sites = (call.site,) if call.site is not None else ()
     return Moved((call,), sites, function, node.lineno, keywords=bool(node.keywords))
+
+
+def _with_getter(syntax: Syntax, node: ast.Call, offloading: Offloading) -> tuple[Edit, ...]:
+    """The edits that run the call, with what gives its object, as a `lambda`."""
+    wrapping = offloading.of(f"lambda: {syntax.text(node)}")
+    parenthesised = placement.needs_parentheses(syntax, node)
+    return (style.substituted(syntax, node, wrapping, parenthesised=parenthesised),)
 
 
 def _all_edits(

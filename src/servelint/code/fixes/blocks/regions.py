@@ -9,6 +9,7 @@ from functools import cached_property
 
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block, UnmovableError, Variables
+from servelint.code.fixes.blocks.readings import Readings
 from servelint.code.fixes.pools.forms import is_pooled
 from servelint.code.fixes.text import placement, variables
 from servelint.code.fixes.text.files import Files
@@ -50,23 +51,38 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class _Seed:
-    """The statements that have to move for one call; `single` where the call alone would do."""
+    """The statements that have to move for one call; `single` where the call alone would do.
+
+    `read` says that its statement reads the result from the device, and should move with it.
+    """
 
     call: BlockingCall
     suite: Sequence[ast.stmt]
     first: int
     last: int
     single: bool
+    read: bool = False
 
 
 class Regions:
     """Finds the blocks of one project's functions."""
 
-    def __init__(self, analysis: Analysis, files: Files, may_await: Callable[[LoopBound], bool]) -> None:
-        """`may_await` tells whether a function is a coroutine, or can be made one."""
+    def __init__(
+        self,
+        analysis: Analysis,
+        files: Files,
+        may_await: Callable[[LoopBound], bool],
+        waits_first: Callable[[BlockingCall], bool],
+    ) -> None:
+        """`may_await` tells whether a function is a coroutine, or can be made one.
+
+        `waits_first` tells whether what gives the object of a call has to move with it.
+        """
         self.analysis = analysis
         self.files = files
+        self.readings = Readings(files)
         self._may_await = may_await
+        self._waits_first = waits_first
         self._found: dict[LoopBound, dict[int, Region]] = {}
         self._readers: dict[LoopBound, dict[str, list[ast.expr]]] = {}
 
@@ -86,7 +102,7 @@ class Regions:
         for group in _grouped(seeds, syntax, function):
             block = _block(group, syntax, function)
             optional = all(seed.single for seed in group) and not _is_chain(group, syntax)
-            if not optional or len(block.statements) > 1:
+            if not optional or len(block.statements) > 1 or any(seed.read for seed in group):
                 region = Region(block, len(group), optional)
                 yield from ((seed.call, region) for seed in group)
 
@@ -101,18 +117,38 @@ class Regions:
             return None
         suite, number = place
         if held is not None:
-            return _Seed(call, suite, number, number, single=False)
+            last = self._with_reading(call, syntax, function, suite, number, number)
+            return _Seed(call, suite, number, last, single=False)
         reason = placement.obstacle(self.analysis, call, may_await=self._may_await(call.caller))
         if not reason and isinstance(node, ast.Call):
             reason = placement.awaitable_at(syntax, node, function)
         if not reason:
-            return _Seed(call, suite, number, number, single=True)
+            single = not (isinstance(statement, _SIMPLE) and self._waits_first(call))
+            read = self.readings.is_read_at_once(call, syntax, function)
+            last = self._with_reading(call, syntax, function, suite, number, number)
+            return _Seed(call, suite, number, last, single, read)
         if isinstance(statement, ast.For) and syntax.statement(node) is statement:
             return _Seed(call, suite, number, number, single=False)
         if not isinstance(statement, _SIMPLE):
             return None
         last = self._last_reading(call, syntax, suite, number)
         return _Seed(call, suite, number, last, single=False)
+
+    def _with_reading(
+        self,
+        call: BlockingCall,
+        syntax: Syntax,
+        function: Function,
+        suite: Sequence[ast.stmt],
+        first: int,
+        last: int,
+    ) -> int:
+        """The last statement that reads the result from the device, if all up to it can move; else `last`."""
+        found = self.readings.last(call, syntax, function, suite, last)
+        block = Block(syntax, function, tuple(suite[first : found + 1]))
+        if found == last or block.obstacle() or _is_narrowed(block, syntax, function):
+            return last
+        return found
 
     def held(self, call: BlockingCall, syntax: Syntax, node: ast.expr, function: Function) -> ast.With | None:
         """The outermost `with` around the call that belongs to the thread."""

@@ -81,8 +81,15 @@ class Safety:
         self._written: dict[tuple[Function, Range], str] = {}
         self._by_line: dict[int, dict[int, list[tuple[int, Site]]]] = {}
 
-    def doubt(self, call: BlockingCall, node: ast.Call, function: Function, workers: int | None) -> Doubt:
-        """Whether running the call in a thread might change behaviour."""
+    def doubt(
+        self,
+        call: BlockingCall,
+        node: ast.Call,
+        function: Function,
+        workers: int | None,
+        getting: Iterable[Frame] = (),
+    ) -> Doubt:
+        """Whether running the call in a thread, with what gives its object, might change behaviour."""
         assert call.site is not None
         reason = (
             self._contexts(call)
@@ -94,7 +101,7 @@ class Safety:
         )
         if reason:
             return Doubt(reason)
-        inner = [*self.reached.called(call.frame, call.site.call)]
+        inner = [*self.reached.called(call.frame, call.site.call), *getting]
         return self._of_threads(inner, workers) or self._below(call.frame, inner)
 
     def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> Doubt:

@@ -42,6 +42,8 @@ class Policy:
     plain_roles: frozenset[str]
     stops_iteration: frozenset[str]
     never_empty: frozenset[str]
+    device_libraries: frozenset[str]
+    reads_device: frozenset[str]
     copied_to_workers: frozenset[str]
     made_in_workers: NameIndex[str]
     waits: NameIndex[str]
@@ -83,6 +85,8 @@ def load() -> Policy:
         plain_roles=frozenset(file.names("plain-roles")),
         stops_iteration=frozenset(file.names("stops-iteration")),
         never_empty=frozenset(file.names("never-empty")),
+        device_libraries=frozenset(file.names("device-libraries")),
+        reads_device=frozenset(file.names("reads-device")),
         copied_to_workers=frozenset(file.names("copied-to-workers")),
         made_in_workers=_index(file, "made-in-workers"),
         waits=_index(file, "waits"),

@@ -76,17 +76,24 @@ def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesis
     return (replaced(syntax, node, Replacement(inline, over_lines), limit),)
 
 
-def substituted(syntax: Syntax, node: ast.Call, wrapping: Wrapping) -> Edit:
+def substituted(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesised: bool = False) -> Edit:
     """The edit that puts the wrapping, which has all of its arguments, in the place of the whole call."""
     start, end = syntax.start(node), syntax.end(node)
-    inline, layout = _inline(wrapping, ()), _Layout(line_length(syntax), exploded=False)
+    bare, layout = _inline(wrapping, ()), _Layout(line_length(syntax), exploded=False)
+    inline = f"({bare})" if parenthesised else bare
+
+    def over_lines(indent: str) -> str:
+        if not parenthesised:
+            return layout.write(wrapping, (), indent)
+        deeper = f"{indent}    "
+        return f"(\n{deeper}{layout.write(wrapping, (), deeper)}\n{indent})"
+
     if node.lineno != node.end_lineno:
-        return syntax.edit(start, end, layout.write(wrapping, (), syntax.indent(node.lineno)))
+        return syntax.edit(start, end, over_lines(syntax.indent(node.lineno)))
     length = syntax.source.length(node.lineno)
     if length > _UNFORMATTED or length - (end - start) + len(inline) <= layout.limit:
         return syntax.edit(start, end, inline)
-    written = Replacement(inline, lambda indent: layout.write(wrapping, (), indent))
-    return replaced(syntax, node, written, layout.limit)
+    return replaced(syntax, node, Replacement(inline, over_lines), layout.limit)
 
 
 def laid_out(syntax: Syntax, prefix: str, wrapping: Wrapping, indent: str) -> str:

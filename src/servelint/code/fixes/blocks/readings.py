@@ -1,0 +1,160 @@
+"""Where the result of inference on a GPU is read: there the thread waits for it, not where it is called.
+
+    logits = model(batch)
+    label = logits.argmax(-1).item()
+
+With the first line in a thread and the second on the event loop, the loop waits as long as before.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Sequence
+
+from servelint.code.fixes.text import policy, variables
+from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.judge.analysis import BlockingCall
+from servelint.knowledge.types import Role
+
+# So many statements with the result may stand behind the call.
+MAXIMUM_FOLLOWING = 8
+_ASSIGNING = (ast.Assign, ast.AnnAssign)
+_SUSPENDING = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Lambda, ast.GeneratorExp)
+_HARMLESS = frozenset(
+    {
+        "float",
+        "int",
+        "str",
+        "bool",
+        "round",
+        "abs",
+        "max",
+        "min",
+        "sum",
+        "len",
+        "list",
+        "tuple",
+        "dict",
+        "set",
+    }
+    | {"zip", "enumerate", "range", "sorted", "reversed"}
+)
+
+
+class Readings:
+    """Finds the readings in one project."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.policy = policy.load()
+
+    def is_read_at_once(self, call: BlockingCall, syntax: Syntax, function: Function) -> bool:
+        """Whether the statement of the call reads the result, and does nothing else that matters."""
+        node = syntax.at(call.position, ast.Call)
+        statement = syntax.statement(node) if node is not None else None
+        if node is None or statement is None or not self._is_on_device(call):
+            return False
+        if not _is_of_variables(statement) or not self._reads(statement, node, frozenset()):
+            return False
+        return self._is_harmless(call, statement, node, frozenset(), function)
+
+    def last(
+        self, call: BlockingCall, syntax: Syntax, function: Function, suite: Sequence[ast.stmt], last: int
+    ) -> int:
+        """The number of the last statement behind `last` that reads the result; `last` where none does.
+
+        All statements in between work on the result alone.
+        """
+        node = syntax.at(call.position, ast.Call)
+        statement = syntax.statement(node) if node is not None else None
+        if statement is None or not self._is_on_device(call):
+            return last
+        derived, found = frozenset(variables.writes([statement])), last
+        for number in range(last + 1, min(last + 1 + MAXIMUM_FOLLOWING, len(suite))):
+            following = suite[number]
+            if not _is_of_variables(following) or not variables.reads([following]) & derived:
+                break
+            if not self._is_harmless(call, following, None, derived, function):
+                break
+            if self._reads(following, None, derived):
+                found = number
+            derived |= variables.writes([following])
+        return found
+
+    def _is_on_device(self, call: BlockingCall) -> bool:
+        return call.blocking.role is Role.INFERENCE and call.blocking.library in self.policy.device_libraries
+
+    def _reads(self, statement: ast.stmt, node: ast.Call | None, derived: frozenset[str]) -> bool:
+        """Whether something in the statement brings the result, or what comes of it, from the device."""
+        for part in ast.walk(statement):
+            match part:
+                case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in self.policy.reads_device:
+                    below = ast.walk(value)
+                    if any(inner is node or _is_one_of(inner, derived) for inner in below):
+                        return True
+        return False
+
+    def _is_harmless(
+        self,
+        call: BlockingCall,
+        statement: ast.stmt,
+        node: ast.Call | None,
+        derived: frozenset[str],
+        function: Function,
+    ) -> bool:
+        """Whether the statement works on the result, with libraries, and uses nothing else of the function.
+
+        What is in the `node` moves anyway.
+        """
+        parts = list(_walk(statement, node))
+        if any(isinstance(part, _SUSPENDING) for part in parts):
+            return False
+        own = variables.writes(function.body)
+        own |= {a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg)}
+        inner = set[str]().union(
+            *(_stored(part.target) for part in parts if isinstance(part, ast.comprehension))
+        )
+        read = {p.id for p in parts if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Load)}
+        if read & own - derived - inner:
+            return False
+        allowed = derived | inner | self.files.global_names(call.caller.module).libraries
+        return all(_is_allowed(part.func, node, allowed) for part in parts if isinstance(part, ast.Call))
+
+
+def _walk(tree: ast.AST, without: ast.AST | None) -> Iterator[ast.AST]:
+    """The nodes of a tree but for those of a part of it."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if node is not without:
+            yield node
+            waiting += ast.iter_child_nodes(node)
+
+
+def _stored(target: ast.expr) -> set[str]:
+    return {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
+
+
+def _is_of_variables(statement: ast.stmt) -> bool:
+    """Whether the statement only sets variables, or returns."""
+    if isinstance(statement, ast.Return):
+        return True
+    if not isinstance(statement, _ASSIGNING):
+        return False
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    names = [n for target in targets for n in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    return all(isinstance(name, ast.Name) for name in names)
+
+
+def _is_one_of(node: ast.AST, names: frozenset[str]) -> bool:
+    return isinstance(node, ast.Name) and node.id in names
+
+
+def _is_allowed(called: ast.expr, node: ast.Call | None, allowed: Collection[str]) -> bool:
+    """Whether what is called is of a library or the result, or a function that changes nothing."""
+    if isinstance(called, ast.Name):
+        return called.id in allowed or called.id in _HARMLESS
+    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Constant):
+        return True
+    return all(n.id in allowed or n.id in _HARMLESS for n in _walk(called, node) if isinstance(n, ast.Name))
