@@ -131,6 +131,34 @@ def test_where_it_is_not_enough(tmp_path: Path, score: str, also: str) -> None:
     assert applicability(tmp_path, HEAD + score + TAIL + also) is Applicability.UNSAFE
 
 
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        ("Lock()", Applicability.SAFE),
+        ("Semaphore()", Applicability.SAFE),
+        ("Semaphore(1)", Applicability.SAFE),
+        ("BoundedSemaphore(value=1)", Applicability.SAFE),
+        ("Semaphore(4)", Applicability.UNSAFE),
+        ("Semaphore(value=4)", Applicability.UNSAFE),
+        ("BoundedSemaphore(len(cache))", Applicability.UNSAFE),
+        ("Semaphore(*cache)", Applicability.UNSAFE),
+    ],
+)
+def test_a_semaphore_is_a_lock_where_it_lets_in_one(
+    tmp_path: Path, made: str, expected: Applicability
+) -> None:
+    text = (HEAD + SCORE + TAIL).replace("\nlock = threading.RLock()", f"\nlock = threading.{made}")
+    assert f"lock = threading.{made}" in text
+    assert applicability(tmp_path, text) is expected
+
+
+def test_a_semaphore_that_is_made_twice(tmp_path: Path) -> None:
+    """Which of the two is held is not known."""
+    text = HEAD.replace("\nlock = threading.RLock()", "\nlock = threading.Semaphore(1)")
+    again = "def more():\n    global lock\n    lock = threading.Semaphore(8)\n"
+    assert applicability(tmp_path, text + SCORE + TAIL + again) is Applicability.UNSAFE
+
+
 def test_another_file_that_imports_the_state(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("from main import cache\n\n\ndef names():\n    return list(cache)\n")
     assert applicability(tmp_path, HEAD + SCORE + TAIL) is Applicability.UNSAFE

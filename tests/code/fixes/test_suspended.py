@@ -164,6 +164,28 @@ def test_where_nobody_counts_on_it(tmp_path: Path, text: str) -> None:
     assert reasons(tmp_path, main=text) == {"joblib.load()": ""}
 
 
+LOCKED = """\
+    async with speaker.lock:
+        if not speaker.ready:
+            await speaker.load()"""
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        ("Semaphore()", ""),
+        ("Semaphore(1)", ""),
+        ("BoundedSemaphore(1)", ""),
+        ("Semaphore(4)", COUNTING),
+        ("Semaphore(value=4)", COUNTING),
+        ("Semaphore(COUNT)", COUNTING),
+    ],
+)
+def test_a_semaphore_keeps_others_out_where_it_lets_in_one(tmp_path: Path, made: str, reason: str) -> None:
+    text = speaker(lines=LOCKED).replace("asyncio.Lock()", f"asyncio.{made}")
+    assert reasons(tmp_path, main=text) == {"joblib.load()": reason}
+
+
 LAZY = """\
 import joblib
 from fastapi import FastAPI

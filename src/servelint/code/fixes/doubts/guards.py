@@ -16,6 +16,7 @@ from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.doubts.lazy import FirstUse, first_use
 from servelint.code.fixes.doubts.locking import Locking, locking
 from servelint.code.fixes.doubts.shared import Change, Shared, is_container, last_name
+from servelint.code.fixes.pools.bounds import lets_one_in
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
@@ -142,7 +143,9 @@ class Guards:
             return False
         values = [value for value, _ in plain(self.analysis.evaluator.evaluate(frame, expression))]
         names = [v.name for v in values if isinstance(v, External | ExternalObject)]
-        return bool(names) and len(names) == len(values) and all(self.locks.find(name) for name in names)
+        if not names or len(names) != len(values) or not all(self.locks.find(name) for name in names):
+            return False
+        return lets_one_in(self.analysis.evaluator, expression, names)
 
     def _frame(self, module: Module, syntax: Syntax, function: Function) -> Frame | None:
         """The frame of the function of which nothing is known but where it stands."""

@@ -19,7 +19,7 @@ from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.doubts.shared import Change, last_name
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.doubts.timed import WAITING, is_interrupted, timed
-from servelint.code.fixes.pools.bounds import bound_by
+from servelint.code.fixes.pools.bounds import locked_by
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
@@ -114,14 +114,14 @@ class Suspended:
                 found += (one for one in named if last_name(one) in names)
             if outer is function:
                 break
-            if found and bound_by(self.evaluator, frame, outer) is not None:
+            if found and locked_by(self.evaluator, frame, outer) is not None:
                 return
         yield from found
 
     def _is_locked(self, frame: Frame, node: ast.AST) -> bool:
         syntax = self._function(frame)[1]
         outside = (outer for outer, _ in syntax.ancestors(node))
-        return any(bound_by(self.evaluator, frame, outer) is not None for outer in outside)
+        return any(locked_by(self.evaluator, frame, outer) is not None for outer in outside)
 
     def _changed(self, frame: Frame) -> frozenset[str]:
         """The last names of what requests share and the function changes, or one that it calls."""

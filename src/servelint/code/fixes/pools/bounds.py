@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection, Iterator
 
-from servelint.code.facts.facts import dotted
+from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, dotted, last_name
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.text import policy
 from servelint.code.values.evaluate import Evaluator
@@ -13,12 +14,62 @@ from servelint.code.values.values import External, ExternalObject, Frame, plain
 
 def bound_by(evaluator: Evaluator, frame: Frame, statement: ast.AST) -> ast.expr | None:
     """What the statement enters that lets only so many in, if it is an `async with` that does."""
-    items = statement.items if isinstance(statement, ast.AsyncWith) else ()
-    return next((i.context_expr for i in items if _is_bound(evaluator, frame, i.context_expr)), None)
+    return next((item for item in _entered(statement) if _is_bound(evaluator, frame, item)), None)
+
+
+def locked_by(evaluator: Evaluator, frame: Frame, statement: ast.AST) -> ast.expr | None:
+    """The same for what lets in one only."""
+    return next((item for item in _entered(statement) if _is_lock(evaluator, frame, item)), None)
+
+
+def lets_one_in(evaluator: Evaluator, entered: Expression, names: Collection[str]) -> bool:
+    """Whether an object that is one of these classes lets in one only, wherever it is made.
+
+    A semaphore does where it is made with 1, or without a number.
+    """
+    counted = policy.load().counted
+    if not any(counted.find(name) for name in names):
+        return True
+    made = list(_made(evaluator, dotted(entered).rpartition(".")[2]))
+    return bool(made) and all(_is_one(call) for call in made)
+
+
+def _made(evaluator: Evaluator, name: str) -> Iterator[Call | None]:
+    """The calls that make what the project's variables and attributes of that name hold; None for others."""
+    for module in evaluator.project.mentioning([name]):
+        bindings = [binding for function in module.facts.functions for binding in function.bindings]
+        bindings += [binding for cls in module.facts.classes for binding in cls.bindings]
+        for binding in bindings:
+            if isinstance(binding.target, Name | Attribute) and last_name(binding.target) == name:
+                yield binding.value if isinstance(binding.value, Call) else None
+
+
+def _is_one(made: Call | None) -> bool:
+    if made is None or last_name(made.function) not in policy.load().counted.last_names():
+        return False
+    if not made.arguments and not made.keywords:
+        return True
+    given = made.arguments[0] if made.arguments else made.keywords[0][1]
+    return len(made.arguments) + len(made.keywords) == 1 and given == Constant(1)
+
+
+def _entered(statement: ast.AST) -> Iterator[ast.expr]:
+    return (item.context_expr for item in (statement.items if isinstance(statement, ast.AsyncWith) else ()))
+
+
+def _is_lock(evaluator: Evaluator, frame: Frame, node: ast.expr) -> bool:
+    entered, known = annotation(node), policy.load()
+    if entered is None or not _is_bound(evaluator, frame, node):
+        return False
+    values = [value for value, _ in plain(evaluator.evaluate(frame, entered))]
+    names = [value.name for value in values if isinstance(value, External | ExternalObject)]
+    if not names:
+        return bool(words(dotted(entered).rpartition(".")[2]) & known.lock_words)
+    return lets_one_in(evaluator, entered, names)
 
 
 def _is_bound(evaluator: Evaluator, frame: Frame, node: ast.expr) -> bool:
-    """Whether it is a lock: by what it is or, for an object that nobody knows, by a word of its name."""
+    """Whether it is a bound: by what it is or, for an object that nobody knows, by a word of its name."""
     entered = annotation(node)
     if entered is None:
         return False
@@ -26,7 +77,7 @@ def _is_bound(evaluator: Evaluator, frame: Frame, node: ast.expr) -> bool:
     values = [value for value, _ in plain(evaluator.evaluate(frame, entered))]
     if values:
         return all(isinstance(v, External | ExternalObject) and known.bounds.find(v.name) for v in values)
-    return bool(words(dotted(entered).rpartition(".")[2]) & known.bound_words)
+    return bool(words(dotted(entered).rpartition(".")[2]) & (known.bound_words | known.lock_words))
 
 
 def words(name: str) -> set[str]:

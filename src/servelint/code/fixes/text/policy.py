@@ -29,7 +29,9 @@ class Policy:
     thread_local_contexts: NameIndex[str]
     locks: NameIndex[str]
     bounds: NameIndex[str]
+    counted: NameIndex[str]
     bound_words: frozenset[str]
+    lock_words: frozenset[str]
     long_work: frozenset[str]
     long_work_verbs: frozenset[str]
     long_work_objects: frozenset[str]
@@ -72,7 +74,9 @@ def load() -> Policy:
         thread_local_contexts=_index(file, "thread-local-contexts"),
         locks=_index(file, "locks"),
         bounds=_index(file, "bounds"),
+        counted=_index(file, "counted"),
         bound_words=frozenset(file.names("bound-words")),
+        lock_words=frozenset(file.names("lock-words")),
         long_work=frozenset(file.names("long-work")),
         long_work_verbs=frozenset(file.names("long-work-verbs")),
         long_work_objects=frozenset(file.names("long-work-objects")),
