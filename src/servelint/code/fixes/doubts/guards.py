@@ -73,7 +73,7 @@ class Guards:
 
     def _guard(self, frame: Frame, syntax: Syntax, function: Function, changes: Sequence[Change]) -> bool:
         module = self.analysis.evaluator.module(frame.module)
-        held = [self._held(module, syntax, function, change.node) for change in changes]
+        held = [self.held(module, syntax, function, change.node) for change in changes]
         common = set.intersection(*held) if held else set()
         return any(
             self._is_only_entered(lock) and self._is_kept(module, syntax, function, changes, lock)
@@ -93,7 +93,7 @@ class Guards:
 
     # -- which locks are held --------------------------------------------------------------------
 
-    def _held(
+    def held(
         self, module: Module, syntax: Syntax, function: Function, node: ast.AST, calls: int = 0
     ) -> set[_Lock]:
         """The locks around the node, and those around all calls of its function."""
@@ -114,7 +114,7 @@ class Guards:
             site = around.at(made.position, ast.Call)
             if caller is None or site is None:
                 return found
-            above.append(self._held(other, around, caller, site, calls + 1))
+            above.append(self.held(other, around, caller, site, calls + 1))
         return found | (set.intersection(*above) if above else set())
 
     def _may_be_held(self, frame: Frame, calls: int) -> bool:
@@ -183,7 +183,7 @@ class Guards:
         """
         load = lock if isinstance(lock, FirstUse) else first_use(syntax, function, changes)
         if load is not None and isinstance(lock, _Lock):
-            held = self._held(module, syntax, function, load.statements[0])
+            held = self.held(module, syntax, function, load.statements[0])
             load = load if lock in held else None
         in_steps = load is not None and load.is_in_steps()
         loose: dict[Function, dict[ast.expr, str]] = {}
@@ -217,7 +217,7 @@ class Guards:
     def _has(self, lock: _Lock | FirstUse, access: _Access, function: Function) -> bool:
         if isinstance(lock, FirstUse):
             return access.syntax is lock.syntax and lock.holds(access.node)
-        return lock in self._held(access.module, access.syntax, function, access.node)
+        return lock in self.held(access.module, access.syntax, function, access.node)
 
     def _stays(self, change: Change, used: Sequence[_Access], load: FirstUse | None) -> bool:
         """Whether the place is set once, where it is found to be empty, and nothing takes away from it."""
@@ -289,10 +289,10 @@ class Guards:
         if cls is None or (other is module and cls.name == owner):
             return False
         if cls.name == owner and other is not module and not cls.bases:
-            return self._family(owner) == {owner}  # two classes of one name
-        return not self._family(cls.name) & self._family(owner)
+            return self.family(owner) == {owner}  # two classes of one name
+        return not self.family(cls.name) & self.family(owner)
 
-    def _family(self, name: str) -> set[str]:
+    def family(self, name: str) -> set[str]:
         """The names of the class and of all that inherit from it: an object of one has what the class has."""
         if name not in self._families:
             found, waiting = {name}, [name]

@@ -27,6 +27,7 @@ from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block
 from servelint.code.fixes.doubts.guards import Guards
 from servelint.code.fixes.doubts.locking import Locking
+from servelint.code.fixes.doubts.meanwhile import Meanwhile
 from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.doubts.shared import Change, Shared, is_container
 from servelint.code.fixes.doubts.sharing import Sharing
@@ -74,6 +75,7 @@ class Safety:
         self.reached = Reached(analysis)
         self.sharing = Sharing(analysis, files, self.reached)
         self.suspended = Suspended(analysis, files, self.reached, self.sharing)
+        self.meanwhile = Meanwhile(analysis, files, self.reached, self.sharing, self.guards)
         self._frames: dict[tuple[Frame, frozenset[str]], Doubt] = {}
         self._doubts: dict[tuple[Frame, Block], tuple[str, Doubt]] = {}
         self._made_bound: dict[tuple[str, int | None, str], bool] = {}
@@ -102,7 +104,9 @@ class Safety:
         if reason:
             return Doubt(reason)
         inner = [*self.reached.called(call.frame, call.site.call), *getting]
-        return self._of_threads(inner, workers) or self._below(call.frame, inner)
+        moved = Range.of(self.files.syntax(call.caller.module), [node])
+        below = self._of_threads(inner, workers) or self._below(call.frame, inner)
+        return below if below.reason else self._meanwhile(call.frame, moved, inner, below, block=False)
 
     def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> Doubt:
         """Whether running the block in a thread might change behaviour."""
@@ -127,7 +131,20 @@ class Safety:
             or self.sharing.handed(call.frame, self._shared(call, block.function), sites)
             or ("" if block.direct else self.suspended.doubt(call.frame, block.range))  # awaited as it is
         )
-        return first, Doubt("") if first else self._below(call.frame, self.run_by(call.frame, block))
+        if first:
+            return first, Doubt("")
+        below = self._below(call.frame, self.run_by(call.frame, block))
+        if below.reason:
+            return first, below
+        inner = [*self.run_by(call.frame, block)]
+        return first, self._meanwhile(call.frame, block.range, inner, below, block=True)
+
+    def _meanwhile(
+        self, frame: Frame, moved: Range, inner: Sequence[Frame], below: Doubt, *, block: bool
+    ) -> Doubt:
+        """The locks, or why they are not enough: what the thread reads is written on the loop."""
+        reason = self.meanwhile.doubt(frame, moved, inner, block=block)
+        return Doubt(reason) if reason else below
 
     def _contexts_around(self, call: BlockingCall, block: Block) -> str:
         """Why the `with` blocks that stay around the block might matter to it."""

@@ -19,7 +19,7 @@ _CLOCKS = frozenset(
     | {"now", "utcnow"}
 )
 # Who is told of a duration and does nothing with it.
-_SAYING = frozenset({"print", "debug", "info", "warning", "error", "exception", "log"})
+SAYING = frozenset({"print", "debug", "info", "warning", "error", "exception", "log"})
 # Functions that wait as long as they are told.
 _LASTING = frozenset(
     {"sleep", "wait", "wait_for", "timeout", "timeout_at", "call_later", "fail_after", "move_on_after"}
@@ -126,7 +126,7 @@ def _only_says(syntax: Syntax, test: ast.expr) -> bool:
     return all(
         isinstance(said, ast.Expr)
         and isinstance(said.value, ast.Call)
-        and last_name(said.value.func) in _SAYING
+        and last_name(said.value.func) in SAYING
         for said in statement.body
     )
 

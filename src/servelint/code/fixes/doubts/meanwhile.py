@@ -1,0 +1,238 @@
+"""What a thread reads in several steps, and others write on the event loop: nobody could come between before.
+
+for voice in self.voices.values():      # in the thread
+    ...
+
+async def add(voice):                   # on the loop, meanwhile
+    manager.voices[voice.name] = voice
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from servelint.code.fixes.doubts.guards import Guards
+from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
+from servelint.code.fixes.doubts.shared import last_name
+from servelint.code.fixes.doubts.sharing import Sharing
+from servelint.code.fixes.doubts.timed import SAYING, is_interrupted
+from servelint.code.fixes.doubts.writers import Owner, Writer, Writers
+from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.placement import function_at
+from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.uses import Range
+from servelint.code.graph.project import Module
+from servelint.code.judge.analysis import Analysis
+from servelint.code.values.values import Frame
+from servelint.project.text.parsing import unparsed
+
+_CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
+_VIEWS = frozenset({"values", "items", "keys"})
+# Functions that go through a container in one step.
+_AT_ONCE = frozenset({"list", "tuple", "set", "frozenset", "dict", "sorted", "len", "copy"})
+_PASSING = frozenset({"enumerate", "zip", "reversed", "iter", "map", "filter"})
+
+
+class _Read(NamedTuple):
+    """Where a place is read; `number` is that of the node where the function that waits reads it itself."""
+
+    module: Module
+    syntax: Syntax
+    function: Function
+    node: ast.expr
+    owner: Owner
+    number: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The last name of the place."""
+        return last_name(self.node)
+
+
+class Meanwhile:
+    """Judges what threads of one project read."""
+
+    def __init__(
+        self, analysis: Analysis, files: Files, reached: Reached, sharing: Sharing, guards: Guards
+    ) -> None:
+        self.evaluator = analysis.evaluator
+        self.files = files
+        self.reached = reached
+        self.sharing = sharing
+        self.guards = guards
+        self.writers = Writers(analysis, files, sharing, guards)
+        self._reads: dict[tuple[str, int], tuple[_Read, ...]] = {}
+
+    def doubt(self, frame: Frame, moved: Range, inner: Iterable[Frame], *, block: bool) -> str:
+        """Why the thread should not read what it reads; `block` where `moved` is read there as a whole."""
+        below = self.reached.functions(inner)
+        if len(below) > MAXIMUM_FUNCTIONS:
+            return ""
+        own = [read._replace(number=read.syntax.number(read.node)) for read in self._of(frame)]
+        reads = [read for one in below for read in self._of(one)]
+        if block:
+            reads += [read for read in own if read.number is not None and moved.has(read.number)]
+            own = [read for read in own if read.number is None or not moved.has(read.number)]
+        run = {read.function for read in reads}
+        for name in dict.fromkeys(read.name for read in reads):
+            for writer in self.writers.of(name):
+                if writer.function in run:
+                    continue
+                reason = self._of_writer(moved, writer, name, reads, own)
+                if reason:
+                    return reason
+        return ""
+
+    def _of_writer(
+        self,
+        moved: Range,
+        writer: Writer,
+        name: str,
+        reads: Sequence[_Read],
+        own: Sequence[_Read],
+    ) -> str:
+        found = [r for r in reads if r.name == name and self.writers.is_one(r.owner, writer.owner)]
+        if not found:
+            return ""
+        told = f"and `{writer.function.name}` may"
+        through = next((read for read in found if _is_gone_through(read)), None)
+        if through is not None and writer.resizes and not self._is_locked(writer, [through]):
+            text = unparsed(through.node)
+            return f"the thread goes through `{text}`, {told} add to it or take from it meanwhile"
+        if not writer.replaces:
+            return ""
+        if writer.goes_on and not self._is_locked(writer, found[:1]):
+            text = unparsed(found[0].node)
+            return f"the thread reads `{text}`, {told} have put something unfinished there meanwhile"
+        every = [*reads, *(read for read in own if self._is_beside(moved, read))]
+        together = [r for r in every if self._is_set(r, writer) and (writer.empties or not _only_asks(r))]
+        first = next((read for read in together if read in found), found[0])
+        second = next((r for r in together if r.node is not first.node and not _are_apart(r, first)), None)
+        if second is None or self._is_locked(writer, [first, second]):
+            return ""
+        one, two = unparsed(first.node), unparsed(second.node)
+        what = f"`{one}` more than once" if first.name == second.name else f"`{one}` and `{two}`"
+        where = "the thread reads" if second.number is None else "the call and what is around it read"
+        return f"{where} {what}, {told} set it meanwhile"
+
+    def _is_set(self, read: _Read, writer: Writer) -> bool:
+        return any(
+            name == read.name and self.writers.is_one(read.owner, owner) for owner, name in writer.replaced
+        )
+
+    def _is_beside(self, moved: Range, read: _Read) -> bool:
+        """Whether nobody could come between the read and the call so far."""
+        number = read.number
+        if number is None:
+            return True
+        between = Range(min(number, moved.first), max(number, moved.first))
+        return not is_interrupted(read.syntax, read.function, between, moved)
+
+    def _is_locked(self, writer: Writer, reads: Sequence[_Read]) -> bool:
+        """Whether one lock is held by the writer and wherever the thread reads."""
+        held = [
+            self.guards.held(writer.module, writer.syntax, writer.function, c.node) for c in writer.changes
+        ]
+        held += [self.guards.held(read.module, read.syntax, read.function, read.node) for read in reads]
+        return bool(set.intersection(*held))
+
+    # -- what functions read ---------------------------------------------------------------------
+
+    def _of(self, frame: Frame) -> tuple[_Read, ...]:
+        key = (frame.module, frame.function)
+        if key not in self._reads:
+            self._reads[key] = tuple(self._find(frame))
+        return self._reads[key]
+
+    def _find(self, frame: Frame) -> Iterator[_Read]:
+        module = self.evaluator.module(frame.module)
+        syntax = self.files.syntax(module)
+        function = function_at(syntax, self.evaluator.facts(frame).position)
+        if function is None or function.name in _CONSTRUCTORS:
+            return
+        shared = self.sharing.of(module, function)
+        for node in syntax.own_nodes(function):
+            if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
+                continue
+            if isinstance(node, ast.Name) and not (
+                shared.reaches(node.id) and node.id in self.files.global_names(module).project
+            ):
+                continue
+            if not self.writers.of(last_name(node)) or _is_said(syntax, node):
+                continue
+            owner = self.writers.owner(module, syntax, function, node)
+            if owner is not None:
+                yield _Read(module, syntax, function, node, owner)
+
+
+def _is_said(syntax: Syntax, node: ast.AST) -> bool:
+    """Whether the place is only read to be logged."""
+    for outer, _ in syntax.ancestors(node):
+        if isinstance(outer, ast.Call) and last_name(outer.func) in SAYING:
+            return True
+        if isinstance(outer, ast.stmt):
+            return False
+    return False
+
+
+def _only_asks(read: _Read) -> bool:
+    """Whether it is only asked for whether anything is there."""
+    outer = read.syntax.parent(read.node)
+    match outer:
+        case ast.Compare(ops=[ast.Is() | ast.IsNot()]):
+            return True
+        case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
+            return test is read.node
+        case ast.UnaryOp(op=ast.Not()) | ast.BoolOp() | ast.Assert():
+            return True
+    return False
+
+
+def _are_apart(one: _Read, two: _Read) -> bool:
+    """Whether never both of the reads are made: they stand in two branches."""
+    if one.function is not two.function:
+        return False
+    around = {id(outer): child for outer, child in one.syntax.ancestors(one.node)}
+    for outer, child in two.syntax.ancestors(two.node):
+        if id(outer) in around:
+            if isinstance(outer, ast.If):
+                first = around[id(outer)]
+                return outer.test not in (first, child) and (first in outer.body) is not (child in outer.body)
+            return isinstance(outer, ast.IfExp) and outer.test not in (around[id(outer)], child)
+    return False
+
+
+def _is_gone_through(read: _Read) -> bool:
+    """Whether the container that is there is gone through, one element after the other."""
+    syntax, node = read.syntax, read.node
+    outer = syntax.parent(node)
+    if isinstance(outer, ast.Attribute) and outer.attr in _VIEWS:
+        made = syntax.parent(outer)
+        node = made if isinstance(made, ast.Call) and made.func is outer else node
+    while True:
+        outer = syntax.parent(node)
+        match outer:
+            case ast.For(iter=value) | ast.AsyncFor(iter=value) | ast.comprehension(iter=value):
+                return value is node
+            case ast.Call(func=ast.Name(id=name)) if name in _PASSING:
+                node = outer
+            case ast.Return():
+                return node is not read.node
+            case ast.Call(func=called):
+                return node is not read.node and last_name(called) not in _AT_ONCE and called is not node
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                return _goes_through(read, name)
+            case _:
+                return False
+
+
+def _goes_through(read: _Read, name: str) -> bool:
+    """Whether the function goes through what the variable holds."""
+    return any(
+        isinstance(node, ast.For | ast.comprehension)
+        and isinstance(node.iter, ast.Name)
+        and node.iter.id == name
+        for node in read.syntax.own_nodes(read.function)
+    )

@@ -1,0 +1,289 @@
+"""Who writes what requests share while the service serves, on the event loop.
+
+Start-up does not count, and neither does who only fills what is found to be empty.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+from servelint.code.facts.facts import Expression
+from servelint.code.facts.nodes import annotation
+from servelint.code.fixes.doubts.guards import Guards
+from servelint.code.fixes.doubts.shared import Change, last_name
+from servelint.code.fixes.doubts.sharing import Sharing
+from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.placement import function_at
+from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.graph.project import Module
+from servelint.code.judge.analysis import Analysis
+from servelint.code.loop.bound import Where
+from servelint.code.values.values import ClassReference, Frame, Instance, ModuleReference, plain
+from servelint.knowledge.types import Phase
+from servelint.project.text.parsing import unparsed
+
+# So many calls up it is looked for who runs a function while the service serves.
+MAXIMUM_CALLS = 4
+_CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_REMOVING = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard"})
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+# Words of a name that says whether something is there: `if not self.is_loaded(): self.load()`.
+_THERE = frozenset({"loaded", "ready", "initialized", "initialised", "exists", "has"})
+
+
+class Owner(NamedTuple):
+    """Whose a place is: the class of the object that has it, or the file of a global."""
+
+    cls: str
+    path: str
+
+
+class Writer(NamedTuple):
+    """A function that writes a place: what it does to it, and all that it puts anew.
+
+    `fills` are changes that put something where nothing was.
+    """
+
+    module: Module
+    syntax: Syntax
+    function: Function
+    owner: Owner
+    changes: tuple[Change, ...]
+    fills: tuple[Change, ...]
+    replaced: frozenset[tuple[Owner, str]]
+
+    @property
+    def replaces(self) -> bool:
+        """Whether something else is there afterwards, or something that was in it is gone."""
+        return any(not _is_added(change.node) for change in self.changes)
+
+    @property
+    def empties(self) -> bool:
+        """Whether nothing may be there afterwards."""
+        return any(
+            (_is_resized(change.node) and not _is_added(change.node)) or _is_nothing(self.syntax, change.node)
+            for change in self.changes
+        )
+
+    @property
+    def resizes(self) -> bool:
+        """Whether the container that is there has more elements afterwards, or fewer."""
+        return any(_is_resized(change.node) for change in (*self.changes, *self.fills))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it goes on with what it has put there: it is not finished when others can see it."""
+        places = {change.text for change in self.changes if not _is_resized(change.node)}
+        firsts = [self.syntax.number(c.node) for c in self.changes if c.text in places]
+        return any(
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Call)
+            and isinstance(node.value.func, ast.Attribute)
+            and unparsed(node.value.func.value) in places
+            and self.syntax.number(node) > min(firsts)
+            for node in self.syntax.own_nodes(self.function)
+        )
+
+
+class Writers:
+    """Finds them in one project."""
+
+    def __init__(self, analysis: Analysis, files: Files, sharing: Sharing, guards: Guards) -> None:
+        self.analysis = analysis
+        self.evaluator = analysis.evaluator
+        self.loop = analysis.loop
+        self.files = files
+        self.sharing = sharing
+        self.guards = guards
+        self._of_name: dict[str, tuple[Writer, ...]] = {}
+        self._in: dict[str, Mapping[str, list[Writer]]] = {}
+        self._indexes: dict[str, dict[Function, int]] = {}
+
+    def of(self, name: str) -> tuple[Writer, ...]:
+        """Those that write a global or an attribute of that name."""
+        if name not in self._of_name:
+            mentioning = self.analysis.project.mentioning([name])
+            self._of_name[name] = tuple(w for m in mentioning for w in self._in_file(m).get(name, ()))
+        return self._of_name[name]
+
+    def is_one(self, one: Owner, two: Owner) -> bool:
+        """Whether both may be the same object's, or the same file's."""
+        if one.cls and two.cls:
+            return not self.guards.family(one.cls).isdisjoint(self.guards.family(two.cls))
+        return one == two
+
+    def owner(self, module: Module, syntax: Syntax, function: Function, place: ast.expr) -> Owner | None:
+        """Whose the place is; None where that is not known."""
+        if isinstance(place, ast.Name):
+            return Owner("", module.path)
+        if not isinstance(place, ast.Attribute):
+            return None
+        outer = syntax.parent(function)
+        arguments = [*function.args.posonlyargs, *function.args.args]
+        own = arguments[0].arg if isinstance(outer, ast.ClassDef) and arguments else ""
+        if isinstance(outer, ast.ClassDef) and isinstance(place.value, ast.Name) and place.value.id == own:
+            return Owner(outer.name, "")
+        frame = self.frame(module, function)
+        expression = annotation(place.value)
+        return self._owner_of(frame, expression) if frame is not None and expression is not None else None
+
+    def _owner_of(self, frame: Frame, expression: Expression) -> Owner | None:
+        for value, _ in plain(self.evaluator.evaluate(frame, expression)):
+            match value:
+                case Instance(ClassReference(path, number)) | ClassReference(path, number):
+                    return Owner(self.evaluator.module(path).facts.classes[number].name, "")
+                case ModuleReference(path):
+                    return Owner("", path)
+        return None
+
+    def frame(self, module: Module, function: Function) -> Frame | None:
+        """The frame of the function of which nothing is known but where it stands."""
+        if module.path not in self._indexes:
+            syntax, functions = self.files.syntax(module), module.facts.functions
+            found = ((function_at(syntax, f.position), i) for i, f in enumerate(functions) if i)
+            self._indexes[module.path] = {f: i for f, i in found if f is not None}
+        index = self._indexes[module.path].get(function)
+        return None if index is None else self.evaluator.frame(module, index)
+
+    def _in_file(self, module: Module) -> Mapping[str, list[Writer]]:
+        if module.path not in self._in:
+            found: dict[str, list[Writer]] = {}
+            self._in[module.path] = found
+            syntax = self.files.syntax(module)
+            for function in (node for node in syntax.nodes if isinstance(node, _FUNCTIONS)):
+                for name, writer in self._writing(module, syntax, function):
+                    found.setdefault(name, []).append(writer)
+        return self._in[module.path]
+
+    def _writing(self, module: Module, syntax: Syntax, function: Function) -> Iterator[tuple[str, Writer]]:
+        """What the function writes while the service serves, by the last names of the places."""
+        arguments = [*function.args.posonlyargs, *function.args.args]
+        own = arguments[0].arg if function.name in _CONSTRUCTORS and arguments else ""
+        every: dict[tuple[Owner, str], list[Change]] = {}
+        for change in self.sharing.of(module, function).changes(syntax.own_nodes(function), own):
+            owner = self.owner(module, syntax, function, change.place) if last_name(change.place) else None
+            if owner is not None:
+                every.setdefault((owner, last_name(change.place)), []).append(change)
+        names = {name for _, name in every}
+        left, fills = dict[tuple[Owner, str], list[Change]](), dict[tuple[Owner, str], list[Change]]()
+        for key, changes in every.items():
+            for change in changes:
+                (fills if _fills(syntax, change, names) else left).setdefault(key, []).append(change)
+        if not every or not self._serves(module, function, names, MAXIMUM_CALLS):
+            return
+        replaced = frozenset(
+            key for key, changes in left.items() if any(not _is_added(change.node) for change in changes)
+        )
+        for owner, name in every:
+            key = (owner, name)
+            rest, filled = tuple(left.get(key, ())), tuple(fills.get(key, ()))
+            yield name, Writer(module, syntax, function, owner, rest, filled, replaced)
+
+    def _serves(self, module: Module, function: Function, names: Collection[str], calls: int) -> bool:
+        """Whether the function runs on the loop while requests are under way, but for what is missing."""
+        frame = self.frame(module, function)
+        if frame is None:
+            return False
+        facts = self.evaluator.facts(frame)
+        where = self.loop.where(module, frame.function, facts)
+        if where is Where.STARTUP or function.name in _CONSTRUCTORS:
+            return False
+        if any(point.phase is Phase.SERVING for point in self.loop.entry_points.of(module, frame.function)):
+            return where is Where.LOOP
+        sites = list(self.evaluator.callers.call_sites(frame))
+        if not sites:
+            return where is Where.LOOP
+        return calls > 0 and any(
+            self._serves(there, caller, names, calls - 1)
+            for there, syntax, caller, node in self._calling(frame)
+            if caller is not function and not asks_for_lack(syntax, node, names)
+        )
+
+    def _calling(self, frame: Frame) -> Iterator[tuple[Module, Syntax, Function, ast.Call]]:
+        for outer, made in self.evaluator.callers.call_sites(frame):
+            module = self.evaluator.module(outer.module)
+            syntax = self.files.syntax(module)
+            function = function_at(syntax, self.evaluator.facts(outer).position) if outer.function else None
+            node = syntax.at(made.position, ast.Call)
+            if function is not None and node is not None:
+                yield module, syntax, function, node
+
+
+def asks_for_lack(syntax: Syntax, node: ast.AST, names: Collection[str]) -> bool:
+    """Whether the node is only come to where one of the places has nothing in it."""
+    for outer, child in syntax.ancestors(node):
+        match outer:
+            case ast.If(test=test, body=body) if child in body and _lacks(test, names, so=True):
+                return True
+            case ast.If(test=test, orelse=other) if child in other and _lacks(test, names, so=False):
+                return True
+        place = syntax.place(child) if isinstance(child, ast.stmt) else None
+        for statement in place.suite[: place.number] if place is not None else ():
+            leaves = isinstance(statement, ast.If) and isinstance(statement.body[-1], _LEAVING)
+            if leaves and isinstance(statement, ast.If) and _lacks(statement.test, names, so=False):
+                return True
+        if isinstance(outer, _FUNCTIONS):
+            return False
+    return False
+
+
+def _lacks(test: ast.expr, names: Collection[str], *, so: bool) -> bool:
+    """Whether something is missing where the test says `so`."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return _lacks(operand, names, so=not so)
+        case ast.BoolOp(op=op, values=values):
+            every = (_lacks(value, names, so=so) for value in values)
+            return any(every) if isinstance(op, ast.And) is so else all(every)
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            if isinstance(op, ast.In | ast.NotIn):
+                return last_name(right) in names and isinstance(op, ast.NotIn) is so
+            if isinstance(op, ast.Is | ast.Eq | ast.IsNot | ast.NotEq):
+                empty = isinstance(right, ast.Constant) and not right.value
+                return empty and last_name(left) in names and isinstance(op, ast.Is | ast.Eq) is so
+            return False
+        case ast.Call(func=called):
+            return not so and bool(_THERE.intersection(_words(last_name(called))))
+        case ast.Name() | ast.Attribute():
+            name = last_name(test)
+            return not so and (name in names or bool(_THERE.intersection(_words(name))))
+    return False
+
+
+def _words(name: str) -> list[str]:
+    return name.lower().removesuffix("attr").split("_")
+
+
+def _fills(syntax: Syntax, change: Change, names: Collection[str]) -> bool:
+    """Whether something is put where nothing was."""
+    if _is_nothing(syntax, change.node) or (_is_resized(change.node) and not _is_put(change.node)):
+        return False
+    return asks_for_lack(syntax, change.node, names)
+
+
+def _is_nothing(syntax: Syntax, node: ast.AST) -> bool:
+    """Whether the place is deleted, or something empty is put there."""
+    if isinstance(getattr(node, "ctx", None), ast.Del):
+        return True
+    match syntax.parent(node):
+        case ast.Assign(value=ast.Constant(value=value)) | ast.AnnAssign(value=ast.Constant(value=value)):
+            return not value
+    return False
+
+
+def _is_added(node: ast.AST) -> bool:
+    """Whether all that was there is there afterwards."""
+    if isinstance(node, ast.Call):
+        return not (isinstance(node.func, ast.Attribute) and node.func.attr in _REMOVING)
+    return _is_put(node) or isinstance(node, ast.Assign)
+
+
+def _is_put(node: ast.AST) -> bool:
+    return isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
+
+
+def _is_resized(node: ast.AST) -> bool:
+    return isinstance(node, ast.Subscript | ast.Call | ast.Assign)

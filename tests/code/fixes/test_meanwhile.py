@@ -1,0 +1,173 @@
+"""What a thread reads in several steps must not be written on the event loop meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servelint.lint import check
+from servelint.project.config import Config
+
+SERVICE = """\
+import asyncio
+import threading
+
+import joblib
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+class Models:
+    def __init__(self):
+        self.model = joblib.load("a.joblib")
+        self.names = ["no", "yes"]
+        self.known = {{}}
+        self.lock = threading.Lock()
+
+    def answer(self, row):
+{answer}
+
+    def put(self, name):
+{put}
+
+
+class Others:
+    def __init__(self):
+        self.model = self.names = None
+
+    def put(self, name):
+        self.model, self.names = name, name
+
+
+models = Models()
+{more}
+
+
+@app.post("/answer")
+async def answer(row: str):
+{lines}
+"""
+SERVED = '@app.post("/put")\nasync def put(name: str):\n    models.put(name)'
+ONCE = "        return self.model.predict([row])"
+NAMED = "        scores = self.model.predict([row])\n        return self.names[scores[0]]"
+BOTH = '        self.model = joblib.load(name)\n        self.names = ["no", "yes", "maybe"]'
+THROUGH = "        return [self.model.predict([v]) for v in self.known.values()]"
+ADDED = "        self.known[name] = name"
+ANEW = """\
+        if self.model is None or self.model.name != name:
+            self.model = joblib.load(name)
+            self.names = [name]"""
+CALLED = "    return models.answer(row)"
+
+
+def reason(folder: Path, answer: str = ONCE, put: str = BOTH, more: str = SERVED, lines: str = CALLED) -> str:
+    text = SERVICE.format(answer=answer, put=put, more=more, lines=lines)
+    (folder / "main.py").write_text(text)
+    found = check([], Config(root=folder, select=("SRV101",))).findings
+    fixes = [f.fix for f in found if f.function == "answer" and f.identity[1] == "models.answer()"]
+    (fix,) = fixes
+    assert fix is not None
+    return fix.reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "put", "expected"),
+    [
+        (
+            THROUGH,
+            ADDED,
+            "the thread goes through `self.known`, and `put` may add to it or take from it meanwhile",
+        ),
+        (
+            THROUGH.replace("self.known.values()", "enumerate(self.known)").replace("[v]", "[str(v)]"),
+            "        if name not in self.known:\n            self.known[name] = name",
+            "the thread goes through `self.known`, and `put` may add to it or take from it meanwhile",
+        ),
+        (
+            "        known = self.known\n        for v in known:\n            self.model.predict([v])",
+            "        del self.known[name]",
+            "the thread goes through `self.known`, and `put` may add to it or take from it meanwhile",
+        ),
+        (NAMED, BOTH, "the thread reads `self.model` and `self.names`, and `put` may set it meanwhile"),
+        (
+            "        if self.model is None:\n            return None\n" + ONCE,
+            "        self.model = None",
+            "the thread reads `self.model` more than once, and `put` may set it meanwhile",
+        ),
+        (
+            "        if row in self.known:\n            row = self.known[row]\n" + ONCE,
+            "        self.known.pop(name)",
+            "the thread reads `self.known` more than once, and `put` may set it meanwhile",
+        ),
+        (
+            ONCE,
+            "        self.model = joblib.load(name)\n        self.model.set_params(verbose=0)",
+            "the thread reads `self.model`, and `put` may have put something unfinished there meanwhile",
+        ),
+        (
+            NAMED,
+            ANEW,
+            "the thread reads `self.model` and `self.names`, and `put` may set it meanwhile",
+        ),
+    ],
+)
+def test_what_the_thread_reads_and_the_loop_writes(
+    tmp_path: Path, answer: str, put: str, expected: str
+) -> None:
+    assert reason(tmp_path, answer, put) == expected
+
+
+def test_what_is_read_around_the_call_too(tmp_path: Path) -> None:
+    lines = "    scores = models.answer(row)\n    return scores, models.names"
+    expected = (
+        "the call and what is around it read `self.model` and `models.names`, and `put` may set it meanwhile"
+    )
+    assert reason(tmp_path, lines=lines) == expected
+    # others could come between before
+    waited = lines.replace("    return", "    await asyncio.sleep(0)\n    return")
+    assert reason(tmp_path, lines=waited) == ""
+
+
+LOCKED = "        with self.lock:\n    "
+
+
+@pytest.mark.parametrize(
+    ("answer", "put", "more"),
+    [
+        # one read of what is replaced as a whole, or of what stays
+        (ONCE, BOTH, SERVED),
+        (NAMED, "        self.names = [name]", SERVED),
+        (NAMED, ADDED, SERVED),
+        # only one of them is read
+        (
+            "        if row:\n    " + ONCE + "\n        else:\n    " + ONCE,
+            "        self.model = joblib.load(name)",
+            SERVED,
+        ),
+        ("        assert self.model is not None\n" + ONCE, "        self.model = joblib.load(name)", SERVED),
+        # gone through in one step
+        (THROUGH.replace("self.known.values()", "list(self.known.values())"), ADDED, SERVED),
+        (THROUGH, "        self.known = {name: name}", SERVED),
+        # nobody writes while the service serves, nobody on the loop, or only what is missing
+        (NAMED, BOTH, "models.put('b')"),
+        (NAMED, BOTH, SERVED.replace('app.post("/put")', 'app.on_event("startup")')),
+        (NAMED, BOTH, SERVED.replace("async def", "def")),
+        (NAMED, BOTH.replace("        ", "        if self.model is None:\n            ", 1), SERVED),
+        (NAMED, "        if self.model is not None:\n            return\n" + BOTH, SERVED),
+        (NAMED, BOTH, SERVED.replace("    models", "    if not models.model:\n        models")),
+        (NAMED, BOTH, "others = Others()\n\n\n" + SERVED.replace("models.put", "others.put")),
+    ],
+)
+def test_what_nobody_can_disturb(tmp_path: Path, answer: str, put: str, more: str) -> None:
+    assert reason(tmp_path, answer, put, more) == ""
+
+
+def test_one_lock_for_both(tmp_path: Path) -> None:
+    def locked(body: str) -> str:
+        return "        with self.lock:\n" + "\n".join(f"    {line}" for line in body.splitlines())
+
+    assert reason(tmp_path, locked(NAMED), locked(BOTH)) == ""
+    assert "meanwhile" in reason(tmp_path, locked(NAMED), BOTH)
+    assert "meanwhile" in reason(tmp_path, NAMED, locked(BOTH))
