@@ -320,14 +320,19 @@ class Analysis:
         return (found.module, found.number) if found is not None else None
 
     def not_lacking(self, frame: Frame, blocking: Blocking) -> tuple[Module, int] | None:
-        """The function on the way that loads only for want of what start-up has filled; None for none."""
+        """The function on the way that loads only for want of what start-up has filled; None for none.
+
+        What infers for want of something may ask a setting: `if not use_pool: model.predict(rows)`.
+        """
+        if blocking.role is not Role.LOAD:
+            return None
         functions = ((frame.module, frame.function), *blocking.functions)
         for number, ((path, index), hop) in enumerate(zip(functions, blocking.hops, strict=False)):
             module, runs = self.evaluator.module(path), next(iter(functions[number + 1 :]), None)
             for site in (s for s in module.function(index).sites if s.call.position == hop.position):
                 if site.lacking and self.filled.is_there(module, index, site.lacking):
                     return module, index
-                if blocking.role is Role.LOAD and self.filled.is_turned_off(module, index, site, runs):
+                if self.filled.is_turned_off(module, index, site, runs):
                     return module, index
         return None
 

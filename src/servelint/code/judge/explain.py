@@ -229,7 +229,8 @@ class _Explanation:
         if lacking is not None:
             module, number = lacking
             place = self.words.place(module.path, module.function(number).position.line)
-            return f"{module.function(number).qualname} ({place}) has it done only for want of what start-up fills"
+            name = module.function(number).qualname
+            return f"{name} ({place}) has it done only for want of what start-up fills"
         return self._told_elsewhere(caller, blocking)
 
     def _told_elsewhere(self, caller: LoopBound, blocking: Blocking) -> str:

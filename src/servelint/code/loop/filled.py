@@ -190,14 +190,15 @@ class Filled:
         return self._at_startup[key]
 
     def _runs_at_startup(self, module: Module, index: int) -> bool:
-        function = module.function(index)
-        where = self.loop.where(module, index, function) if index else Where.STARTUP
-        if where is not Where.ELSEWHERE:
+        where = self.loop.where(module, index, module.function(index)) if index else Where.STARTUP
+        if where is Where.LOOP or not index:
             return where is Where.STARTUP
-        return any(
+        # A `load` that a framework has for start-up may be called for the first request instead.
+        calls = list(self.loop.runs(module, index))
+        return (where is Where.STARTUP and not calls) or any(
             self._is_usual(caller, call)
             and self._is_at_startup(self.evaluator.module(caller.module), caller.function)
-            for caller, call in self.loop.runs(module, index)
+            for caller, call in calls
         )
 
     def _is_usual(self, caller: Frame, call: Call) -> bool:
