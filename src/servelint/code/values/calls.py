@@ -94,7 +94,7 @@ class Calls:
             case Attribute(holder, "__getattribute__"), (Constant(str(name)),):
                 return self.evaluator.attributes(evaluate(frame, holder), name)
             case Name("getattr"), (holder, name, *_):
-                return self.evaluator.chosen.attribute(evaluate(frame, holder), evaluate(frame, name))
+                return self.evaluator.chosen.attribute(frame, evaluate(frame, holder), name)
             case Attribute(_, "__new__"), (made, *_) if not self.callees(frame, call):
                 classes = (value for value, _ in plain(evaluate(frame, made)))
                 return tuple(Instance(value) for value in classes if isinstance(value, ClassReference))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Text
+from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Operated, Text
 from servelint.code.values.calls import argument
 from servelint.code.values.values import (
     ClassReference,
@@ -15,6 +15,7 @@ from servelint.code.values.values import (
     Frame,
     FunctionReference,
     Guess,
+    Instance,
     LibraryMethod,
     LibraryObject,
     Literal,
@@ -35,6 +36,8 @@ MAXIMUM_MEMBERS = 20
 MAXIMUM_MODULES = 200
 # Names of the package or the file itself, as in `f"{__package__}.{name}"`.
 _ITSELF = frozenset({"__package__", "__name__"})
+# What is filled in: `"load_%s" % name`, `"load_{}".format(name)`.
+_CONVERSION, _FIELD = re.compile(r"%[sdr]"), re.compile(r"\{[^{}]*\}")
 # A module of a package, or something in one: `pkg.module.Class`, `pkg.module:Class`.
 _DOTTED = re.compile(r"\w+(?:\.\w+)+(?::\w+)?|\w+:\w+")
 
@@ -68,34 +71,89 @@ class Chosen:
         module, _, name = text.value.replace(":", ".").rpartition(".")
         return self.evaluator.attributes(self._module(frame, Constant(module), ""), name)
 
-    def attribute(self, holders: Values, names: Values) -> Values:
+    def attribute(self, frame: Frame, holders: Values, named: Expression) -> Values:
         """What `getattr(holder, name)` gives; for a name that nobody knows, what a model infers with."""
-        known = [
-            name.expression.value
-            for name, _ in plain(names)
-            if isinstance(name, Literal)
-            and isinstance(name.expression, Constant)
-            and isinstance(name.expression.value, str)
-        ]
+        names = self.evaluator.evaluate(frame, named)
+        known = list(_written(names))
         if known:
             return union(self.evaluator.attributes(holders, name) for name in known)
-        form = next((v.expression for v, _ in plain(names) if isinstance(v, Literal)), None)
-        return union(self._whichever(holder, _Form.of(form)) for holder in holders)
+        bounded = [*self._of_enumerations(names), *self._allowed(frame, named)]
+        found = union(self.evaluator.attributes(holders, name) for name in bounded)
+        if found:
+            return guessed(found)
+        texts = (v.expression for v, _ in plain(names) if isinstance(v, Literal))
+        form = next(map(_Form.of, texts), None) or self._form(frame, named)
+        return union(self._whichever(holder, form) for holder in holders)
+
+    def _of_enumerations(self, names: Values) -> Iterator[str]:
+        """The texts that a name may be that is a member of an enumeration: `class Kind(str, Enum)`."""
+        classes = self.evaluator.classes
+        for value, _ in plain(names):
+            if isinstance(value, Instance) and classes.members.is_enumeration(value.cls):
+                given = (binding.value for binding in classes.facts(value.cls).bindings)
+                yield from (v.value for v in given if isinstance(v, Constant) and isinstance(v.value, str))
+
+    def _allowed(self, frame: Frame, named: Expression) -> Iterator[str]:
+        """The texts that a function asks for among which a name is (`name in NAMES`), else its default."""
+        if not isinstance(named, Name) or not frame.function:
+            return
+        facts, asked = self.evaluator.facts(frame), 0
+        for operation in facts.operations:
+            match operation.operated:
+                case Operated("contains", (holder, one)) if one == named:
+                    for text in _written(self.evaluator.elements(frame, holder)):
+                        asked += 1
+                        yield text
+        default = next((p.default for p in facts.parameters if p.name == named.id), None)
+        if not asked and isinstance(default, Constant) and isinstance(default.value, str):
+            yield default.value
+
+    def _form(self, frame: Frame, named: Expression) -> _Form:
+        """What is known of a name that is put together: `"load_" + kind`, `"load_%s" % kind`."""
+        match named:
+            case Text():
+                return _Form.of(named)
+            case Operated("add", (one, other)):
+                return _Form(_constant(one), _constant(other))
+            case Operated("mod", (Constant(str(text)), _)):
+                return _Form.around(text, _CONVERSION)
+            case Call(Attribute(Constant(str(text)), "format"), _, _, _):
+                return _Form.around(text, _FIELD)
+            case Name(id):
+                bound = (
+                    self.evaluator.module(frame.module).bound(frame.function, id) if frame.function else ()
+                )
+                values = (one.binding.value for one in bound)
+                made = next((v for v in values if isinstance(v, Text | Operated | Call)), None)
+                return self._form(frame, made) if made is not None else _Form("", "")
+        return _Form("", "")
 
     def _whichever(self, holder: Value, form: _Form) -> Values:
         """What an attribute is whose name nobody knows: a function or class of a module, a way to infer.
 
-        What is known of the name is its `form`: `f"{kind}Engine"`.
+        What is known of the name is its `form`: `f"{kind}Engine"`. Of an object it takes some form.
         """
         match holder:
             case Guess(inner):
                 return self._whichever(inner, form)
             case ModuleReference(path):
                 return guessed(self._members(path, form))
+            case Instance() | ClassReference() if form != _Form("", ""):
+                cls = holder.cls if isinstance(holder, Instance) else holder
+                return guessed(self._methods(holder, cls, form))
             case LibraryObject(type_name):
                 method = self.evaluator.catalogue.inference_method(type_name)
                 return (Guess(LibraryMethod(type_name, method)),) if method else ()
         return ()
+
+    def _methods(self, holder: Value, cls: ClassReference, form: _Form) -> Values:
+        """The methods of an object or a class, of its bases and subclasses, under names of the form."""
+        classes = self.evaluator.classes
+        family = (*classes.lineage(cls), *classes.subclasses(cls))
+        names = (n for one in family if isinstance(one, ClassReference) for n in classes.facts(one).methods)
+        fitting = islice(filter(form.fits, dict.fromkeys(names)), MAXIMUM_MEMBERS)
+        found = union(self.evaluator.attributes((holder,), name) for name in fitting)
+        return tuple(v for v, _ in plain(found) if isinstance(v, FunctionReference))
 
     def _members(self, path: str, form: _Form) -> Values:
         """The functions and classes of the project that a module has under a name of the form."""
@@ -177,6 +235,12 @@ class _Form(NamedTuple):
     end: str
 
     @classmethod
+    def around(cls, text: str, gap: re.Pattern[str]) -> _Form:
+        """The form of a text with gaps for what it is put together of."""
+        pieces = gap.split(text)
+        return cls(pieces[0], pieces[-1]) if len(pieces) > 1 else cls("", "")
+
+    @classmethod
     def of(cls, text: Expression | None) -> _Form:
         """The form of `f"{kind}Engine"`; of anything else nothing is known."""
         if not isinstance(text, Text) or not text.parts:
@@ -189,6 +253,18 @@ class _Form(NamedTuple):
     def fits(self, name: str) -> bool:
         """Whether the name may be meant."""
         return name.startswith(self.start) and name.endswith(self.end)
+
+
+def _written(values: Values) -> Iterator[str]:
+    """The texts among values."""
+    for value, _ in plain(values):
+        match value:
+            case Literal(_, Constant(str(text))):
+                yield text
+
+
+def _constant(expression: Expression) -> str:
+    return str(expression.value) if isinstance(expression, Constant) else ""
 
 
 def _split(text: str, method: str, separator: str) -> tuple[str, ...]:

@@ -82,12 +82,11 @@ class Items:
             case Element(Call(Name("zip"), bases, _, _)), Constant(int(number)) if number < len(bases):
                 return self.elements(frame, bases[number])
             case ((Attribute(holder, "__dict__") | Call(Name("vars"), (holder,), _, _)), _):
-                return self.evaluator.chosen.attribute(
-                    self.evaluator.evaluate(frame, holder), self.evaluator.evaluate(frame, key)
-                )
+                held = self.evaluator.evaluate(frame, holder)
+                return self.evaluator.chosen.attribute(frame, held, key)
             case Call(Name("globals"), (), _, _), _:
                 holders: Values = (ModuleReference(frame.module),)
-                return self.evaluator.chosen.attribute(holders, self.evaluator.evaluate(frame, key))
+                return self.evaluator.chosen.attribute(frame, holders, key)
         found = [self._item_of(frame, value, key) for value in self.evaluator.evaluate(frame, container)]
         held = union((*found, *self._filled(frame, container, key)))
         match container:
@@ -113,6 +112,10 @@ class Items:
         found = [self._item_of(frame, value, None) for value in self.evaluator.evaluate(frame, container)]
         return union((*found, *self._filled(frame, container, None)))
 
+    def _library_item(self, type_name: str, key: Expression | None) -> Values:
+        held = self.evaluator.catalogue.items(type_name, key.value if isinstance(key, Constant) else None)
+        return (LibraryObject(held),) if held else ()
+
     def _item_of(self, frame: Frame, value: Value, key: Expression | None) -> Values:
         match value:
             case Guess(inner):
@@ -127,10 +130,10 @@ class Items:
             case Record(fields):
                 return _packed_item(tuple(values for _, values in fields), key)
             case LibraryObject(type_name):
-                held = self.evaluator.catalogue.items(
-                    type_name, key.value if isinstance(key, Constant) else None
-                )
-                return (LibraryObject(held),) if held else ()
+                return self._library_item(type_name, key)
+            case External(name):  # a table of a library
+                table = self.evaluator.catalogue.classes.find(name)
+                return self._library_item(table.name, key) if table is not None else ()
             case Instance():
                 members = self.evaluator.classes.members
                 return members.element(value) if key is None else members.item(value, key)
