@@ -14,7 +14,9 @@ from servelint.code.facts.facts import (
     Expression,
     FunctionFacts,
     Name,
+    Parameter,
     Site,
+    dotted,
     last_name,
 )
 from servelint.code.graph.project import Module
@@ -245,6 +247,23 @@ class Loop:
             if other.function(caller.function).demo and other is module:
                 continue  # the file shows how it is used: that is not all the use there is
             yield self._caller_phase(other, caller, site), caller
+        for caller, site in self._wrapping(module, index):
+            yield self._caller_phase(self.evaluator.module(caller.module), caller, site), caller
+
+    def _wrapping(self, module: Module, index: int) -> Iterator[tuple[Frame, Site]]:
+        """The calls of what a decorator of the project is given, in what it puts in the place of that."""
+        function = module.function(index)
+        outside = self.evaluator.frame(module, function.parent or 0)
+        for decorator in function.decorators:
+            made = decorator.function if isinstance(decorator, Call) else decorator
+            for value, _ in plain(self.evaluator.evaluate(outside, made)):
+                if isinstance(value, FunctionReference):
+                    other = self.evaluator.module(value.module)
+                    given = {p.name for p in _parameters(other, value.function)}
+                    for number in _inside(other, value.function):
+                        sites = other.function(number).sites
+                        frame = self.evaluator.frame(other, number)
+                        yield from ((frame, s) for s in sites if dotted(s.call.function) in given)
 
     def _caller_phase(self, module: Module, caller: Frame, site: Site | None) -> Where:
         if site is not None and site.receiver is not None:
@@ -339,6 +358,21 @@ class Loop:
         if where is Where.ELSEWHERE:
             return self.runs_at_startup(module, caller.function)
         return where is Where.STARTUP
+
+
+def _inside(module: Module, index: int) -> Iterator[int]:
+    """The functions that are defined in a function, or in these."""
+    inside = {index}
+    for number, function in enumerate(module.facts.functions):
+        if function.parent in inside and number:
+            inside.add(number)
+            yield number
+
+
+def _parameters(module: Module, index: int) -> Iterator[Parameter]:
+    """The first parameters of a decorator, and of what it makes if it makes the decorator."""
+    for number in (index, *_inside(module, index)):
+        yield from module.function(number).own_parameters[:1]
 
 
 def _stays(function: FunctionFacts) -> bool:
