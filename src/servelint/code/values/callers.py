@@ -28,6 +28,7 @@ from servelint.code.values.values import (
     Frame,
     FunctionReference,
     Generator,
+    Partial,
     Values,
     plain,
     union,
@@ -61,9 +62,33 @@ class Callers:
             receiver = self.evaluator.classes.receiver(frame, facts)
             reference = FunctionReference(frame.module, frame.function, receiver)
             yield dict(self.evaluator.calls.given({name}, reference, caller, call, (), ())).get(name, ())
+        yield from self._from_providers(frame, facts, name)
         first = 0 if facts.owner is None else 1  # of a method, what comes after the object
         if name in (parameter.name for parameter in facts.parameters[first : first + 1]):
             yield from self._decorated_by(frame)
+
+    def _from_providers(self, frame: Frame, facts: FunctionFacts, name: str) -> Iterator[Values]:
+        """What providers of a container give to the constructor: `Factory(Service, model=model)`."""
+        cls = self._constructed(frame, facts)
+        if cls is None:
+            return
+        for provider in sorted(self.evaluator.frameworks.injects.names.last_names()):
+            for module, function, site in self.evaluator.project.calls_beside(provider, frame.module):
+                where, given = self.evaluator.frame(module, function), dict(site.call.keywords).get(name)
+                made = site.call.arguments[:1]
+                if given is None or not made or cls not in self.evaluator.evaluate(where, made[0]):
+                    continue
+                if self._injects(where, site.call.function):
+                    values = self.evaluator.evaluate(where, given) or self._beside(module, site, given)
+                    yield tuple(v for v in values if not isinstance(v, Partial))
+                    yield self._provided(tuple(v for v in values if isinstance(v, Partial)))
+
+    def _beside(self, module: Module, site: Site, given: Expression) -> Values:
+        """What a name is in the body of the class that binds what the call makes."""
+        for number, cls in enumerate(module.facts.classes):
+            if isinstance(given, Name) and any(b.value == site.call for b in cls.bindings):
+                return self.evaluator.attributes((ClassReference(module.path, number),), given.id)
+        return ()
 
     def is_never_given(self, frame: Frame, parameter: Parameter) -> bool:
         """Whether the project constructs the object, and each time without what is optional here."""
@@ -187,11 +212,20 @@ class Callers:
         if parameter.default is not None:
             candidates.insert(0, (frame, parameter.default, parameter.annotation))
         for where, candidate, declared in candidates:
-            if isinstance(candidate, Call):
-                found = self._injection(where, candidate, declared)
-                if found:
-                    return found
+            found: Values = ()
+            match candidate:
+                case Call():
+                    found = self._injection(where, candidate, declared)
+                case Subscript(base, key) if self._injects(where, base):  # `model=Provide[Container.model]`
+                    found = self._provided(self.evaluator.evaluate(where, key))
+            if found:
+                return found
         return ()
+
+    def _injects(self, frame: Frame, expression: Expression) -> bool:
+        names = self.evaluator.frameworks.injects.names
+        values = plain(self.evaluator.evaluate(frame, expression))
+        return any(isinstance(v, External) and names.find(v.name) is not None for v, _ in values)
 
     def _metadata(
         self, frame: Frame, annotation: Expression | None

@@ -225,6 +225,9 @@ class Calls:
             return self.evaluator.items.drawing(frame, call, drawing)
         if frameworks.draws.find(name):
             return union(evaluate(frame, value) for value in call.arguments)
+        provided = frameworks.injects.names.find(name)
+        if provided is not None:
+            return tuple(Partial(f, (), ()) for f, _ in plain(self._argument_value(frame, call, provided)))
         passed = frameworks.passes.names.find(name)
         if passed is not None:
             given = self._argument_value(frame, call, passed)

@@ -131,9 +131,10 @@ class Items:
                 return _packed_item(tuple(values for _, values in fields), key)
             case LibraryObject(type_name):
                 return self._library_item(type_name, key)
-            case External(name):  # a table of a library
-                table = self.evaluator.catalogue.classes.find(name)
-                return self._library_item(table.name, key) if table is not None else ()
+            case External(name) if table := self.evaluator.catalogue.classes.find(name):
+                return self._library_item(table.name, key)  # a table of a library
+            case External(name) if key is not None and self.evaluator.frameworks.injects.names.find(name):
+                return self.evaluator.evaluate(frame, key)  # `Provide[Container.model]`
             case Instance():
                 members = self.evaluator.classes.members
                 return members.element(value) if key is None else members.item(value, key)
