@@ -99,3 +99,86 @@ def test_a_model_that_a_generator_draws_from(tmp_path: Path, text: str) -> None:
 )
 def test_where_all_move_or_may_share(tmp_path: Path, text: str) -> None:
     assert fix_of_answer(tmp_path, text) == (Applicability.SAFE, "")
+
+
+CLASSES = """\
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+from llama_cpp import Llama
+
+app = FastAPI()
+
+
+class {first}:
+    def __init__(self, model=None):
+        self.model = {made}
+
+    def answer(self, text):
+        return self.model(text)
+
+
+class {second}:
+    def __init__(self, model=None):
+        self.model = {other}
+
+    def stream(self, text):
+        for part in self.model(text, stream=True):
+            yield part
+
+
+answering = {first}()
+streaming = Streaming()
+{also}
+
+@app.post("/answer")
+async def answer(text: str):
+    return answering.answer(text)
+
+
+@app.post("/stream")
+async def stream(text: str):
+    async def parts():
+        for part in streaming.stream(text):
+            yield part
+
+    return StreamingResponse(parts())
+"""
+
+
+def classes(
+    made: str = 'Llama("a.gguf")',
+    other: str = 'Llama("b.gguf")',
+    also: str = "",
+    first: str = "Answering",
+    second: str = "Streaming",
+) -> str:
+    return CLASSES.format(made=made, other=other, also=also, first=first, second=second)
+
+
+def test_an_attribute_of_another_class_is_another_model(tmp_path: Path) -> None:
+    assert fix_of_answer(tmp_path, classes()) == (Applicability.SAFE, "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        classes(second="Streaming(Answering)"),
+        classes(also="\nanswering.model = streaming.model\n"),
+        classes(
+            made="model",
+            other="model",
+            also="llm = Llama('a')\nanswering = Answering(llm)\nstreaming = Streaming(llm)\n",
+        ),
+        classes(made="model or Llama('a')"),
+        classes(made="get()").replace(
+            "class Answering", "def get():\n    return Llama('a')\n\n\nclass Answering"
+        ),
+        classes(made="Llama(draft=SHARED)", other="Llama(draft=SHARED)").replace(
+            "app = FastAPI()", "app = FastAPI()\nSHARED = Llama('c')"
+        ),
+    ],
+)
+def test_attributes_that_may_hold_one_model(tmp_path: Path, text: str) -> None:
+    applicability, reason = fix_of_answer(tmp_path, text)
+    assert applicability is Applicability.UNSAFE
+    assert STAYS in reason

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from servelint.code.facts.facts import Position
+from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position
 from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.pools.forms import is_pooled
@@ -16,6 +16,14 @@ from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.fixes.text.variables import roots
 from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.values.values import (
+    ClassReference,
+    External,
+    ExternalObject,
+    Frame,
+    LibraryObject,
+    plain,
+)
 
 # What a function makes for itself is nobody else's.
 _OWN = "()"
@@ -84,9 +92,58 @@ class Halves:
         if not one or not two:
             return bool(call.blocking.library)  # of a library that is known, whichever object it is
         if one == two:
-            return True
+            return not self._is_of_two_classes(call, other, one)
         made = [self._made_of(c.blocking.hops[-1].path, name) for c, name in ((call, one), (other, two))]
         return bool(call.blocking.library) and (not all(made) or bool(frozenset.intersection(*made)))
+
+    def _is_of_two_classes(self, call: BlockingCall, other: BlockingCall, name: str) -> bool:
+        """Whether it is `self.name` of two classes with nothing in common, each with its own objects."""
+        one, two = self._classes(call, name), self._classes(other, name)
+        if not one or not two or one & two:
+            return False
+        evaluator, filled = self.analysis.evaluator, set[ClassReference]()
+        for module, bound in self.analysis.project.attributes(name):
+            facts = module.function(bound.function)
+            if facts.owner is None or not _is_of_self(bound.binding.target):
+                return False  # put there from outside: who knows into which
+            owner = ClassReference(module.path, facts.owner)
+            if owner not in one | two or bound.binding.value == Constant(None):
+                continue
+            if not self._is_new(evaluator.frame(module, bound.function), bound.binding.value):
+                return False
+            filled.add(owner)
+        return bool(one & filled) and bool(two & filled)
+
+    def _classes(self, call: BlockingCall, name: str) -> frozenset[ClassReference]:
+        """The class in whose method the library is called on `self.name`, and all that are akin to it."""
+        hop, functions = call.blocking.hops[-1], call.blocking.functions
+        path, index = functions[-1] if functions else (call.caller.module.path, call.caller.index)
+        evaluator = self.analysis.evaluator
+        module = evaluator.module(path)
+        node = self.files.syntax(module).at(hop.position, ast.Call) if path == hop.path else None
+        owner = module.function(index).owner
+        below = ast.walk(node.func) if node is not None else ()
+        own = [n for n in below if isinstance(n, ast.Attribute) and n.attr == name]
+        if owner is None or not own or any(last_name(n.value) != "self" for n in own):
+            return frozenset()
+        bases = [
+            b for b in evaluator.classes.lineage(ClassReference(path, owner)) if isinstance(b, ClassReference)
+        ]
+        return frozenset((*bases, *(c for base in bases for c in evaluator.classes.subclasses(base))))
+
+    def _is_new(self, frame: Frame, value: Expression | None) -> bool:
+        """Whether a library makes the object there, of nothing that others may have."""
+        if not isinstance(value, Call):
+            return False
+        evaluator = self.analysis.evaluator
+        callees = [v for v, _ in plain(evaluator.calls.callees(frame, value))]
+        given = (*value.arguments, *(argument for _, argument in value.keywords))
+        parts = [v for argument in given for v, _ in plain(evaluator.evaluate(frame, argument))]
+        return (
+            bool(callees)
+            and all(isinstance(v, External) for v in callees)
+            and not any(isinstance(v, LibraryObject | ExternalObject) for v in parts)
+        )
 
     def _made_of(self, path: str, name: str) -> frozenset[str]:
         """The name and those that its value is made of; empty where not only calls of libraries make it."""
@@ -151,6 +208,10 @@ def _stored(syntax: Syntax) -> dict[str, list[ast.expr | None]]:
                 case _:
                     found.setdefault(last_name(node), []).append(None)
     return found
+
+
+def _is_of_self(target: Expression) -> bool:
+    return isinstance(target, Attribute) and target.value == Name("self")
 
 
 def _is_none(value: ast.expr | None) -> bool:
