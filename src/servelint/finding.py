@@ -96,8 +96,13 @@ class Fix(NamedTuple):
     replaces: tuple[Span, ...] = ()
     # Whether it keeps behaviour only once other fixes of the same run are applied.
     waits: bool = False
-    # An unsafe fix that is better, for who applies those too.
+    # A fix that is better for who applies unsafe ones too.
     better: Fix | None = None
+
+    @property
+    def has_other_meaning(self) -> bool:
+        """Whether the better one is unsafe, and has to be told of: else it is the same, written otherwise."""
+        return self.better is not None and self.better.applicability is Applicability.UNSAFE
 
 
 class Measured(NamedTuple):

@@ -61,7 +61,7 @@ def _notes(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "took", f"measured: {finding.measured.words}"
     yield from (note for note in (("why", about(finding.code).why), ("do", advice_for(finding))) if note[1])
     if finding.fix is not None and finding.fix.applicability is Applicability.SAFE:
-        better = finding.fix.better
+        better = finding.fix.better if finding.fix.has_other_meaning else None
         also = f", or better, unsafe: {better.title} (`--unsafe-fixes`): {better.reason}" if better else ""
         yield "fix", f"{finding.fix.title} (`servelint fix`){also}"
     elif finding.fix is not None:

@@ -95,14 +95,43 @@ def test_short_calls_stay_as_they_are(tmp_path: Path) -> None:
     assert "in_inference_pool" not in fixed(tmp_path)["main.py"]
 
 
-def test_a_safe_fix_alone_brings_all_that_it_needs(tmp_path: Path) -> None:
-    """The other calls count, although theirs are not applied."""
-    head = service(1).replace('"net.pt")\n', '"net.pt")\nseen = {}\n')
-    guarded = "seen.setdefault(str(row), net(row, scale=1))"
-    (tmp_path / "main.py").write_text(head + endpoint(7, guarded) + endpoint(8, guarded))
+OF_A_REQUEST = "net(row, scale=1, cursor=cursor)"
+
+
+def few_safe(safe: int, unsafe: int) -> str:
+    return service(safe) + "".join(endpoint(number, OF_A_REQUEST) for number in range(safe, safe + unsafe))
+
+
+@pytest.mark.parametrize("safe", [1, 2])
+def test_one_or_two_safe_fixes_bring_no_coroutine(tmp_path: Path, safe: int) -> None:
+    """The other calls, whose fixes are unsafe, do not count for them."""
+    (tmp_path / "main.py").write_text(few_safe(safe, 3))
     text = fixed(tmp_path, unsafe=False)["main.py"]
-    assert text.count("in_inference_pool(net") == text.count("await in_inference_pool(net") >= 1
+    assert "in_inference_pool" not in text
+    assert text.count("run_in_executor(") == safe
+    assert is_formatted(tmp_path)
+
+
+def test_with_unsafe_fixes_all_of_them_get_it(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(few_safe(1, 2))
+    text = fixed(tmp_path)["main.py"]
+    assert text.count("await in_inference_pool(net") == 3
+    assert text.count("run_in_executor(") == 1
+
+
+def test_three_safe_fixes_bring_it(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(few_safe(3, 1))
+    text = fixed(tmp_path, unsafe=False)["main.py"]
+    assert text.count("await in_inference_pool(net") == 3
     assert "async def in_inference_pool(" in text
+
+
+def test_a_dispatcher_is_no_better_fix_to_tell_of(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(few_safe(1, 2))
+    found = check([], Config(root=tmp_path, select=("SRV101",))).findings
+    (safe,) = [f.fix for f in found if f.fix is not None and f.fix.applicability is Applicability.SAFE]
+    assert safe.better is not None
+    assert not safe.has_other_meaning
 
 
 @pytest.mark.parametrize("typed", [False, True])

@@ -11,8 +11,9 @@ is left to a person.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from servelint.code.facts.facts import Position, Site
 from servelint.code.fixes.add_async import AddAsync
@@ -71,9 +72,10 @@ class Moved:
 class OffloadPlanner:
     """Plans the fixes of one project."""
 
-    def __init__(self, analysis: Analysis) -> None:
+    def __init__(self, analysis: Analysis, *, makes_dispatchers: bool = True) -> None:
         self.analysis = analysis
         self.files = Files(analysis)
+        self._makes_dispatchers = makes_dispatchers
         services = Services(analysis)
         self.forms = Forms(analysis, self._has_pool)
         self.add_async = AddAsync(analysis, self.files)
@@ -92,6 +94,7 @@ class OffloadPlanner:
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
         self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
         self._dispatching: dict[str, bool] = {}
+        self._few_safe: dict[str, bool] = {}
         self._blocks: dict[tuple[Block, str, Form, Pool | None, bool, bool], tuple[Edit, ...]] = {}
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
@@ -103,12 +106,44 @@ class OffloadPlanner:
                 fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt)
             elif left := self.halves.left_beside(call):
                 fix = fix._replace(title=f"{fix.title}; {left}")
+            fix = self._without_dispatcher(call, fix)
         better = self.twins.plan(call)
         if better is None:
             return fix, reason
         if fix is None or fix.applicability is Applicability.UNSAFE:
             return better, ""
         return fix._replace(better=better), ""
+
+    def _without_dispatcher(self, call: BlockingCall, fix: Fix) -> Fix:
+        """The safe fix; without a new dispatcher where that would be for one or two calls.
+
+        With unsafe fixes there are more of them: the better one has the dispatcher.
+        """
+        if fix.applicability is not Applicability.SAFE or not self._has_few_safe(call):
+            return fix
+        plain, _ = self.plain.plan(call)
+        if plain is None or plain.applicability is not Applicability.SAFE or plain.edits == fix.edits:
+            return fix
+        return plain._replace(better=fix)
+
+    @cached_property
+    def plain(self) -> OffloadPlanner:
+        """The planner of the same fixes without dispatchers."""
+        return OffloadPlanner(self.analysis, makes_dispatchers=False)
+
+    def _has_few_safe(self, call: BlockingCall) -> bool:
+        """Whether the service gets a dispatcher although few of the calls for it have a safe fix."""
+        path = call.caller.module.path
+        if self.forms.is_dispatcher_wanted or not self._dispatching.get(path):
+            return False
+        if path not in self._few_safe:
+            safe = (
+                place
+                for other, place in self._long(call)
+                if (fix := self.plain.plan(other)[0]) is not None and fix.applicability is Applicability.SAFE
+            )
+            self._few_safe[path] = not _are_several(safe)
+        return self._few_safe[path]
 
     def _other_branch(self, call: BlockingCall) -> str:
         syntax = self.files.syntax(call.caller.module)
@@ -248,16 +283,14 @@ class OffloadPlanner:
         return self._dispatching[path]
 
     def _has_several(self, call: BlockingCall) -> bool:
-        found: set[tuple[str, int]] = set()
+        return self._makes_dispatchers and _are_several(place for _, place in self._long(call))
+
+    def _long(self, call: BlockingCall) -> Iterator[tuple[BlockingCall, tuple[str, int]]]:
+        """The calls of the service that would be long without a dispatcher, and where each is written."""
         for other in self.pools.companions(call):
             moved = self._moving(other)
-            if moved is None or (other.caller.module.path, moved.line) in found:
-                continue
-            if moved.keywords or self.contexts.may_read(moved.calls, moved.sites):
-                found.add((other.caller.module.path, moved.line))
-                if len(found) == SEVERAL:
-                    return True
-        return False
+            if moved is not None and (moved.keywords or self.contexts.may_read(moved.calls, moved.sites)):
+                yield other, (other.caller.module.path, moved.line)
 
     def _moving(self, call: BlockingCall) -> Moved | None:
         """What moves with a call; None where it is not found in its file."""
@@ -312,6 +345,16 @@ def _alone(call: BlockingCall, function: Function, node: ast.Call) -> Moved:
     """The call that moves by itself."""
     sites = (call.site,) if call.site is not None else ()
     return Moved((call,), sites, function, node.lineno, keywords=bool(node.keywords))
+
+
+def _are_several(places: Iterable[tuple[str, int]]) -> bool:
+    """Whether enough of the places differ; no more of them are looked at."""
+    found: set[tuple[str, int]] = set()
+    for place in places:
+        found.add(place)
+        if len(found) == SEVERAL:
+            return True
+    return False
 
 
 def _with_getter(syntax: Syntax, node: ast.Call, offloading: Offloading) -> tuple[Edit, ...]:

@@ -126,7 +126,7 @@ class Writer:
         yield element(
             "p", element("strong", "Fix: "), prose(fix.title), reason, " (", element("code", command), ")"
         )
-        if fix.better is not None:
+        if fix.better is not None and fix.has_other_meaning:
             unsafe = joined((prose(fix.better.title), "; unsafe: ", prose(fix.better.reason)))
             yield element("p", element("strong", "Better: "), unsafe, " (servelint fix --unsafe-fixes)")
         own = [edit for edit in fix.edits if not self._is_shared(edit.span.path, edit)]
