@@ -10,7 +10,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 from servelint.code.fixes.text.syntax import Function, Syntax
-from servelint.code.fixes.text.variables import HARMLESS_METHODS, aliases, changed, followed, roots
+from servelint.code.fixes.text.variables import (
+    HARMLESS_METHODS,
+    aliases,
+    changed,
+    followed,
+    reads,
+    roots,
+    writes,
+)
 from servelint.project.text.parsing import unparsed
 
 # Functions that set what random numbers follow, and other things for the whole process or thread.
@@ -18,6 +26,8 @@ SEEDS = frozenset(
     {"seed", "manual_seed", "manual_seed_all", "set_seed", "seed_everything", "set_random_seed", "fix_seed"}
     | {"set_grad_enabled", "set_default_dtype", "set_default_device", "set_num_threads", "chdir"}
 )
+
+_CONTAINERS = frozenset({"dict", "list", "set", "bytearray"})
 
 
 class Change(NamedTuple):
@@ -81,8 +91,34 @@ class Shared:
                     shared = place.id in self._declared
                 else:
                     shared = self.holds(place, own, called=isinstance(node, ast.Call | ast.Assign))
-                if shared:
+                if shared and not self._is_new(node, place):
                     yield Change(node, place)
+
+    def _is_new(self, node: ast.AST, place: ast.expr) -> bool:
+        """Whether the variable was given a new container just before, whatever else it may hold elsewhere."""
+        if not isinstance(place, ast.Name) or not is_container(node) or place.id in self._declared:
+            return False
+        if place.id in self._set_by_nested:
+            return False
+        child = node
+        for outer, child in self.syntax.ancestors(node):
+            if isinstance(outer, ast.Lambda):
+                return False  # runs at another time
+            if isinstance(child, ast.stmt):
+                break
+        where = self.syntax.place(child) if isinstance(child, ast.stmt) else None
+        for before in reversed(where.suite[: where.number]) if where is not None else ():
+            match before:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == place.id:
+                    return _makes_container(value)
+            if place.id in reads([before]) | writes([before]):
+                return False
+        return False
+
+    @cached_property
+    def _set_by_nested(self) -> set[str]:
+        below = self.syntax.below(self.function)
+        return {name for node in below if isinstance(node, ast.Nonlocal) for name in node.names}
 
     def holds(self, place: ast.expr, own: str = "", *, called: bool = False) -> bool:
         """Whether others may have the object that is there; `called` where a method of it is."""
@@ -249,6 +285,18 @@ def last_name(node: ast.expr) -> str:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
     return ""
+
+
+def _makes_container(value: ast.expr) -> bool:
+    """Whether the expression is a container that nobody else has: one that is written there, or a copy."""
+    match value:
+        case ast.Dict() | ast.List() | ast.Set() | ast.DictComp() | ast.ListComp() | ast.SetComp():
+            return True
+        case ast.Call(func=ast.Name(id=name)):
+            return name in _CONTAINERS
+        case ast.Call(func=ast.Attribute(attr="copy"), args=[], keywords=[]):
+            return True
+    return False
 
 
 def is_container(node: ast.AST) -> bool:
