@@ -133,6 +133,7 @@ class _Entries(NamedTuple):
             returns=table.get("returns", str, ""),
             lazy_when=dict(table.table("lazy-when").items()),
             coroutine_when=dict(table.table("coroutine-when").items()),
+            cheap_when=dict(table.table("cheap-when").items()),
             iterating=iterating,
             library=self.library,
             only_with=table.get("only-with", str, ""),

@@ -68,8 +68,9 @@ class Link(NamedTuple):
 class Entry(NamedTuple):
     """What one callable of a library does and returns.
 
-    `returns` is a type name of the catalogue, `self` for the receiver, or empty. `lazy_when` and
-    `coroutine_when` map keyword arguments to the constant that turns the call lazy or asynchronous.
+    `returns` is a type name of the catalogue, `self` for the receiver, or empty. `lazy_when`,
+    `coroutine_when` and `cheap_when` map keyword arguments to the constant that turns the call lazy or
+    asynchronous, or lets it return at once.
     `iterating` is what taking elements from a lazy result does. With `only_with` the call returns at once
     unless it gives that keyword argument, with `unless_given` if it does: it then has what the model would
     work out. What is `addressed` does it only where one of its arguments is the
@@ -86,6 +87,7 @@ class Entry(NamedTuple):
     coroutine_when: Mapping[str, object] = _NOTHING
     iterating: Role = Role.INFERENCE
     library: str = ""
+    cheap_when: Mapping[str, object] = _NOTHING
     only_with: str = ""
     unless_given: str = ""
     addressed: bool = False

@@ -482,6 +482,8 @@ def role_in_call(entry: Entry, call: Call) -> Role:
         return Role.COROUTINE
     if any(constants.get(key) == value for key, value in entry.lazy_when.items()):
         return Role.LAZY
+    if any(constants.get(key, entry) == value for key, value in entry.cheap_when.items()):
+        return Role.CHEAP
     if entry.only_with and not any(key in (entry.only_with, None) for key, _ in call.keywords):
         return Role.CHEAP
     given = (value for key, value in call.keywords if key == entry.unless_given and key)
