@@ -334,3 +334,11 @@ def test_two_blocks_that_set_one_variable_do_not_both_move(tmp_path: Path) -> No
     (left,) = outcome.report.findings
     assert "is set in a nested function too" in left.unfixable
     compile(outcome.after[tmp_path / "main.py"], "main.py", "exec")
+
+
+def test_a_load_that_is_given_what_another_gives(tmp_path: Path) -> None:
+    """One thread does both; a load that gives inference its model does not go to its pool."""
+    lines = fixed(tmp_path, "net = torch.nn.Linear(1, 1)", "net.load_state_dict(torch.load(row[0]))")
+    assert lines[-1] == "await asyncio.to_thread(lambda: net.load_state_dict(torch.load(row[0])))"
+    lines = fixed(tmp_path, "return model(torch.load(row[0]))")
+    assert "await asyncio.to_thread(torch.load, row[0])" in "".join(lines)

@@ -105,8 +105,8 @@ def test_one_of_two_that_stays_is_named(tmp_path: Path) -> None:
         "await asyncio.sleep(0)",
         "return [await asyncio.sleep(0, one) for one in (net.run(None, row) for row in first)]",
     )
-    assert fix.applicability is Applicability.SAFE
-    assert fix.title == "Await `net.run()` in `pool`; `net.run()` in line 18 stays on the event loop"
+    assert fix.applicability is Applicability.UNSAFE
+    assert fix.reason == "line 18 of `predict` stays on the event loop (`net.run()`)"
 
 
 def test_two_that_move_are_not_spoken_of(tmp_path: Path) -> None:

@@ -182,3 +182,174 @@ def test_attributes_that_may_hold_one_model(tmp_path: Path, text: str) -> None:
     applicability, reason = fix_of_answer(tmp_path, text)
     assert applicability is Applicability.UNSAFE
     assert STAYS in reason
+
+
+FUNCTION = """\
+import joblib
+import spacy
+from fastapi import FastAPI
+
+app = FastAPI()
+nlp = spacy.load("en")
+model = joblib.load("m.joblib")
+seen = []
+
+
+def noted(text):
+    seen.append(text)
+    return nlp(text)
+
+
+@app.post("/answer")
+async def answer(text: str):
+    {first}
+    return {second}
+
+
+@app.post("/other")
+async def other(text: str):
+    return {third}
+"""
+
+
+def reasons(folder: Path, first: str, second: str, third: str = "0") -> dict[str, str]:
+    """Why the fixes are unsafe, by function and call."""
+    (folder / "main.py").write_text(FUNCTION.format(first=first, second=second, third=third))
+    found = check([], Config(root=folder, select=("SRV1",))).findings
+    assert all(finding.fix is not None for finding in found)
+    return {f"{f.function} {f.identity[1]}": f.fix.reason for f in found if f.fix is not None}
+
+
+def test_what_stays_in_the_same_function(tmp_path: Path) -> None:
+    found = reasons(
+        tmp_path, "one = noted(text)\n    two = text.upper()\n    two += '.'\n    two += '!'", "nlp(two)"
+    )
+    assert found == {
+        "answer noted()": "`noted` writes `seen`, which requests share",
+        "answer nlp()": "line 18 of `answer` stays on the event loop (`noted()`)",
+    }
+
+
+def test_what_stays_for_what_stays_elsewhere(tmp_path: Path) -> None:
+    """`model.predict()` stays for `noted()`, and so does what may use the model at the same time."""
+    found = reasons(
+        tmp_path,
+        "scores = model.predict([[1]])\n    text = str(scores)\n    text += '.'\n    text += '!'",
+        "noted(text)",
+        "model.predict([[2]])",
+    )
+    assert found == {
+        "answer model.predict()": "line 22 of `answer` stays on the event loop (`noted()`)",
+        "answer noted()": "`noted` writes `seen`, which requests share",
+        "other model.predict()": (
+            "`model.predict()` in `answer` stays on the event loop, and two threads may not be allowed to call "
+            "joblib at once"
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third"),
+    [
+        # all of the function moves; what stays is elsewhere, and threads may share that
+        ("scores = model.predict([[1]])", "nlp(text), scores", "0"),
+        ("one = nlp(text)", "one", "noted(text)"),
+    ],
+)
+def test_where_nothing_of_the_function_stays(tmp_path: Path, first: str, second: str, third: str) -> None:
+    found = reasons(tmp_path, first, second, third)
+    assert {reason for name, reason in found.items() if name.startswith("answer")} == {""}
+
+
+LAZY = """\
+import joblib
+import spacy
+from fastapi import FastAPI
+
+app = FastAPI()
+nlp = spacy.load("en")
+models = {{}}
+
+
+def get_model(name):
+    if name not in models:
+        models[name] = joblib.load(name)
+    return models[name]
+
+
+@app.delete("/models")
+async def forget():
+    models.clear()
+
+
+@app.on_event("startup")
+async def start():
+    {start}
+
+
+@app.post("/answer")
+async def answer(name: str, text: str):
+    model = get_model(name)
+    a = 1
+    b = 2
+    c = 3
+    return model, nlp(text)
+"""
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        ("print()", "line 28 of `answer` stays on the event loop (`get_model()`)"),
+        ("get_model('usual')", ""),
+    ],
+)
+def test_a_load_at_the_first_use(tmp_path: Path, start: str, reason: str) -> None:
+    (tmp_path / "main.py").write_text(LAZY.format(start=start))
+    found = check([], Config(root=tmp_path, select=("SRV1",))).findings
+    fixes = {finding.identity[1]: finding.fix for finding in found}
+    assert fixes["get_model()"] is not None
+    assert fixes["get_model()"].applicability is Applicability.UNSAFE
+    assert fixes["nlp()"] is not None
+    assert fixes["nlp()"].reason == reason
+
+
+STORE = """\
+import chromadb
+from fastapi import FastAPI
+
+app = FastAPI()
+client = chromadb.{client}
+notes = client.get_or_create_collection("notes")
+seen = []
+
+
+@app.post("/ask")
+async def ask(text: str):
+    return notes.query(query_texts=[text])
+
+
+@app.post("/tell")
+async def tell(text: str):
+    seen.append(text)
+    notes.add(ids=[text], documents=[text])
+    seen.append(text)
+"""
+
+
+@pytest.mark.parametrize(
+    ("client", "reason"),
+    [
+        (
+            "PersistentClient()",
+            "`notes.add()` in `tell` stays on the event loop, and two threads may not be allowed to call Chroma at once",
+        ),
+        ("HttpClient()", ""),
+    ],
+)
+def test_a_store_that_embeds_and_one_that_asks(tmp_path: Path, client: str, reason: str) -> None:
+    (tmp_path / "main.py").write_text(STORE.format(client=client))
+    found = check([], Config(root=tmp_path, select=("SRV1",))).findings
+    (fix,) = [finding.fix for finding in found if finding.function == "ask"]
+    assert fix is not None
+    assert fix.reason == reason

@@ -80,7 +80,7 @@ def test_the_configured_form_holds_for_them_too(tmp_path: Path) -> None:
 def test_a_block_with_inference_in_it_stays_in_the_pool(tmp_path: Path) -> None:
     head = "import threading\n\nlock = threading.Lock()\n" + HEAD
     body = ("with lock:", "    path = snapshot_download(name)", "    return model.predict(path)")
-    assert f"{POOL}, contextvars.copy_context().run, load_model" in fixed(tmp_path, *body, head=head)
+    assert f"{POOL}, contextvars.copy_context().run, run_inference" in fixed(tmp_path, *body, head=head)
 
 
 def test_a_client_that_threads_must_not_share_is_unsafe(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
-"""Whether a fix would move some users of a model and leave others on the event loop.
+"""Whether a fix would move some of what belongs together and leave the rest on the event loop.
 
-So far one thread has called it; then two would, which not every library allows.
+So far one thread has called a model; then two would, which not every library allows. And a function of which
+one call is moved and another is not blocks the loop as before.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position
 from servelint.code.fixes.doubts.shared import last_name
@@ -24,65 +26,130 @@ from servelint.code.values.values import (
     LibraryObject,
     plain,
 )
+from servelint.knowledge.types import Role
 
+# A call by the file, its function and where it stands; whether a call or what the language does.
+_Key: TypeAlias = tuple[str, int, Position, bool]
 # What a function makes for itself is nobody else's.
 _OWN = "()"
 
 
 class Halves:
-    """Judges the fixes of one project. `stays` tells whether a call has no safe fix of its own."""
+    """Judges the fixes of one project.
+
+    `stays` tells whether a call has no safe fix of its own, `moves_with` which calls the fix of one moves.
+    """
 
     def __init__(
-        self, analysis: Analysis, files: Files, sharing: Sharing, stays: Callable[[BlockingCall], bool]
+        self,
+        analysis: Analysis,
+        files: Files,
+        sharing: Sharing,
+        stays: Callable[[BlockingCall], bool],
+        moves_with: Callable[[BlockingCall], Iterable[BlockingCall]],
     ) -> None:
         self.analysis = analysis
         self.files = files
         self.sharing = sharing
         self._stays = stays
-        self._left: dict[tuple[str, str], list[BlockingCall]] = {}
+        self._moves_with = moves_with
+        self._doubts: dict[_Key, str] = {}
+        self._told_in: dict[str, tuple[BlockingCall, ...]] = {}
+        self._users: dict[tuple[str, str], tuple[BlockingCall, ...]] = {}
+        self._same: dict[tuple[tuple[str, str], ...], bool] = {}
         self._objects: dict[tuple[str, Position], str] = {}
         self._stored: dict[str, dict[str, list[ast.expr | None]]] = {}
 
     def doubt(self, call: BlockingCall) -> str:
         """Why the call should not move alone; empty where it may."""
-        if call.blocking.thread_safe or not is_pooled(call):
+        key = _key(call)
+        if key not in self._doubts:
+            self._work_out(call)
+        return self._doubts[key]
+
+    def _work_out(self, call: BlockingCall) -> None:
+        """Find out for the call, and for all that has to do with it, what stays and what stays for that."""
+        together = self._together(call)
+        left = {key: one for key, one in together.items() if not self._stays(one)}
+        taken = {_key(other): key for key, one in left.items() for other in self._moves_with(one)}
+        staying = [one for key, one in together.items() if key not in left and key not in taken]
+        self._doubts.update(dict.fromkeys(together, ""))
+        while staying:
+            other = staying.pop()
+            for key, one in tuple(left.items()):
+                reason = self._reason(one, other)
+                if reason:
+                    self._doubts[key] = reason
+                    staying.append(left.pop(key))
+                    staying += (
+                        together[k]
+                        for k, by in taken.items()
+                        if by == key and k in together and k not in left
+                    )
+
+    def _together(self, call: BlockingCall) -> dict[_Key, BlockingCall]:
+        """The call, those of its function and those that may use the same model, those of those and so on."""
+        found: dict[_Key, BlockingCall] = {}
+        waiting = [call]
+        while waiting:
+            one = waiting.pop()
+            if _key(one) not in found:
+                found[_key(one)] = one
+                path = one.caller.module.path
+                waiting += (other for other in self._told(path) if other.caller == one.caller)
+                if is_pooled(one) and not one.blocking.thread_safe:
+                    waiting += self._beside(path, one.blocking.library)
+        return found
+
+    def _reason(self, call: BlockingCall, other: BlockingCall) -> str:
+        """Why the call should stay where the other one does."""
+        if other.caller == call.caller and not self._is_done_before(other):
+            here = call.caller.facts.name
+            return f"line {other.position.line} of `{here}` stays on the event loop (`{other.text}`)"
+        if call.blocking.thread_safe or not (is_pooled(call) and is_pooled(other)):
             return ""
-        for other in self._staying(call):
-            if other is not call and self._may_be_one(call, other):
-                library = call.blocking.library or "the model"
-                known = call.blocking.thread_safe is False
-                allowed = "must not call" if known else "may not be allowed to call"
-                return (
-                    f"`{other.text}` in `{other.caller.facts.qualname}` stays on the event loop, "
-                    f"and two threads {allowed} {library} at once"
-                )
-        return ""
-
-    def left_beside(self, call: BlockingCall) -> str:
-        """What is to be said of another call of the model in the function that stays; empty for none."""
-        if not is_pooled(call):
+        if other.blocking.library != call.blocking.library or not self._is_beside(call, other):
             return ""
-        for other in self.analysis.blocking_calls_of(call.caller):
-            if other.position == call.position or other.blocking.library != call.blocking.library:
-                continue
-            if is_pooled(other) and self._may_be_one(call, other) and self._stays(other):
-                return f"`{other.text}` in line {other.position.line} stays on the event loop"
-        return ""
+        if other.blocking.thread_safe or not self._may_be_one(call, other):
+            return ""
+        library = call.blocking.library or "the model"
+        allowed = "must not call" if call.blocking.thread_safe is False else "may not be allowed to call"
+        return (
+            f"`{other.text}` in `{other.caller.facts.qualname}` stays on the event loop, "
+            f"and two threads {allowed} {library} at once"
+        )
 
-    def _staying(self, call: BlockingCall) -> list[BlockingCall]:
-        """The calls of the library in the service that have no safe fix."""
-        key = (call.caller.module.path, call.blocking.library)
-        if key not in self._left:
-            self._left[key] = []  # what is asked meanwhile is not asked by those
-            self._left[key] = [other for other in self._beside(*key) if self._stays(other)]
-        return self._left[key]
+    def _is_done_before(self, call: BlockingCall) -> bool:
+        """Whether the call loads at its first use what start-up loads too: it hardly ever does it again."""
+        evaluator, loop = self.analysis.evaluator, self.analysis.loop
+        return (
+            call.blocking.role is Role.LOAD
+            and self.analysis.is_kept(call.frame, call.blocking)
+            and any(
+                loop.runs_at_startup(evaluator.module(path), index) for path, index in call.blocking.functions
+            )
+        )
 
-    def _beside(self, here: str, library: str) -> Iterator[BlockingCall]:
-        beside = self.analysis.reach.beside(here)
-        for path in self.analysis.loop.paths:
-            for other in self.analysis.told_in(path) if path in beside else ():
-                if other.blocking.library == library and not other.blocking.thread_safe and is_pooled(other):
-                    yield other
+    def _is_beside(self, call: BlockingCall, other: BlockingCall) -> bool:
+        return other.caller.module.path in self.analysis.reach.beside(call.caller.module.path)
+
+    def _told(self, path: str) -> tuple[BlockingCall, ...]:
+        if path not in self._told_in:
+            self._told_in[path] = tuple(self.analysis.told_in(path))
+        return self._told_in[path]
+
+    def _beside(self, here: str, library: str) -> tuple[BlockingCall, ...]:
+        """The calls of the library in the service that threads may not be allowed to make at once."""
+        key = (here, library)
+        if key not in self._users:
+            beside = self.analysis.reach.beside(here)
+            self._users[key] = tuple(
+                other
+                for path in self.analysis.loop.paths
+                for other in (self._told(path) if path in beside else ())
+                if other.blocking.library == library and not other.blocking.thread_safe and is_pooled(other)
+            )
+        return self._users[key]
 
     def _may_be_one(self, call: BlockingCall, other: BlockingCall) -> bool:
         """Whether both may call one object: two names are, where not each is made by itself."""
@@ -93,6 +160,14 @@ class Halves:
             return bool(call.blocking.library)  # of a library that is known, whichever object it is
         if one == two:
             return not self._is_of_two_classes(call, other, one)
+        key = ((call.blocking.hops[-1].path, one), (other.blocking.hops[-1].path, two))
+        if key not in self._same:
+            self._same[key] = self._are_one(call, other)
+        return self._same[key]
+
+    def _are_one(self, call: BlockingCall, other: BlockingCall) -> bool:
+        """Whether two names may be of one object."""
+        one, two = self._object(call), self._object(other)
         made = [self._made_of(c.blocking.hops[-1].path, name) for c, name in ((call, one), (other, two))]
         return bool(call.blocking.library) and (not all(made) or bool(frozenset.intersection(*made)))
 
@@ -193,6 +268,10 @@ class Halves:
         if not shared.outlives(called):
             return _OWN
         return called.id if shared.reaches(called.id) else ""
+
+
+def _key(call: BlockingCall) -> _Key:
+    return (call.caller.module.path, call.caller.index, call.position, call.site is None)
 
 
 def _stored(syntax: Syntax) -> dict[str, list[ast.expr | None]]:

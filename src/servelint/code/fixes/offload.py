@@ -39,7 +39,7 @@ from servelint.code.fixes.text.imports import NameTakenError
 from servelint.code.fixes.text.needed import Needed
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.twins import Twins
-from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.judge.analysis import COMPUTED, Analysis, BlockingCall
 from servelint.code.loop.bound import LoopBound
 from servelint.code.values.values import Frame
 from servelint.finding import Applicability, Edit, Fix
@@ -89,10 +89,11 @@ class OffloadPlanner:
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)
-        self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays)
+        self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays, self._moved_with)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
         self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
+        self._held: dict[tuple[Frame, Block], str] = {}
         self._dispatching: dict[str, bool] = {}
         self._few_safe: dict[str, bool] = {}
         self._blocks: dict[tuple[Block, str, Form, Pool | None, bool, bool], tuple[Edit, ...]] = {}
@@ -104,8 +105,6 @@ class OffloadPlanner:
             doubt = self.halves.doubt(call) or self._other_branch(call)
             if doubt:
                 fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt)
-            elif left := self.halves.left_beside(call):
-                fix = fix._replace(title=f"{fix.title}; {left}")
             fix = self._without_dispatcher(call, fix)
         better = self.twins.plan(call)
         if better is None:
@@ -163,6 +162,10 @@ class OffloadPlanner:
         fix, _ = self._alone(call)
         return fix is None or fix.applicability is Applicability.UNSAFE
 
+    def _moved_with(self, call: BlockingCall) -> tuple[BlockingCall, ...]:
+        moved = self._moving(call)
+        return moved.calls if moved is not None else ()
+
     def _in_thread(self, call: BlockingCall) -> tuple[Fix | None, str]:
         syntax = self.files.syntax(call.caller.module)
         function = placement.function_at(syntax, call.caller.facts.position)
@@ -210,7 +213,11 @@ class OffloadPlanner:
             edits = style.rewritten(syntax, node, wrapping, parenthesised=parenthesised)
         doubt = self.safety.doubt(call, node, function, _workers(offloading.pool), getting)
         every = _all_edits(offloading, needed, edits, doubt)
-        return self._made(call, offloading, every, doubt.reason, f"Await `{call.text}` {offloading.where}")
+        reason = doubt.reason
+        if not reason and offloading.pool is not None and call.site is not None:
+            inner = self.safety.reached.called(call.frame, call.site.call)
+            reason = self.handoffs.queueing.held_up(call.frame, [call.site], inner)
+        return self._made(call, offloading, every, reason, f"Await `{call.text}` {offloading.where}")
 
     def _moved(self, call: BlockingCall, region: Region) -> tuple[Fix | None, str]:
         """The fix that runs the block as one, or None and why it cannot be moved."""
@@ -222,14 +229,26 @@ class OffloadPlanner:
             return None, reason
         needed = Needed(self.files)
         offloading = self._offloading(call, self._in_block(call, block), needed)
-        name = self.names.of(call, block)
+        name = self.names.of(call, block, {one.blocking.role for one in self._in_block(call, block).calls})
         doubt = self.safety.doubt_of_block(call, block, _workers(offloading.pool))
         key = (block, name, offloading.form, offloading.pool, offloading.copies_context, bool(doubt.locks))
         if key not in self._blocks:  # the text of a block is one object for all the calls in it
             edit = moving.moved(block, found, name, offloading)
             self._blocks[key] = _all_edits(offloading, needed, (edit,), doubt)
         title = f"Run the block with `{call.text}` {offloading.where}"
-        return self._made(call, offloading, self._blocks[key], doubt.reason, title), ""
+        reason = doubt.reason
+        if not reason and offloading.pool is not None:
+            reason = self._held_up(call, block)
+        return self._made(call, offloading, self._blocks[key], reason, title), ""
+
+    def _held_up(self, call: BlockingCall, block: Block) -> str:
+        key = (call.frame, block)
+        if key not in self._held:
+            inner = self.safety.run_by(call.frame, block)
+            self._held[key] = self.handoffs.queueing.held_up(
+                call.frame, self._in_block(call, block).sites, inner
+            )
+        return self._held[key]
 
     def _in_block(self, call: BlockingCall, block: Block) -> Moved:
         key = (call.frame, block)
@@ -312,7 +331,7 @@ class OffloadPlanner:
     ) -> Fix:
         pool = offloading.pool
         change = self.add_async.plan(call.caller, offloading.function)
-        reason = doubt or change.doubt or self.copied(call, pool)
+        reason = doubt or self._loaded_at_once(call) or change.doubt or self.copied(call, pool)
         applicability = Applicability.UNSAFE if reason else Applicability.SAFE
         every = tuple(dict.fromkeys((*edits, *change.edits)))
         return Fix(applicability, title, every, reason)
@@ -322,6 +341,20 @@ class OffloadPlanner:
 
     def _has_pool(self, call: BlockingCall) -> bool:
         return self.pools.has(call)
+
+    def _loaded_at_once(self, call: BlockingCall) -> str:
+        """Why loads should not run beside each other: requests keep what they load until they infer."""
+        blocking, small = call.blocking, policy.load().small_models
+        if blocking.role is not Role.LOAD or not blocking.makes or blocking.library in small:
+            return ""
+        beside = self.analysis.blocking_calls_of(call.caller)
+        if not any(other.blocking.role in COMPUTED for other in beside):
+            return ""
+        if self.analysis.is_kept(call.frame, blocking):
+            return ""
+        return (
+            f"each request would have what `{call.text}` loads in memory while it waits for its turn to infer"
+        )
 
     def _takes_pool(self, call: BlockingCall) -> bool:
         if self.forms.of(call, pooled=is_pooled(call)) is not Form.RUN_IN_EXECUTOR:

@@ -60,6 +60,28 @@ class Queueing:
                 return name
         return ""
 
+    def held_up(self, frame: Frame, sites: Iterable[Site], inner: Iterable[Frame]) -> str:
+        """Why these calls should not queue: one of them, or of those below them, asks somebody else."""
+        asking = [(frame, site) for site in sites]
+        for below in self.reached.functions(inner)[:MAXIMUM_FUNCTIONS]:
+            asking += ((below, site) for site in self.analysis.evaluator.facts(below).sites)
+        for here, site in asking:
+            if self._is_remote(here, site):
+                name, called = self.analysis.evaluator.facts(here).qualname, dotted(site.call.function)
+                return f"`{called}()` in `{name}` waits for an answer, and predictions would wait for that"
+        return ""
+
+    def _is_remote(self, frame: Frame, site: Site) -> bool:
+        """Whether the call itself asks somebody else."""
+        callees = plain(self.analysis.evaluator.calls.callees(frame, site.call))
+        if any(
+            isinstance(value, External | ExternalObject) and self.policy.remote.find(value.name)
+            for value, _ in callees
+        ):
+            return True
+        blocking = self.analysis.judge.site(frame, site)
+        return blocking is not None and blocking.role is Role.REMOTE and len(blocking.hops) == 1
+
     def _gains_nothing(self, call: BlockingCall) -> bool:
         """Whether the library says that two calls at once are wrong, or take no less time."""
         if call.blocking.role not in _COMPUTING:

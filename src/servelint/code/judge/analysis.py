@@ -22,6 +22,7 @@ from servelint.code.judge.blocking import Judge
 from servelint.code.judge.outcomes import HARMLESS, Blocking, Hop, Outcome
 from servelint.code.loop.bound import Loop, LoopBound
 from servelint.code.loop.filled import Filled
+from servelint.code.loop.keeping import is_kept
 from servelint.code.loop.offloads import Handoff
 from servelint.code.loop.preloads import Entered, Preloads
 from servelint.code.names.frameworks import Frameworks
@@ -335,6 +336,12 @@ class Analysis:
                 if self.filled.is_turned_off(module, index, site, runs):
                     return module, index
         return None
+
+    def is_kept(self, frame: Frame, blocking: Blocking) -> bool:
+        """Whether what is loaded outlives the request in which the frame's function loads it."""
+        functions = [(frame.module, frame.function), *blocking.functions]
+        way = zip(functions, blocking.hops, strict=False)
+        return is_kept(self.preloads, ((path, index, hop.position) for (path, index), hop in way))
 
     def beside_loads(self, frame: Frame, site: Site) -> Blocking | None:
         """What the call does that start-up has not done before, when it finds everything loaded."""

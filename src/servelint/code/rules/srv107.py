@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from servelint.code.facts.facts import FunctionFacts, Name, Position, dotted, last_name
+from servelint.code.facts.facts import dotted
 from servelint.code.judge.analysis import COMPUTED, Analysis, BlockingCall, Place
 from servelint.code.judge.outcomes import Blocking
 from servelint.code.judge.subjects import Rebuilt
@@ -16,8 +15,6 @@ from servelint.finding import Finding, Severity
 from servelint.knowledge.types import Role, SyncRuns
 
 CODE = "SRV107"
-CONSTRUCTORS = ("__init__", "__new__")
-_ONCE = re.compile(r"singleton|memoi[sz]e|cache", re.IGNORECASE)
 
 
 def check(analysis: Analysis) -> Iterator[Finding]:
@@ -27,7 +24,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
         # A loader known by its name alone may well keep what it has loaded; a download makes no object.
         if blocking is None or blocking.role is not Role.LOAD or not blocking.makes:
             continue
-        if _is_kept(analysis, place, blocking) or not _serves(analysis, place):
+        if analysis.is_kept(place.frame, blocking) or not _serves(analysis, place):
             continue
         yield finding(
             analysis,
@@ -66,49 +63,3 @@ def _serves(analysis: Analysis, place: Place) -> bool:
         return True
     judged = (analysis.judge.site(place.frame, site) for site in place.caller.facts.sites)
     return any(blocking is not None and blocking.role in COMPUTED for blocking in judged)
-
-
-def _is_kept(analysis: Analysis, place: Place, blocking: Blocking) -> bool:
-    """Whether the object outlives the request: somewhere on the way it is cached, guarded or stored."""
-    ways = [(place.frame.module, place.frame.function), *blocking.functions]
-    for (path, index), hop in zip(ways, blocking.hops, strict=False):
-        facts = analysis.evaluator.module(path).function(index)
-        if analysis.preloads.keeps(facts) or _is_made_once(analysis, path, facts):
-            return True
-        if facts.name not in CONSTRUCTORS and _is_stored(facts, hop.position):
-            return True
-        if any(isinstance(b.target, Name) and b.target.id in facts.outer for b in facts.bindings):
-            return True  # a function that replaces a global keeps what it makes for it
-    return False
-
-
-def _is_made_once(analysis: Analysis, path: str, facts: FunctionFacts) -> bool:
-    """Whether the function makes an object of a class that gives the same object every time.
-
-    That is one with a decorator that keeps results, or a decorator or metaclass that says so by its name.
-    """
-    if facts.name not in CONSTRUCTORS or facts.owner is None:
-        return False
-    cls = analysis.evaluator.module(path).facts.classes[facts.owner]
-    names = {last_name(decorator) for decorator in cls.decorators}
-    names |= {last_name(value) for key, value in cls.keywords if key == "metaclass"}
-    return any(name in analysis.frameworks.caches or _ONCE.search(name) for name in names if name)
-
-
-def _is_stored(facts: FunctionFacts, position: Position) -> bool:
-    """Whether the value of the call at the position goes into a global, an attribute or a container."""
-    stored = {
-        binding.target.id
-        for binding in facts.bindings
-        if isinstance(binding.target, Name) and _is_call_at(binding.value, position)
-    }
-    return any(
-        _is_call_at(binding.value, position)
-        or (isinstance(binding.value, Name) and binding.value.id in stored)
-        for binding in facts.bindings
-        if not isinstance(binding.target, Name) or binding.target.id in facts.outer
-    )
-
-
-def _is_call_at(value: object, position: Position) -> bool:
-    return getattr(value, "position", None) == position

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 
 from servelint.code.fixes.blocks.block import Block, Variables
@@ -17,10 +17,12 @@ from servelint.knowledge.types import Role
 
 _NAMES = {
     Role.LOAD: "load_model",
+    Role.TRAINING: "train_model",
     Role.PREPROCESSING: "preprocess",
     Role.EXPLANATION: "explain",
     Role.REMOTE: "send_requests",
 }
+_MAIN = (Role.TRAINING, Role.INFERENCE)
 _USUAL_NAME = "run_inference"
 
 
@@ -34,15 +36,19 @@ class Names:
         self._in_function: dict[tuple[str, int], set[str]] = {}
         self._tried: dict[tuple[str, int, str], Iterator[str]] = {}
 
-    def of(self, call: BlockingCall, block: Block) -> str:
-        """A name that nothing in the file has, no other block of the function either."""
+    def of(self, call: BlockingCall, block: Block, roles: Collection[Role] = ()) -> str:
+        """A name that nothing in the file has, no other block of the function either.
+
+        `roles` are those of all the calls in the block: what trains or infers is what the block is for.
+        """
         path, line = call.caller.module.path, block.function.lineno
         key = (path, line, block.first_line)
         if key not in self._given:
             if path not in self._in_file:
                 self._in_file[path] = _all_names(self.files.syntax(call.caller.module))
             mine = self._in_function.setdefault((path, line), set())
-            wanted = _NAMES.get(call.blocking.role, _USUAL_NAME)
+            role = next((role for role in _MAIN if role in roles), call.blocking.role)
+            wanted = _NAMES.get(role, _USUAL_NAME)
             # What has been tried for the function is taken: no later block need try it again.
             tried = self._tried.setdefault((path, line, wanted), _candidates(wanted))
             name = next(name for name in tried if name not in self._in_file[path] and name not in mine)

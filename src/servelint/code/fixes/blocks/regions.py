@@ -194,9 +194,19 @@ def _is_in(syntax: Syntax, statement: ast.stmt, function: Function) -> bool:
 
 
 def _is_chain(group: Sequence[_Seed], syntax: Syntax) -> bool:
-    """Whether one of the calls is of what another gives: `get_model().predict(row)` is one piece of work."""
-    nodes = [node for seed in group if (node := syntax.at(seed.call.position, ast.Call)) is not None]
-    return any(syntax.is_below(other, node.func) for node in nodes for other in nodes if other is not node)
+    """Whether one of the calls is of what another gives: `get_model().predict(row)` is one piece of work.
+
+    So is a call that is given what another one of its kind gives: `net.load_state_dict(torch.load(path))`.
+    """
+    calls = [
+        (seed.call, node) for seed in group if (node := syntax.at(seed.call.position, ast.Call)) is not None
+    ]
+    return any(
+        syntax.is_below(other, node if is_pooled(call) is is_pooled(inner) else node.func)
+        for call, node in calls
+        for inner, other in calls
+        if other is not node
+    )
 
 
 def _block(group: Sequence[_Seed], syntax: Syntax, function: Function) -> Block:

@@ -50,6 +50,11 @@ class _Read(NamedTuple):
         """The last name of the place."""
         return last_name(self.node)
 
+    @property
+    def home(self) -> Module | None:
+        """The file of a global; None for an attribute."""
+        return self.module if isinstance(self.node, ast.Name) else None
+
 
 class Meanwhile:
     """Judges what threads of one project read."""
@@ -76,8 +81,8 @@ class Meanwhile:
             reads += [read for read in own if read.number is not None and moved.has(read.number)]
             own = [read for read in own if read.number is None or not moved.has(read.number)]
         run = {read.function for read in reads}
-        for name in dict.fromkeys(read.name for read in reads):
-            for writer in self.writers.of(name):
+        for name, home in dict.fromkeys((read.name, read.home) for read in reads):
+            for writer in self.writers.of(name, home):
                 if writer.function in run:
                     continue
                 reason = self._of_writer(moved, writer, name, reads, own)
@@ -160,10 +165,9 @@ class Meanwhile:
                 shared.reaches(node.id) and node.id in self.files.global_names(module).project
             ):
                 continue
-            if not self.writers.of(last_name(node)) or _is_said(syntax, node):
-                continue
+            home = module if isinstance(node, ast.Name) else None
             owner = self.writers.owner(module, syntax, function, node)
-            if owner is not None:
+            if owner is not None and self.writers.of(last_name(node), home) and not _is_said(syntax, node):
                 yield _Read(module, syntax, function, node, owner)
 
 

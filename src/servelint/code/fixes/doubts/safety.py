@@ -25,6 +25,7 @@ from servelint.code.facts.facts import (
 )
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.doubts import paths
 from servelint.code.fixes.doubts.guards import Guards
 from servelint.code.fixes.doubts.locking import Locking
 from servelint.code.fixes.doubts.meanwhile import Meanwhile
@@ -98,6 +99,7 @@ class Safety:
             or self._arguments(call, call.site.call)
             or self._around(call, node, function)
             or self._threads(call, workers)
+            or _overwritten(self.files.syntax(call.caller.module), function, [node])
             or self.sharing.handed(call.frame, self._shared(call, function), [call.site])
             or self.suspended.doubt(call.frame, Range.of(self.files.syntax(call.caller.module), [node]))
         )
@@ -128,6 +130,7 @@ class Safety:
             or next((r for site in sites if (r := self._arguments(call, site.call))), "")
             or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
             or self._writes_shared(call, block)
+            or _overwritten(block.syntax, block.function, block.statements)
             or self.sharing.handed(call.frame, self._shared(call, block.function), sites)
             or ("" if block.direct else self.suspended.doubt(call.frame, block.range))  # awaited as it is
         )
@@ -244,12 +247,30 @@ class Safety:
         )
 
     def _threads(self, call: BlockingCall, workers: int | None) -> str:
-        if workers == 1 or call.blocking.thread_safe or call.blocking.role is Role.LOAD:
-            return ""  # what is loaded is new
+        if call.blocking.role is Role.LOAD and workers != 1:
+            return self._unknown_object(call)
+        if workers == 1 or call.blocking.thread_safe:
+            return ""
         library = call.blocking.library or "the model"
         if call.blocking.thread_safe is False:
             return f"{library} must not be called by two threads at once, and the pool may have several"
         return f"nothing says that two threads may call {library} at once, and the pool may have several"
+
+    def _unknown_object(self, call: BlockingCall) -> str:
+        """Why several threads should not make a call that loads: not all that it may call is known.
+
+        What is loaded is new; an object that may be called in its place is not.
+        """
+        made = call.site.call if call.site is not None else None
+        callees = plain(self.analysis.evaluator.calls.callees(call.frame, made)) if made is not None else ()
+        for value, _ in callees:
+            if made is not None and isinstance(value, ExternalObject):
+                package = value.name.partition(".")[0]
+                return (
+                    f"`{dotted(made.function)}` may be an object of {package}, "
+                    "and nothing says that two threads may call it at once"
+                )
+        return ""
 
     def _around(self, call: BlockingCall, node: ast.Call, function: Function) -> str:
         """Shared state that the function looks at before the call and writes after it, or the reverse."""
@@ -328,6 +349,11 @@ class Safety:
             facts = self.analysis.evaluator.facts(frame)
             if self.analysis.preloads.is_cached(facts) and self._loads_later(frame):
                 return Doubt(f"`{facts.qualname}` loads at its first use, which two threads may both do")
+            syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
+            function = function_at(syntax, facts.position)
+            path = paths.written_below(syntax, function) if function is not None else ""
+            if path:
+                return Doubt(f"`{facts.qualname}` writes `{path}`, and two threads may both do that")
         return None
 
     def _loads_later(self, frame: Frame) -> bool:
@@ -444,6 +470,11 @@ class Safety:
             isinstance(value, Call) and any(isinstance(v, External) for v, _ in plain(callees(frame, value)))
             for value in opened
         )
+
+
+def _overwritten(syntax: Syntax, function: Function, nodes: Sequence[ast.AST]) -> str:
+    path = paths.overwritten(syntax, function, Range.of(syntax, nodes))
+    return f"`{path}` is written for the call: another request may write it before it is read" if path else ""
 
 
 def _prepared(called: str) -> str:

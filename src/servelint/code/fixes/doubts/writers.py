@@ -6,6 +6,7 @@ Start-up does not count, and neither does who only fills what is found to be emp
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.variables import CHANGING_METHODS, changed
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 from servelint.code.loop.bound import Where
@@ -32,6 +34,12 @@ _REMOVING = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard"
 _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 # Words of a name that says whether something is there: `if not self.is_loaded(): self.load()`.
 _THERE = frozenset({"loaded", "ready", "initialized", "initialised", "exists", "has"})
+# What stands behind an attribute that is set or changed, or of which an element is.
+_WRITTEN = re.compile(
+    r"(\s*\[.*\])*\s*(=(?!=)|[-+*/%|&^@<>]{1,2}=|:[^\n=]*=|,[^\n()]*=|\)[^\n()]*=|\.("
+    + "|".join(sorted(CHANGING_METHODS))
+    + r")\b)"
+)
 
 
 class Owner(NamedTuple):
@@ -51,6 +59,7 @@ class Writer(NamedTuple):
     syntax: Syntax
     function: Function
     owner: Owner
+    name: str
     changes: tuple[Change, ...]
     fills: tuple[Change, ...]
     replaced: frozenset[tuple[Owner, str]]
@@ -98,16 +107,40 @@ class Writers:
         self.files = files
         self.sharing = sharing
         self.guards = guards
-        self._of_name: dict[str, tuple[Writer, ...]] = {}
-        self._in: dict[str, Mapping[str, list[Writer]]] = {}
+        self._of_name: dict[tuple[str, str], tuple[Writer, ...]] = {}
+        self._in: dict[str, dict[str, list[Function]]] = {}
+        self._writers: dict[Function, tuple[Writer, ...]] = {}
         self._indexes: dict[str, dict[Function, int]] = {}
 
-    def of(self, name: str) -> tuple[Writer, ...]:
-        """Those that write a global or an attribute of that name."""
-        if name not in self._of_name:
-            mentioning = self.analysis.project.mentioning([name])
-            self._of_name[name] = tuple(w for m in mentioning for w in self._in_file(m).get(name, ()))
-        return self._of_name[name]
+    def of(self, name: str, module: Module | None = None) -> tuple[Writer, ...]:
+        """Those that write an attribute of that name, or the global of that name in the module."""
+        key = (name, module.path if module is not None else "")
+        if key not in self._of_name:
+            mentioning = (module,) if module is not None else self.analysis.project.mentioning([name])
+            self._of_name[key] = tuple(
+                writer
+                for other in mentioning
+                if other is module or self._may_write(other, name)
+                for function in self._changing(other).get(name, ())
+                for writer in self._of_function(other, function)
+                if writer.name == name
+            )
+        return self._of_name[key]
+
+    def _may_write(self, module: Module, name: str) -> bool:
+        """Whether the file may write an attribute of that name, by its text alone."""
+        text = self.analysis.source(module.path).text
+        if "attr(" in text and (f'"{name}"' in text or f"'{name}'" in text):
+            return True
+        end = 0
+        while (start := text.find(f".{name}", end)) >= 0:
+            end = start + 1 + len(name)
+            if text[end : end + 1].isidentifier():
+                continue
+            line = text[text.rfind("\n", 0, start) + 1 : start]
+            if _WRITTEN.match(text, end) or line.lstrip().startswith("del "):
+                return True
+        return False
 
     def is_one(self, one: Owner, two: Owner) -> bool:
         """Whether both may be the same object's, or the same file's."""
@@ -148,18 +181,25 @@ class Writers:
         index = self._indexes[module.path].get(function)
         return None if index is None else self.evaluator.frame(module, index)
 
-    def _in_file(self, module: Module) -> Mapping[str, list[Writer]]:
+    def _changing(self, module: Module) -> Mapping[str, list[Function]]:
+        """The functions of the file that change anything, by the last names of what they change."""
         if module.path not in self._in:
-            found: dict[str, list[Writer]] = {}
-            self._in[module.path] = found
+            found = self._in[module.path] = {}
             syntax = self.files.syntax(module)
             for function in (node for node in syntax.nodes if isinstance(node, _FUNCTIONS)):
-                for name, writer in self._writing(module, syntax, function):
-                    found.setdefault(name, []).append(writer)
+                places = (place for node in syntax.own_nodes(function) for place in changed(node))
+                for name in {last_name(place) for place in places}:
+                    found.setdefault(name, []).append(function)
         return self._in[module.path]
 
-    def _writing(self, module: Module, syntax: Syntax, function: Function) -> Iterator[tuple[str, Writer]]:
-        """What the function writes while the service serves, by the last names of the places."""
+    def _of_function(self, module: Module, function: Function) -> tuple[Writer, ...]:
+        if function not in self._writers:
+            writers = self._writing(module, self.files.syntax(module), function)
+            self._writers[function] = tuple(writers)
+        return self._writers[function]
+
+    def _writing(self, module: Module, syntax: Syntax, function: Function) -> Iterator[Writer]:
+        """The function as what writes each place that it does while the service serves."""
         arguments = [*function.args.posonlyargs, *function.args.args]
         own = arguments[0].arg if function.name in _CONSTRUCTORS and arguments else ""
         every: dict[tuple[Owner, str], list[Change]] = {}
@@ -180,7 +220,7 @@ class Writers:
         for owner, name in every:
             key = (owner, name)
             rest, filled = tuple(left.get(key, ())), tuple(fills.get(key, ()))
-            yield name, Writer(module, syntax, function, owner, rest, filled, replaced)
+            yield Writer(module, syntax, function, owner, name, rest, filled, replaced)
 
     def _serves(self, module: Module, function: Function, names: Collection[str], calls: int) -> bool:
         """Whether the function runs on the loop while requests are under way, but for what is missing."""

@@ -32,6 +32,7 @@ class Policy:
     counted: NameIndex[str]
     bound_words: frozenset[str]
     lock_words: frozenset[str]
+    small_models: frozenset[str]
     long_work: frozenset[str]
     long_work_verbs: frozenset[str]
     long_work_objects: frozenset[str]
@@ -49,6 +50,7 @@ class Policy:
     copied_to_workers: frozenset[str]
     made_in_workers: NameIndex[str]
     waits: NameIndex[str]
+    remote: NameIndex[str]
     waiting_methods: frozenset[str]
     waiting_alone: frozenset[str]
     time_limits: frozenset[str]
@@ -77,6 +79,7 @@ def load() -> Policy:
         counted=_index(file, "counted"),
         bound_words=frozenset(file.names("bound-words")),
         lock_words=frozenset(file.names("lock-words")),
+        small_models=frozenset(file.names("small-models")),
         long_work=frozenset(file.names("long-work")),
         long_work_verbs=frozenset(file.names("long-work-verbs")),
         long_work_objects=frozenset(file.names("long-work-objects")),
@@ -94,6 +97,7 @@ def load() -> Policy:
         copied_to_workers=frozenset(file.names("copied-to-workers")),
         made_in_workers=_index(file, "made-in-workers"),
         waits=_index(file, "waits"),
+        remote=_index(file, "remote"),
         waiting_methods=frozenset(file.names("waiting-methods")),
         waiting_alone=frozenset(file.names("waiting-alone")),
         time_limits=frozenset(file.names("time-limits")),

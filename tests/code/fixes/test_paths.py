@@ -1,0 +1,104 @@
+"""Files that all requests name the same must not be written by one request before another has read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servelint.lint import check
+from servelint.project.config import Config, FixConfig
+
+SERVICE = """\
+import os
+import shutil
+from pathlib import Path
+
+import cv2
+import spacy
+from fastapi import FastAPI
+
+UPLOAD = "upload.txt"
+app = FastAPI()
+nlp = spacy.load("en")
+
+
+def answered(text):
+    {below}
+    return nlp(text)
+
+
+@app.post("/answer")
+async def answer(text: str, file):
+    {before}
+    found = {call}
+    {after}
+    return found
+"""
+
+
+def reason(
+    folder: Path,
+    before: str = "pass",
+    call: str = "nlp(text)",
+    after: str = "pass",
+    below: str = "pass",
+    offload: str = "auto",
+) -> str:
+    text = SERVICE.format(before=before, call=call, after=after, below=below)
+    (folder / "main.py").write_text(text)
+    config = Config(root=folder, select=("SRV101",), fix=FixConfig(offload=offload))
+    (finding,) = check([], config).findings
+    assert finding.fix is not None
+    return finding.fix.reason
+
+
+READ = "nlp(open('upload.txt').read())"
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "after"),
+    [
+        ("with open('upload.txt', 'w') as out:\n        out.write(text)", READ, "pass"),
+        ("with open('upload.txt', 'w') as out:\n        out.write(await file.read())", READ, "pass"),
+        ("Path('upload.txt').write_text(text)", READ, "pass"),
+        ("place = 'upload.txt'\n    shutil.copy(text, place)", "nlp(place)", "pass"),
+        ("cv2.imwrite('upload.txt', text)", "nlp(text)", "os.remove('upload.txt')"),
+    ],
+)
+def test_what_is_written_for_the_call(tmp_path: Path, before: str, call: str, after: str) -> None:
+    expected = "`upload.txt` is written for the call: another request may write it before it is read"
+    assert reason(tmp_path, before, call, after) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "after"),
+    [
+        # a name for each request, or read only, or for a place that is only made once
+        ("Path(f'{text}.txt').write_text(text)", "nlp(text)", "os.remove(f'{text}.txt')"),
+        ("place = text + '.txt'\n    Path(place).write_text(text)", "nlp(place)", "pass"),
+        ("words = open('upload.txt').read()", READ, "pass"),
+        ("os.makedirs('uploads/all', exist_ok=True)", "nlp('uploads/all')", "pass"),
+        ("with open('upload.txt', 'a') as out:\n        out.write(text)", READ, "pass"),
+        # written after the call, or another file
+        ("pass", "nlp(text)", "Path('upload.txt').write_text(text)"),
+        ("Path('other.txt').write_text(text)", READ, "pass"),
+        # what could come between before
+        ("Path('upload.txt').write_text(text)\n    await file.read()", READ, "pass"),
+        # no file
+        ("file.save(text, 'PNG')", "nlp('PNG')", "pass"),
+        ("file.copy('upload.txt')", READ, "pass"),
+    ],
+)
+def test_what_no_other_request_writes(tmp_path: Path, before: str, call: str, after: str) -> None:
+    assert reason(tmp_path, before, call, after) == ""
+
+
+def test_what_many_threads_write(tmp_path: Path) -> None:
+    below, call = "os.mkdir('faces')", "answered(text)"
+    expected = "`answered` writes `faces`, and two threads may both do that"
+    assert reason(tmp_path, call=call, below=below, offload="to-thread") == expected
+    # one after the other in a pool of one thread, or each another one
+    assert reason(tmp_path, call=call, below=below) == ""
+    assert reason(tmp_path, call=call, below="os.mkdir(text)", offload="to-thread") == ""
+    assert reason(tmp_path, call=call, below="os.mkdir(UPLOAD)", offload="to-thread") != ""
