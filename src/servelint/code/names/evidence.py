@@ -74,7 +74,10 @@ class Evidence:
         if not isinstance(call.function, Attribute):
             return False
         receiver, method = call.function.value, call.function.name
-        if method in self.short_methods and not words_of(receiver).isdisjoint(self.short_words):
+        words = words_of(receiver)
+        if isinstance(receiver, Subscript) and isinstance(receiver.key, Constant):
+            words |= frozenset(split(str(receiver.key.value)))  # `bundle["scaler"]`
+        if method in self.short_methods and not words.isdisjoint(self.short_words):
             return True
         return method in self.text_methods and self.is_text(receiver, method, call)
 
