@@ -68,6 +68,8 @@ class Evidence:
     paths: Mapping[str, re.Pattern[str]]
     short_words: frozenset[str]
     short_methods: frozenset[str]
+    record_modules: frozenset[str]
+    rows: frozenset[str]
 
     def is_short(self, call: Call) -> bool:
         """Whether the names in a call say that it takes microseconds: of text, or of a `label_encoder`."""
@@ -175,6 +177,8 @@ class Evidence:
 
     def role_of_object(self, name: str) -> Role | None:
         """What calling an object does whose class has the qualified name, and that nobody has catalogued."""
+        if name.partition(".")[0] in self.record_modules:
+            return None
         words = frozenset(split(name.rpartition(".")[2]))
         return Role.INFERENCE if words & self.called and not words & self.never else None
 
@@ -224,9 +228,16 @@ class Evidence:
     def _of_name(self, name: str, call: Call) -> Role | None:
         if name[:1].isupper() or words_of(call.function) & self.never:
             return None
-        if self._is_called_model(call):
+        if self._is_called_model(call) and not self._makes_record(call):
             return Role.INFERENCE
         return self._of_given(name, call)
+
+    def _makes_record(self, call: Call) -> bool:
+        """Whether all that is given are the columns of a row: `model(**row)`."""
+        return not call.arguments and all(
+            key is None and split(last_name(value))[-1:] and split(last_name(value))[-1] in self.rows
+            for key, value in call.keywords
+        )
 
     def _is_called_model(self, call: Call) -> bool:
         """Whether what has the name of a model is called and given something: not `plt.clf()`."""
@@ -394,6 +405,8 @@ def load() -> Evidence:
             word: re.compile(path) for word, path in data.table("addresses").table("paths").strings().items()
         },
         short_words=frozenset(data.table("short").names("words")),
+        record_modules=frozenset(data.table("records").names("modules")),
+        rows=frozenset(data.table("records").names("rows")),
         short_methods=frozenset(data.table("short").names("methods")),
     )
 
