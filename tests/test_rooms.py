@@ -63,8 +63,8 @@ ALLOWED = {
     ),
     "code/fixes/verification": "finding project/text code/fixes/text",
     "code/fixes": (
-        "finding knowledge boundary project code/facts code/graph code/values code/loop "
-        "code/judge code/fixes/text code/fixes/pools code/fixes/blocks code/fixes/doubts code/fixes/verification"
+        "finding knowledge boundary project project/text code/facts code/graph code/values "
+        "code/loop code/judge code/fixes/text code/fixes/pools code/fixes/blocks code/fixes/doubts code/fixes/verification"
     ),
     "code": (
         "finding serving store boundary project project/listing code/judge code/installed code/rules "

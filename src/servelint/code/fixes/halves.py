@@ -71,7 +71,10 @@ class Halves:
         """Find out for the call, and for all that has to do with it, what stays and what stays for that."""
         together = self._together(call)
         left = {key: one for key, one in together.items() if not self._stays(one)}
-        taken = {_key(other): key for key, one in left.items() for other in self._moves_with(one)}
+        taken = self._taken(left)
+        beside: dict[_Key, list[_Key]] = {}
+        for key, by in taken.items():
+            beside.setdefault(by, []).append(key)
         staying = [one for key, one in together.items() if key not in left and key not in taken]
         self._doubts.update(dict.fromkeys(together, ""))
         while staying:
@@ -81,24 +84,32 @@ class Halves:
                 if reason:
                     self._doubts[key] = reason
                     staying.append(left.pop(key))
-                    staying += (
-                        together[k]
-                        for k, by in taken.items()
-                        if by == key and k in together and k not in left
-                    )
+                    staying += (together[k] for k in beside.get(key, ()) if k in together and k not in left)
+
+    def _taken(self, left: dict[_Key, BlockingCall]) -> dict[_Key, _Key]:
+        """What moves in the same block as a call that moves, and which that is."""
+        found: dict[_Key, _Key] = {}
+        for key, one in left.items():
+            if key not in found:
+                found.update((_key(other), key) for other in self._moves_with(one))
+        return found
 
     def _together(self, call: BlockingCall) -> dict[_Key, BlockingCall]:
         """The call, those of its function and those that may use the same model, those of those and so on."""
         found: dict[_Key, BlockingCall] = {}
-        waiting = [call]
+        waiting, seen = [call], set[tuple[object, ...]]()
         while waiting:
             one = waiting.pop()
-            if _key(one) not in found:
-                found[_key(one)] = one
-                path = one.caller.module.path
+            if _key(one) in found:
+                continue
+            found[_key(one)] = one
+            path, library = one.caller.module.path, one.blocking.library
+            if (path, one.caller.index) not in seen:
+                seen.add((path, one.caller.index))
                 waiting += (other for other in self._told(path) if other.caller == one.caller)
-                if is_pooled(one) and not one.blocking.thread_safe:
-                    waiting += self._beside(path, one.blocking.library)
+            if is_pooled(one) and not one.blocking.thread_safe and (path, library) not in seen:
+                seen.add((path, library))
+                waiting += self._beside(path, library)
         return found
 
     def _reason(self, call: BlockingCall, other: BlockingCall) -> str:

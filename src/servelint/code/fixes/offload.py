@@ -21,7 +21,7 @@ from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
 from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.wrappings import Offloading
-from servelint.code.fixes.doubts.branches import other_branch
+from servelint.code.fixes.branches import other_branch
 from servelint.code.fixes.doubts.contexts import Contexts
 from servelint.code.fixes.doubts.getters import Getters
 from servelint.code.fixes.doubts.safety import Doubt, Safety
@@ -83,7 +83,7 @@ class OffloadPlanner:
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
         self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
         self.safety = Safety(analysis, self.files)
-        self.getters = Getters(analysis, self.files, self.safety.reached)
+        self.getters = Getters(analysis, self.files, self.safety.reached, self.safety.lines)
         self.regions = Regions(analysis, self.files, self.add_async.may_await, self._waits_first)
         self.contexts = Contexts(analysis, self.safety.reached)
         self.handoffs = HandoffFixes(analysis, self)
@@ -136,13 +136,17 @@ class OffloadPlanner:
         if self.forms.is_dispatcher_wanted or not self._dispatching.get(path):
             return False
         if path not in self._few_safe:
-            safe = (
-                place
-                for other, place in self._long(call)
-                if (fix := self.plain.plan(other)[0]) is not None and fix.applicability is Applicability.SAFE
-            )
+            safe = (place for other, place in self._long(call) if self._is_safe(other))
             self._few_safe[path] = not _are_several(safe)
         return self._few_safe[path]
+
+    def _is_safe(self, call: BlockingCall) -> bool:
+        fix, _ = self._alone(call)
+        return (
+            fix is not None
+            and fix.applicability is Applicability.SAFE
+            and not (self.halves.doubt(call) or self._other_branch(call))
+        )
 
     def _other_branch(self, call: BlockingCall) -> str:
         syntax = self.files.syntax(call.caller.module)

@@ -6,11 +6,22 @@ from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 
-from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Sequence, last_name
+from servelint.code.facts.facts import (
+    Attribute,
+    Call,
+    Constant,
+    Expression,
+    Mapping,
+    Name,
+    Opaque,
+    Sequence,
+    Subscript,
+    last_name,
+)
 from servelint.code.graph.project import Module
 from servelint.code.graph.reach import Reach
 from servelint.code.names.frameworks import split_owner
-from servelint.code.values.calls import argument, may_be_function
+from servelint.code.values.calls import argument
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import (
     ClassReference,
@@ -95,7 +106,7 @@ class EntryPoints:
         """Whether the call may hand a function to a framework, as far as it shows itself."""
         for name, point in self.frameworks.arguments_by_last_name.get(last_name(call.function), ()):
             given = argument(call, point.position, point.keyword)
-            if given is not None and may_be_function(given) and _may_mean(module, call.function, name):
+            if given is not None and _may_be_function(given) and _may_mean(module, call.function, name):
                 return True
         return False
 
@@ -182,3 +193,8 @@ def _may_mean(module: Module, function: Expression, name: str) -> bool:
         case Attribute(Name(written) | Attribute(_, written), _):
             return written == owner or written in module.imported
     return False
+
+
+def _may_be_function(given: Expression) -> bool:
+    """Whether an argument can hold functions: a literal or what is worked out on the spot does not."""
+    return not isinstance(given, Constant | Opaque | Mapping | Subscript)

@@ -12,12 +12,9 @@ from servelint.code.facts.facts import (
     Call,
     Constant,
     Expression,
-    Mapping,
     Name,
-    Opaque,
     Position,
     Spread,
-    Subscript,
     Text,
     last_name,
 )
@@ -468,11 +465,6 @@ def argument(call: Call, position: int | None, keyword: str) -> Expression | Non
         if not any(isinstance(a, Spread) for a in before):
             return call.arguments[position]
     return None
-
-
-def may_be_function(given: Expression) -> bool:
-    """Whether an argument can hold functions: a literal or what is worked out on the spot does not."""
-    return not isinstance(given, Constant | Opaque | Mapping | Subscript)
 
 
 def role_in_call(entry: Entry, call: Call) -> Role:

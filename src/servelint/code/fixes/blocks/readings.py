@@ -48,6 +48,7 @@ class Readings:
     def __init__(self, files: Files) -> None:
         self.files = files
         self.policy = policy.load()
+        self._last: dict[tuple[ast.stmt, int], int] = {}
 
     def is_read_at_once(self, call: BlockingCall, syntax: Syntax, function: Function) -> bool:
         """Whether the statement of the call reads the result, and does nothing else that matters."""
@@ -55,7 +56,7 @@ class Readings:
         statement = syntax.statement(node) if node is not None else None
         if node is None or statement is None or not self._is_on_device(call):
             return False
-        if not _is_of_variables(statement) or not self._reads(statement, node, frozenset()):
+        if not _is_of_variables(statement) or not self._is_read(syntax, node, statement):
             return False
         return self._is_harmless(call, statement, node, frozenset(), function)
 
@@ -70,6 +71,18 @@ class Readings:
         statement = syntax.statement(node) if node is not None else None
         if statement is None or not self._is_on_device(call):
             return last
+        if (statement, last) not in self._last:
+            self._last[statement, last] = self._find_last(call, statement, function, suite, last)
+        return self._last[statement, last]
+
+    def _find_last(
+        self,
+        call: BlockingCall,
+        statement: ast.stmt,
+        function: Function,
+        suite: Sequence[ast.stmt],
+        last: int,
+    ) -> int:
         derived, found = frozenset(variables.writes([statement])), last
         for number in range(last + 1, min(last + 1 + MAXIMUM_FOLLOWING, len(suite))):
             following = suite[number]
@@ -77,7 +90,7 @@ class Readings:
                 break
             if not self._is_harmless(call, following, None, derived, function):
                 break
-            if self._reads(following, None, derived):
+            if self._reads(following, derived):
                 found = number
             derived |= variables.writes([following])
         return found
@@ -85,13 +98,23 @@ class Readings:
     def _is_on_device(self, call: BlockingCall) -> bool:
         return call.blocking.role is Role.INFERENCE and call.blocking.library in self.policy.device_libraries
 
-    def _reads(self, statement: ast.stmt, node: ast.Call | None, derived: frozenset[str]) -> bool:
+    def _is_read(self, syntax: Syntax, node: ast.Call, statement: ast.stmt) -> bool:
+        """Whether something in the statement brings what the call gives from the device."""
+        for outer, child in syntax.ancestors(node):
+            if outer is statement:
+                return False
+            match outer:
+                case ast.Call(func=ast.Attribute(attr=name)) if name in self.policy.reads_device:
+                    if child is outer.func:
+                        return True
+        return False
+
+    def _reads(self, statement: ast.stmt, derived: frozenset[str]) -> bool:
         """Whether something in the statement brings the result, or what comes of it, from the device."""
         for part in ast.walk(statement):
             match part:
                 case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in self.policy.reads_device:
-                    below = ast.walk(value)
-                    if any(inner is node or _is_one_of(inner, derived) for inner in below):
+                    if any(_is_one_of(inner, derived) for inner in ast.walk(value)):
                         return True
         return False
 
@@ -110,8 +133,7 @@ class Readings:
         parts = list(_walk(statement, node))
         if any(isinstance(part, _SUSPENDING) for part in parts):
             return False
-        own = variables.writes(function.body)
-        own |= {a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg)}
+        own = self.files.syntax(call.caller.module).worked_out(_own_names, function)
         inner = set[str]().union(
             *(_stored(part.target) for part in parts if isinstance(part, ast.comprehension))
         )
@@ -120,6 +142,12 @@ class Readings:
             return False
         allowed = derived | inner | self.files.global_names(call.caller.module).libraries
         return all(_is_allowed(part.func, node, allowed) for part in parts if isinstance(part, ast.Call))
+
+
+def _own_names(_: Syntax, function: Function) -> frozenset[str]:
+    """The names of a function's parameters and variables."""
+    parameters = (a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg))
+    return frozenset((*variables.writes(function.body), *parameters))
 
 
 def _walk(tree: ast.AST, without: ast.AST | None) -> Iterator[ast.AST]:

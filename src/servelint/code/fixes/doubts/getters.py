@@ -12,22 +12,23 @@ import ast
 
 from servelint.code.facts.facts import Position
 from servelint.code.facts.nodes import annotation
+from servelint.code.fixes.blocks.lines import Lines
 from servelint.code.fixes.doubts.reached import Reached
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.judge.analysis import Analysis, BlockingCall
-from servelint.code.judge.implicit import implicit
 from servelint.code.values.values import External, ExternalObject, Frame, plain
 
 
 class Getters:
     """Judges the objects of one project's calls."""
 
-    def __init__(self, analysis: Analysis, files: Files, reached: Reached) -> None:
+    def __init__(self, analysis: Analysis, files: Files, reached: Reached, lines: Lines) -> None:
         self.analysis = analysis
         self.files = files
         self.reached = reached
+        self.lines = lines
         self.locks = policy.load().locks
         self._locking: dict[tuple[str, int], bool] = {}
 
@@ -42,9 +43,9 @@ class Getters:
         node = self._called(call)
         if not isinstance(node, ast.Attribute):
             return ()
-        facts = call.caller.facts
-        sites = [site for site in facts.sites if _is_in(site.call.position, node)]
-        subjects = [subject for subject in implicit(facts) if _is_in(subject.position, node.value)]
+        facts, lines = call.caller.facts, (node.lineno, node.end_lineno or node.lineno)
+        sites = [site for site in self.lines.sites(facts, *lines) if _is_in(site.call.position, node)]
+        subjects = [one for one in self.lines.subjects(facts, *lines) if _is_in(one.position, node.value)]
         return tuple(self.reached.run(call.frame, sites, subjects))
 
     def _called(self, call: BlockingCall) -> ast.expr | None:
@@ -54,8 +55,9 @@ class Getters:
     def _blocks(self, call: BlockingCall) -> bool:
         """Whether another blocking call gives the object."""
         node = self._called(call)
-        others = self.analysis.blocking_calls_of(call.caller) if node is not None else ()
-        return node is not None and any(_is_in(other.position, node) for other in others)
+        if node is None or not any(isinstance(part, ast.Call) for part in ast.walk(node)):
+            return False
+        return any(_is_in(other.position, node) for other in self.analysis.blocking_calls_of(call.caller))
 
     def _takes_lock(self, frame: Frame) -> bool:
         key = (frame.module, frame.function)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from operator import itemgetter
 from typing import NamedTuple
 
 from servelint.code.facts.facts import (
@@ -25,6 +24,7 @@ from servelint.code.facts.facts import (
 )
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.blocks.lines import Lines
 from servelint.code.fixes.doubts import paths
 from servelint.code.fixes.doubts.guards import Guards
 from servelint.code.fixes.doubts.locking import Locking
@@ -41,7 +41,6 @@ from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.uses import Range
 from servelint.code.graph.project import Bound, Module
 from servelint.code.judge.analysis import Analysis, BlockingCall
-from servelint.code.judge.implicit import implicit
 from servelint.code.values.values import (
     External,
     ExternalObject,
@@ -82,7 +81,7 @@ class Safety:
         self._made_bound: dict[tuple[str, int | None, str], bool] = {}
         self._obstacles: dict[tuple[Frame, Block], str] = {}
         self._written: dict[tuple[Function, Range], str] = {}
-        self._by_line: dict[int, dict[int, list[tuple[int, Site]]]] = {}
+        self.lines = Lines()
 
     def doubt(
         self,
@@ -302,19 +301,14 @@ class Safety:
 
     def sites(self, facts: FunctionFacts, block: Block) -> list[Site]:
         """The calls that come into the thread with the block, in the order in which they are made."""
-        by_line = self._by_line.get(id(facts))
-        if by_line is None:
-            by_line = self._by_line[id(facts)] = {}
-            for number, site in enumerate(facts.sites):
-                by_line.setdefault(site.call.position.line, []).append((number, site))
-        lines = range(block.first_line, block.last_line + 1)
-        found = sorted((pair for line in lines for pair in by_line.get(line, ())), key=itemgetter(0))
-        return [site for _, site in found if block.holds(site.call.position)]
+        found = self.lines.sites(facts, block.first_line, block.last_line)
+        return [site for site in found if block.holds(site.call.position)]
 
     def run_by(self, frame: Frame, block: Block) -> Iterator[Frame]:
         """The functions of the project that a block of the frame's function runs."""
         facts = self.analysis.evaluator.facts(frame)
-        subjects = (subject for subject in implicit(facts) if block.holds(subject.position))
+        found = self.lines.subjects(facts, block.first_line, block.last_line)
+        subjects = [subject for subject in found if block.holds(subject.position)]
         return self.reached.run(frame, self.sites(facts, block), subjects)
 
     def _obstacle(self, frame: Frame, sites: Sequence[Site], inner: Iterable[Frame]) -> str:

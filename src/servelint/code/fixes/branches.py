@@ -22,6 +22,8 @@ _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 def other_branch(syntax: Syntax, node: ast.Call, function: Function) -> str:
     """Why the call may be where it is on purpose: another way through the function awaits it in a thread."""
     called = unparsed(node.func)
+    if called not in syntax.worked_out(_handed, function):
+        return ""
     for why, others in _others(syntax, node, function):
         if any(_awaits(other, called) for other in others):
             return f"{why} hands `{called}` to a thread, and this call may stand on the event loop on purpose"
@@ -46,13 +48,21 @@ def _others(syntax: Syntax, node: ast.Call, function: Function) -> Iterator[tupl
             return
 
 
+def _handed(_: Syntax, function: Function) -> frozenset[str]:
+    """What the function awaits somebody to call, as it is written."""
+    return frozenset(_given(function))
+
+
 def _awaits(part: ast.AST, called: str) -> bool:
     """Whether something is awaited that is given the function, or calls it in a lambda."""
+    return called in _given(part)
+
+
+def _given(part: ast.AST) -> Iterator[str]:
+    """The names in the arguments of what is awaited."""
     awaited = (n.value for n in ast.walk(part) if isinstance(n, ast.Await))
-    return any(
-        isinstance(found, ast.Name | ast.Attribute) and unparsed(found) == called
-        for made in awaited
-        if isinstance(made, ast.Call)
-        for given in (*made.args, *(keyword.value for keyword in made.keywords))
-        for found in ast.walk(given)
-    )
+    for made in awaited:
+        if isinstance(made, ast.Call):
+            for given in (*made.args, *(keyword.value for keyword in made.keywords)):
+                named = (n for n in ast.walk(given) if isinstance(n, ast.Name | ast.Attribute))
+                yield from map(unparsed, named)
