@@ -33,6 +33,7 @@ from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import Pools
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.pools.start_up import StartUp
+from servelint.code.fixes.settings import ThreadSettings
 from servelint.code.fixes.text import placement, policy, style
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.imports import NameTakenError
@@ -90,6 +91,7 @@ class OffloadPlanner:
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)
         self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays, self._moved_with)
+        self.settings = ThreadSettings(analysis)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
         self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
@@ -102,7 +104,7 @@ class OffloadPlanner:
         """The fix for the call, or None and why there is none."""
         fix, reason = self._alone(call)
         if fix is not None and fix.applicability is Applicability.SAFE:
-            doubt = self.halves.doubt(call) or self._other_branch(call)
+            doubt = self.halves.doubt(call) or self._other_branch(call) or self.settings.doubt(call)
             if doubt:
                 fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt)
             fix = self._without_dispatcher(call, fix)
@@ -145,7 +147,7 @@ class OffloadPlanner:
         return (
             fix is not None
             and fix.applicability is Applicability.SAFE
-            and not (self.halves.doubt(call) or self._other_branch(call))
+            and not (self.halves.doubt(call) or self._other_branch(call) or self.settings.doubt(call))
         )
 
     def _other_branch(self, call: BlockingCall) -> str:

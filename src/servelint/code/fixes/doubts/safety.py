@@ -46,6 +46,7 @@ from servelint.code.values.values import (
     ExternalObject,
     Frame,
     LibraryObject,
+    Pending,
     Value,
     plain,
 )
@@ -315,6 +316,8 @@ class Safety:
         made = [v for site in sites for v, _ in plain(self.analysis.evaluator.evaluate(frame, site.call))]
         if any(self._belongs_to_the_loop(value) for value in made):
             return "what it makes works on the event loop and may need it from the start: make it at start-up"
+        if any(isinstance(value, Pending) for value in made):
+            return "what is called may be a coroutine function, of which a thread only makes a coroutine"
         return self._stopping(inner)
 
     def _belongs_to_the_loop(self, value: Value) -> bool:

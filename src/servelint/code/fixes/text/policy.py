@@ -27,6 +27,7 @@ class Policy:
     sets_for_context: NameIndex[str]
     tells_threads: NameIndex[str]
     thread_local_contexts: NameIndex[str]
+    thread_settings: NameIndex[str]
     locks: NameIndex[str]
     bounds: NameIndex[str]
     counted: NameIndex[str]
@@ -74,6 +75,7 @@ def load() -> Policy:
         tells_threads=_index(file, "tells-threads"),
         sets_for_context=_index(file, "sets-for-context"),
         thread_local_contexts=_index(file, "thread-local-contexts"),
+        thread_settings=_index(file, "thread-settings"),
         locks=_index(file, "locks"),
         bounds=_index(file, "bounds"),
         counted=_index(file, "counted"),
