@@ -18,7 +18,7 @@ from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.doubts.timed import SAYING, is_interrupted
-from servelint.code.fixes.doubts.writers import Owner, Writer, Writers
+from servelint.code.fixes.doubts.writers import MAXIMUM_FILES, Owner, Writer, Writers
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
@@ -81,8 +81,15 @@ class Meanwhile:
             reads += [read for read in own if read.number is not None and moved.has(read.number)]
             own = [read for read in own if read.number is None or not moved.has(read.number)]
         run = {read.function for read in reads}
-        for name, home in dict.fromkeys((read.name, read.home) for read in reads):
-            for writer in self.writers.of(name, home):
+        owners: dict[tuple[str, Module | None], list[Owner]] = {}
+        for read in reads:
+            owners.setdefault((read.name, read.home), []).append(read.owner)
+        for (name, home), owned in owners.items():
+            if self.writers.are_many(name, home, owned):
+                return (
+                    f"the thread reads `{name}`, and more than {MAXIMUM_FILES} files may write it meanwhile"
+                )
+            for writer in self.writers.of(name, home, owned):
                 if writer.function in run:
                     continue
                 reason = self._of_writer(moved, writer, name, reads, own)
@@ -167,7 +174,10 @@ class Meanwhile:
                 continue
             home = module if isinstance(node, ast.Name) else None
             owner = self.writers.owner(module, syntax, function, node)
-            if owner is not None and self.writers.of(last_name(node), home) and not _is_said(syntax, node):
+            if owner is None or _is_said(syntax, node):
+                continue
+            written = (last_name(node), home, [owner])
+            if self.writers.are_many(*written) or self.writers.of(*written):
                 yield _Read(module, syntax, function, node, owner)
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Expression
@@ -35,6 +36,8 @@ _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 # Words of a name that says whether something is there: `if not self.is_loaded(): self.load()`.
 _THERE = frozenset({"loaded", "ready", "initialized", "initialised", "exists", "has"})
 # What stands behind an attribute that is set or changed, or of which an element is.
+# In so many files what writes an attribute is looked at.
+MAXIMUM_FILES = 12
 _WRITTEN = re.compile(
     r"(\s*\[.*\])*\s*(=(?!=)|[-+*/%|&^@<>]{1,2}=|:[^\n=]*=|,[^\n()]*=|\)[^\n()]*=|\.("
     + "|".join(sorted(CHANGING_METHODS))
@@ -107,38 +110,63 @@ class Writers:
         self.files = files
         self.sharing = sharing
         self.guards = guards
-        self._of_name: dict[tuple[str, str], tuple[Writer, ...]] = {}
+        self._of_name: dict[tuple[str, tuple[str, ...]], tuple[Writer, ...]] = {}
+        self._in_files: dict[tuple[str, frozenset[str]], tuple[Module, ...]] = {}
         self._in: dict[str, dict[str, list[Function]]] = {}
         self._writers: dict[Function, tuple[Writer, ...]] = {}
         self._indexes: dict[str, dict[Function, int]] = {}
 
-    def of(self, name: str, module: Module | None = None) -> tuple[Writer, ...]:
-        """Those that write an attribute of that name, or the global of that name in the module."""
-        key = (name, module.path if module is not None else "")
+    def of(self, name: str, module: Module | None, owners: Iterable[Owner]) -> tuple[Writer, ...]:
+        """Those that write an attribute of that name, or the global of that name in the module.
+
+        Of attributes those of the owners are wanted; others may be among them.
+        """
+        files = self._files(name, module, owners)
+        key = (name, tuple(other.path for other in files))
         if key not in self._of_name:
-            mentioning = (module,) if module is not None else self.analysis.project.mentioning([name])
             self._of_name[key] = tuple(
                 writer
-                for other in mentioning
-                if other is module or self._may_write(other, name)
+                for other in files
                 for function in self._changing(other).get(name, ())
                 for writer in self._of_function(other, function)
                 if writer.name == name
             )
         return self._of_name[key]
 
-    def _may_write(self, module: Module, name: str) -> bool:
-        """Whether the file may write an attribute of that name, by its text alone."""
+    def are_many(self, name: str, module: Module | None, owners: Iterable[Owner]) -> bool:
+        """Whether more files may write it than are looked into: nothing is known of it then."""
+        return len(self._files(name, module, owners)) > MAXIMUM_FILES
+
+    def _files(self, name: str, module: Module | None, owners: Iterable[Owner]) -> tuple[Module, ...]:
+        """The files that may write it, by their text; of too many some."""
+        if module is not None:
+            return (module,)
+        families = frozenset[str]().union(*(self.guards.family(one.cls) for one in owners if one.cls))
+        key = (name, families)
+        if key not in self._in_files:
+            mentioning = self.analysis.project.mentioning([name])
+            found = (other for other in mentioning if self._may_write(other, name, families))
+            self._in_files[key] = tuple(islice(found, MAXIMUM_FILES + 1))
+        return self._in_files[key]
+
+    def _may_write(self, module: Module, name: str, families: frozenset[str]) -> bool:
+        """Whether the file may write an attribute of that name, by its text alone.
+
+        What is written to `self` is written in one of the classes, or in one that these inherit from.
+        """
         text = self.analysis.source(module.path).text
         if "attr(" in text and (f'"{name}"' in text or f"'{name}'" in text):
             return True
+        family = self.guards.family
+        has_class = any(not families.isdisjoint(family(cls.name)) for cls in module.facts.classes)
         end = 0
         while (start := text.find(f".{name}", end)) >= 0:
             end = start + 1 + len(name)
             if text[end : end + 1].isidentifier():
                 continue
-            line = text[text.rfind("\n", 0, start) + 1 : start]
-            if _WRITTEN.match(text, end) or line.lstrip().startswith("del "):
+            line = text[text.rfind("\n", 0, start) + 1 : start].lstrip()
+            written = _WRITTEN.match(text, end) or line.startswith("del ")
+            if written and (has_class or line != "self"):
                 return True
         return False
 
