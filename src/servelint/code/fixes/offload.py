@@ -104,7 +104,7 @@ class OffloadPlanner:
         """The fix for the call, or None and why there is none."""
         fix, reason = self._alone(call)
         if fix is not None and fix.applicability is Applicability.SAFE:
-            doubt = self.halves.doubt(call) or self._other_branch(call) or self.settings.doubt(call)
+            doubt = self._doubt(call)
             if doubt:
                 fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt)
             fix = self._without_dispatcher(call, fix)
@@ -144,11 +144,11 @@ class OffloadPlanner:
 
     def _is_safe(self, call: BlockingCall) -> bool:
         fix, _ = self._alone(call)
-        return (
-            fix is not None
-            and fix.applicability is Applicability.SAFE
-            and not (self.halves.doubt(call) or self._other_branch(call) or self.settings.doubt(call))
-        )
+        return fix is not None and fix.applicability is Applicability.SAFE and not self._doubt(call)
+
+    def _doubt(self, call: BlockingCall) -> str:
+        """Why a fix that is safe by itself is not, for what else there is; empty where it is."""
+        return self.halves.doubt(call) or self._other_branch(call) or self.settings.doubt(call)
 
     def _other_branch(self, call: BlockingCall) -> str:
         syntax = self.files.syntax(call.caller.module)

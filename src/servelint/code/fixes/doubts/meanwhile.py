@@ -85,11 +85,12 @@ class Meanwhile:
         for read in reads:
             owners.setdefault((read.name, read.home), []).append(read.owner)
         for (name, home), owned in owners.items():
-            if self.writers.are_many(name, home, owned):
+            writers = self.writers.of(name, home, owned)
+            if writers is None:
                 return (
                     f"the thread reads `{name}`, and more than {MAXIMUM_FILES} files may write it meanwhile"
                 )
-            for writer in self.writers.of(name, home, owned):
+            for writer in writers:
                 if writer.function in run:
                     continue
                 reason = self._of_writer(moved, writer, name, reads, own)
@@ -176,8 +177,7 @@ class Meanwhile:
             owner = self.writers.owner(module, syntax, function, node)
             if owner is None or _is_said(syntax, node):
                 continue
-            written = (last_name(node), home, [owner])
-            if self.writers.are_many(*written) or self.writers.of(*written):
+            if self.writers.of(last_name(node), home, [owner]) != ():
                 yield _Read(module, syntax, function, node, owner)
 
 

@@ -116,12 +116,15 @@ class Writers:
         self._writers: dict[Function, tuple[Writer, ...]] = {}
         self._indexes: dict[str, dict[Function, int]] = {}
 
-    def of(self, name: str, module: Module | None, owners: Iterable[Owner]) -> tuple[Writer, ...]:
+    def of(self, name: str, module: Module | None, owners: Iterable[Owner]) -> tuple[Writer, ...] | None:
         """Those that write an attribute of that name, or the global of that name in the module.
 
-        Of attributes those of the owners are wanted; others may be among them.
+        Of attributes those of the owners are wanted; others may be among them. None where more files than are
+        looked into may write it: nothing is known of it then.
         """
         files = self._files(name, module, owners)
+        if len(files) > MAXIMUM_FILES:
+            return None
         key = (name, tuple(other.path for other in files))
         if key not in self._of_name:
             self._of_name[key] = tuple(
@@ -132,10 +135,6 @@ class Writers:
                 if writer.name == name
             )
         return self._of_name[key]
-
-    def are_many(self, name: str, module: Module | None, owners: Iterable[Owner]) -> bool:
-        """Whether more files may write it than are looked into: nothing is known of it then."""
-        return len(self._files(name, module, owners)) > MAXIMUM_FILES
 
     def _files(self, name: str, module: Module | None, owners: Iterable[Owner]) -> tuple[Module, ...]:
         """The files that may write it, by their text; of too many some."""
