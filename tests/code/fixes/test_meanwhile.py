@@ -174,10 +174,22 @@ def test_one_lock_for_both(tmp_path: Path) -> None:
     assert "meanwhile" in reason(tmp_path, NAMED, locked(BOTH))
 
 
+WRITTEN = """\
+from fastapi import APIRouter
+
+router = APIRouter()
+
+
+@router.post("/fill")
+async def fill(number: int):
+    router.all[number].model = None
+"""
+
+
 @pytest.mark.parametrize(("files", "many"), [(MAXIMUM_FILES, False), (MAXIMUM_FILES + 1, True)])
 def test_what_very_many_files_write_is_not_looked_into(tmp_path: Path, files: int, many: bool) -> None:
     others = [f"other{number}" for number in range(files - 1)]  # `main.py` is one, too
     for other in others:
-        (tmp_path / f"{other}.py").write_text("def fill(one):\n    one.model = None\n")
+        (tmp_path / f"{other}.py").write_text(WRITTEN)
     told = f"more than {MAXIMUM_FILES} files may write it meanwhile"
     assert (told in reason(tmp_path, more=f"import {', '.join(others)}")) is many

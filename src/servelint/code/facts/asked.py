@@ -18,7 +18,6 @@ from servelint.code.facts.facts import (
     dotted,
 )
 
-# What is declared as one of these, or as what is built from them, is no model and no function.
 # Functions that tell which thread runs.
 _THIS_THREAD = frozenset({"get_ident", "get_native_id", "current_thread", "currentThread"})
 
@@ -142,11 +141,14 @@ def lacking_behind(
     The body sets `x`, or has the object set it: `if self.model: return`, then `self.load()`.
     """
     left = list(_left(body))
-    bound = {dotted(binding.target) for binding in bindings} if left else set()
+    if not left:
+        yield from sites
+        return
+    bound = {dotted(binding.target) for binding in bindings}
     for site in sites:
         before = (name for line, name in left if line < site.call.position.line)
         found = next((name for name in before if name in bound or _is_of(site, name)), "")
-        yield site if site.lacking else site._replace(lacking=found)
+        yield site._replace(lacking=found) if found and not site.lacking else site
 
 
 def _is_of(site: Site, name: str) -> bool:

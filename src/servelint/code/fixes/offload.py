@@ -73,17 +73,18 @@ class Moved:
 class OffloadPlanner:
     """Plans the fixes of one project."""
 
-    def __init__(self, analysis: Analysis, *, makes_dispatchers: bool = True) -> None:
+    def __init__(self, analysis: Analysis, beside: OffloadPlanner | None = None) -> None:
+        """With `beside`, which knows the project already and makes dispatchers, one that makes none."""
         self.analysis = analysis
-        self.files = Files(analysis)
-        self._makes_dispatchers = makes_dispatchers
+        self.files: Files = beside.files if beside is not None else Files(analysis)
+        self._makes_dispatchers = beside is None
         services = Services(analysis)
         self.forms = Forms(analysis, self._has_pool)
         self.add_async = AddAsync(analysis, self.files)
         self.names = moving.Names(self.files)
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
         self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
-        self.safety = Safety(analysis, self.files)
+        self.safety: Safety = beside.safety if beside is not None else Safety(analysis, self.files)
         self.getters = Getters(analysis, self.files, self.safety.reached, self.safety.lines)
         self.regions = Regions(analysis, self.files, self.add_async.may_await, self._waits_first)
         self.contexts = Contexts(analysis, self.safety.reached)
@@ -130,7 +131,7 @@ class OffloadPlanner:
     @cached_property
     def plain(self) -> OffloadPlanner:
         """The planner of the same fixes without dispatchers."""
-        return OffloadPlanner(self.analysis, makes_dispatchers=False)
+        return OffloadPlanner(self.analysis, self)
 
     def _has_few_safe(self, call: BlockingCall) -> bool:
         """Whether the service gets a dispatcher although few of the calls for it have a safe fix."""

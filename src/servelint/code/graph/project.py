@@ -267,9 +267,13 @@ class Project:
 
     def mentioning(self, words: Iterable[str], *, tests: bool = False) -> Iterator[Module]:
         """The modules in whose text one of the words stands; with `tests`, in any file of the project."""
+        return self.modules(self.paths_mentioning(words, tests=tests))
+
+    def paths_mentioning(self, words: Iterable[str], *, tests: bool = False) -> Iterator[str]:
+        """The same, by their paths: the files need not be read as Python for that."""
         wanted = tuple(map(scan.encoded, words))
         paths = sorted(self._resolver.files) if tests else self._reach.files
-        return self.modules(path for path in paths if scan.mentions(self._plain(path), wanted))
+        return (path for path in paths if scan.mentions(self._plain(path), wanted))
 
     def functions_calling(self, names: frozenset[str]) -> frozenset[str]:
         """The names of the functions with a call in their text whose callee's last name is one of them."""

@@ -15,7 +15,7 @@ from servelint.code.facts.facts import Call, Expression
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.doubts.lazy import FirstUse, first_use
 from servelint.code.fixes.doubts.locking import Locking, locking
-from servelint.code.fixes.doubts.shared import Change, Shared, is_container, last_name
+from servelint.code.fixes.doubts.shared import Change, Names, Shared, is_container, last_name
 from servelint.code.fixes.pools.bounds import lets_one_in
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
@@ -271,7 +271,7 @@ class Guards:
                             yield _Access(other, syntax, _function(syntax, node), node)
                     case ast.Name(id=found) if found == name and is_global and other is module:
                         around = _function(syntax, node)
-                        if around is None or Shared(syntax, around, frozenset({name})).reaches(name):
+                        if around is None or Shared(syntax, around, Names(frozenset({name}))).reaches(name):
                             yield _Access(other, syntax, around, node)
 
     def _is_unrelated(

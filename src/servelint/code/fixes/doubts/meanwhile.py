@@ -13,6 +13,7 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.doubts.guards import Guards
 from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.doubts.shared import last_name
@@ -25,7 +26,7 @@ from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.uses import Range
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
-from servelint.code.values.values import Frame
+from servelint.code.values.values import Frame, FunctionReference, plain
 from servelint.project.text.parsing import unparsed
 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
@@ -175,10 +176,24 @@ class Meanwhile:
                 continue
             home = module if isinstance(node, ast.Name) else None
             owner = self.writers.owner(module, syntax, function, node)
-            if owner is None or _is_said(syntax, node):
+            if owner is None or _is_said(syntax, node) or self._is_method(frame, syntax, node):
                 continue
             if self.writers.of(last_name(node), home, [owner]) != ():
                 yield _Read(module, syntax, function, node, owner)
+
+    def _is_method(self, frame: Frame, syntax: Syntax, node: ast.expr) -> bool:
+        """Whether it is called, and a method that a class of the project defines by that name."""
+        outer = syntax.parent(node)
+        if not (isinstance(node, ast.Attribute) and isinstance(outer, ast.Call) and outer.func is node):
+            return False
+        values = [value for value, _ in plain(self.evaluator.evaluate(frame, annotation(node)))]
+        return bool(values) and all(
+            isinstance(value, FunctionReference) and self._is_named(value, node.attr) for value in values
+        )
+
+    def _is_named(self, function: FunctionReference, name: str) -> bool:
+        facts = self.evaluator.facts(function)
+        return facts.owner is not None and facts.name == name
 
 
 def _is_said(syntax: Syntax, node: ast.AST) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -42,6 +42,27 @@ class Change(NamedTuple):
         return unparsed(self.place)
 
 
+def _gives_nothing(called: str) -> bool:
+    return not called
+
+
+class Names(NamedTuple):
+    """The variables that outlive a function: those of its file, and further ones.
+
+    `gives` tells of what is called (`cache`) whether it gives a part of one.
+    """
+
+    of_file: frozenset[str]
+    further: frozenset[str] = frozenset()
+    gives: Callable[[str], bool] = _gives_nothing
+
+    def have(self, root: str) -> bool:
+        """Whether what begins with the variable, or with a call (`cache()`), outlives the function."""
+        if root in self.of_file or root in self.further:
+            return True
+        return root.endswith("()") and self.gives(root.removesuffix("()"))
+
+
 class Shared:
     """The variables and attributes of one function that outlive it.
 
@@ -53,7 +74,7 @@ class Shared:
         self,
         syntax: Syntax,
         function: Function,
-        names: frozenset[str],
+        names: Names,
         touched: frozenset[str] = frozenset(),
     ) -> None:
         self.syntax = syntax
@@ -134,7 +155,7 @@ class Shared:
             return True
         if first in self._local and first != self._receiver:
             return False
-        return root in self._names or (root in self._touched and not called)
+        return self._names.have(root) or (root in self._touched and not called)
 
     def _roots(self, place: ast.expr) -> set[str]:
         """The variables with which the way to the object begins, those followed that the function sets."""

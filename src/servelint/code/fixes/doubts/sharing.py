@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from servelint.code.facts.facts import FunctionFacts, Site, dotted
 from servelint.code.fixes.doubts.reached import Reached
-from servelint.code.fixes.doubts.shared import Shared
-from servelint.code.fixes.text.files import Files, Globals
+from servelint.code.fixes.doubts.shared import Names, Shared
+from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function
 from servelint.code.graph.project import Module
@@ -33,24 +33,17 @@ class Sharing:
         self.files = files
         self.reached = reached
         self._shared: dict[tuple[Function, frozenset[str]], Shared] = {}
-        self._globals: dict[tuple[str, frozenset[str]], Globals] = {}
         self._changed: dict[Place, frozenset[str]] = {}
         self._met: dict[Place, frozenset[str]] = {}  # what is known so far of those that are asked now
 
     def of(self, module: Module, function: Function, kept: frozenset[str] = frozenset()) -> Shared:
         """The variables of a function; `kept` are those of functions around it that outlive it."""
         if (function, kept) not in self._shared:
-            ours, libraries = self._names(module, kept | self.files.imported_in(module, function))
-            self._shared[function, kept] = Shared(self.files.syntax(module), function, ours, libraries)
+            found = self.files.global_names(module)
+            further = kept | self.files.imported_in(module, function)
+            names = Names(found.project, further, partial(self.files.gives, module))
+            self._shared[function, kept] = Shared(self.files.syntax(module), function, names, found.libraries)
         return self._shared[function, kept]
-
-    def _names(self, module: Module, further: frozenset[str]) -> Globals:
-        """The global names of a file with further ones of the project; most functions have none."""
-        if (module.path, further) not in self._globals:
-            names = self.files.global_names(module)
-            ours = names.project | further
-            self._globals[module.path, further] = Globals(ours, names.libraries - ours)
-        return self._globals[module.path, further]
 
     def kept(self, place: Place, run: Collection[Place] = ()) -> frozenset[str]:
         """The variables of the functions around one that outlive a request: those of `run` do not."""

@@ -6,20 +6,18 @@ Start-up does not count, and neither does who only fills what is found to be emp
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from servelint.code.facts.facts import Expression
+from servelint.code.facts.facts import Attribute, Expression, Name
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.doubts.guards import Guards
 from servelint.code.fixes.doubts.shared import Change, last_name
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.placement import function_at
+from servelint.code.fixes.text.placement import function_at, functions_around
 from servelint.code.fixes.text.syntax import Function, Syntax
-from servelint.code.fixes.text.variables import CHANGING_METHODS, changed
+from servelint.code.fixes.text.variables import Written, mentioning_lines, written_attributes
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 from servelint.code.loop.bound import Where
@@ -35,14 +33,8 @@ _REMOVING = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard"
 _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 # Words of a name that says whether something is there: `if not self.is_loaded(): self.load()`.
 _THERE = frozenset({"loaded", "ready", "initialized", "initialised", "exists", "has"})
-# What stands behind an attribute that is set or changed, or of which an element is.
 # In so many files what writes an attribute is looked at.
 MAXIMUM_FILES = 12
-_WRITTEN = re.compile(
-    r"(\s*\[.*\])*\s*(=(?!=)|[-+*/%|&^@<>]{1,2}=|:[^\n=]*=|,[^\n()]*=|\)[^\n()]*=|\.("
-    + "|".join(sorted(CHANGING_METHODS))
-    + r")\b)"
-)
 
 
 class Owner(NamedTuple):
@@ -50,6 +42,13 @@ class Owner(NamedTuple):
 
     cls: str
     path: str
+
+
+class _Place(NamedTuple):
+    """A function, by its number in its file."""
+
+    module: Module
+    number: int
 
 
 class Writer(NamedTuple):
@@ -110,11 +109,11 @@ class Writers:
         self.files = files
         self.sharing = sharing
         self.guards = guards
-        self._of_name: dict[tuple[str, tuple[str, ...]], tuple[Writer, ...]] = {}
-        self._in_files: dict[tuple[str, frozenset[str]], tuple[Module, ...]] = {}
-        self._in: dict[str, dict[str, list[Function]]] = {}
+        self._of_places: dict[tuple[str, tuple[_Place, ...]], tuple[Writer, ...]] = {}
+        self._by_text: dict[tuple[str, frozenset[Owner]], tuple[_Place, ...] | None] = {}
         self._writers: dict[Function, tuple[Writer, ...]] = {}
         self._indexes: dict[str, dict[Function, int]] = {}
+        self._may: dict[tuple[str, int, int], bool] = {}
 
     def of(self, name: str, module: Module | None, owners: Iterable[Owner]) -> tuple[Writer, ...] | None:
         """Those that write an attribute of that name, or the global of that name in the module.
@@ -122,52 +121,76 @@ class Writers:
         Of attributes those of the owners are wanted; others may be among them. None where more files than are
         looked into may write it: nothing is known of it then.
         """
-        files = self._files(name, module, owners)
-        if len(files) > MAXIMUM_FILES:
+        places = self._places(name, module, owners)
+        if places is None:
             return None
-        key = (name, tuple(other.path for other in files))
-        if key not in self._of_name:
-            self._of_name[key] = tuple(
-                writer
-                for other in files
-                for function in self._changing(other).get(name, ())
-                for writer in self._of_function(other, function)
-                if writer.name == name
+        key = (name, places)
+        if key not in self._of_places:
+            self._of_places[key] = tuple(
+                writer for place in places for writer in self._of_function(*place) if writer.name == name
             )
-        return self._of_name[key]
+        return self._of_places[key]
 
-    def _files(self, name: str, module: Module | None, owners: Iterable[Owner]) -> tuple[Module, ...]:
-        """The files that may write it, by their text; of too many some."""
+    def _places(self, name: str, module: Module | None, owners: Iterable[Owner]) -> tuple[_Place, ...] | None:
+        """The functions that may write it while the service serves, by their text; None if they are many."""
         if module is not None:
-            return (module,)
-        families = frozenset[str]().union(*(self.guards.family(one.cls) for one in owners if one.cls))
-        key = (name, families)
-        if key not in self._in_files:
-            mentioning = self.analysis.project.mentioning([name])
-            found = (other for other in mentioning if self._may_write(other, name, families))
-            self._in_files[key] = tuple(islice(found, MAXIMUM_FILES + 1))
-        return self._in_files[key]
+            lines = mentioning_lines(self.analysis.source(module.path), name)
+            return tuple(self._serving(module, functions_around(module.facts, lines)))
+        key = (name, frozenset(owners))
+        if key not in self._by_text:
+            self._by_text[key] = self._attributes(*key)
+        return self._by_text[key]
 
-    def _may_write(self, module: Module, name: str, families: frozenset[str]) -> bool:
-        """Whether the file may write an attribute of that name, by its text alone.
+    def _attributes(self, name: str, owners: frozenset[Owner]) -> tuple[_Place, ...] | None:
+        found: list[_Place] = []
+        files = 0
+        for path in self.analysis.project.paths_mentioning([f".{name}"]):
+            written = list(written_attributes(self.analysis.source(path), name))
+            if written:
+                module, before = self.evaluator.module(path), len(found)
+                found += self._serving(module, self._of_owners(module, written, owners))
+                files += len(found) > before
+                if files > MAXIMUM_FILES:
+                    return None
+        return tuple(found)
 
-        What is written to `self` is written in one of the classes, or in one that these inherit from.
-        """
-        text = self.analysis.source(module.path).text
-        if "attr(" in text and (f'"{name}"' in text or f"'{name}'" in text):
-            return True
-        family = self.guards.family
-        has_class = any(not families.isdisjoint(family(cls.name)) for cls in module.facts.classes)
-        end = 0
-        while (start := text.find(f".{name}", end)) >= 0:
-            end = start + 1 + len(name)
-            if text[end : end + 1].isidentifier():
-                continue
-            line = text[text.rfind("\n", 0, start) + 1 : start].lstrip()
-            written = _WRITTEN.match(text, end) or line.startswith("del ")
-            if written and (has_class or line != "self"):
-                return True
-        return False
+    def _of_owners(
+        self, module: Module, written: Sequence[Written], owners: frozenset[Owner]
+    ) -> Iterator[int]:
+        """The functions that may write the attribute of one of the owners."""
+        around = functions_around(module.facts, (one.line for one in written))
+        for (_, holder), index in zip(written, around, strict=True):
+            owner = self._owner_by_text(module, index, holder) if holder and index else None
+            if not holder or (owner is not None and any(self.is_one(owner, one) for one in owners)):
+                yield index
+
+    def _owner_by_text(self, module: Module, index: int, holder: str) -> Owner | None:
+        """Whose the attribute of what a function calls `holder` is; None where that is not known."""
+        cls = _class_around(module, index) if holder == "self" else ""
+        if cls:
+            return Owner(cls, "")
+        first, *attributes = holder.split(".")
+        expression: Expression = Name(first)
+        for attribute in attributes:
+            expression = Attribute(expression, attribute)
+        return self._owner_of(self.evaluator.frame(module, index), expression)
+
+    def _serving(self, module: Module, functions: Iterable[int]) -> Iterator[_Place]:
+        """Those of them that may run while the service serves, each once."""
+        for index in dict.fromkeys(functions):
+            if index and self._may_serve(self.evaluator.frame(module, index), MAXIMUM_CALLS):
+                yield _Place(module, index)
+
+    def _may_serve(self, frame: Frame, calls: int) -> bool:
+        """What `_serves` says, where no caller asks first whether anything is missing."""
+        key = (frame.module, frame.function, calls)
+        if key not in self._may:
+            answer = self._runs(frame)
+            if answer is None:
+                callers = (outer for outer, _ in self.evaluator.callers.call_sites(frame) if outer.function)
+                answer = calls > 0 and any(self._may_serve(outer, calls - 1) for outer in callers)
+            self._may[key] = answer
+        return self._may[key]
 
     def is_one(self, one: Owner, two: Owner) -> bool:
         """Whether both may be the same object's, or the same file's."""
@@ -208,21 +231,13 @@ class Writers:
         index = self._indexes[module.path].get(function)
         return None if index is None else self.evaluator.frame(module, index)
 
-    def _changing(self, module: Module) -> Mapping[str, list[Function]]:
-        """The functions of the file that change anything, by the last names of what they change."""
-        if module.path not in self._in:
-            found = self._in[module.path] = {}
-            syntax = self.files.syntax(module)
-            for function in (node for node in syntax.nodes if isinstance(node, _FUNCTIONS)):
-                places = (place for node in syntax.own_nodes(function) for place in changed(node))
-                for name in {last_name(place) for place in places}:
-                    found.setdefault(name, []).append(function)
-        return self._in[module.path]
-
-    def _of_function(self, module: Module, function: Function) -> tuple[Writer, ...]:
+    def _of_function(self, module: Module, index: int) -> tuple[Writer, ...]:
+        syntax = self.files.syntax(module)
+        function = function_at(syntax, module.function(index).position)
+        if function is None:
+            return ()
         if function not in self._writers:
-            writers = self._writing(module, self.files.syntax(module), function)
-            self._writers[function] = tuple(writers)
+            self._writers[function] = tuple(self._writing(module, syntax, function))
         return self._writers[function]
 
     def _writing(self, module: Module, syntax: Syntax, function: Function) -> Iterator[Writer]:
@@ -254,20 +269,26 @@ class Writers:
         frame = self.frame(module, function)
         if frame is None:
             return False
-        facts = self.evaluator.facts(frame)
-        where = self.loop.where(module, frame.function, facts)
-        if where is Where.STARTUP or function.name in _CONSTRUCTORS:
-            return False
-        if any(point.phase is Phase.SERVING for point in self.loop.entry_points.of(module, frame.function)):
-            return where is Where.LOOP
-        sites = list(self.evaluator.callers.call_sites(frame))
-        if not sites:
-            return where is Where.LOOP
+        answer = self._runs(frame)
+        if answer is not None:
+            return answer
         return calls > 0 and any(
             self._serves(there, caller, names, calls - 1)
             for there, syntax, caller, node in self._calling(frame)
             if caller is not function and not asks_for_lack(syntax, node, names)
         )
+
+    def _runs(self, frame: Frame) -> bool | None:
+        """Whether the function runs on the loop while requests are under way; None if its callers decide."""
+        module, facts = self.evaluator.module(frame.module), self.evaluator.facts(frame)
+        where = self.loop.where(module, frame.function, facts)
+        if where is Where.STARTUP or facts.name in _CONSTRUCTORS:
+            return False
+        if any(point.phase is Phase.SERVING for point in self.loop.entry_points.of(module, frame.function)):
+            return where is Where.LOOP
+        if next(self.evaluator.callers.call_sites(frame), None) is None:
+            return where is Where.LOOP
+        return None
 
     def _calling(self, frame: Frame) -> Iterator[tuple[Module, Syntax, Function, ast.Call]]:
         for outer, made in self.evaluator.callers.call_sites(frame):
@@ -277,6 +298,17 @@ class Writers:
             node = syntax.at(made.position, ast.Call)
             if function is not None and node is not None:
                 yield module, syntax, function, node
+
+
+def _class_around(module: Module, index: int) -> str:
+    """The class in whose method, or in a function of whose method, the function stands."""
+    at: int | None = index
+    while at:
+        facts = module.function(at)
+        if facts.owner is not None:
+            return module.facts.classes[facts.owner].name
+        at = facts.parent
+    return ""
 
 
 def asks_for_lack(syntax: Syntax, node: ast.AST, names: Collection[str]) -> bool:

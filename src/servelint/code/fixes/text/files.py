@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from servelint.code.facts.nodes import annotation
+from servelint.code.facts.facts import Attribute, Name
 from servelint.code.fixes.text import variables
 from servelint.code.fixes.text.header import Head
 from servelint.code.fixes.text.imports import Imports
@@ -32,8 +31,8 @@ class Files:
         self.analysis = analysis
         self._syntax: dict[str, Syntax] = {}
         self._heads: dict[str, Head] = {}
-        self._globals: dict[str, Globals] = {}
         self._bound: dict[str, Globals] = {}
+        self._giving: dict[tuple[str, str], bool] = {}
 
     def syntax(self, module: Module) -> Syntax:
         """The syntax tree of the file with its text."""
@@ -52,17 +51,19 @@ class Files:
 
     def global_names(self, module: Module) -> Globals:
         """The names of what outlives a request: what the file binds at its top level, or declares global."""
-        if module.path not in self._globals:
-            ours, libraries = self._names(module)
-            giving = self._giving(module, ours)
-            self._globals[module.path] = Globals(ours.union(f"{name}()" for name in giving), libraries)
-        return self._globals[module.path]
-
-    def _names(self, module: Module) -> Globals:
-        """The same, without the functions that give a part of it."""
         if module.path not in self._bound:
             self._bound[module.path] = self._find_names(module)
         return self._bound[module.path]
+
+    def gives(self, module: Module, called: str) -> bool:
+        """Whether what the file calls so gives a part of what variables hold, or one thing to all."""
+        key = (module.path, called)
+        if key not in self._giving:
+            names = self.global_names(module).project
+            self._giving[key] = self._gives_itself(module, called, names) or self._is_giving(
+                module, called, names
+            )
+        return self._giving[key]
 
     def _find_names(self, module: Module) -> Globals:
         syntax = self.syntax(module)
@@ -81,25 +82,28 @@ class Files:
         ours.update(name for node in syntax.nodes if isinstance(node, ast.Global) for name in node.names)
         return Globals(frozenset(ours), frozenset(libraries - ours))
 
-    def _giving(self, module: Module, names: frozenset[str]) -> Iterator[str]:
-        """The functions that give a part of what variables hold, or one thing to all, as it calls them."""
+    def _gives_itself(self, module: Module, called: str, names: frozenset[str]) -> bool:
+        """Whether it is a function of the file, or a method of an object that calls itself so."""
         syntax = self.syntax(module)
-        for statement in syntax.tree.body:
-            if isinstance(statement, ast.FunctionDef) and self._gives(syntax, statement, names):
-                yield statement.name
-            for method in statement.body if isinstance(statement, ast.ClassDef) else ():
-                if isinstance(method, ast.FunctionDef):
-                    receiver = _receiver(method)
-                    if receiver and self._gives(syntax, method, frozenset({receiver})):
-                        yield f"{receiver}.{method.name}"
-        for text, called in _called(syntax, names).items():
-            if self._is_giving(module, called):
-                yield text
+        holder, _, name = called.rpartition(".")
+        outer = [s for s in syntax.tree.body if isinstance(s, ast.ClassDef)] if holder else [syntax.tree]
+        functions = (
+            s for one in outer for s in one.body if isinstance(s, ast.FunctionDef) and s.name == name
+        )
+        return any(
+            _receiver(function) == holder and self._gives(syntax, function, frozenset({holder}))
+            if holder
+            else self._gives(syntax, function, names)
+            for function in functions
+        )
 
-    def _is_giving(self, module: Module, called: ast.expr) -> bool:
+    def _is_giving(self, module: Module, called: str, names: frozenset[str]) -> bool:
         """Whether a function of the project is called that gives a part of what its file or object holds."""
+        holder, _, name = called.rpartition(".")
+        if (holder or name) not in names:
+            return False
         evaluator = self.analysis.evaluator
-        expression = annotation(called)
+        expression = Attribute(Name(holder), name) if holder else Name(name)
         for value, _ in plain(evaluator.evaluate(evaluator.frame(module, 0), expression)):
             if isinstance(value, FunctionReference):
                 there = evaluator.module(value.module)
@@ -109,8 +113,8 @@ class Files:
                     continue
                 is_method = isinstance(syntax.parent(function), ast.ClassDef)
                 receiver = _receiver(function) if is_method else ""
-                names = frozenset({receiver}) if receiver else self._names(there).project
-                if self._gives(syntax, function, names):
+                held = frozenset({receiver}) if receiver else self.global_names(there).project
+                if self._gives(syntax, function, held):
                     return True
         return False
 
@@ -139,20 +143,6 @@ class Files:
 def _local_names(statement: ast.Import | ast.ImportFrom) -> list[str]:
     """The names under which a statement imports."""
     return [alias.asname or alias.name.partition(".")[0] for alias in statement.names]
-
-
-def _called(syntax: Syntax, names: frozenset[str]) -> dict[str, ast.expr]:
-    """What the file calls by one of the names, or by an attribute of one."""
-    found: dict[str, ast.expr] = {}
-    for node in syntax.nodes:
-        match node:
-            case ast.Call(func=ast.Name(id=name) as called) if name in names:
-                found[name] = called
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute) as called) if (
-                name in names
-            ):
-                found[f"{name}.{attribute}"] = called
-    return found
 
 
 def _receiver(function: ast.FunctionDef) -> str:

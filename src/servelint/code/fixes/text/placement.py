@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 
-from servelint.code.facts.facts import Call, Expression, Listed, Position, dotted, last_name
+from servelint.code.facts.facts import (
+    Call,
+    Expression,
+    FunctionFacts,
+    Listed,
+    ModuleFacts,
+    Position,
+    dotted,
+    last_name,
+)
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall
@@ -147,3 +158,24 @@ def needs_parentheses(syntax: Syntax, node: ast.Call) -> bool:
         case ast.Call(func=called):
             return called is node
     return False
+
+
+def functions_around(facts: ModuleFacts, lines: Iterable[int]) -> Iterator[int]:
+    """The innermost function definition around each of the lines, by its number; 0 outside of them.
+
+    Of two on one line the last is taken.
+    """
+    functions = facts.functions
+    order = sorted(range(1, len(functions)), key=lambda index: functions[index].position[:2])
+    starts = [functions[index].position.line for index in order]
+    for line in lines:
+        before = bisect_right(starts, line)
+        at: int | None = order[before - 1] if before else 0
+        while at and (functions[at].position.end_line < line or not _is_definition(functions[at])):
+            at = functions[at].parent
+        yield at or 0
+
+
+def _is_definition(facts: FunctionFacts) -> bool:
+    """Whether the function has a name of its own: lambdas and generator expressions have none."""
+    return not facts.is_lambda and facts.name.isidentifier()

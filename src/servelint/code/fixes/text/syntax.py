@@ -27,6 +27,8 @@ class Place(NamedTuple):
 
 # Nodes without a place of their own; the parser uses one object for all of a kind.
 _SHARED = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+# The most frequent nodes, which hold no others with a place.
+_LEAVES = (ast.Name, ast.Constant)
 
 
 class Syntax:
@@ -67,8 +69,8 @@ class Syntax:
                 self._parents[node] = outer
             if not isinstance(node, ast.expr):
                 self._note_suites(node)
-            children = [child for child in ast.iter_child_nodes(node) if not isinstance(child, _SHARED)]
-            waiting += ((child, node) for child in reversed(children))
+            if not isinstance(node, _LEAVES):
+                waiting += [(child, node) for child in reversed(_children(node))]
         for number in open_:
             self._ends[number] = len(nodes)
         self.nodes = tuple(nodes)
@@ -267,6 +269,18 @@ def _columns(text: str) -> Sequence[int]:
         return ()
     found = [number for number, character in enumerate(text) for _ in character.encode()]
     return (*found, len(text))
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """The nodes right below, in the order of the text: what `ast.iter_child_nodes` gives, in less time."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            found += [child for child in value if isinstance(child, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return [child for child in found if not isinstance(child, _SHARED)]
 
 
 def suites(node: ast.AST) -> Iterator[list[ast.stmt]]:

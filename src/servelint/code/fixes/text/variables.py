@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from keyword import iskeyword
+from string import ascii_letters, digits
+from typing import NamedTuple
+
+from servelint.project.text.source import Source
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -221,6 +227,55 @@ def _is_in_place(method: str) -> bool:
     if method in HARMLESS_METHODS or method in _CLAUSES or method[:1] == "_":
         return False
     return method.endswith("_") and not iskeyword(method[:-1])
+
+
+# What stands behind an attribute that is set or changed, or of which an element is.
+_BEHIND = re.compile(
+    r"[ \t]*\[(?:[^\n]{200}|[ \t]*\n)|(?:[ \t]*\[[^\n]{0,200}\])?[ \t]*(?:=(?!=)|[-+*/%|&^@<>]{1,2}=|"
+    r":[^\n=]{0,200}=|,[^\n()]{0,200}=|\)[^\n()]{0,200}=|\.(?:"
+    + "|".join(sorted(CHANGING_METHODS))
+    + r")\b|\.[^\W_]\w*_\b)"
+)
+# What stands before one that is deleted, or given to a function that changes it.
+_BEFORE = re.compile(rf"\bdel\b|\bout=\s*[\w.]*$|\b(?:{'|'.join(sorted(_CHANGING_FUNCTIONS))})\(\s*[\w.]*$")
+_IN_NAMES = ascii_letters + digits + "_."
+_FAR = 200
+
+
+class Written(NamedTuple):
+    """Where an attribute may be written: a 1-based line, and whose it is (`self.manager`).
+
+    `holder` is empty for anything but variables and their attributes.
+    """
+
+    line: int
+    holder: str
+
+
+def written_attributes(source: Source, name: str) -> Iterator[Written]:
+    """Where a file may write attributes of that name, by its text alone: more may be among them."""
+    text, wanted = source.text, f".{name}"
+    start = text.find(wanted)
+    while start >= 0:
+        end = start + len(wanted)
+        if not _is_of_name(text[end : end + 1]):
+            before = text[max(text.rfind("\n", 0, start) + 1, start - _FAR) : start]
+            if _BEHIND.match(text, end) or _BEFORE.search(before):
+                rest = before.rstrip(_IN_NAMES)
+                holder = "" if _is_of_name(rest[-1:]) else before[len(rest) :]
+                whole = all(part.isidentifier() for part in holder.split("."))
+                yield Written(bisect_right(source.starts, start), holder if whole else "")
+        start = text.find(wanted, end)
+
+
+def mentioning_lines(source: Source, name: str) -> Iterator[int]:
+    """The 1-based lines in which the name stands."""
+    for found in re.finditer(rf"\b{re.escape(name)}\b", source.text):
+        yield bisect_right(source.starts, found.start())
+
+
+def _is_of_name(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def roots(place: ast.expr) -> Iterator[str]:
