@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from servelint.code.facts.facts import Position, dotted
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block, UnmovableError
+from servelint.code.fixes.pools import bounds
 from servelint.code.fixes.pools.bounds import bound_by
 from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import offloading_call
@@ -57,7 +58,7 @@ class HandoffFixes:
     def __init__(self, analysis: Analysis, planner: OffloadPlanner) -> None:
         self.analysis = analysis
         self.planner = planner
-        self.queueing = Queueing(analysis, planner.safety.reached)
+        self.queueing = Queueing(analysis, planner.files, planner.safety.reached, planner.safety.sharing)
 
     def eager(self, place: Place, position: Position, blocking: Blocking) -> Fix:
         """SRV103: hand over the function and its arguments instead of its result."""
@@ -115,7 +116,8 @@ class HandoffFixes:
             raise LeftAloneError("the file hands other work to that executor too: move all of it or none")
         needed, doubt = Needed(self.planner.files), QUEUED
         if isinstance(syntax.parent(node), ast.Await):
-            doubt = self.queueing.doubt(offload.blocking_call(blocking), found)
+            call = offload.blocking_call(blocking)
+            doubt = self.queueing.doubt(call, found, self.planner.pools.sharing(call))
         own = self._dispatched(offload, blocking, needed, by_argument=by_argument)
         if own is not None:
             edit = self._with_dispatcher(offload, own, _texts(syntax, node)[by_argument:])
@@ -150,6 +152,43 @@ class HandoffFixes:
             if entered is not None:
                 text = offload.syntax.text(entered)
                 raise LeftAloneError(f"`async with {text}` bounds already how many run at once")
+        self._check_bounds(offload, found, blocking)
+
+    def _check_bounds(self, offload: _Opened, found: Handoff, blocking: Blocking) -> None:
+        """Raise `LeftAloneError` where the model is asked one by one already."""
+        lock = self.queueing.locked(offload.blocking_call(blocking), found)
+        if lock:
+            raise LeftAloneError(f"`with {lock}` asks the model one by one already")
+        queue = bounds.fed_by(offload.syntax, offload.node, offload.function)
+        if queue:
+            raise LeftAloneError(f"who goes through `{queue}` asks the model one by one already")
+        lock = bounds.acquired_before(offload.syntax, offload.node, offload.function)
+        if lock:
+            raise LeftAloneError(f"`{lock}` bounds already how many run at once")
+        lock = self._around_callers(offload)
+        if lock:
+            raise LeftAloneError(
+                f"`async with {lock}` around its callers bounds already how many run at once"
+            )
+
+    def _around_callers(self, offload: _Opened) -> str:
+        """What all callers of the function enter that lets only so many in; empty where one does not."""
+        evaluator, files = self.queueing.analysis.evaluator, self.planner.files
+        caller, entered = offload.place.caller, ""
+        for frame, made in self.queueing.analysis.loop.runs(caller.module, caller.index):
+            module = evaluator.module(frame.module)
+            syntax = files.syntax(module)
+            node = syntax.at(made.position, ast.Call)
+            function = placement.function_at(syntax, module.function(frame.function).position)
+            entered = ""
+            for outer, _ in syntax.ancestors(node) if node is not None and function is not None else ():
+                if outer is function:
+                    break
+                item = bound_by(evaluator, frame, outer)
+                entered = syntax.text(item) if item is not None else entered
+            if not entered:
+                return ""
+        return entered
 
     def _dispatched(
         self, offload: _Opened, blocking: Blocking, needed: Needed, *, by_argument: bool

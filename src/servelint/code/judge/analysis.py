@@ -160,7 +160,7 @@ class Analysis:
     def offloads(self) -> Iterator[tuple[Place, Handoff]]:
         """The calls in loop-bound functions that run something on another thread, and what they run."""
         for path in self.paths:
-            yield from self._offloads_in(path)
+            yield from self.offloads_in(path)
 
     @property
     def blocking_calls(self) -> Iterator[BlockingCall]:
@@ -180,7 +180,7 @@ class Analysis:
 
     def _eager_in(self, path: str) -> dict[tuple[str, Position], tuple[Place, Blocking]]:
         found: dict[tuple[str, Position], tuple[Place, Blocking]] = {}
-        for place, offload in self._offloads_in(path):
+        for place, offload in self.offloads_in(path):
             if isinstance(offload.callable, Call):
                 blocking = self.judge.call(place.frame, offload.callable)
                 if blocking is not None:
@@ -216,7 +216,8 @@ class Analysis:
             )
         return self._places[path]
 
-    def _offloads_in(self, path: str) -> tuple[tuple[Place, Handoff], ...]:
+    def offloads_in(self, path: str) -> tuple[tuple[Place, Handoff], ...]:
+        """What the loop-bound functions of a file run on other threads."""
         if path not in self._offloads:
             places = self._places_in(path)
             found = ((place, self.handoffs.of(place.frame, place.site.call)) for place in places)
@@ -236,7 +237,7 @@ class Analysis:
         Training is no inference: it takes minutes, and in a pool for predictions they would wait for it.
         """
         if path not in self._on_default:
-            found = (one for one in self._offloads_in(path) if _on_default_pool(one[1]))
+            found = (one for one in self.offloads_in(path) if _on_default_pool(one[1]))
             judged = [(place, offload, self.computed(place, offload)) for place, offload in found]
             self._on_default[path] = tuple(
                 (p, o, runs) for p, o, runs in judged if runs is not None and runs.role is not Role.TRAINING

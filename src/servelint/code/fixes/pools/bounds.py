@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, dotted, last_name
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.text import policy
+from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.values.evaluate import Evaluator
 from servelint.code.values.values import External, ExternalObject, Frame, plain
 
@@ -20,6 +21,34 @@ def bound_by(evaluator: Evaluator, frame: Frame, statement: ast.AST) -> ast.expr
 def locked_by(evaluator: Evaluator, frame: Frame, statement: ast.AST) -> ast.expr | None:
     """The same for what lets in one only."""
     return next((item for item in _entered(statement) if _is_lock(evaluator, frame, item)), None)
+
+
+def fed_by(syntax: Syntax, node: ast.AST, function: Function) -> str:
+    """The queue that the loop around a call takes from, one after the other; empty for none."""
+    for outer, _ in syntax.ancestors(node):
+        if outer is function:
+            break
+        for part in syntax.below(outer) if isinstance(outer, ast.While) else ():
+            match part:
+                case ast.Await(value=ast.Call(func=ast.Attribute(value=queue, attr="get"), args=[])):
+                    return syntax.text(queue) if isinstance(queue, ast.Name | ast.Attribute) else ""
+                case ast.Await(
+                    value=ast.Call(args=[ast.Call(func=ast.Attribute(attr="get") as get, args=[]), *_])
+                ):
+                    return syntax.text(get.value) if isinstance(get.value, ast.Name | ast.Attribute) else ""
+    return ""
+
+
+def acquired_before(syntax: Syntax, node: ast.AST, function: Function) -> str:
+    """What the function acquires, by an `await`, before a call; empty for nothing."""
+    for part in syntax.own_nodes(function):
+        match part:
+            case ast.Await(value=ast.Call(func=ast.Attribute(value=lock, attr="acquire"))) if isinstance(
+                lock, ast.Name | ast.Attribute
+            ):
+                if syntax.number(part) < syntax.number(node):
+                    return syntax.text(lock)
+    return ""
 
 
 def lets_one_in(evaluator: Evaluator, entered: Expression, names: Collection[str]) -> bool:

@@ -109,6 +109,16 @@ class Pools:
             self._beside[here] = [other for path in paths for other in self._homeless_in(path)]
         return self._beside[here]
 
+    def sharing(self, call: BlockingCall) -> list[BlockingCall]:
+        """The calls that would be in one pool with an offload to the default executor, or are in it."""
+        here = call.caller.module.path
+        if self._existing(call) is None:
+            return [*self.companions(call), *self._on_default(here)]
+        beside, analysis = self.analysis.reach.beside(here), self.analysis
+        places = (one for path in analysis.loop.paths if path in beside for one in analysis.offloads_in(path))
+        judged = ((place, analysis.computed(place, found)) for place, found in places)
+        return [offloading_call(place, blocking) for place, blocking in judged if blocking is not None]
+
     def _on_default(self, here: str) -> list[BlockingCall]:
         """The offloads of a service to the loop's default executor.
 
