@@ -26,6 +26,10 @@ class Files(Protocol):
         """All Python files, sorted."""
 
     @property
+    def manifests(self) -> tuple[Path, ...]:
+        """All files that say how the project is built and deployed, sorted."""
+
+    @property
     def facts(self) -> Facts:
         """The facts of files that have been parsed before."""
 

@@ -20,7 +20,7 @@ from servelint.code.fixes.add_async import AddAsync
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
 from servelint.code.fixes.blocks.regions import Region, Regions
-from servelint.code.fixes.blocks.wrappings import Offloading
+from servelint.code.fixes.blocks.wrappings import TO_THREAD_SINCE, Offloading
 from servelint.code.fixes.branches import other_branch
 from servelint.code.fixes.doubts.contexts import Contexts
 from servelint.code.fixes.doubts.getters import Getters
@@ -49,6 +49,8 @@ from servelint.project.config import PLAIN_DEF
 
 # So many calls of a service that would each be long get one coroutine that does it for all of them.
 SEVERAL = 3
+# The Python 3 that takes what it is written with (`Callable[..., T]` of `collections.abc`).
+DISPATCHER_SINCE = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,17 +281,22 @@ class OffloadPlanner:
     ) -> Offloading:
         """How a call is written that runs in the pool, whatever form the project uses."""
         imports, copies = needed.of(call.caller.module), self.contexts.may_read([call], ())
-        return Offloading(Form.RUN_IN_EXECUTOR, pool, copies, "", imports, function, line)
+        python = self.analysis.pythons.of(call.caller.module.path)
+        return Offloading(Form.RUN_IN_EXECUTOR, pool, copies, "", imports, function, line, python=python)
 
     def _offloading(self, call: BlockingCall, moved: Moved, needed: Needed) -> Offloading:
         form = self.forms.of(call, pooled=moved.is_pooled)
         imports, function = needed.of(call.caller.module), moved.function
         pool, copies = None, False
+        python = self.analysis.pythons.of(call.caller.module.path)
+        if form is Form.TO_THREAD and python < TO_THREAD_SINCE:
+            copies = self.contexts.may_read(moved.calls, moved.sites)
         if form is Form.RUN_IN_EXECUTOR:
             copies = self.contexts.may_read(moved.calls, moved.sites)
             pool = self._pool(call, moved, needed, context=copies)
         also = self.forms.threadpool_modules if form is Form.RUN_IN_THREADPOOL else ()
-        return Offloading(form, pool, copies, self.forms.project_name, imports, function, moved.line, also)
+        name = self.forms.project_name
+        return Offloading(form, pool, copies, name, imports, function, moved.line, also, python)
 
     def _pool(self, call: BlockingCall, moved: Moved, needed: Needed, *, context: bool) -> Pool:
         """The pool, with the dispatcher where calls are written with one."""
@@ -305,7 +312,8 @@ class OffloadPlanner:
         """Whether the calls of the service get a dispatcher: where several would be long without."""
         path = call.caller.module.path
         if path not in self._dispatching:
-            self._dispatching[path] = self.forms.is_dispatcher_wanted or self._has_several(call)
+            wanted = self.forms.is_dispatcher_wanted or self._has_several(call)
+            self._dispatching[path] = wanted and self.analysis.pythons.of(path) >= DISPATCHER_SINCE
         return self._dispatching[path]
 
     def _has_several(self, call: BlockingCall) -> bool:

@@ -17,6 +17,7 @@ from servelint.code.graph.dependencies import Dependencies
 from servelint.code.graph.edges import ImportGraph
 from servelint.code.graph.imports import Resolver
 from servelint.code.graph.project import Module, Project
+from servelint.code.graph.pythons import Pythons
 from servelint.code.graph.reach import Reach
 from servelint.code.judge.blocking import Judge
 from servelint.code.judge.outcomes import HARMLESS, Blocking, Hop, Outcome
@@ -106,6 +107,7 @@ class Analysis:
             graph, paths, self.catalogue, self.frameworks, config, asked, everything=everything
         )
         self.project = Project(contents, self.reach)
+        self.pythons = Pythons(tree, self.project, self.reach)
         self.evaluator = Evaluator(self.project, self.catalogue, self.frameworks)
         self.judge = Judge(self.evaluator, self.reach, config.blocking_calls)
         self.loop = Loop(self.evaluator, self.reach, config.loop_bound, config.startup)

@@ -10,6 +10,12 @@ from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.text.imports import Imports
 from servelint.code.fixes.text.style import Wrapping
 from servelint.code.fixes.text.syntax import Function
+from servelint.code.graph.pythons import NEWEST
+
+# The Python 3 that came with them.
+TO_THREAD_SINCE = 9
+_RUNNING_LOOP_SINCE = 7
+_CONTEXTVARS_SINCE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +31,16 @@ class Offloading:
     line: int
     # Other modules from which `run_in_threadpool` is the same function.
     also: tuple[str, ...] = ()
+    # The Python that the service may run on, by the second number of its version.
+    python: int = NEWEST
 
     @property
     def where(self) -> str:
         """How people are told: "in `pool`", "with asyncio.to_thread"."""
         if self.pool is not None and self.pool.dispatcher:
             return f"with `{self.pool.dispatcher}`"
+        if self.form is Form.TO_THREAD and self.python < TO_THREAD_SINCE:
+            return "in the default executor"
         return f"in `{self.pool.text}`" if self.pool is not None else f"with {self.form.value}"
 
     def of(
@@ -45,7 +55,7 @@ class Offloading:
 
     def _of(self, callee: str, *, arguments: bool, keywords: bool) -> Wrapping:
         match self.form:
-            case Form.TO_THREAD:
+            case Form.TO_THREAD if self.python >= TO_THREAD_SINCE:
                 return Wrapping(self._member("asyncio", "to_thread"), (callee,))
             case Form.RUN_IN_THREADPOOL:
                 name = self._member(*THREADPOOL, named=True, also=self.also)
@@ -57,15 +67,16 @@ class Offloading:
                 return self._positional(
                     f"{self._member('anyio', 'to_thread')}.run_sync", (), callee, partial=keywords
                 )
-        assert self.pool is not None
-        if self.pool.dispatcher:
+        if self.pool is not None and self.pool.dispatcher:
             return Wrapping(self.pool.dispatcher, (callee,))
-        head = f"{self._member('asyncio', 'get_running_loop')}().run_in_executor"
-        if not self.copies_context:
-            return self._positional(head, (self.pool.text,), callee, partial=keywords)
+        # In a coroutine both give the loop that runs it.
+        loop = "get_running_loop" if self.python >= _RUNNING_LOOP_SINCE else "get_event_loop"
+        head, pool = f"{self._member('asyncio', loop)}().run_in_executor", str(self.pool and self.pool.text)
+        if not self.copies_context or self.python < _CONTEXTVARS_SINCE:
+            return self._positional(head, (pool,), callee, partial=keywords)
         # Type checkers cannot follow the arguments through two calls that pass them on, hence `partial`.
         run = f"{self._member('contextvars', 'copy_context')}().run"
-        return self._positional(head, (self.pool.text, run), callee, partial=arguments or keywords)
+        return self._positional(head, (pool, run), callee, partial=arguments or keywords)
 
     def _positional(self, head: str, before: tuple[str, ...], callee: str, *, partial: bool) -> Wrapping:
         """A call of what takes no keyword arguments for the callee."""

@@ -20,6 +20,9 @@ from servelint.finding import Edit
 if TYPE_CHECKING:
     from servelint.code.fixes.text.files import Files
 
+# The Python 3 whose `shutdown` takes `cancel_futures`.
+_CANCELS_SINCE = 9
+
 
 @dataclass(frozen=True, slots=True)
 class Lifespan:
@@ -151,7 +154,8 @@ class Lifespans:
         syntax, statement, guard = start.syntax, start.statement, start.guard
         place = f"{start.application}.state.{attribute}"
         made = fitted(f"{start.indent}{place} = {construct(start.function)}", line_length(syntax))
-        ended = f"{place}.shutdown(wait=False, cancel_futures=True)"
+        cancels = self.analysis.pythons.of(lifespan.module.path) >= _CANCELS_SINCE
+        ended = f"{place}.shutdown(wait=False{', cancel_futures=True' if cancels else ''})"
         comment = f"{start.indent}{comment}\n" if comment else ""
         begun = syntax.edit(start.offset, start.offset, f"{comment}{made}\n")
         if guard is None:
