@@ -20,6 +20,8 @@ from servelint.code.facts.facts import (
 
 # Functions that tell which thread runs.
 _THIS_THREAD = frozenset({"get_ident", "get_native_id", "current_thread", "currentThread"})
+# How many of the conditions of a function that is left early are looked at.
+_MAXIMUM_LEFT = 8
 
 
 def guards(branch: ast.If) -> list[ast.expr]:
@@ -218,6 +220,23 @@ def _value(node: ast.expr) -> Constant | Name | None:
         case ast.Name(id):
             return Name(id)
     return None
+
+
+def left_before(sites: list[Site], body: list[ast.stmt], parameters: tuple[Parameter, ...]) -> Iterator[Site]:
+    """The sites, those behind `if not enabled: return` with what that asks of a parameter with a default."""
+    names = {p.name for p in parameters if isinstance(p.default, Constant)}
+    asked: list[tuple[int, Condition]] = []
+    for statement in body if names else ():
+        match statement:
+            case ast.If(test=test, body=[*_, ast.Return() | ast.Raise()], orelse=[]):
+                is_any = isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or)
+                parts = test.values if isinstance(test, ast.BoolOp) and is_any else [test]
+                found = (one for part in parts for one in otherwise(part) if one.name in names)
+                asked += ((statement.end_lineno or statement.lineno, one) for one in found)
+    for site in sites:
+        behind = (one for line, one in asked[:_MAXIMUM_LEFT] if line < site.call.position.line)
+        more = tuple(one for one in behind if one not in site.conditions)
+        yield site._replace(conditions=site.conditions + more) if more else site
 
 
 def otherwise(test: ast.expr) -> tuple[Condition, ...]:

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from servelint.code.facts.asked import conditions, guards, is_kept, lacked, lacking_behind, otherwise
+from servelint.code.facts.asked import (
+    conditions,
+    guards,
+    is_kept,
+    lacked,
+    lacking_behind,
+    left_before,
+    otherwise,
+)
 from servelint.code.facts.expressions import Expressions, by_type
 from servelint.code.facts.facts import (
     OFF_LOOP,
@@ -128,6 +136,7 @@ class _Body(Expressions):
         parameters: tuple[Parameter, ...] = (),
     ) -> FunctionFacts:
         definition = node if isinstance(node, FunctionNode) else None
+        body = definition.body if definition else []
         return FunctionFacts(
             name=name,
             qualname=qualname,
@@ -141,7 +150,7 @@ class _Body(Expressions):
             decorators=decorators,
             annotation=annotation(definition.returns) if definition else None,
             bindings=tuple(self.bindings),
-            sites=tuple(lacking_behind(self.sites, definition.body if definition else [], self.bindings)),
+            sites=tuple(lacking_behind([*left_before(self.sites, body, parameters)], body, self.bindings)),
             iterations=tuple(self.iterations),
             reads=tuple(self.reads),
             operations=tuple(self.operations),

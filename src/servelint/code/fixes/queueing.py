@@ -61,7 +61,7 @@ class Queueing:
             return QUEUED
         if _hands_on(call.caller.facts, found.callable):
             return QUEUED
-        inner = Call(found.callable, (), (), call.position)
+        inner = found.inner
         values = list(plain(self.analysis.evaluator.calls.callees(call.frame, inner)))
         if not values:
             return QUEUED
@@ -94,7 +94,7 @@ class Queueing:
             yield ""
             return
         found = self.analysis.handoffs.of(call.frame, call.site.call)
-        inner = call.site.call if found is None else Call(found.callable, (), (), call.position)
+        inner = call.site.call if found is None else found.inner
         if len(call.blocking.hops) == 1:
             node = self.files.syntax(call.caller.module).at(call.position, ast.Call)
             function = _handed_over(node, found) if node is not None else None
@@ -118,8 +118,7 @@ class Queueing:
 
     def locked(self, call: BlockingCall, found: Handoff) -> str:
         """The lock that lets in one at a time below the call already, as it is written; empty for none."""
-        inner = Call(found.callable, (), (), call.position)
-        below = self.reached.functions(self.reached.called(call.frame, inner))[:MAXIMUM_FUNCTIONS]
+        below = self.reached.functions(self.reached.called(call.frame, found.inner))[:MAXIMUM_FUNCTIONS]
         for frame, site, _ in self._inferences(below):
             for context in site.contexts:
                 if self._is_lock(frame, context):

@@ -230,7 +230,7 @@ class Analysis:
 
     def computed(self, place: Place, found: Handoff) -> Blocking | None:
         """The inference, or what takes as long, that an offloaded callable runs; None where none is known."""
-        blocking = self.judge.call(place.frame, Call(found.callable, (), (), found.call.position))
+        blocking = self.judge.call(place.frame, found.inner)
         return blocking if blocking is not None and blocking.role in COMPUTED else None
 
     def on_default_executor(self, path: str) -> tuple[tuple[Place, Handoff, Blocking], ...]:

@@ -37,6 +37,15 @@ class Handoff:
     certain: bool
     dispatched: bool = False
 
+    @property
+    def inner(self) -> Call:
+        """The call that is made elsewhere, with the arguments that stand behind the callable."""
+        arguments, number = self.call.arguments, self.offload.position
+        if number is None or self.callable not in arguments or self.offload.wraps:
+            return Call(self.callable, (), (), self.call.position)
+        behind = arguments[arguments.index(self.callable) + 1 :]
+        return Call(self.callable, behind, self.call.keywords, self.call.position)
+
 
 class Handoffs:
     """Finds the offloads of one project."""
