@@ -12,13 +12,18 @@ from servelint.project.config import Config, FixConfig
 SERVICE = """\
 import os
 import shutil
+import tempfile
+import uuid
 from pathlib import Path
 
 import cv2
+import soundfile as sf
 import spacy
+import torch
 from fastapi import FastAPI
 
 UPLOAD = "upload.txt"
+folder = "uploads"
 app = FastAPI()
 nlp = spacy.load("en")
 
@@ -64,6 +69,7 @@ READ = "nlp(open('upload.txt').read())"
         ("Path('upload.txt').write_text(text)", READ, "pass"),
         ("place = 'upload.txt'\n    shutil.copy(text, place)", "nlp(place)", "pass"),
         ("cv2.imwrite('upload.txt', text)", "nlp(text)", "os.remove('upload.txt')"),
+        ("cv2.imwrite(f'upload.txt', text)", "nlp('upload.txt')", "pass"),
     ],
 )
 def test_what_is_written_for_the_call(tmp_path: Path, before: str, call: str, after: str) -> None:
@@ -102,3 +108,65 @@ def test_what_many_threads_write(tmp_path: Path) -> None:
     assert reason(tmp_path, call=call, below=below) == ""
     assert reason(tmp_path, call=call, below="os.mkdir(text)", offload="to-thread") == ""
     assert reason(tmp_path, call=call, below="os.mkdir(UPLOAD)", offload="to-thread") != ""
+
+
+@pytest.mark.parametrize(
+    ("before", "call"),
+    [
+        ("place = os.path.join(folder, 'a.txt')\n    cv2.imwrite(place, text)", "nlp(place)"),
+        ("place = f'{UPLOAD}/a.txt'\n    cv2.imwrite(place, text)", "nlp(place)"),
+        ("place = f'uploads/{file.filename}'\n    cv2.imwrite(place, text)", "nlp(place)"),
+        ("place = Path(__file__).parent / 'a.txt'\n    place.write_text(text)", "nlp(place)"),
+        ("place = os.path.join(tempfile.gettempdir(), 'a.wav')\n    sf.write(place, text)", "nlp(place)"),
+        ("torch.save(text, 'a.pt')", "nlp('a.pt')"),
+    ],
+)
+def test_names_that_two_requests_may_have(tmp_path: Path, before: str, call: str) -> None:
+    assert "is written for the call" in reason(tmp_path, before, call)
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "after"),
+    [
+        ("place = Path(text)\n    known = place.exists()", "nlp(text)", "place.write_text(str(found))"),
+        ("known = os.path.exists(text)", "nlp(text)", "cv2.imwrite(text, found)"),
+        (
+            "known = os.path.isfile(text)",
+            "nlp(text)",
+            "with open(text, 'w') as out:\n        out.write(found)",
+        ),
+        ("known = os.path.isdir(text)", "nlp(text)", "os.makedirs(text)"),
+    ],
+)
+def test_what_is_looked_for_and_then_written(tmp_path: Path, before: str, call: str, after: str) -> None:
+    assert "is looked for before the call and written then" in reason(tmp_path, before, call, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "after"),
+    [
+        # with others between before, too; after the call; something else; or a name of its own
+        ("known = os.path.exists(text)\n    await file.read()", "nlp(text)", "cv2.imwrite(text, found)"),
+        ("pass", "nlp(text)", "if os.path.exists(text):\n        os.remove(text)"),
+        ("known = os.path.exists(text)", "nlp(text)", "cv2.imwrite(file, found)"),
+        ("place = uuid.uuid4().hex\n    known = os.path.exists(place)", "nlp(place)", "os.remove(place)"),
+        ("known = os.path.exists(text)", "nlp(text)", "os.makedirs(text, exist_ok=True)"),
+    ],
+)
+def test_what_nobody_else_writes_in_between(tmp_path: Path, before: str, call: str, after: str) -> None:
+    assert reason(tmp_path, before, call, after) == ""
+
+
+def test_what_the_call_writes_and_is_read_then(tmp_path: Path) -> None:
+    call, after = "nlp(text, file_path='a.txt')", "found = open('a.txt').read()"
+    expected = "`a.txt` is written by the call: another request may write it before it is used"
+    assert reason(tmp_path, call=call, after=after) == expected
+    assert reason(tmp_path, call=call, after=f"await file.read()\n    {after}") == ""
+    assert reason(tmp_path, call="nlp(text, name='a.txt')", after=after) == ""
+
+
+def test_what_many_threads_look_for(tmp_path: Path) -> None:
+    below = "if not os.path.exists(text):\n        os.makedirs(text)"
+    expected = "`answered` looks for `text` and writes it, and two threads may both do that"
+    assert reason(tmp_path, call="answered(text)", below=below, offload="to-thread") == expected
+    assert reason(tmp_path, call="answered(text)", below=below) == ""

@@ -3,6 +3,9 @@
 with open("upload.wav", "wb") as file:
     file.write(data)
 text = model.transcribe("upload.wav")        # with an `await` here, another request writes it first
+
+if not cached.exists():                      # and here another one may find nothing either, and write too
+    cached.write_text(model.summarize(text))
 """
 
 from __future__ import annotations
@@ -18,7 +21,16 @@ from servelint.code.fixes.text.uses import Range
 from servelint.project.text.parsing import unparsed
 
 # Methods, and functions of whatever library, that write the file that they are given first.
-_WRITING = frozenset({"save", "imwrite", "imsave", "savefig", "to_csv", "write_wav"})
+_WRITING = frozenset(
+    {"save", "imwrite", "imsave", "savefig", "to_csv", "to_json", "to_pickle", "to_parquet", "to_file"}
+    | {"write_wav", "write_image", "write_video", "write_audiofile", "write_videofile", "export", "dump"}
+)
+# Those that take the object first.
+_SECOND = frozenset({"save", "dump"})
+# Modules whose `write` does.
+_SOUNDS = frozenset({"sf", "soundfile", "wavfile", "wav"})
+# What a call is given to write to.
+_TARGETS = frozenset({"file_path", "save_path", "filename", "path", "fp"})
 # Methods of a path that write, make or remove it.
 _OF_PATHS = frozenset({"write_text", "write_bytes", "mkdir", "unlink", "rmdir", "touch"})
 # Functions of `os` and `shutil` that do.
@@ -29,6 +41,14 @@ _OF_MODULES = frozenset(
 _MODULES = frozenset({"os", "shutil"})
 _JOINING = frozenset({"join", "joinpath", "Path", "PurePath", "str", "abspath", "fspath"})
 _SETTINGS = frozenset({"settings", "config", "cfg"})
+# Functions that give the same folder each time.
+_FOLDERS = frozenset({"gettempdir", "getcwd", "cwd", "home"})
+# What an attribute of an object is called that is a path.
+_OF_OBJECT = re.compile(r"(?:^|_)(?:path|file|dir|folder|directory)$")
+# Functions and methods that ask whether a file is there.
+_LOOKING = frozenset({"exists", "isfile", "isdir", "lexists", "is_file", "is_dir"})
+# What makes a name that nobody else has.
+_NEW = re.compile(r"uuid|tempfile|temporary|mkstemp|mkdtemp|token_|urandom|randint|time_ns")
 _FILE = re.compile(r"[^\s/]\.\w{1,5}$|/[^\s/]")
 _MAXIMUM_NESTING = 5
 
@@ -49,6 +69,81 @@ def overwritten(syntax: Syntax, function: Function, moved: Range) -> str:
                     return name
                 break
     return ""
+
+
+def written_in(syntax: Syntax, function: Function, moved: Range) -> str:
+    """What is moved that writes what has the same name for all requests; empty for nothing."""
+    written = syntax.worked_out(_written, function)
+    return next((name for end, name in written if moved.first < end <= moved.end), "")
+
+
+def read_after(syntax: Syntax, function: Function, moved: Range) -> str:
+    """What is moved writes under one name for all, and the function uses afterwards; empty for nothing."""
+    given = syntax.worked_out(_assigned, function)
+    names = {name for end, name in syntax.worked_out(_written, function) if moved.first < end <= moved.end}
+    for node in syntax.own_nodes(function):
+        if isinstance(node, ast.Call) and moved.has(syntax.number(node)):
+            names.update(_fixed(k.value, given) for k in node.keywords if k.arg and _is_target(k.arg))
+    for number, name in syntax.worked_out(_named, function):
+        is_after = name in names and number >= moved.end
+        if is_after and not is_interrupted(syntax, function, Range(moved.end, number), moved):
+            return name
+    return ""
+
+
+def looked_for(syntax: Syntax, function: Function, moved: Range | None = None) -> str:
+    """What the function looks for before it is written; with `moved` before that. Empty for nothing."""
+    given = syntax.worked_out(_assigned, function)
+    for number, looked in syntax.worked_out(_looked, function):
+        for end, place in syntax.worked_out(_places_of, function):
+            if end <= number or _text(place) != _text(looked) or _is_new(place, given):
+                continue
+            if moved is None:
+                return _text(place)
+            between = Range(number, end)
+            if number < moved.first < end and not is_interrupted(syntax, function, between, moved):
+                return _text(place)
+    return ""
+
+
+def _looked(syntax: Syntax, function: Function) -> list[tuple[int, ast.expr]]:
+    """What the function looks for, in the order of the text."""
+    found: list[tuple[int, ast.expr]] = []
+    for node in syntax.own_nodes(function):
+        match node:
+            case ast.Call(func=ast.Attribute(value=path, attr=name), args=[]) if name in _LOOKING:
+                found.append((syntax.number(node), path))
+            case ast.Call(func=called, args=[path]) if last_name(called) in _LOOKING:
+                found.append((syntax.number(node), path))
+    return sorted(found, key=lambda one: one[0])
+
+
+def _places_of(syntax: Syntax, function: Function) -> list[tuple[int, ast.expr]]:
+    """The files that the function writes, whatever their names, by the number at which it has."""
+    calls = (node for node in syntax.own_nodes(function) if isinstance(node, ast.Call))
+    return [(_end(syntax, node), place) for node in calls for place in _places(node)]
+
+
+def _text(path: ast.expr) -> str:
+    """A path as it is written, whether it is made an object or a text."""
+    match path:
+        case ast.Call(func=called, args=[inner]) if last_name(called) in _JOINING:
+            return _text(inner)
+    return unparsed(path)
+
+
+def _is_new(path: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 0) -> bool:
+    """Whether the name is made for this request alone."""
+    if nesting > _MAXIMUM_NESTING:
+        return False
+    if _NEW.search(unparsed(path).lower()):
+        return True
+    values = [given.get(node.id) for node in ast.walk(path) if isinstance(node, ast.Name)]
+    return any(_is_new(value, given, nesting + 1) for value in values if value is not None)
+
+
+def _is_target(keyword: str) -> bool:
+    return keyword in _TARGETS or "out" in keyword.split("_") or "output" in keyword
 
 
 def _written(syntax: Syntax, function: Function) -> list[tuple[int, str]]:
@@ -82,8 +177,10 @@ def _places(node: ast.Call) -> Iterator[ast.expr]:
                 yield from node.args[:2]
         case ast.Attribute(value=path, attr=name) if name in _OF_PATHS:
             yield path
-        case ast.Attribute(attr=name) | ast.Name(id=name) if name in _WRITING:
+        case ast.Attribute(value=ast.Name(id=module), attr="write") if module in _SOUNDS:
             yield from node.args[:1]
+        case ast.Attribute(attr=name) | ast.Name(id=name) if name in _WRITING:
+            yield from node.args[: 1 + (name in _SECOND)]
 
 
 def _writes(node: ast.Call, position: int) -> bool:
@@ -104,21 +201,34 @@ def _named(syntax: Syntax, function: Function) -> list[tuple[int, str]]:
     """Where the function names files always the same way, in the order of the text."""
     given = syntax.worked_out(_assigned, function)
     named = (
-        n for n in syntax.own_nodes(function) if isinstance(n, ast.Constant | ast.Name | ast.BinOp | ast.Call)
+        n
+        for n in syntax.own_nodes(function)
+        if isinstance(n, ast.Constant | ast.Name | ast.BinOp | ast.Call | ast.Attribute | ast.JoinedStr)
     )
     return sorted((syntax.number(node), name) for node in named if (name := _fixed(node, given)))
 
 
 def _assigned(syntax: Syntax, function: Function) -> dict[str, ast.expr | None]:
     """What the function gives to its variables; None for parameters, and where it is not one thing."""
-    found: dict[str, ast.expr | None] = {
-        n.arg: None for n in ast.walk(function.args) if isinstance(n, ast.arg)
-    }
+    found = dict(syntax.worked_out(_of_file, syntax.tree))
+    found |= {n.arg: None for n in ast.walk(function.args) if isinstance(n, ast.arg)}
+    own = {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
     for node in syntax.own_nodes(function):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             outer = syntax.parent(node)
-            alone = isinstance(outer, ast.Assign) and outer.targets == [node] and node.id not in found
+            alone = isinstance(outer, ast.Assign) and outer.targets == [node] and node.id not in own
             found[node.id] = outer.value if alone and isinstance(outer, ast.Assign) else None
+            own.add(node.id)
+    return found
+
+
+def _of_file(_: Syntax, tree: ast.Module) -> dict[str, ast.expr | None]:
+    """What the file gives once to its global names that are not spelled as constants."""
+    found: dict[str, ast.expr | None] = {}
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if not name.isupper():
+                found[name] = value if name not in found else None
     return found
 
 
@@ -133,7 +243,17 @@ def _fixed(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 
             value = given[name]
             return _fixed(value, given, nesting + 1) if value is not None else ""
         case ast.Name(id=name):
-            return name if name.isupper() else ""
+            return name if name.isupper() or name == "__file__" else ""
+        case ast.Attribute(attr="filename"):
+            return unparsed(node)  # of two uploads it may be the same: `blob`, `image.jpg`
+        case ast.Attribute(value=ast.Name(id="self"), attr=name) if _OF_OBJECT.search(name):
+            return f"self.{name}"
+        case ast.Attribute(value=inner, attr="parent"):
+            return _fixed(inner, given, nesting + 1)
+        case ast.JoinedStr(values=parts):
+            return _joined(
+                [p.value if isinstance(p, ast.FormattedValue) else p for p in parts], given, nesting
+            )
         case ast.Attribute() if unparsed(node).partition(".")[0] in _SETTINGS:
             return unparsed(node)
         case ast.BinOp(left=left, op=ast.Div() | ast.Add(), right=right):
@@ -142,6 +262,8 @@ def _fixed(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 
             last_name(called) in _JOINING and not node.keywords
         ):
             return _joined(parts, given, nesting)
+        case ast.Call(func=called, args=[]) if last_name(called) in _FOLDERS and not node.keywords:
+            return unparsed(node)
     return ""
 
 

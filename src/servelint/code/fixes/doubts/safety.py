@@ -116,7 +116,10 @@ class Safety:
         if key not in self._doubts:
             self._doubts[key] = self._doubts_of_block(call, block)
         first, below = self._doubts[key]
+        written = paths.written_in(block.syntax, block.function, block.range) if workers != 1 else ""
         reason = first or self._threads(call, workers)
+        if not reason and written:
+            reason = f"what is moved writes `{written}`, and two threads may both do that"
         if reason:
             return Doubt(reason)
         return self._of_threads(self.run_by(call.frame, block), workers) or below
@@ -351,6 +354,10 @@ class Safety:
             path = paths.written_below(syntax, function) if function is not None else ""
             if path:
                 return Doubt(f"`{facts.qualname}` writes `{path}`, and two threads may both do that")
+            path = paths.looked_for(syntax, function) if function is not None else ""
+            if path:
+                name = facts.qualname
+                return Doubt(f"`{name}` looks for `{path}` and writes it, and two threads may both do that")
         return None
 
     def _loads_later(self, frame: Frame) -> bool:
@@ -470,8 +477,15 @@ class Safety:
 
 
 def _overwritten(syntax: Syntax, function: Function, nodes: Sequence[ast.AST]) -> str:
-    path = paths.overwritten(syntax, function, Range.of(syntax, nodes))
-    return f"`{path}` is written for the call: another request may write it before it is read" if path else ""
+    moved = Range.of(syntax, nodes)
+    path = paths.overwritten(syntax, function, moved)
+    if path:
+        return f"`{path}` is written for the call: another request may write it before it is read"
+    path = paths.looked_for(syntax, function, moved)
+    if path:
+        return f"`{path}` is looked for before the call and written then: another request may do that between"
+    path = paths.read_after(syntax, function, moved)
+    return f"`{path}` is written by the call: another request may write it before it is used" if path else ""
 
 
 def _prepared(called: str) -> str:
