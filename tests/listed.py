@@ -17,6 +17,7 @@ class Listing:
         self.root = ROOT
         self.contents = {ROOT / name: content for name, content in contents.items()}
         self.python = tuple(ROOT / name for name in order) or tuple(sorted(self.contents))
+        self.manifests: tuple[Path, ...] = ()
         self.facts = Facts()
         self.scans = None
         self.wanted = None

@@ -72,6 +72,7 @@ class _Files:
         self._files = shelf.files(package)
         self._shelf = shelf
         self.python = tuple(map(Path, sorted(self._files)))
+        self.manifests: tuple[Path, ...] = ()
         self.facts = _Counted()
         self.scans = None
 
