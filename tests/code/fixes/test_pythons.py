@@ -128,6 +128,15 @@ def test_the_image_of_another_service_says_nothing(tmp_path: Path) -> None:
     assert "asyncio.to_thread" in fixed(tmp_path)
 
 
+def test_an_image_that_does_not_say_is_the_one(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM python:3.6\n")
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "Dockerfile").write_text("FROM tensors/serving:24.05\n")
+    assert "asyncio.to_thread" in fixed(tmp_path)
+    (tmp_path / "setup.py").write_text(SETUP)
+    assert "asyncio.to_thread" not in fixed(tmp_path)
+
+
 def test_one_coroutine_for_many_calls_is_written_for_new_pythons(tmp_path: Path) -> None:
     assert "function, /, *args" in fixed(tmp_path, offload="dispatcher")
     (tmp_path / "Dockerfile").write_text("FROM python:3.8\n")

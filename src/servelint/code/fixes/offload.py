@@ -282,7 +282,7 @@ class OffloadPlanner:
         """How a call is written that runs in the pool, whatever form the project uses."""
         imports, copies = needed.of(call.caller.module), self.contexts.may_read([call], ())
         python = self.analysis.pythons.of(call.caller.module.path)
-        return Offloading(Form.RUN_IN_EXECUTOR, pool, copies, "", imports, function, line, python=python)
+        return Offloading(Form.RUN_IN_EXECUTOR, pool, copies, "", imports, function, line, python)
 
     def _offloading(self, call: BlockingCall, moved: Moved, needed: Needed) -> Offloading:
         form = self.forms.of(call, pooled=moved.is_pooled)
@@ -296,7 +296,7 @@ class OffloadPlanner:
             pool = self._pool(call, moved, needed, context=copies)
         also = self.forms.threadpool_modules if form is Form.RUN_IN_THREADPOOL else ()
         name = self.forms.project_name
-        return Offloading(form, pool, copies, name, imports, function, moved.line, also, python)
+        return Offloading(form, pool, copies, name, imports, function, moved.line, python, also)
 
     def _pool(self, call: BlockingCall, moved: Moved, needed: Needed, *, context: bool) -> Pool:
         """The pool, with the dispatcher where calls are written with one."""

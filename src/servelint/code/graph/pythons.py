@@ -49,7 +49,7 @@ class Pythons:
         """The oldest Python 3 that may run the file."""
         folder = os.path.dirname(path)
         stated = self._nearest(folder, self._pinned, self._pins)
-        if stated is None:
+        if stated is None or stated == NEWEST:
             stated = self._nearest(folder, self._bounds, self._allowed)
         if stated is None or stated >= max(_EVIDENCE.values()):
             return NEWEST if stated is None else stated
@@ -81,12 +81,15 @@ class Pythons:
         return known[folder]
 
     def _pins(self, folder: str) -> Iterator[int]:
-        """What is installed by the files of a folder, or of one for images in it."""
+        """What is installed by the files of a folder, or of one for images in it.
+
+        An image that does not say is that of the service all the same, not one further up.
+        """
         for path in self._tree.manifests:
             name, parent = path.name.lower(), str(path.parent)
             is_near = parent == folder or (os.path.dirname(parent) == folder and self._has_no_code(parent))
             if is_near and ("dockerfile" in name or "containerfile" in name):
-                yield from _of_image(self._read(path))
+                yield next(_of_image(self._read(path)), NEWEST)
         for name in (".python-version", "runtime.txt"):
             yield from map(int, _VERSION.findall(self._read(Path(folder, name))))
         for name in ("environment.yml", "environment.yaml", "conda.yml", "conda.yaml"):

@@ -29,7 +29,7 @@ from servelint.code.loop.preloads import Entered, Preloads
 from servelint.code.names.frameworks import Frameworks
 from servelint.code.values.calls import argument
 from servelint.code.values.evaluate import Evaluator
-from servelint.code.values.values import ClassReference, Frame, FunctionReference, Value
+from servelint.code.values.values import ClassReference, Frame, FunctionReference, Value, plain
 from servelint.finding import Span, Step
 from servelint.knowledge import compiled
 from servelint.knowledge.types import Catalogue, Link, NameIndex, Role
@@ -230,7 +230,10 @@ class Analysis:
 
     def computed(self, place: Place, found: Handoff) -> Blocking | None:
         """The inference, or what takes as long, that an offloaded callable runs; None where none is known."""
-        blocking = self.judge.call(place.frame, found.inner)
+        values = [value for value, _ in plain(self.evaluator.evaluate(place.frame, found.callable))]
+        is_own = any(isinstance(value, FunctionReference) for value in values)
+        inner = found.inner if is_own else Call(found.callable, (), (), found.call.position)
+        blocking = self.judge.call(place.frame, inner)
         return blocking if blocking is not None and blocking.role in COMPUTED else None
 
     def on_default_executor(self, path: str) -> tuple[tuple[Place, Handoff, Blocking], ...]:

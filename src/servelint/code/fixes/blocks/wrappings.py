@@ -10,7 +10,6 @@ from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.text.imports import Imports
 from servelint.code.fixes.text.style import Wrapping
 from servelint.code.fixes.text.syntax import Function
-from servelint.code.graph.pythons import NEWEST
 
 # The Python 3 that came with them.
 TO_THREAD_SINCE = 9
@@ -29,10 +28,10 @@ class Offloading:
     imports: Imports
     function: Function
     line: int
+    # The Python that the service may run on, by the second number of its version.
+    python: int
     # Other modules from which `run_in_threadpool` is the same function.
     also: tuple[str, ...] = ()
-    # The Python that the service may run on, by the second number of its version.
-    python: int = NEWEST
 
     @property
     def where(self) -> str:
