@@ -170,3 +170,13 @@ def test_what_many_threads_look_for(tmp_path: Path) -> None:
     expected = "`answered` looks for `text` and writes it, and two threads may both do that"
     assert reason(tmp_path, call="answered(text)", below=below, offload="to-thread") == expected
     assert reason(tmp_path, call="answered(text)", below=below) == ""
+
+
+def test_what_a_function_writes_for_the_call(tmp_path: Path) -> None:
+    below = "pass\n\n\ndef kept(text):\n    {}\n    return 'upload.txt'\n\n\ndef other(text):\n    pass"
+    fixed, own = below.format("cv2.imwrite('upload.txt', text)"), below.format("cv2.imwrite(text, text)")
+    expected = "`kept` writes `upload.txt`: another request may do so before the call is made"
+    assert reason(tmp_path, "place = kept(text)", "nlp(place)", below=fixed) == expected
+    assert reason(tmp_path, "place = kept(text)\n    await file.read()", "nlp(place)", below=fixed) == ""
+    assert reason(tmp_path, "place = kept(text)", "nlp(place)", below=own) == ""
+    assert reason(tmp_path, call="nlp(text)", after="kept(text)", below=fixed) == ""

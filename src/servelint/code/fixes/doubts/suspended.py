@@ -11,10 +11,12 @@ if not service.ready:
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Call
+from servelint.code.fixes.doubts.paths import written_below
 from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.doubts.shared import Change, last_name
 from servelint.code.fixes.doubts.sharing import Sharing
@@ -55,6 +57,7 @@ class Suspended:
         self.files = files
         self.reached = reached
         self.sharing = sharing
+        self._left: dict[Frame, list[tuple[int, str]]] = {}
         self._waits: dict[tuple[str, int], bool] = {}
         self._asked: dict[Frame, str] = {}
         self._writing: dict[str, dict[str, list[_Writer]]] = {}
@@ -68,7 +71,34 @@ class Suspended:
             self.first_await(frame)
             or timed(syntax, function, moved)
             or self._outdated(frame, function, moved)
+            or self._left_by_helper(frame, function, moved)
         )
+
+    def _left_by_helper(self, frame: Frame, function: Function, moved: Range) -> str:
+        """A file with one name for all requests that another function writes before what is moved."""
+        if frame not in self._left:
+            self._left[frame] = sorted(self._find_left(frame))
+        left, (_, syntax) = self._left[frame], self._function(frame)
+        number = bisect_left(left, (moved.first + 1, ""))
+        if not number:
+            return ""
+        end, text = left[number - 1]
+        return "" if is_interrupted(syntax, function, Range(end, moved.first), moved) else text
+
+    def _find_left(self, frame: Frame) -> Iterator[tuple[int, str]]:
+        """The calls of a function that write such files, by the numbers at which they have."""
+        _, syntax = self._function(frame)
+        for site in self.evaluator.facts(frame).sites:
+            node = syntax.at(site.call.position, ast.Call)
+            below = self.reached.called(frame, site.call) if node is not None else ()
+            for inner in self.reached.functions(below)[:MAXIMUM_FUNCTIONS]:
+                helper, there = self._function(inner)
+                path = written_below(there, helper) if helper is not None else ""
+                if path and node is not None:
+                    name = self.evaluator.facts(inner).qualname
+                    text = f"`{name}` writes `{path}`: another request may do so before the call is made"
+                    yield syntax.end_number(node), text
+                    break
 
     def first_await(self, frame: Frame) -> str:
         """Why a function should not get its first `await`: who calls it counts on not being interrupted."""
