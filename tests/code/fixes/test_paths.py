@@ -151,6 +151,7 @@ def test_what_is_looked_for_and_then_written(tmp_path: Path, before: str, call: 
         ("known = os.path.exists(text)", "nlp(text)", "cv2.imwrite(file, found)"),
         ("place = uuid.uuid4().hex\n    known = os.path.exists(place)", "nlp(place)", "os.remove(place)"),
         ("known = os.path.exists(text)", "nlp(text)", "os.makedirs(text, exist_ok=True)"),
+        ("known = os.path.exists(text)", "nlp(text)", "shutil.copy2(text, file)"),
     ],
 )
 def test_what_nobody_else_writes_in_between(tmp_path: Path, before: str, call: str, after: str) -> None:

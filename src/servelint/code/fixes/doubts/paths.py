@@ -174,7 +174,7 @@ def _places(node: ast.Call) -> Iterator[ast.expr]:
                 yield path
         case ast.Attribute(value=ast.Name(id=module), attr=name) if module in _MODULES:
             if name in _OF_MODULES:
-                yield from node.args[:2]
+                yield from node.args[name.startswith("copy") : 2]  # what is copied stays as it is
         case ast.Attribute(value=path, attr=name) if name in _OF_PATHS:
             yield path
         case ast.Attribute(value=ast.Name(id=module), attr="write") if module in _SOUNDS:
