@@ -107,7 +107,7 @@ class Halves:
             if (path, one.caller.index) not in seen:
                 seen.add((path, one.caller.index))
                 waiting += (other for other in self._told(path) if other.caller == one.caller)
-            if is_pooled(one) and not one.blocking.thread_safe and (path, library) not in seen:
+            if is_pooled(self.analysis, one) and not one.blocking.thread_safe and (path, library) not in seen:
                 seen.add((path, library))
                 waiting += self._beside(path, library)
         return found
@@ -117,7 +117,9 @@ class Halves:
         if other.caller == call.caller and not self._is_done_before(other):
             here = call.caller.facts.name
             return f"line {other.position.line} of `{here}` stays on the event loop (`{other.text}`)"
-        if call.blocking.thread_safe or not (is_pooled(call) and is_pooled(other)):
+        if call.blocking.thread_safe or not (
+            is_pooled(self.analysis, call) and is_pooled(self.analysis, other)
+        ):
             return ""
         if other.blocking.library != call.blocking.library or not self._is_beside(call, other):
             return ""
@@ -158,7 +160,9 @@ class Halves:
                 other
                 for path in self.analysis.loop.paths
                 for other in (self._told(path) if path in beside else ())
-                if other.blocking.library == library and not other.blocking.thread_safe and is_pooled(other)
+                if other.blocking.library == library
+                and not other.blocking.thread_safe
+                and is_pooled(self.analysis, other)
             )
         return self._users[key]
 

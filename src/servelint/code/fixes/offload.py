@@ -11,7 +11,7 @@ is left to a person.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,19 +57,16 @@ DISPATCHER_SINCE = 9
 class Moved:
     """What moves together: the blocking calls in it, all of its calls, and where it stands.
 
-    `keywords` says that it is one call with keyword arguments.
+    `leading` is the call for which it has to be where inference runs, if there is one, rather one that
+    threads may not share. `keywords` says that it is one call with keyword arguments.
     """
 
     calls: tuple[BlockingCall, ...]
     sites: tuple[Site, ...]
     function: Function
     line: int
+    leading: BlockingCall | None
     keywords: bool = False
-
-    @property
-    def is_pooled(self) -> bool:
-        """Whether there is inference in it."""
-        return any(map(is_pooled, self.calls))
 
 
 class OffloadPlanner:
@@ -210,7 +207,7 @@ class OffloadPlanner:
     def _awaited(self, call: BlockingCall, syntax: Syntax, node: ast.Call, function: Function) -> Fix:
         """The fix that awaits the call itself."""
         needed = Needed(self.files)
-        offloading = self._offloading(call, _alone(call, function, node), needed)
+        offloading = self._offloading(call, self._by_itself(call, function, node), needed)
         getting = self.getters.waiting(call)
         if getting:
             edits = _with_getter(syntax, node, offloading)
@@ -237,9 +234,10 @@ class OffloadPlanner:
         if reason:
             return None, reason
         needed = Needed(self.files)
+        calls = self._in_block(call, block).calls
         offloading = self._offloading(call, self._in_block(call, block), needed)
-        name = self.names.of(call, block, {one.blocking.role for one in self._in_block(call, block).calls})
-        doubt = self.safety.doubt_of_block(call, block, _workers(offloading.pool))
+        name = self.names.of(call, block, {one.blocking.role for one in calls})
+        doubt = self.safety.doubt_of_block(call, block, _workers(offloading.pool), calls)
         key = (block, name, offloading.form, offloading.pool, offloading.copies_context, bool(doubt.locks))
         if key not in self._blocks:  # the text of a block is one object for all the calls in it
             edit = moving.moved(block, found, name, offloading)
@@ -264,8 +262,19 @@ class OffloadPlanner:
         if key not in self._in_blocks:  # one object for all the calls in it
             calls = tuple(self._calls_in(call.caller, block))
             sites = tuple(self.safety.sites(call.caller.facts, block))
-            self._in_blocks[key] = Moved(calls, sites, block.function, block.first_line)
+            leading = self._leading(calls)
+            self._in_blocks[key] = Moved(calls, sites, block.function, block.first_line, leading)
         return self._in_blocks[key]
+
+    def _leading(self, calls: Sequence[BlockingCall]) -> BlockingCall | None:
+        pooled = [call for call in calls if is_pooled(self.analysis, call)]
+        return min(pooled, key=lambda call: bool(call.blocking.thread_safe), default=None)
+
+    def _by_itself(self, call: BlockingCall, function: Function, node: ast.Call) -> Moved:
+        """The call that moves by itself."""
+        sites = (call.site,) if call.site is not None else ()
+        leading = self._leading([call])
+        return Moved((call,), sites, function, node.lineno, leading, keywords=bool(node.keywords))
 
     def _calls_in(self, caller: LoopBound, block: Block) -> Iterator[BlockingCall]:
         by_line = self._by_line.get(caller)
@@ -285,7 +294,7 @@ class OffloadPlanner:
         return Offloading(Form.RUN_IN_EXECUTOR, pool, copies, "", imports, function, line, python)
 
     def _offloading(self, call: BlockingCall, moved: Moved, needed: Needed) -> Offloading:
-        form = self.forms.of(call, pooled=moved.is_pooled)
+        form = self.forms.of(moved.leading or call, pooled=moved.leading is not None)
         imports, function = needed.of(call.caller.module), moved.function
         pool, copies = None, False
         python = self.analysis.pythons.of(call.caller.module.path)
@@ -334,7 +343,7 @@ class OffloadPlanner:
         syntax = self.files.syntax(call.caller.module)
         function = placement.function_at(syntax, call.caller.facts.position)
         node = syntax.at(call.position, ast.Call)
-        return None if function is None or node is None else _alone(call, function, node)
+        return None if function is None or node is None else self._by_itself(call, function, node)
 
     def _made(
         self,
@@ -372,7 +381,7 @@ class OffloadPlanner:
         )
 
     def _takes_pool(self, call: BlockingCall) -> bool:
-        if self.forms.of(call, pooled=is_pooled(call)) is not Form.RUN_IN_EXECUTOR:
+        if self.forms.of(call, pooled=is_pooled(self.analysis, call)) is not Form.RUN_IN_EXECUTOR:
             return False
         region = self.regions.of(call)
         movable = region is not None and not isinstance(region.variables, str)
@@ -387,12 +396,6 @@ class OffloadPlanner:
         if pool is None or not pool.is_new_global or not imported:
             return ""
         return f"{min(imported)} copies the code to its workers, which a pool in a global may prevent"
-
-
-def _alone(call: BlockingCall, function: Function, node: ast.Call) -> Moved:
-    """The call that moves by itself."""
-    sites = (call.site,) if call.site is not None else ()
-    return Moved((call,), sites, function, node.lineno, keywords=bool(node.keywords))
 
 
 def _are_several(places: Iterable[tuple[str, int]]) -> bool:

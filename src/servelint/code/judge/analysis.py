@@ -21,6 +21,7 @@ from servelint.code.graph.pythons import Pythons
 from servelint.code.graph.reach import Reach
 from servelint.code.judge.blocking import Judge
 from servelint.code.judge.outcomes import HARMLESS, Blocking, Hop, Outcome
+from servelint.code.judge.preparing import Preparing
 from servelint.code.loop.bound import Loop, LoopBound
 from servelint.code.loop.filled import Filled
 from servelint.code.loop.keeping import is_kept
@@ -240,14 +241,32 @@ class Analysis:
         """The inference that a file runs on the executor that the event loop uses for everything else.
 
         Training is no inference: it takes minutes, and in a pool for predictions they would wait for it.
+        Nor is what prepares data: there they would wait for that.
         """
         if path not in self._on_default:
             found = (one for one in self.offloads_in(path) if _on_default_pool(one[1]))
             judged = [(place, offload, self.computed(place, offload)) for place, offload in found]
             self._on_default[path] = tuple(
-                (p, o, runs) for p, o, runs in judged if runs is not None and runs.role is not Role.TRAINING
+                (place, offload, runs)
+                for place, offload, runs in judged
+                if runs is not None and runs.role is not Role.TRAINING
+                if not self.hands_over_preparation(place, offload, runs)
             )
         return self._on_default[path]
+
+    @cached_property
+    def _preparing(self) -> Preparing:
+        return Preparing(self.evaluator, self.reach, self.config.blocking_calls)
+
+    def prepares(self, call: BlockingCall) -> bool:
+        """Whether the call only prepares data, and several threads may do that at once."""
+        made = call.site.call if call.site is not None else None
+        return self._preparing.only(call.frame, made, call.blocking, call.site)
+
+    def hands_over_preparation(self, place: Place, found: Handoff, runs: Blocking) -> bool:
+        """The same of a callable that is handed to a thread."""
+        made = Call(found.callable, (), (), found.call.position)
+        return self._preparing.only(place.frame, made, runs)
 
     @cached_property
     def _judge_of_loaded(self) -> Judge:

@@ -25,10 +25,9 @@ from servelint.code.facts.facts import (
     last_name,
 )
 from servelint.code.graph.reach import Reach
-from servelint.code.judge import addresses
 from servelint.code.judge.conditions import Conditions
 from servelint.code.judge.implicit import Implicit
-from servelint.code.judge.names import ModelBases, Names
+from servelint.code.judge.names import ModelBases, Names, goes_to_model
 from servelint.code.judge.outcomes import (
     COROUTINE,
     HARMLESS,
@@ -343,7 +342,7 @@ class Judge:
             return Outcome(less_sure(self._sink(entry.of_model, entry.library, entry.name, frame, call)))
         if not role.blocks:
             return COROUTINE if role is Role.COROUTINE else HARMLESS
-        if entry.addressed and not addresses.is_of_model(self.evaluator, frame, call):
+        if entry.addressed and not goes_to_model(self.evaluator, frame, call):
             return UNKNOWN
         if entry.between_rows and all(self.names.is_row(frame, value) for value in call.arguments[:2]):
             return HARMLESS

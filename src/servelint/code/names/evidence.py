@@ -70,6 +70,7 @@ class Evidence:
     short_methods: frozenset[str]
     record_modules: frozenset[str]
     rows: frozenset[str]
+    prepares: frozenset[str]
 
     def is_short(self, call: Call) -> bool:
         """Whether the names in a call say that it takes microseconds: of text, or of a `label_encoder`."""
@@ -408,6 +409,7 @@ def load() -> Evidence:
         record_modules=frozenset(data.table("records").names("modules")),
         rows=frozenset(data.table("records").names("rows")),
         short_methods=frozenset(data.table("short").names("methods")),
+        prepares=frozenset(data.names("prepares")),
     )
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block, UnmovableError, Variables
 from servelint.code.fixes.blocks.readings import Readings
-from servelint.code.fixes.pools.forms import is_pooled
+from servelint.code.fixes.pools.forms import computes
 from servelint.code.fixes.text import placement, variables
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function, Syntax
@@ -202,7 +202,7 @@ def _is_chain(group: Sequence[_Seed], syntax: Syntax) -> bool:
         (seed.call, node) for seed in group if (node := syntax.at(seed.call.position, ast.Call)) is not None
     ]
     return any(
-        syntax.is_below(other, node if is_pooled(call) is is_pooled(inner) else node.func)
+        syntax.is_below(other, node if computes(call) is computes(inner) else node.func)
         for call, node in calls
         for inner, other in calls
         if other is not node
@@ -232,7 +232,7 @@ def _joins(group: Sequence[_Seed], seed: _Seed, syntax: Syntax, function: Functi
         return False
     if seed.first <= end:
         return True
-    if len(group) >= MAXIMUM_TOGETHER or is_pooled(seed.call) is not is_pooled(group[-1].call):
+    if len(group) >= MAXIMUM_TOGETHER or computes(seed.call) is not computes(group[-1].call):
         return False
     alone = [one.suite[one.first] for one in (*group, seed) if one.single]
     if not all(isinstance(statement, _SIMPLE) for statement in (*alone, *seed.suite[end + 1 : seed.first])):

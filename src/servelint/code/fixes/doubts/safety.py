@@ -79,6 +79,7 @@ class Safety:
         self.meanwhile = Meanwhile(analysis, files, self.reached, self.sharing, self.guards)
         self._frames: dict[tuple[Frame, frozenset[str]], Doubt] = {}
         self._doubts: dict[tuple[Frame, Block], tuple[str, Doubt]] = {}
+        self._in_threads: dict[tuple[Frame, Block, int | None], str] = {}
         self._made_bound: dict[tuple[str, int | None, str], bool] = {}
         self._obstacles: dict[tuple[Frame, Block], str] = {}
         self._written: dict[tuple[Function, Range], str] = {}
@@ -110,19 +111,29 @@ class Safety:
         below = self._of_threads(inner, workers) or self._below(call.frame, inner)
         return below if below.reason else self._meanwhile(call.frame, moved, inner, below, block=False)
 
-    def doubt_of_block(self, call: BlockingCall, block: Block, workers: int | None) -> Doubt:
-        """Whether running the block in a thread might change behaviour."""
+    def doubt_of_block(
+        self, call: BlockingCall, block: Block, workers: int | None, calls: Iterable[BlockingCall] = ()
+    ) -> Doubt:
+        """Whether running the block in a thread might change behaviour; `calls` in it block."""
         key = (call.frame, block)
         if key not in self._doubts:
             self._doubts[key] = self._doubts_of_block(call, block)
         first, below = self._doubts[key]
         written = paths.written_in(block.syntax, block.function, block.range) if workers != 1 else ""
-        reason = first or self._threads(call, workers)
+        reason = first or self._threads(call, workers) or self._threads_of_block(key, workers, calls)
         if not reason and written:
             reason = f"what is moved writes `{written}`, and two threads may both do that"
         if reason:
             return Doubt(reason)
         return self._of_threads(self.run_by(call.frame, block), workers) or below
+
+    def _threads_of_block(
+        self, block: tuple[Frame, Block], workers: int | None, calls: Iterable[BlockingCall]
+    ) -> str:
+        key = (*block, workers)
+        if key not in self._in_threads:  # once for all the calls in it
+            self._in_threads[key] = next((r for one in calls if (r := self._threads(one, workers))), "")
+        return self._in_threads[key]
 
     def _doubts_of_block(self, call: BlockingCall, block: Block) -> tuple[str, Doubt]:
         """What is the same for all calls of the block: reasons in its function, and below that."""

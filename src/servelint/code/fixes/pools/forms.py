@@ -48,6 +48,10 @@ _SPELLED = {
 
 # Their place is where they do not hold up predictions: as many of them as requests are under way.
 _UNPOOLED: frozenset[Role | None] = frozenset({Role.LOAD, Role.REMOTE})
+# They say nothing about where inference runs.
+_BESIDE: frozenset[Role | None] = _UNPOOLED | {Role.PREPROCESSING}
+# Who configures a pool gets all that computes into it.
+_POOL_WANTED = frozenset({"run-in-executor", DISPATCHER})
 # The library keeps the interpreter to itself while it works: several threads gain nothing.
 _HOLDS = "holds"
 # The routes of liveness, readiness and health, and how they are asked.
@@ -55,9 +59,16 @@ _PROBING = frozenset({"get", "head"})
 _PROBE = re.compile(r"/(?:.*/)?(?:health|live|ready|liveness|readiness)(?:z|[-_]?check)?/?")
 
 
-def is_pooled(call: BlockingCall) -> bool:
-    """Whether the call belongs in the pool for inference: loads and remote calls do not."""
+def computes(call: BlockingCall) -> bool:
+    """Whether the call computes, and neither loads nor asks somebody else."""
     return call.blocking.role not in _UNPOOLED
+
+
+def is_pooled(analysis: Analysis, call: BlockingCall) -> bool:
+    """Whether the call belongs in the pool for inference: not what loads, asks others or only prepares."""
+    if not computes(call):
+        return False
+    return analysis.config.fix.offload in _POOL_WANTED or not analysis.prepares(call)
 
 
 def _is_probe(call: BlockingCall) -> bool:
@@ -78,10 +89,20 @@ def _is_probe(call: BlockingCall) -> bool:
 
 
 class _Work(NamedTuple):
-    """Work that is handed to a thread in some form; whether it is inference."""
+    """Work that is handed to a thread in some form, by its roles; none for what is not of the project."""
 
     form: Form
-    infers: bool
+    roles: frozenset[Role | None]
+
+    @property
+    def infers(self) -> bool:
+        """Whether it is inference."""
+        return Role.INFERENCE in self.roles
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it is of a kind that does not belong where inference runs."""
+        return not self.roles or not self.roles.isdisjoint(_BESIDE)
 
 
 class Forms:
@@ -109,6 +130,8 @@ class Forms:
             return self._of_other_work(call) or form
         if pooled or form is not Form.RUN_IN_EXECUTOR:
             return form
+        if computes(call):
+            return self._of_preparation(module.path)
         # The threads of `run_in_threadpool` do not resolve host names too.
         remote = call.blocking.role is Role.REMOTE
         packages = {name.partition(".")[0] for name in self.threadpool_modules}
@@ -118,8 +141,21 @@ class Forms:
     def stays_on_default(self, call: BlockingCall) -> bool:
         """Whether the call may run on the loop's default executor, where the file has other work too."""
         path = call.caller.module.path
-        other = any(one.form is Form.TO_THREAD and not one.infers for one in self._handed_over.get(path, ()))
+        works = (one for one in self._handed_over.get(path, ()) if not one.infers and not one.is_beside)
+        other = any(one.form is Form.TO_THREAD for one in works)
         return other and self._of_other_work(call) is Form.TO_THREAD
+
+    def _of_preparation(self, here: str) -> Form:
+        """How the file, then the service hands other work than inference to threads, whichever they are."""
+        own = [one for one in self._handed_over.get(here, ()) if not one.infers]
+        beside = self.analysis.reach.beside(here)
+        others = [one for path in beside for one in self._handed_over.get(path, ()) if not one.infers]
+        for works in (own, others):
+            forms = {one.form for one in works} - {Form.RUN_IN_EXECUTOR}
+            found = next((form for form in _SPELLED.values() if form in forms), None)
+            if found is not None:
+                return found
+        return Form.TO_THREAD
 
     def _of_other_work(self, call: BlockingCall) -> Form | None:
         """What the file does with other work of the project, or the service with other inference.
@@ -132,23 +168,28 @@ class Forms:
         if library.gil.verdict == _HOLDS or self._has_pool(call):
             return None
         here = call.caller.module.path
-        own = self._handed_over.get(here, [])
+        own = [one for one in self._handed_over.get(here, ()) if not one.is_beside]
         beside = self.analysis.reach.beside(here) if not own else ()
-        others = [one for path in beside for one in self._handed_over.get(path, ()) if one.infers]
+        others = [
+            one
+            for path in beside
+            for one in self._handed_over.get(path, ())
+            if one.infers and not one.is_beside
+        ]
         forms = {one.form for one in own or others}
         return next((form for form in _SPELLED.values() if form in forms), None)
 
     @cached_property
     def _handed_over(self) -> dict[str, list[_Work]]:
-        """The work of the project that each file hands to threads, and how."""
+        """The work that each file hands to threads, and how."""
         found: dict[str, list[_Work]] = {}
         for name, form in _SPELLED.items():
             for module, index, site in self.analysis.project.calls(name):
                 frame = self.analysis.evaluator.frame(module, index)
-                roles = self._roles(frame, site) if index else ()
-                if roles and not _UNPOOLED.intersection(roles):
+                roles = self._roles(frame, site) if index else None
+                if roles is not None:
                     known = Form.TO_THREAD if _is_without_pool(site.call, name) else form
-                    found.setdefault(module.path, []).append(_Work(known, Role.INFERENCE in roles))
+                    found.setdefault(module.path, []).append(_Work(known, roles))
         return found
 
     def _of_inference(self, module: Module) -> Form:
@@ -181,10 +222,13 @@ class Forms:
 
     def _offloads_inference(self, frame: Frame, site: Site) -> bool:
         """Whether the call runs an inference elsewhere."""
-        return Role.INFERENCE in self._roles(frame, site)
+        return Role.INFERENCE in (self._roles(frame, site) or ())
 
-    def _roles(self, frame: Frame, site: Site) -> set[Role | None]:
-        """The roles of what the call runs elsewhere, None for a function of the project that has none."""
+    def _roles(self, frame: Frame, site: Site) -> frozenset[Role | None] | None:
+        """The roles of what the call runs elsewhere, None for a function of the project that has none.
+
+        None in their place where it runs nothing elsewhere.
+        """
         evaluator, judge = self.analysis.evaluator, self.analysis.judge
         last = last_name(site.call.function)
         names = [
@@ -193,7 +237,7 @@ class Forms:
         offload = self.analysis.frameworks.offload.find(names[0] if names else "", last)
         given = argument(site.call, offload.position, offload.keyword) if offload is not None else None
         if given is None:
-            return set()
+            return None
         inner = Call(given, (), (), site.call.position)
         found: set[Role | None] = set()
         for value, _ in plain(evaluator.evaluate(frame, given)):
@@ -202,7 +246,7 @@ class Forms:
                 found.add(blocking.role)
             elif isinstance(value, FunctionReference):
                 found.add(None)
-        return found
+        return frozenset(found)
 
 
 def _is_without_pool(made: Call, name: str) -> bool:

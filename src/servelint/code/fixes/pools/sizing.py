@@ -54,7 +54,7 @@ class Sizes:
         calls = [call for path in sorted(paths) for call in self.analysis.blocking_calls_in(path)]
         limits = list(self._limits({module.path for module in modules}))
         size = pool_size(
-            [libraries.get(call.blocking.library) for call in calls if is_pooled(call)],
+            [libraries.get(call.blocking.library) for call in calls if is_pooled(self.analysis, call)],
             min(limits) if limits else None,
         )
         configured = self.analysis.config.fix.max_workers
