@@ -188,7 +188,7 @@ async def fill(number: int):
 
 @pytest.mark.parametrize(("files", "many"), [(MAXIMUM_FILES, False), (MAXIMUM_FILES + 1, True)])
 def test_what_very_many_files_write_is_not_looked_into(tmp_path: Path, files: int, many: bool) -> None:
-    others = [f"other{number}" for number in range(files - 1)]  # `main.py` is one, too
+    others = [f"other{number}" for number in range(files)]
     for other in others:
         (tmp_path / f"{other}.py").write_text(WRITTEN)
     told = f"more than {MAXIMUM_FILES} files may write it meanwhile"
