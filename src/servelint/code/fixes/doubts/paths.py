@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.doubts.timed import is_interrupted
@@ -58,7 +58,20 @@ def written_below(syntax: Syntax, function: Function) -> str:
     return next((name for _, name in syntax.worked_out(_written, function)), "")
 
 
-def overwritten(syntax: Syntax, function: Function, moved: Range) -> str:
+def doubt(syntax: Syntax, function: Function, nodes: Sequence[ast.AST]) -> str:
+    """Why another request may come between what the function does with a file and the moved nodes."""
+    moved = Range.of(syntax, nodes)
+    path = _overwritten(syntax, function, moved)
+    if path:
+        return f"`{path}` is written for the call: another request may write it before it is read"
+    path = looked_for(syntax, function, moved)
+    if path:
+        return f"`{path}` is looked for before the call and written then: another request may do that between"
+    path = _read_after(syntax, function, moved)
+    return f"`{path}` is written by the call: another request may write it before it is used" if path else ""
+
+
+def _overwritten(syntax: Syntax, function: Function, moved: Range) -> str:
     """What the function writes before what is moved and uses in it or later, under one name for all."""
     for end, name in syntax.worked_out(_written, function):
         if end > moved.first:
@@ -77,7 +90,7 @@ def written_in(syntax: Syntax, function: Function, moved: Range) -> str:
     return next((name for end, name in written if moved.first < end <= moved.end), "")
 
 
-def read_after(syntax: Syntax, function: Function, moved: Range) -> str:
+def _read_after(syntax: Syntax, function: Function, moved: Range) -> str:
     """What is moved writes under one name for all, and the function uses afterwards; empty for nothing."""
     given = syntax.worked_out(_assigned, function)
     names = {name for end, name in syntax.worked_out(_written, function) if moved.first < end <= moved.end}

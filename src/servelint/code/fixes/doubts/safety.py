@@ -100,7 +100,7 @@ class Safety:
             or self._arguments(call, call.site.call)
             or self._around(call, node, function)
             or self._threads(call, workers)
-            or _overwritten(self.files.syntax(call.caller.module), function, [node])
+            or paths.doubt(self.files.syntax(call.caller.module), function, [node])
             or self.sharing.handed(call.frame, self._shared(call, function), [call.site])
             or self.suspended.doubt(call.frame, Range.of(self.files.syntax(call.caller.module), [node]))
         )
@@ -144,7 +144,7 @@ class Safety:
             or next((r for site in sites if (r := self._arguments(call, site.call))), "")
             or next((r for site in sites if (r := self._touches(call.frame, facts, site.call))), "")
             or self._writes_shared(call, block)
-            or _overwritten(block.syntax, block.function, block.statements)
+            or paths.doubt(block.syntax, block.function, block.statements)
             or self.sharing.handed(call.frame, self._shared(call, block.function), sites)
             or ("" if block.direct else self.suspended.doubt(call.frame, block.range))  # awaited as it is
         )
@@ -485,18 +485,6 @@ class Safety:
             isinstance(value, Call) and any(isinstance(v, External) for v, _ in plain(callees(frame, value)))
             for value in opened
         )
-
-
-def _overwritten(syntax: Syntax, function: Function, nodes: Sequence[ast.AST]) -> str:
-    moved = Range.of(syntax, nodes)
-    path = paths.overwritten(syntax, function, moved)
-    if path:
-        return f"`{path}` is written for the call: another request may write it before it is read"
-    path = paths.looked_for(syntax, function, moved)
-    if path:
-        return f"`{path}` is looked for before the call and written then: another request may do that between"
-    path = paths.read_after(syntax, function, moved)
-    return f"`{path}` is written by the call: another request may write it before it is used" if path else ""
 
 
 def _prepared(called: str) -> str:
