@@ -15,7 +15,7 @@ from servelint.code.fixes.doubts.guards import Guards
 from servelint.code.fixes.doubts.shared import Change, last_name
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.placement import function_at, functions_around
+from servelint.code.fixes.text.placement import FunctionsByLine, function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.variables import Written, mentioning_lines, written_attributes
 from servelint.code.graph.project import Module
@@ -110,6 +110,8 @@ class Writers:
         self.sharing = sharing
         self.guards = guards
         self._of_places: dict[tuple[str, tuple[_Place, ...]], tuple[Writer, ...]] = {}
+        self._lines: dict[str, FunctionsByLine] = {}
+        self._of_globals: dict[tuple[str, str], tuple[_Place, ...]] = {}
         self._by_text: dict[tuple[str, frozenset[Owner]], tuple[_Place, ...] | None] = {}
         self._writers: dict[Function, tuple[Writer, ...]] = {}
         self._indexes: dict[str, dict[Function, int]] = {}
@@ -134,8 +136,11 @@ class Writers:
     def _places(self, name: str, module: Module | None, owners: Iterable[Owner]) -> tuple[_Place, ...] | None:
         """The functions that may write it while the service serves, by their text; None if they are many."""
         if module is not None:
-            lines = mentioning_lines(self.analysis.source(module.path), name)
-            return tuple(self._serving(module, functions_around(module.facts, lines)))
+            if (name, module.path) not in self._of_globals:
+                lines = mentioning_lines(self.analysis.source(module.path), name)
+                places = tuple(self._serving(module, map(self._by_line(module).around, lines)))
+                self._of_globals[name, module.path] = places
+            return self._of_globals[name, module.path]
         key = (name, frozenset(owners))
         if key not in self._by_text:
             self._by_text[key] = self._attributes(*key)
@@ -158,11 +163,17 @@ class Writers:
         self, module: Module, written: Sequence[Written], owners: frozenset[Owner]
     ) -> Iterator[int]:
         """The functions that may write the attribute of one of the owners."""
-        around = functions_around(module.facts, (one.line for one in written))
-        for (_, holder), index in zip(written, around, strict=True):
+        around = self._by_line(module).around
+        for line, holder in written:
+            index = around(line)
             owner = self._owner_by_text(module, index, holder) if holder and index else None
             if not holder or (owner is not None and any(self.is_one(owner, one) for one in owners)):
                 yield index
+
+    def _by_line(self, module: Module) -> FunctionsByLine:
+        if module.path not in self._lines:
+            self._lines[module.path] = FunctionsByLine(module.facts.functions)
+        return self._lines[module.path]
 
     def _owner_by_text(self, module: Module, index: int, holder: str) -> Owner | None:
         """Whose the attribute of what a function calls `holder` is; None where that is not known."""

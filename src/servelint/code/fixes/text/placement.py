@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
 from servelint.code.facts.facts import (
     Call,
     Expression,
     FunctionFacts,
     Listed,
-    ModuleFacts,
     Position,
     dotted,
     last_name,
@@ -160,20 +159,24 @@ def needs_parentheses(syntax: Syntax, node: ast.Call) -> bool:
     return False
 
 
-def functions_around(facts: ModuleFacts, lines: Iterable[int]) -> Iterator[int]:
-    """The innermost function definition around each of the lines, by its number; 0 outside of them.
+class FunctionsByLine:
+    """Finds the innermost function definition around a line of a file."""
 
-    Of two on one line the last is taken.
-    """
-    functions = facts.functions
-    order = sorted(range(1, len(functions)), key=lambda index: functions[index].position[:2])
-    starts = [functions[index].position.line for index in order]
-    for line in lines:
-        before = bisect_right(starts, line)
-        at: int | None = order[before - 1] if before else 0
-        while at and (functions[at].position.end_line < line or not _is_definition(functions[at])):
-            at = functions[at].parent
-        yield at or 0
+    def __init__(self, functions: Sequence[FunctionFacts]) -> None:
+        self.functions = functions
+        self._order = sorted(range(1, len(functions)), key=lambda index: functions[index].position[:2])
+        self._starts = [functions[index].position.line for index in self._order]
+
+    def around(self, line: int) -> int:
+        """Its number, 0 for none; of two on one line the last is taken."""
+        before = bisect_right(self._starts, line)
+        at: int | None = self._order[before - 1] if before else 0
+        while at:
+            facts = self.functions[at]
+            if facts.position.end_line >= line and _is_definition(facts):
+                return at
+            at = facts.parent
+        return 0
 
 
 def _is_definition(facts: FunctionFacts) -> bool:
