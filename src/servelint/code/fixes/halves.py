@@ -7,7 +7,7 @@ one call is moved and another is not blocks the loop as before.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position
@@ -54,7 +54,7 @@ class Halves:
         self._stays = stays
         self._moves_with = moves_with
         self._doubts: dict[_Key, str] = {}
-        self._told_in: dict[str, tuple[BlockingCall, ...]] = {}
+        self._told_in: dict[str, dict[int, list[BlockingCall]]] = {}
         self._users: dict[tuple[str, str], tuple[BlockingCall, ...]] = {}
         self._same: dict[tuple[tuple[str, str], ...], bool] = {}
         self._objects: dict[tuple[str, Position], str] = {}
@@ -106,7 +106,7 @@ class Halves:
             path, library = one.caller.module.path, one.blocking.library
             if (path, one.caller.index) not in seen:
                 seen.add((path, one.caller.index))
-                waiting += (other for other in self._told(path) if other.caller == one.caller)
+                waiting += self._told(path).get(one.caller.index, ())
             if is_pooled(self.analysis, one) and not one.blocking.thread_safe and (path, library) not in seen:
                 seen.add((path, library))
                 waiting += self._beside(path, library)
@@ -146,9 +146,12 @@ class Halves:
     def _is_beside(self, call: BlockingCall, other: BlockingCall) -> bool:
         return other.caller.module.path in self.analysis.reach.beside(call.caller.module.path)
 
-    def _told(self, path: str) -> tuple[BlockingCall, ...]:
+    def _told(self, path: str) -> Mapping[int, list[BlockingCall]]:
+        """The findings of the file by the numbers of their functions."""
         if path not in self._told_in:
-            self._told_in[path] = tuple(self.analysis.told_in(path))
+            found = self._told_in[path] = {}
+            for call in self.analysis.told_in(path):
+                found.setdefault(call.caller.index, []).append(call)
         return self._told_in[path]
 
     def _beside(self, here: str, library: str) -> tuple[BlockingCall, ...]:
@@ -159,7 +162,8 @@ class Halves:
             self._users[key] = tuple(
                 other
                 for path in self.analysis.loop.paths
-                for other in (self._told(path) if path in beside else ())
+                for calls in (self._told(path).values() if path in beside else ())
+                for other in calls
                 if other.blocking.library == library
                 and not other.blocking.thread_safe
                 and is_pooled(self.analysis, other)

@@ -92,16 +92,25 @@ def written_in(syntax: Syntax, function: Function, moved: Range) -> str:
 
 def _read_after(syntax: Syntax, function: Function, moved: Range) -> str:
     """What is moved writes under one name for all, and the function uses afterwards; empty for nothing."""
-    given = syntax.worked_out(_assigned, function)
     names = {name for end, name in syntax.worked_out(_written, function) if moved.first < end <= moved.end}
-    for node in syntax.own_nodes(function):
-        if isinstance(node, ast.Call) and moved.has(syntax.number(node)):
-            names.update(_fixed(k.value, given) for k in node.keywords if k.arg and _is_target(k.arg))
+    names.update(name for number, name in syntax.worked_out(_given, function) if moved.has(number))
     for number, name in syntax.worked_out(_named, function):
         is_after = name in names and number >= moved.end
         if is_after and not is_interrupted(syntax, function, Range(moved.end, number), moved):
             return name
     return ""
+
+
+def _given(syntax: Syntax, function: Function) -> list[tuple[int, str]]:
+    """What calls are given to write to, by the numbers of the calls."""
+    given = syntax.worked_out(_assigned, function)
+    return [
+        (syntax.number(node), _fixed(keyword.value, given))
+        for node in syntax.own_nodes(function)
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg and _is_target(keyword.arg)
+    ]
 
 
 def looked_for(syntax: Syntax, function: Function, moved: Range | None = None) -> str:

@@ -79,7 +79,7 @@ class Safety:
         self.meanwhile = Meanwhile(analysis, files, self.reached, self.sharing, self.guards)
         self._frames: dict[tuple[Frame, frozenset[str]], Doubt] = {}
         self._doubts: dict[tuple[Frame, Block], tuple[str, Doubt]] = {}
-        self._in_threads: dict[tuple[Frame, Block, int | None], str] = {}
+        self._in_threads: dict[tuple[Frame, Block, int | None], Doubt | None] = {}
         self._made_bound: dict[tuple[str, int | None, str], bool] = {}
         self._obstacles: dict[tuple[Frame, Block], str] = {}
         self._written: dict[tuple[Function, Range], str] = {}
@@ -114,25 +114,28 @@ class Safety:
     def doubt_of_block(
         self, call: BlockingCall, block: Block, workers: int | None, calls: Iterable[BlockingCall] = ()
     ) -> Doubt:
-        """Whether running the block in a thread might change behaviour; `calls` in it block."""
+        """Whether running the block in a thread might change behaviour; `calls` are in it."""
         key = (call.frame, block)
         if key not in self._doubts:
             self._doubts[key] = self._doubts_of_block(call, block)
         first, below = self._doubts[key]
-        written = paths.written_in(block.syntax, block.function, block.range) if workers != 1 else ""
-        reason = first or self._threads(call, workers) or self._threads_of_block(key, workers, calls)
-        if not reason and written:
-            reason = f"what is moved writes `{written}`, and two threads may both do that"
+        reason = first or self._threads(call, workers)
         if reason:
             return Doubt(reason)
-        return self._of_threads(self.run_by(call.frame, block), workers) or below
+        return self._threads_in_block(call.frame, block, workers, calls) or below
 
-    def _threads_of_block(
-        self, block: tuple[Frame, Block], workers: int | None, calls: Iterable[BlockingCall]
-    ) -> str:
-        key = (*block, workers)
-        if key not in self._in_threads:  # once for all the calls in it
-            self._in_threads[key] = next((r for one in calls if (r := self._threads(one, workers))), "")
+    def _threads_in_block(
+        self, frame: Frame, block: Block, workers: int | None, calls: Iterable[BlockingCall]
+    ) -> Doubt | None:
+        """Why only one thread should run the block, asked once for all the calls in it."""
+        key = (frame, block, workers)
+        if key not in self._in_threads:
+            reason = next((r for one in calls if (r := self._threads(one, workers))), "")
+            written = paths.written_in(block.syntax, block.function, block.range) if workers != 1 else ""
+            if not reason and written:
+                reason = f"what is moved writes `{written}`, and two threads may both do that"
+            below = self._of_threads(self.run_by(frame, block), workers) if not reason else Doubt(reason)
+            self._in_threads[key] = below
         return self._in_threads[key]
 
     def _doubts_of_block(self, call: BlockingCall, block: Block) -> tuple[str, Doubt]:
