@@ -13,7 +13,9 @@ SERVICE = """\
 import os
 import shutil
 import tempfile
+import time
 import uuid
+from datetime import datetime, timezone
 from pathlib import Path
 
 import cv2
@@ -181,3 +183,50 @@ def test_what_a_function_writes_for_the_call(tmp_path: Path) -> None:
     assert reason(tmp_path, "place = kept(text)\n    await file.read()", "nlp(place)", below=fixed) == ""
     assert reason(tmp_path, "place = kept(text)", "nlp(place)", below=own) == ""
     assert reason(tmp_path, call="nlp(text)", after="kept(text)", below=fixed) == ""
+
+
+STAMPED = "place = f'/tmp/clip_{int(time.time())}{ext}'\n    cv2.imwrite(place, text)"
+BY_TIME = "is named by the time: another request may have the same name meanwhile"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        STAMPED,
+        STAMPED.replace("int(time.time())", "time.strftime('%Y%m%d')"),
+        STAMPED.replace("{ext}", ".{file.format}"),
+        STAMPED.replace("int(time.time())", "datetime.now().strftime('%H%M%S')"),
+        "stamp = datetime.now(timezone.utc).isoformat()\n    " + STAMPED.replace("int(time.time())", "stamp"),
+    ],
+)
+def test_files_that_are_named_by_the_second(tmp_path: Path, before: str) -> None:
+    before = f"ext = Path(file.filename).suffix\n    {before}"
+    assert reason(tmp_path, before, "nlp(place)").endswith("another request may write it before it is read")
+
+
+@pytest.mark.parametrize(
+    "name", ["f'{uuid.uuid4()}_{int(time.time())}.wav'", "f'{text}_{int(time.time())}.wav'"]
+)
+def test_files_with_more_than_the_time_in_their_name(tmp_path: Path, name: str) -> None:
+    assert reason(tmp_path, f"place = {name}\n    cv2.imwrite(place, text)", "nlp(place)") == ""
+    exact = "place = datetime.now().strftime('%H%M%S%f') + '.wav'\n    cv2.imwrite(place, text)"
+    assert reason(tmp_path, exact, "nlp(place)") == ""
+
+
+def test_a_name_by_the_second_that_is_given_to_the_call(tmp_path: Path) -> None:
+    before = "place = f'spoken_{round(time.time())}.wav'"
+    assert BY_TIME in reason(tmp_path, before, "nlp(place)")
+    assert reason(tmp_path, f"{before}\n    await file.read()", "nlp(place)") == ""
+    assert reason(tmp_path, before.replace(".wav", ""), "nlp(place)") == ""
+
+
+def test_a_name_by_the_second_that_a_function_makes(tmp_path: Path) -> None:
+    below = (
+        "pass\n\n\ndef options(text):\n    stamp = datetime.now().strftime('%Y%m%dT%H%M%S')\n"
+        "    name = f'found_{stamp}.pkl'\n    return {'to': os.path.join('found', name)}\n\n\n"
+        "def other(text):\n    pass"
+    )
+    assert BY_TIME in reason(tmp_path, "given = options(text)", "nlp(given)", below=below)
+    assert reason(tmp_path, "given = options(text)", "nlp(text)", below=below) == ""
+    own = below.replace("found_{stamp}", "{uuid.uuid4()}_{stamp}")
+    assert reason(tmp_path, "given = options(text)", "nlp(given)", below=own) == ""

@@ -49,8 +49,24 @@ _OF_OBJECT = re.compile(r"(?:^|_)(?:path|file|dir|folder|directory)$")
 _LOOKING = frozenset({"exists", "isfile", "isdir", "lexists", "is_file", "is_dir"})
 # What makes a name that nobody else has.
 _NEW = re.compile(r"uuid|tempfile|temporary|mkstemp|mkdtemp|token_|urandom|randint|time_ns")
+# What tells the time: by the second, two requests are told the same.
+_CLOCKS = frozenset(
+    {"time.time", "time", "time.strftime", "strftime", "time.ctime", "time.asctime"}
+    | {
+        f"{prefix}{name}"
+        for prefix in ("datetime.", "datetime.datetime.")
+        for name in ("now", "utcnow", "today")
+    }
+    | {"date.today", "datetime.date.today"}
+)
+# Methods of a time that write it, and functions that round it.
+_SPELLING = frozenset({"strftime", "isoformat", "timestamp", "ctime", "replace"})
+_ROUNDING = frozenset({"int", "round", "str", "float"})
+# What the kind of a file is called: few have one of their own.
+_KIND = re.compile(r"(?:^|_)(?:ext|extension|suffix|format|fmt)$")
 _FILE = re.compile(r"[^\s/]\.\w{1,5}$|/[^\s/]")
-_MAXIMUM_NESTING = 5
+_ENDING = re.compile(r"\.\w{1,5}$")
+_MAXIMUM_NESTING = 7
 
 
 def written_below(syntax: Syntax, function: Function) -> str:
@@ -68,7 +84,10 @@ def doubt(syntax: Syntax, function: Function, nodes: Sequence[ast.AST]) -> str:
     if path:
         return f"`{path}` is looked for before the call and written then: another request may do that between"
     path = _read_after(syntax, function, moved)
-    return f"`{path}` is written by the call: another request may write it before it is used" if path else ""
+    if path:
+        return f"`{path}` is written by the call: another request may write it before it is used"
+    path = _named_by_time(syntax, function, moved)
+    return f"`{path}` is named by the time: another request may have the same name meanwhile" if path else ""
 
 
 def _overwritten(syntax: Syntax, function: Function, moved: Range) -> str:
@@ -111,6 +130,76 @@ def _given(syntax: Syntax, function: Function) -> list[tuple[int, str]]:
         for keyword in node.keywords
         if keyword.arg and _is_target(keyword.arg)
     ]
+
+
+def _named_by_time(syntax: Syntax, function: Function, moved: Range) -> str:
+    """A file that is named by the time before what is moved and used in it; empty for nothing.
+
+    So far the call was over before another request asked for the time.
+    """
+    for number, name, text in syntax.worked_out(_timed_names, function):
+        if number < moved.first and not is_interrupted(syntax, function, Range(number, moved.first), moved):
+            if any(map(moved.has, syntax.worked_out(_reads, function).get(name, ()))):
+                return text
+    return ""
+
+
+def _reads(syntax: Syntax, function: Function) -> dict[str, list[int]]:
+    """Where the function reads variables, by number."""
+    found: dict[str, list[int]] = {}
+    for node in syntax.own_nodes(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            found.setdefault(node.id, []).append(syntax.number(node))
+    return found
+
+
+def _timed_names(syntax: Syntax, function: Function) -> list[tuple[int, str, str]]:
+    """Variables that the function sets to a file named by the time, itself or by a function of the file."""
+    given = syntax.worked_out(_assigned, function)
+    made = syntax.worked_out(_makers, syntax.tree)
+    found: list[tuple[int, str, str]] = []
+    for node in syntax.own_nodes(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if given.get(name) is value:
+                text = _file_by_time(value, given)
+                if not text and isinstance(value, ast.Call):
+                    text = made.get(last_name(value.func), "")
+                if text:
+                    found.append((syntax.number(node), name, text))
+    return found
+
+
+def _makers(syntax: Syntax, _: ast.Module) -> dict[str, str]:
+    """The functions of the file that name a file by the time, each with the file."""
+    found: dict[str, str] = {}
+    for function in syntax.nodes:
+        if isinstance(function, ast.FunctionDef):
+            given = syntax.worked_out(_assigned, function)
+            for node in syntax.own_nodes(function):
+                text = _file_by_time(node, given) if isinstance(node, ast.JoinedStr | ast.BinOp) else ""
+                if text:
+                    found[function.name] = text
+                    break
+    return found
+
+
+def _file_by_time(node: ast.expr, given: Mapping[str, ast.expr | None]) -> str:
+    """The name of a file as it is written, where nothing but the time tells it from others."""
+    name = _fixed(node, given)
+    return name if name and _ENDING.search(name) and _tells_time(node, given) else ""
+
+
+def _tells_time(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 0) -> bool:
+    """Whether the value has the time in it."""
+    if nesting > _MAXIMUM_NESTING:
+        return False
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Call) and unparsed(inner.func) in _CLOCKS:
+            return True
+        value = given.get(inner.id) if isinstance(inner, ast.Name) else None
+        if value is not None and _tells_time(value, given, nesting + 1):
+            return True
+    return False
 
 
 def looked_for(syntax: Syntax, function: Function, moved: Range | None = None) -> str:
@@ -263,9 +352,12 @@ def _fixed(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 
             return text if nesting or _FILE.search(text) else ""
         case ast.Name(id=name) if name in given:
             value = given[name]
-            return _fixed(value, given, nesting + 1) if value is not None else ""
+            fixed = _fixed(value, given, nesting + 1) if value is not None else ""
+            return fixed or (name if nesting and _KIND.search(name) else "")
         case ast.Name(id=name):
             return name if name.isupper() or name == "__file__" else ""
+        case ast.Attribute(attr=name) if nesting and _KIND.search(name):
+            return unparsed(node)
         case ast.Attribute(attr="filename"):
             return unparsed(node)  # of two uploads it may be the same: `blob`, `image.jpg`
         case ast.Attribute(value=ast.Name(id="self"), attr=name) if _OF_OBJECT.search(name):
@@ -280,6 +372,8 @@ def _fixed(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 
             return unparsed(node)
         case ast.BinOp(left=left, op=ast.Div() | ast.Add(), right=right):
             return _joined([left, right], given, nesting)
+        case ast.Call() if nesting and _is_time(node, given, nesting):
+            return unparsed(node)
         case ast.Call(func=called, args=[_, *_] as parts) if (
             last_name(called) in _JOINING and not node.keywords
         ):
@@ -289,6 +383,29 @@ def _fixed(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 
     return ""
 
 
+def _is_time(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int) -> bool:
+    """Whether it is the time, however it is written, and not to the fraction of a second by its form."""
+    if nesting > _MAXIMUM_NESTING:
+        return False
+    match node:
+        case ast.Name(id=name):
+            value = given.get(name)
+            return value is not None and _is_time(value, given, nesting + 1)
+        case ast.Call(func=called) if unparsed(called) in _CLOCKS:
+            return "%f" not in unparsed(node)
+        case ast.Call(func=ast.Attribute(value=inner, attr=name)) if name in _SPELLING:
+            return "%f" not in unparsed(node) and _is_time(inner, given, nesting + 1)
+        case ast.Call(func=ast.Name(id=name), args=[inner, *_]) if name in _ROUNDING:
+            return _is_time(inner, given, nesting + 1)
+        case ast.BinOp(left=left, op=ast.Mult() | ast.FloorDiv(), right=ast.Constant()):
+            return _is_time(left, given, nesting + 1)
+    return False
+
+
 def _joined(parts: list[ast.expr], given: Mapping[str, ast.expr | None], nesting: int) -> str:
-    names = [_fixed(part, given, nesting + 1) for part in parts]
-    return "/".join(names) if all(names) else ""
+    names: list[str] = []
+    for part in parts:
+        names.append(_fixed(part, given, nesting + 1))
+        if not names[-1]:
+            return ""
+    return "/".join(names)
