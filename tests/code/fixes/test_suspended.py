@@ -387,6 +387,69 @@ def test_time_that_is_taken(tmp_path: Path, lines: str, reason: str) -> None:
     assert reason_of_predict(tmp_path, answering("pass", lines)) == reason
 
 
+KEPT = (
+    "the time since `began` is kept or returned, and then has the time in it that the call waits for a thread"
+)
+WHOLE = (
+    "    'Answer.'\n    if not row:\n        raise ValueError(row)\n    log.info('asked')\n"
+    "    began = time.time()\n    row = row.strip()\n    scores = model.predict([row])\n"
+    "    return {'scores': scores, 'total_ms': (time.time() - began) * 1000}"
+)
+STOPPED = (
+    "    row = row.strip()\n    began = time.time()\n    sorted(row)\n    ended = time.time()\n"
+    "    scores = model.predict([row])\n    return scores, ended - began"
+)
+PREPARED = "    row = row.strip()\n    began = time.time()\n    scores = model.predict([row])\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (PREPARED + "    return scores, time.time() - began", KEPT),
+        (
+            PREPARED + "    ended = time.time()\n    latency_ms = round((ended - began) * 1000, 2)\n"
+            "    return {'scores': scores, 'latency_ms': latency_ms}",
+            KEPT,
+        ),
+        (PREPARED + "    seen['took'] = time.time() - began\n    return scores", KEPT),
+        (PREPARED + "    latency.observe(time.time() - began)\n    return scores", KEPT),
+        (
+            PREPARED + "    took = time.time() - began\n    global text\n    text = took\n    return scores",
+            KEPT,
+        ),
+        # by its name the model's, although it begins with the request
+        (
+            TAKEN + "    took = time.perf_counter() - start\n"
+            "    return {'scores': scores, 'inference_time_ms': took * 1000}",
+            KEPT.replace("began", "start"),
+        ),
+        # only said, of the whole request, or not around the call
+        (PREPARED + "    took = time.time() - began\n    log.info('%s', took)\n    return scores", ""),
+        (
+            PREPARED + "    took = round(time.time() - began, 2)\n    print(f'{took} s')\n"
+            "    if took > 2:\n        log.warning('slow', extra={'took': took})\n    return scores",
+            "",
+        ),
+        (WHOLE, ""),
+        (
+            PREPARED + "    began = time.time()\n    sorted(scores)\n    return scores, time.time() - began",
+            "",
+        ),
+        (STOPPED, ""),
+    ],
+)
+def test_time_that_is_kept(tmp_path: Path, lines: str, reason: str) -> None:
+    assert reason_of_predict(tmp_path, answering("pass", lines)) == reason
+
+
+def test_the_time_of_a_function_that_another_calls_is_not_the_time_of_the_request(tmp_path: Path) -> None:
+    text = answering("pass", TAKEN + "    return scores, time.perf_counter() - start")
+    helper = text.replace('@app.post("/p")\n', "") + "\n\n@app.post('/a')\nasync def answer(row: str):\n"
+    assert reason_of_predict(tmp_path, helper + "    return await predict(row)") == KEPT.replace(
+        "began", "start"
+    )
+
+
 STATE = """\
 _cache = {}
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Sequence
 
 from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.doubts.timed import is_interrupted
@@ -67,6 +68,16 @@ _KIND = re.compile(r"(?:^|_)(?:ext|extension|suffix|format|fmt)$")
 _FILE = re.compile(r"[^\s/]\.\w{1,5}$|/[^\s/]")
 _ENDING = re.compile(r"\.\w{1,5}$")
 _MAXIMUM_NESTING = 7
+_MAXIMUM_NAMES = 32
+_LONGEST_NAME = 1000
+
+
+class _Given(ChainMap[str, ast.expr | None]):
+    """What variables were given, those of a function before those of its file; `known` are names of files."""
+
+    def __init__(self, *maps: dict[str, ast.expr | None]) -> None:
+        super().__init__(*maps)
+        self.known: dict[str, str] = {}
 
 
 def written_below(syntax: Syntax, function: Function) -> str:
@@ -139,7 +150,8 @@ def _named_by_time(syntax: Syntax, function: Function, moved: Range) -> str:
     """
     for number, name, text in syntax.worked_out(_timed_names, function):
         if number < moved.first and not is_interrupted(syntax, function, Range(number, moved.first), moved):
-            if any(map(moved.has, syntax.worked_out(_reads, function).get(name, ()))):
+            reads = syntax.worked_out(_reads, function).get(name, ())
+            if any(map(moved.has, reads)):
                 return text
     return ""
 
@@ -183,38 +195,59 @@ def _makers(syntax: Syntax, _: ast.Module) -> dict[str, str]:
     return found
 
 
-def _file_by_time(node: ast.expr, given: Mapping[str, ast.expr | None]) -> str:
+def _file_by_time(node: ast.expr, given: _Given) -> str:
     """The name of a file as it is written, where nothing but the time tells it from others."""
     name = _fixed(node, given)
     return name if name and _ENDING.search(name) and _tells_time(node, given) else ""
 
 
-def _tells_time(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 0) -> bool:
+def _tells_time(node: ast.expr, given: _Given) -> bool:
     """Whether the value has the time in it."""
-    if nesting > _MAXIMUM_NESTING:
-        return False
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Call) and unparsed(inner.func) in _CLOCKS:
-            return True
-        value = given.get(inner.id) if isinstance(inner, ast.Name) else None
-        if value is not None and _tells_time(value, given, nesting + 1):
-            return True
-    return False
+    return any(
+        isinstance(inner, ast.Call) and unparsed(inner.func) in _CLOCKS
+        for value in _behind(node, given)
+        for inner in ast.walk(value)
+    )
+
+
+def _behind(node: ast.expr, given: _Given) -> Iterator[ast.expr]:
+    """The expression, what its variables were given, what the variables in that were, and so on."""
+    waiting, seen = [node], set[str]()
+    while waiting and len(seen) <= _MAXIMUM_NAMES:
+        value = waiting.pop()
+        yield value
+        for inner in ast.walk(value):
+            if isinstance(inner, ast.Name) and inner.id not in seen:
+                seen.add(inner.id)
+                further = given.get(inner.id)
+                waiting += [further] if further is not None else []
 
 
 def looked_for(syntax: Syntax, function: Function, moved: Range | None = None) -> str:
     """What the function looks for before it is written; with `moved` before that. Empty for nothing."""
-    given = syntax.worked_out(_assigned, function)
-    for number, looked in syntax.worked_out(_looked, function):
-        for end, place in syntax.worked_out(_places_of, function):
-            if end <= number or _text(place) != _text(looked) or _is_new(place, given):
-                continue
-            if moved is None:
-                return _text(place)
-            between = Range(number, end)
-            if number < moved.first < end and not is_interrupted(syntax, function, between, moved):
-                return _text(place)
+    for number, end, text in syntax.worked_out(_looked_and_written, function):
+        if moved is None:
+            return text
+        between = Range(number, end)
+        if number < moved.first < end and not is_interrupted(syntax, function, between, moved):
+            return text
     return ""
+
+
+def _looked_and_written(syntax: Syntax, function: Function) -> list[tuple[int, int, str]]:
+    """Where the function looks for a file, where it next has written it, and its name as it is written."""
+    given = syntax.worked_out(_assigned, function)
+    places: dict[str, list[int]] = {}
+    for end, place in _places_of(syntax, function):
+        if not _is_new(place, given):
+            places.setdefault(_text(place), []).append(end)
+    found: list[tuple[int, int, str]] = []
+    for number, looked in _looked(syntax, function):
+        text = _text(looked)
+        after = min((end for end in places.get(text, ()) if end > number), default=0)
+        if after:
+            found.append((number, after, text))
+    return found
 
 
 def _looked(syntax: Syntax, function: Function) -> list[tuple[int, ast.expr]]:
@@ -243,14 +276,9 @@ def _text(path: ast.expr) -> str:
     return unparsed(path)
 
 
-def _is_new(path: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 0) -> bool:
+def _is_new(path: ast.expr, given: _Given) -> bool:
     """Whether the name is made for this request alone."""
-    if nesting > _MAXIMUM_NESTING:
-        return False
-    if _NEW.search(unparsed(path).lower()):
-        return True
-    values = [given.get(node.id) for node in ast.walk(path) if isinstance(node, ast.Name)]
-    return any(_is_new(value, given, nesting + 1) for value in values if value is not None)
+    return any(_NEW.search(unparsed(value).lower()) for value in _behind(path, given))
 
 
 def _is_target(keyword: str) -> bool:
@@ -319,18 +347,16 @@ def _named(syntax: Syntax, function: Function) -> list[tuple[int, str]]:
     return sorted((syntax.number(node), name) for node in named if (name := _fixed(node, given)))
 
 
-def _assigned(syntax: Syntax, function: Function) -> dict[str, ast.expr | None]:
+def _assigned(syntax: Syntax, function: Function) -> _Given:
     """What the function gives to its variables; None for parameters, and where it is not one thing."""
-    found = dict(syntax.worked_out(_of_file, syntax.tree))
-    found |= {n.arg: None for n in ast.walk(function.args) if isinstance(n, ast.arg)}
-    own = {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
+    parameters = {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
+    found: dict[str, ast.expr | None] = dict.fromkeys(parameters)
     for node in syntax.own_nodes(function):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             outer = syntax.parent(node)
-            alone = isinstance(outer, ast.Assign) and outer.targets == [node] and node.id not in own
+            alone = isinstance(outer, ast.Assign) and outer.targets == [node] and node.id not in found
             found[node.id] = outer.value if alone and isinstance(outer, ast.Assign) else None
-            own.add(node.id)
-    return found
+    return _Given(found, syntax.worked_out(_of_file, syntax.tree))
 
 
 def _of_file(_: Syntax, tree: ast.Module) -> dict[str, ast.expr | None]:
@@ -343,7 +369,7 @@ def _of_file(_: Syntax, tree: ast.Module) -> dict[str, ast.expr | None]:
     return found
 
 
-def _fixed(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 0) -> str:
+def _fixed(node: ast.expr, given: _Given, nesting: int = 0) -> str:
     """The name of a file as it is written, where no request has a part in it; empty otherwise."""
     if nesting > _MAXIMUM_NESTING:
         return ""
@@ -351,8 +377,7 @@ def _fixed(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 
         case ast.Constant(value=str(text)):
             return text if nesting or _FILE.search(text) else ""
         case ast.Name(id=name) if name in given:
-            value = given[name]
-            fixed = _fixed(value, given, nesting + 1) if value is not None else ""
+            fixed = _fixed_variable(name, given, nesting)
             return fixed or (name if nesting and _KIND.search(name) else "")
         case ast.Name(id=name):
             return name if name.isupper() or name == "__file__" else ""
@@ -383,7 +408,16 @@ def _fixed(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int = 
     return ""
 
 
-def _is_time(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int) -> bool:
+def _fixed_variable(name: str, given: _Given, nesting: int) -> str:
+    """The same of what a variable was given."""
+    if name not in given.known:
+        given.known[name] = ""  # where it is in its own value
+        value = given.get(name)
+        given.known[name] = _fixed(value, given, nesting + 1) if value is not None else ""
+    return given.known[name]
+
+
+def _is_time(node: ast.expr, given: _Given, nesting: int) -> bool:
     """Whether it is the time, however it is written, and not to the fraction of a second by its form."""
     if nesting > _MAXIMUM_NESTING:
         return False
@@ -402,10 +436,11 @@ def _is_time(node: ast.expr, given: Mapping[str, ast.expr | None], nesting: int)
     return False
 
 
-def _joined(parts: list[ast.expr], given: Mapping[str, ast.expr | None], nesting: int) -> str:
+def _joined(parts: list[ast.expr], given: _Given, nesting: int) -> str:
     names: list[str] = []
     for part in parts:
         names.append(_fixed(part, given, nesting + 1))
         if not names[-1]:
             return ""
-    return "/".join(names)
+    joined = "/".join(names)
+    return joined if len(joined) <= _LONGEST_NAME else ""

@@ -95,6 +95,7 @@ class Safety:
     ) -> Doubt:
         """Whether running the call in a thread, with what gives its object, might change behaviour."""
         assert call.site is not None
+        moved = Range.of(self.files.syntax(call.caller.module), [node])
         reason = (
             self._contexts(call)
             or self._arguments(call, call.site.call)
@@ -102,12 +103,12 @@ class Safety:
             or self._threads(call, workers)
             or paths.doubt(self.files.syntax(call.caller.module), function, [node])
             or self.sharing.handed(call.frame, self._shared(call, function), [call.site])
-            or self.suspended.doubt(call.frame, Range.of(self.files.syntax(call.caller.module), [node]))
+            or self.suspended.doubt(call.frame, moved)
+            or self.suspended.kept_time(call.frame, moved, workers)
         )
         if reason:
             return Doubt(reason)
         inner = [*self.reached.called(call.frame, call.site.call), *getting]
-        moved = Range.of(self.files.syntax(call.caller.module), [node])
         below = self._of_threads(inner, workers) or self._below(call.frame, inner)
         return below if below.reason else self._meanwhile(call.frame, moved, inner, below, block=False)
 
@@ -120,6 +121,8 @@ class Safety:
             self._doubts[key] = self._doubts_of_block(call, block)
         first, below = self._doubts[key]
         reason = first or self._threads(call, workers)
+        if not reason and not block.direct:
+            reason = self.suspended.kept_time(call.frame, block.range, workers)
         if reason:
             return Doubt(reason)
         return self._threads_in_block(call.frame, block, workers, calls) or below

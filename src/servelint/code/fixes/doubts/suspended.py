@@ -20,7 +20,7 @@ from servelint.code.fixes.doubts.paths import written_below
 from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.doubts.shared import Change, last_name
 from servelint.code.fixes.doubts.sharing import Sharing
-from servelint.code.fixes.doubts.timed import WAITING, is_interrupted, timed
+from servelint.code.fixes.doubts.timed import WAITING, is_interrupted, kept, timed
 from servelint.code.fixes.pools.bounds import locked_by
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
@@ -73,6 +73,14 @@ class Suspended:
             or self._outdated(frame, function, moved)
             or self._left_by_helper(frame, function, moved)
         )
+
+    def kept_time(self, frame: Frame, moved: Range, workers: int | None) -> str:
+        """Why the time that is moved has to wait for one of few threads may be taken for the model's."""
+        function, syntax = self._function(frame)
+        if function is None or workers is None:
+            return ""
+        is_request = not any(True for _ in self.evaluator.callers.call_sites(frame))
+        return kept(syntax, function, moved, is_request=is_request)
 
     def _left_by_helper(self, frame: Frame, function: Function, moved: Range) -> str:
         """A file with one name for all requests that another function writes before what is moved."""

@@ -1,16 +1,21 @@
-"""Which times around what is moved decide something: they then have the time in the queue in them.
+"""Which times around what is moved decide something or are kept: they then have the time in the queue in them.
 
-Who is only told a time is told the right one: the caller waited before as well, for the event loop.
+Who is told how long the request took is told the right time: it waited before as well, for the event loop.
+How long the model took is another thing, unless it is only logged.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.uses import Range
+from servelint.project.text.parsing import unparsed
 
 WAITING = (ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)
 # What tells the time.
@@ -26,23 +31,73 @@ _LASTING = frozenset(
 )
 # Methods that keep what they are given.
 _KEEPING = frozenset({"append", "appendleft", "add", "insert", "extend", "put", "put_nowait"})
+# Functions that give a time in another form.
+_FORMING = frozenset({"round", "int", "float", "str", "max", "min", "abs", "format", "dict", "total_seconds"})
+# What takes no time before a request is measured.
+_SHORT = _CLOCKS | SAYING | _FORMING | {"uuid1", "uuid4", "len", "get", "getattr", "HTTPException"}
+# What the time that a model takes is called.
+_OF_MODEL = re.compile(
+    r"(?:infer|predict|model|forward)[a-z]*_?\w*?(?:time|latency|start|began|t0|ms|sec|duration|elapsed|took)",
+    re.IGNORECASE,
+)
 
 
 def timed(syntax: Syntax, function: Function, moved: Range) -> str:
     """Why a time that is taken around what is moved matters; empty where none does."""
+    for name, _, difference in _spans(syntax, function, moved):
+        if _decides(syntax, function, difference):
+            return (
+                f"the time since `{name}` decides something, "
+                "and then has the time in it that the call waits for a thread"
+            )
+    return ""
+
+
+def kept(syntax: Syntax, function: Function, moved: Range, *, is_request: bool) -> str:
+    """Why it matters that a time around what is moved goes anywhere but to a log; empty where none does.
+
+    `is_request` says that what the whole function takes is what the request takes.
+    """
+    for name, start, difference in _spans(syntax, function, moved):
+        whole = is_request and _is_first(syntax, function.body, start) and not _OF_MODEL.search(name)
+        for kept_as in _kept(syntax, function, difference):
+            if not whole or _OF_MODEL.search(kept_as):
+                return (
+                    f"the time since `{name}` is kept or returned, "
+                    "and then has the time in it that the call waits for a thread"
+                )
+    return ""
+
+
+def _spans(syntax: Syntax, function: Function, moved: Range) -> Iterator[tuple[str, int, ast.BinOp]]:
+    """The times taken around what is moved: since which variable, where it is set, and the difference."""
+    clocks = syntax.worked_out(_clocks, function)
     started: dict[str, int] = {}
-    for number, name, difference in syntax.worked_out(_clocks, function):
+    for number, name, difference in clocks:
         if difference is None:
             if number < moved.first:
                 started[name] = number
         elif name in started and number >= moved.end:
-            waits = is_interrupted(syntax, function, Range(started[name], number), moved)
-            if not waits and _decides(syntax, function, difference):
-                return (
-                    f"the time since `{name}` decides something, "
-                    "and then has the time in it that the call waits for a thread"
-                )
-    return ""
+            between = Range(started[name], number)
+            waits = is_interrupted(syntax, function, between, moved)
+            if not waits and _is_around(syntax, function, difference, name, moved):
+                yield name, started[name], difference
+
+
+def _is_around(syntax: Syntax, function: Function, difference: ast.BinOp, name: str, moved: Range) -> bool:
+    """Whether the clock is not started anew after what is moved, nor stopped before it."""
+    end = syntax.number(difference)
+    outside = [outer for outer, _ in syntax.ancestors(difference)]
+    stops: list[int] = []
+    for number, other, found in syntax.worked_out(_clocks, function):
+        if found is None and number < end:
+            if other == name and number >= moved.end:
+                statement = syntax.statement(syntax.nodes[number])
+                if statement is not None and syntax.parent(statement) in outside:
+                    return False
+            if isinstance(difference.left, ast.Name) and other == difference.left.id:
+                stops.append(number)
+    return not stops or max(stops) >= moved.end
 
 
 def is_interrupted(syntax: Syntax, function: Function, between: Range, moved: Range) -> bool:
@@ -52,12 +107,12 @@ def is_interrupted(syntax: Syntax, function: Function, between: Range, moved: Ra
     return any(not moved.has(number) for number in inside)
 
 
-def _clocks(syntax: Syntax, function: Function) -> list[tuple[int, str, ast.expr | None]]:
+def _clocks(syntax: Syntax, function: Function) -> list[tuple[int, str, ast.BinOp | None]]:
     """Where the function looks at a clock and where it takes a variable from something, by number.
 
     Each with the variable, and with the difference, or None where the variable is set to the time.
     """
-    found: list[tuple[int, str, ast.expr | None]] = []
+    found: list[tuple[int, str, ast.BinOp | None]] = []
     for node in syntax.own_nodes(function):
         match node:
             case (
@@ -96,6 +151,84 @@ def _decides(syntax: Syntax, function: Function, node: ast.expr) -> bool:
                 followed[target.id] = min(first, end)
             elif _kept_as(target) in syntax.worked_out(_compared, syntax.tree):
                 return True
+    return False
+
+
+def _kept(syntax: Syntax, function: Function, node: ast.expr) -> Iterator[str]:
+    """What the value, or what is made of it, is kept as: by a name, or an empty one where it has none."""
+    reads = syntax.worked_out(_reads, function)
+    outer = syntax.worked_out(_of_others, function)
+    followed: set[str] = set()
+    waiting: list[ast.expr] = [node]
+    while waiting:
+        here = waiting.pop()
+        names = _given(syntax, here)
+        statement = syntax.statement(here)
+        if names is None or statement is None:
+            continue
+        if names.called or isinstance(statement, ast.Return):
+            yield names.text
+        for target in _targets(statement):
+            if not isinstance(target, ast.Name) or target.id in outer:
+                yield f"{names.text} {_kept_as(target) or unparsed(target)}"
+            elif target.id not in followed:
+                followed.add(target.id)
+                first = syntax.end_number(statement)
+                waiting += (read for read in reads.get(target.id, ()) if first <= syntax.number(read))
+
+
+class _Given(NamedTuple):
+    """What an expression is called on its way, and whether something is called with it."""
+
+    text: str
+    called: bool
+
+
+def _given(syntax: Syntax, node: ast.expr) -> _Given | None:
+    """What becomes of the value in its statement; None where it is only asked for or said."""
+    names = [node.id] if isinstance(node, ast.Name) else []
+    called = False
+    for outer, child in syntax.ancestors(node):
+        match outer:
+            case ast.stmt():
+                is_test = isinstance(outer, ast.If | ast.While | ast.Assert)
+                return None if is_test and not called else _Given(" ".join(names), called)
+            case ast.Compare():
+                return None
+            case ast.keyword(arg=str(name)):
+                names.append(name)
+            case ast.Dict(keys=keys, values=values):
+                key = keys[values.index(child)] if child in values else None
+                names += [str(key.value)] if isinstance(key, ast.Constant) else []
+            case ast.Call(func=function) if child is not function:
+                if last_name(function) in SAYING:
+                    return None
+                if last_name(function) not in _FORMING:
+                    called = True
+                    names.append(unparsed(function.value) if isinstance(function, ast.Attribute) else "")
+    return None
+
+
+def _of_others(syntax: Syntax, function: Function) -> frozenset[str]:
+    """The variables that the function sets for others."""
+    declared = (n for n in syntax.own_nodes(function) if isinstance(n, ast.Global | ast.Nonlocal))
+    return frozenset(name for node in declared for name in node.names)
+
+
+def _is_first(syntax: Syntax, statements: Sequence[ast.stmt], number: int) -> bool:
+    """Whether nothing that takes long comes before the node of this number in the function."""
+    for statement in statements:
+        if syntax.number(statement) <= number < syntax.end_number(statement):
+            if isinstance(statement, ast.Try | ast.With | ast.AsyncWith):
+                return _is_first(syntax, statement.body, number)
+            return not isinstance(statement, ast.If | ast.For | ast.While | ast.AsyncFor)
+        below = syntax.below(statement)
+        is_guard = isinstance(statement, ast.If) and isinstance(statement.body[-1], ast.Raise | ast.Return)
+        calls = () if is_guard else (node for node in below if isinstance(node, ast.Call))
+        if any(isinstance(node, ast.Await) for node in below) or any(
+            last_name(node.func) not in _SHORT for node in calls
+        ):
+            return False
     return False
 
 
