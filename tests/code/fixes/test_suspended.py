@@ -450,6 +450,31 @@ def test_the_time_of_a_function_that_another_calls_is_not_the_time_of_the_reques
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "function"),
+    [
+        ("await asyncio.gather(said(model.predict([row])), said(row))", "asyncio.gather"),
+        ("await asyncio.gather(said(row), said(model.predict([row])))", "asyncio.gather"),
+        ("await asyncio.gather(*[said(model.predict([row])), said(row)])", "asyncio.gather"),
+        ("await asyncio.wait([said(row), said(model.predict([row]))])", "asyncio.wait"),
+        ("await both(said(row), model.predict([row]))", "both"),
+        # nothing beside it
+        ("await asyncio.gather(said(model.predict([row])))", ""),
+        ("await asyncio.create_task(said(model.predict([row])))", ""),
+        ("await both(row, model.predict([row]))", ""),
+        ("both(await said(row), model.predict([row]))", ""),
+    ],
+)
+def test_coroutines_that_are_made_beside_the_call(tmp_path: Path, line: str, function: str) -> None:
+    helper = "async def said(text):\n    await asyncio.sleep(0)\n    return text"
+    expected = (
+        f"the call is among the arguments of `{function}`: "
+        "coroutines that are made beside it would wait for it, or never be awaited if it fails"
+    )
+    reason = reason_of_predict(tmp_path, answering(helper, f"    return {line}"))
+    assert reason == (expected if function else "")
+
+
 STATE = """\
 _cache = {}
 

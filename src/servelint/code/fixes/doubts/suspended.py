@@ -38,6 +38,9 @@ MAXIMUM_CALLS = 3
 _CONSTRUCTORS = ("__init__", "__new__", "__post_init__")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _REMOVING = frozenset({"pop", "popitem", "clear", "remove", "discard"})
+# What runs together the coroutines that it is given.
+_TOGETHER = frozenset({"gather", "wait", "as_completed", "create_task", "ensure_future", "start_soon"})
+_ROUNDS = (ast.ListComp, ast.SetComp, ast.GeneratorExp)
 _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
@@ -72,6 +75,7 @@ class Suspended:
             or timed(syntax, function, moved)
             or self._outdated(frame, function, moved)
             or self._left_by_helper(frame, function, moved)
+            or _beside_coroutines(syntax, moved)
         )
 
     def kept_time(self, frame: Frame, moved: Range, workers: int | None) -> str:
@@ -261,6 +265,42 @@ class Suspended:
     def _function(self, frame: Frame) -> tuple[Function | None, Syntax]:
         syntax = self.files.syntax(self.evaluator.module(frame.module))
         return function_at(syntax, self.evaluator.facts(frame).position), syntax
+
+
+def _beside_coroutines(syntax: Syntax, moved: Range) -> str:
+    """Why no `await` should come among the arguments of a call: others of them are coroutines that it makes.
+
+    await asyncio.gather(first(model.predict(a)), second(model.predict(b)))
+    """
+    named = syntax.worked_out(_coroutines, syntax.tree)
+    for outer, child in syntax.ancestors(syntax.nodes[moved.first]):
+        if isinstance(outer, ast.stmt):
+            break
+        if isinstance(outer, ast.Call) and child is not outer.func:
+            given = [part for argument in outer.args for part in _parts(argument)]
+            others = [part for part in given if not moved.has(syntax.number(part))]
+            is_made = last_name(outer.func) in _TOGETHER or any(
+                isinstance(part, ast.Call) and last_name(part.func) in named
+                for part in others
+                if part is not child
+            )
+            if is_made and (len(given) > 1 or any(isinstance(part, _ROUNDS) for part in given)):
+                return (
+                    f"the call is among the arguments of `{unparsed(outer.func)}`: "
+                    "coroutines that are made beside it would wait for it, or never be awaited if it fails"
+                )
+    return ""
+
+
+def _parts(argument: ast.expr) -> list[ast.expr]:
+    """What is given: the elements of what is written out."""
+    inner = argument.value if isinstance(argument, ast.Starred) else argument
+    return inner.elts if isinstance(inner, ast.List | ast.Tuple | ast.Set) else [inner]
+
+
+def _coroutines(syntax: Syntax, _: ast.Module) -> frozenset[str]:
+    """The names of the coroutine functions of the file."""
+    return frozenset(node.name for node in syntax.nodes if isinstance(node, ast.AsyncFunctionDef))
 
 
 def _tests(syntax: Syntax, outer: ast.AST, child: ast.AST) -> Iterator[ast.expr]:

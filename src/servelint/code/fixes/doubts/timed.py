@@ -1,4 +1,4 @@
-"""Which times around what is moved decide something or are kept: they then have the time in the queue in them.
+"""Which times around what is moved decide something or are kept: they then count the time in the queue.
 
 Who is told how long the request took is told the right time: it waited before as well, for the event loop.
 How long the model took is another thing, unless it is only logged.
