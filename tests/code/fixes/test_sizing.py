@@ -101,3 +101,26 @@ def test_more_threads_than_the_library_stands_are_unsafe(tmp_path: Path) -> None
     assert finding.fix is not None
     assert finding.fix.applicability is Applicability.UNSAFE
     assert "must not be called by two threads at once" in finding.fix.reason
+
+
+def test_the_reason_where_all_inference_is_on_the_default_executor(tmp_path: Path) -> None:
+    code = """\
+import asyncio
+
+import transformers
+from fastapi import FastAPI
+
+app = FastAPI()
+pipe = transformers.pipeline("translation")
+
+
+@app.post("/p")
+async def predict(row: str):
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(None, lambda: pipe(row))
+"""
+    (tmp_path / "main.py").write_text(code)
+    found = check([], Config(root=tmp_path, select=("SRV109",))).findings
+    text = "".join(edit.content for f in found if f.fix is not None for edit in f.fix.edits)
+    assert "max_workers=1" in text
+    assert "# One thread: two threads must not use the model at once.\n" in text

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from servelint.code.fixes.pools.forms import is_pooled
+from servelint.code.fixes.pools.forms import DEFAULT_EXECUTOR, is_pooled
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 from servelint.code.judge.applications import CodeApplications
@@ -53,12 +53,21 @@ class Sizes:
         paths = inside.intersection(self.analysis.loop.paths)
         calls = [call for path in sorted(paths) for call in self.analysis.blocking_calls_in(path)]
         limits = list(self._limits({module.path for module in modules}))
-        size = pool_size(
-            [libraries.get(call.blocking.library) for call in calls if is_pooled(self.analysis, call)],
-            min(limits) if limits else None,
-        )
+        pooled = [libraries.get(call.blocking.library) for call in calls if is_pooled(self.analysis, call)]
+        size = pool_size(pooled, min(limits) if limits else None)
+        handed = [libraries.get(name) for name in self._handed(sorted(paths))]
+        if handed:  # what threads run as it is never makes the pool larger
+            every = pool_size([*pooled, *handed])
+            size = Size(min(size.workers, every.workers), every.reason)
         configured = self.analysis.config.fix.max_workers
         return size if configured is None else Size(configured, size.reason)
+
+    def _handed(self, paths: Iterable[str]) -> Iterator[str]:
+        """The libraries that run on the loop's default executor, and come into the pool as well."""
+        if self.analysis.config.selects(DEFAULT_EXECUTOR) and not self.analysis.sets_default_executor:
+            for path in paths:
+                for _, _, blocking in self.analysis.on_default_executor(path):
+                    yield blocking.library
 
     def _limits(self, paths: set[str]) -> Iterator[float]:
         """The CPU limits of the containers that run one of the files."""
