@@ -397,7 +397,7 @@ def _fixed(node: ast.expr, given: _Given, nesting: int = 0) -> str:
             return unparsed(node)
         case ast.BinOp(left=left, op=ast.Div() | ast.Add(), right=right):
             return _joined([left, right], given, nesting)
-        case ast.Call() if nesting and _is_time(node, given, nesting):
+        case ast.Call() if nesting and _is_time(node, given):
             return unparsed(node)
         case ast.Call(func=called, args=[_, *_] as parts) if (
             last_name(called) in _JOINING and not node.keywords
@@ -417,7 +417,7 @@ def _fixed_variable(name: str, given: _Given, nesting: int) -> str:
     return given.known[name]
 
 
-def _is_time(node: ast.expr, given: _Given, nesting: int) -> bool:
+def _is_time(node: ast.expr, given: _Given, nesting: int = 0) -> bool:
     """Whether it is the time, however it is written, and not to the fraction of a second by its form."""
     if nesting > _MAXIMUM_NESTING:
         return False

@@ -86,18 +86,26 @@ def _spans(syntax: Syntax, function: Function, moved: Range) -> Iterator[tuple[s
 
 def _is_around(syntax: Syntax, function: Function, difference: ast.BinOp, name: str, moved: Range) -> bool:
     """Whether the clock is not started anew after what is moved, nor stopped before it."""
-    end = syntax.number(difference)
-    outside = [outer for outer, _ in syntax.ancestors(difference)]
-    stops: list[int] = []
-    for number, other, found in syntax.worked_out(_clocks, function):
-        if found is None and number < end:
-            if other == name and number >= moved.end:
-                statement = syntax.statement(syntax.nodes[number])
-                if statement is not None and syntax.parent(statement) in outside:
-                    return False
-            if isinstance(difference.left, ast.Name) and other == difference.left.id:
-                stops.append(number)
-    return not stops or max(stops) >= moved.end
+    end, looks = syntax.number(difference), syntax.worked_out(_looks, function)
+    if isinstance(difference.left, ast.Name):
+        stops = looks.get(difference.left.id, [])
+        last = bisect_left(stops, end)
+        if last and stops[last - 1] < moved.end:
+            return False
+    starts = looks[name]
+    anew = starts[bisect_left(starts, moved.end) : bisect_left(starts, end)]
+    outside = {id(outer) for outer, _ in syntax.ancestors(difference)} if anew else set()
+    statements = (syntax.statement(syntax.nodes[number]) for number in reversed(anew))
+    return not any(s is not None and id(syntax.parent(s)) in outside for s in statements)
+
+
+def _looks(syntax: Syntax, function: Function) -> dict[str, list[int]]:
+    """Where the function sets each variable to the time, in order."""
+    found: dict[str, list[int]] = {}
+    for number, name, difference in syntax.worked_out(_clocks, function):
+        if difference is None:
+            found.setdefault(name, []).append(number)
+    return found
 
 
 def is_interrupted(syntax: Syntax, function: Function, between: Range, moved: Range) -> bool:
