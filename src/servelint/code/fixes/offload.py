@@ -28,6 +28,7 @@ from servelint.code.fixes.doubts.safety import Doubt, Safety
 from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.halves import Halves
 from servelint.code.fixes.handoffs import HandoffFixes
+from servelint.code.fixes.kept import unless_kept
 from servelint.code.fixes.pools.forms import Form, Forms, is_pooled
 from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import Pools
@@ -160,7 +161,9 @@ class OffloadPlanner:
         """The fix for the call, whatever becomes of others; or None and why there is none."""
         key = (call.frame, call.position, call.site is None)
         if key not in self._planned:
-            self._planned[key] = self._in_thread(call)
+            fix, reason = self._in_thread(call)
+            kept = unless_kept(fix, self.analysis.project.root) if fix is not None else None
+            self._planned[key] = kept, reason
         return self._planned[key]
 
     def _stays(self, call: BlockingCall) -> bool:

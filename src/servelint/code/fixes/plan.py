@@ -9,6 +9,7 @@ from pathlib import Path
 from servelint.boundary import with_fix
 from servelint.code.facts.facts import dotted
 from servelint.code.fixes.handoffs import LeftAloneError
+from servelint.code.fixes.kept import unless_kept
 from servelint.code.fixes.offload import OffloadPlanner
 from servelint.code.fixes.text.imports import NameTakenError
 from servelint.code.fixes.verification.offered import offered
@@ -49,11 +50,12 @@ def _with_fix(planner: OffloadPlanner, finding: Finding) -> Finding:
 def _plan(planner: OffloadPlanner, subject: object) -> tuple[Fix | None, str]:
     """The fix, or None and why there is none."""
     try:
-        return _planned(planner, subject)
+        fix, reason = _planned(planner, subject)
     except LeftAloneError as error:
         return None, str(error)
     except NameTakenError as taken:
         return None, f"the file uses the name `{taken.name}` for something else"
+    return (unless_kept(fix, planner.analysis.project.root) if fix is not None else None), reason
 
 
 def _planned(planner: OffloadPlanner, subject: object) -> tuple[Fix | None, str]:

@@ -1,0 +1,63 @@
+"""What may be kept as it is on purpose: code below folders that are there for something else than to serve.
+
+`benchmark/` may be synchronous to be measured so, `vendor/` is taken over again, `legacy/` is history.
+The words are in `rules/kept-aside.yaml`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from servelint.finding import Applicability, Fix
+from servelint.knowledge.compiled import table
+
+_BETWEEN_WORDS = re.compile(r"[-. ]")
+
+
+class _Words(NamedTuple):
+    folders: frozenset[str]
+    files: tuple[str, ...]
+
+
+def unless_kept(fix: Fix, root: str) -> Fix:
+    """The fix of a project at `root`; unsafe where it changes what may be kept as it is.
+
+    So is its better form, which goes to the same files.
+    """
+    if fix.applicability is Applicability.UNSAFE:
+        return fix
+    paths = dict.fromkeys(edit.span.path for edit in fix.edits)
+    reason = next((found for path in paths if (found := _reason(path, root))), "")
+    if not reason:
+        return fix
+    better = unless_kept(fix.better, root) if fix.better is not None else None
+    return fix._replace(applicability=Applicability.UNSAFE, reason=reason, better=better)
+
+
+@cache
+def _reason(path: Path, root: str) -> str:
+    """Why the file may be kept as it is; empty where its place does not say so."""
+    *folders, file = Path(os.path.relpath(path, root)).parts
+    words = _words()
+    kept = next((f"{name}/" for name in folders if _is_kept(name, words.folders)), "")
+    if not kept and Path(file).stem.lower().endswith(words.files):
+        kept = file
+    return f"`{kept}` may be kept as it is on purpose" if kept else ""
+
+
+def _is_kept(folder: str, words: frozenset[str]) -> bool:
+    name = _BETWEEN_WORDS.sub("_", folder.lower())
+    return any(name == word or name.endswith(f"_{word}") for word in words)
+
+
+@cache
+def _words() -> _Words:
+    """The words; raises `KnowledgeError` for data that does not fit."""
+    file = table("kept-aside.yaml")
+    words = _Words(frozenset(file.names("folders")), tuple(file.names("files")))
+    file.done()
+    return words
