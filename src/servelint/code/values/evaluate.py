@@ -98,6 +98,7 @@ class Evaluator:
         self.chosen = Chosen(self)
         self._known_modules = catalogue.modules | frameworks.modules
         self._memory: Memory[Values] = Memory((), MAXIMUM_DEPTH)
+        self._stars: dict[str, tuple[tuple[str, ...], tuple[Module, ...]]] = {}
         self._nesting = 0
 
     def remembered(self, key: Hashable, compute: Callable[[], Values]) -> Values:
@@ -181,7 +182,7 @@ class Evaluator:
     def _name(self, frame: Frame, name: str) -> Values:
         module = self.module(frame.module)
         if not frame.function:
-            return self.member(module, name) or _builtin(module, name)
+            return self.member(module, name) or _builtin(module, name) or self._starred(module, name)
         function = module.function(frame.function)
         found = list(self._local(frame, module, function, name))
         if found:
@@ -239,6 +240,40 @@ class Evaluator:
                 if other is not None and other is not module:
                     found.append(self.member(other, name))
         return union(found)
+
+    def _starred(self, module: Module, name: str) -> Values:
+        """What a library of the catalogue gives by `from library import *`, if nothing else may give it."""
+        functions, classes = self.catalogue.functions, self.catalogue.classes
+        if not module.facts.stars or not (name in functions.last_names() or name in classes.last_names()):
+            return ()
+        libraries, modules = self._by_star(module)
+        if any(_defines(other, name) for other in modules):
+            return ()
+        full = [f"{library}.{name}" for library in libraries]
+        found = [one for one in full if functions.find(one) is not None or classes.find(one) is not None]
+        return (External(self.frameworks.usual(found[0])),) if len(found) == 1 else ()
+
+    def _by_star(self, module: Module) -> tuple[tuple[str, ...], tuple[Module, ...]]:
+        """The modules of libraries, and the project's, the file itself too, whose names it has by `*`.
+
+        None at all where it has some of a module of which nothing is known.
+        """
+        if module.path not in self._stars:
+            libraries, seen, left = dict[str, None](), {module.path}, [module]
+            for one in left:
+                for star, level in one.facts.stars:
+                    path = self.project.resolve(one, star, level)
+                    other = self.project.module(path) if path else None
+                    if path is None and not level and star.partition(".")[0] in self._known_modules:
+                        libraries[star] = None
+                    elif other is None:
+                        self._stars[module.path] = (), ()
+                        return (), ()
+                    elif other.path not in seen:
+                        seen.add(other.path)
+                        left.append(other)
+            self._stars[module.path] = tuple(libraries), tuple(left)
+        return self._stars[module.path]
 
     def _set_elsewhere(self, module: Module, name: str) -> Iterator[Values]:
         """What other files put into a global that its own module leaves empty: `worker.model = load()`."""
@@ -425,6 +460,14 @@ class Evaluator:
     def elements(self, frame: Frame, container: Expression) -> Values:
         """What iterating the container gives."""
         return self.items.elements(frame, container)
+
+
+def _defines(module: Module, name: str) -> bool:
+    """Whether the file itself binds the global name, to whatever."""
+    body = module.facts.body
+    return (
+        name in body.names or bool(module.bound(0, name)) or any(item.local == name for item in body.imports)
+    )
 
 
 def _builtin(module: Module, name: str) -> Values:
