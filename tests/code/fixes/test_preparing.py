@@ -17,7 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import decord
 import librosa
+import pdf2image
 import requests
+import soundfile
+import torchaudio
 import vendored
 import whisper
 from fastapi import FastAPI
@@ -94,6 +97,29 @@ def test_it_is_told_where_it_goes(tmp_path: Path) -> None:
 def test_a_method_of_a_class_of_the_catalogue_is_known(tmp_path: Path) -> None:
     text = fixed(tmp_path, service("return AudioSegment.from_file(path)"))
     assert "await asyncio.to_thread(AudioSegment.from_file, path)" in text
+
+
+@pytest.mark.parametrize(
+    ("call", "awaited"),
+    [
+        ("whisper.load_audio(path)", "whisper.load_audio, path"),
+        ("torchaudio.load(path)", "torchaudio.load, path"),
+        ("pdf2image.convert_from_path(path)", "pdf2image.convert_from_path, path"),
+        ("pdf2image.convert_from_bytes(text)", "pdf2image.convert_from_bytes, text"),
+    ],
+)
+def test_functions_that_open_and_close_their_own_file(tmp_path: Path, call: str, awaited: str) -> None:
+    text = fixed(tmp_path, service(f"pages = {call}\nreturn len(pages)"))
+    assert f"pages = await asyncio.to_thread({awaited})" in text
+    assert "ThreadPoolExecutor(" not in text
+
+
+def test_what_soundfile_reads_beside_them_is_no_matter(tmp_path: Path) -> None:
+    functions = (
+        "def both(path):\n    soundfile.info(path)\n    return soundfile.read(path), whisper.load_audio(path)"
+    )
+    text = fixed(tmp_path, service("return len(both(path))", functions=functions))
+    assert "await asyncio.to_thread(both, path)" in text
 
 
 def test_beside_a_model_each_goes_its_way(tmp_path: Path) -> None:
