@@ -206,3 +206,60 @@ def test_elsewhere_a_pool_may_be_copied(tmp_path: Path, old: str, new: str) -> N
     (finding,) = check([], Config(root=tmp_path, select=("SRV101",))).findings
     assert finding.fix is not None
     assert "copies the code to its workers" in finding.fix.reason
+
+
+WARMED = """\
+import logging
+from contextlib import asynccontextmanager
+
+import joblib
+from fastapi import FastAPI
+
+logger = logging.getLogger(__name__)
+model = joblib.load("model.joblib")
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI):
+    \"\"\"Start and stop.\"\"\"
+    logger.info("starts")
+    # The first answer takes long.
+    await warm_up()
+    {}
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+async def warm_up():
+    await predict([1])
+
+
+@app.post("/p")
+async def predict(row: list):
+    return model.predict(row)
+"""
+
+
+@pytest.mark.parametrize(
+    "serving", ["yield", "try:\n        yield\n    finally:\n        logger.info('stops')"]
+)
+def test_start_up_that_predicts_finds_the_pool(tmp_path: Path, serving: str) -> None:
+    (tmp_path / "main.py").write_text(WARMED.format(serving))
+    after = fixed(tmp_path)["main.py"]
+    assert (
+        '    logger.info("starts")\n'
+        "    app.state.inference_executor = ThreadPoolExecutor(\n"
+        '        max_workers=1, thread_name_prefix="inference"\n'
+        "    )\n"
+        "    # The first answer takes long.\n"
+        "    await warm_up()\n"
+    ) in after
+    assert after.index("yield") < after.index("app.state.inference_executor.shutdown(")
+
+
+def test_a_pool_is_made_where_no_other_statement_shares_the_line(tmp_path: Path) -> None:
+    text = WARMED.format("yield").replace('("starts")\n', '("starts"); await warm_up()\n')
+    (tmp_path / "main.py").write_text(text)
+    after = fixed(tmp_path)["main.py"]
+    assert after.index("inference_executor = ") < after.index('("starts"); await warm_up()')

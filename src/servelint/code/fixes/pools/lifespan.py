@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from servelint.code.facts.facts import Call, Constant
 from servelint.code.fixes.text import policy, variables
+from servelint.code.fixes.text.header import is_text
 from servelint.code.fixes.text.style import fitted, line_length
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.graph.project import Module
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 # The Python 3 whose `shutdown` takes `cancel_futures`.
 _CANCELS_SINCE = 9
+_LOGGER = re.compile(r"_?log(ger|ging)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,17 @@ class Start:
     def indent(self) -> str:
         """The white space in front of that line."""
         return self.syntax.indent((self.guard or self.statement).lineno)
+
+    @property
+    def beginning(self) -> int:
+        """Where the line starts before which a pool is there for all of start-up, which may use it."""
+        body, syntax = self.function.body, self.syntax
+        first = next(number for number, s in enumerate(body) if not _leads_in(s))
+        while first and body[first - 1].end_lineno == syntax.first_line(body[first]):
+            first -= 1  # they share a line
+        if body[first] is (self.guard or self.statement) or is_text(body[first]):
+            return self.offset
+        return syntax.line_start(syntax.above_comments(syntax.first_line(body[first])))
 
     @property
     def local(self) -> set[str]:
@@ -144,7 +158,7 @@ class Lifespans:
     def start_and_stop(
         self, lifespan: Lifespan, attribute: str, construct: Callable[[Function], str], comment: str
     ) -> tuple[Edit, ...] | None:
-        """The edits that put what `construct` writes on the state, and shut it down after the `yield`.
+        """The edits that put what `construct` writes on the state first, and shut it down after the `yield`.
 
         None where the function is written in a way that leaves no place for them.
         """
@@ -153,11 +167,15 @@ class Lifespans:
             return None
         syntax, statement, guard = start.syntax, start.statement, start.guard
         place = f"{start.application}.state.{attribute}"
-        made = fitted(f"{start.indent}{place} = {construct(start.function)}", line_length(syntax))
+        beginning = start.beginning
+        indent = start.indent
+        if beginning != start.offset:
+            indent = syntax.indent(start.function.body[0].lineno)
+        made = fitted(f"{indent}{place} = {construct(start.function)}", line_length(syntax))
         cancels = self.analysis.pythons.of(lifespan.module.path) >= _CANCELS_SINCE
         ended = f"{place}.shutdown(wait=False{', cancel_futures=True' if cancels else ''})"
-        comment = f"{start.indent}{comment}\n" if comment else ""
-        begun = syntax.edit(start.offset, start.offset, f"{comment}{made}\n")
+        comment = f"{indent}{comment}\n" if comment else ""
+        begun = syntax.edit(beginning, beginning, f"{comment}{made}\n")
         if guard is None:
             return begun, _line_after(syntax, statement, f"{syntax.indent(statement.lineno)}{ended}")
         first = guard.finalbody[0]
@@ -172,6 +190,18 @@ def is_local(call: BlockingCall, name: str) -> bool:
         any(p.name == name for p in function.parameters)
         or bool(call.caller.module.bound(call.caller.index, name))
     )
+
+
+def _leads_in(statement: ast.stmt) -> bool:
+    """Whether the statement only says something, imports, or names a constant: it needs no pool."""
+    match statement:
+        case ast.Expr(value=ast.Constant()) | ast.Assign(value=ast.Constant()):
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Name(id="print"))):
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+            return _LOGGER.fullmatch(name) is not None
+    return isinstance(statement, ast.Import | ast.ImportFrom | ast.Global)
 
 
 def _guard(syntax: Syntax, statement: ast.stmt, function: Function) -> ast.Try | None:
