@@ -21,6 +21,8 @@ from fastapi import FastAPI
 net = torch.load("net.pt")
 """
 WRITTEN = '''\
+net = torch.load("net.pt")
+
 _inference_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
 
 
@@ -33,7 +35,7 @@ async def in_inference_pool(function, /, *args, **kwargs):
     )
 
 
-app = FastAPI()
+@app.post("/0")
 '''
 LIFESPAN = """\
 from contextlib import asynccontextmanager

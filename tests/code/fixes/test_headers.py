@@ -202,6 +202,54 @@ def test_another_class_of_the_name_is_left_alone(tmp_path: Path) -> None:
     assert after.count("import ThreadPoolExecutor") == 1
 
 
+TRIES = """\
+import os
+from pathlib import Path
+
+try:
+    import numpy as np
+except ImportError:
+    np = None
+
+try:
+    import cupy as cp
+except ImportError:
+    cp = np
+    print("no cupy")
+"""
+
+
+def test_the_pool_stands_below_imports_that_may_fail(tmp_path: Path) -> None:
+    after = fixed(tmp_path, TRIES)
+    assert 'print("no cupy")\n' in after
+    assert after.startswith(
+        "import asyncio\nimport os\nfrom concurrent.futures import ThreadPoolExecutor\nfrom pathlib import Path\n"
+    )
+    assert after.index("import FastAPI") < after.index("_inference_executor = ") < after.index("app = ")
+
+
+def test_what_uses_the_import_above_it_stays_below_it(tmp_path: Path) -> None:
+    head = "import os\nimport logging\nimport warnings\nwarnings.filterwarnings('ignore')\n\n"
+    after = fixed(tmp_path, head)
+    assert after.startswith(
+        "import os\nimport logging\nimport asyncio\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "import warnings\nwarnings.filterwarnings('ignore')\n"
+    )
+
+
+def test_a_setting_below_the_last_import_stays_there(tmp_path: Path) -> None:
+    service = SERVICE[0].replace("\n\n", "\nimport time\nstarted = time.perf_counter()\n\n", 1)
+    after = fixed(tmp_path, "import os\n", service=service)
+    assert "\nimport time\nstarted = time.perf_counter()\n\n_inference_executor = " in after
+
+
+def test_imports_go_where_most_of_their_kind_are(tmp_path: Path) -> None:
+    head = "import os\n\nos.environ['A'] = '1'\n\nimport json\nimport re\n\n"
+    after = fixed(tmp_path, head)
+    assert after.startswith("import os\n\nos.environ['A'] = '1'\n\nimport asyncio\nimport json\n")
+    assert after.index("import FastAPI") < after.index("_inference_executor = ") < after.index("app = ")
+
+
 THREADPOOL = """\
 from fastapi import FastAPI
 {imported}

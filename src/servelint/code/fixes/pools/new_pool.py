@@ -17,7 +17,7 @@ from servelint.code.fixes.pools.lifespan import Lifespans
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.pools.sizing import Size, Sizes
 from servelint.code.fixes.text import policy
-from servelint.code.fixes.text.header import below_imports
+from servelint.code.fixes.text.header import above_definitions, below_imports
 from servelint.code.fixes.text.imports import Imports, NameTakenError, Wanted
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.style import fitted, length_in, line_length
@@ -223,7 +223,7 @@ class NewPools:
         above, function = dispatchers.written(
             name, imports(module).member, syntax, line_length(syntax), typed=typed
         )
-        edit = _after_imports(syntax, f"{content}{above}\n\n{function}", _AROUND_FUNCTIONS)
+        edit = _above_definitions(syntax, f"{content}{above}\n\n{function}")
         return Pool(name, size.workers, (edit,), is_new_global=True, dispatcher=dispatchers.NAME)
 
 
@@ -264,6 +264,18 @@ def _after_imports(syntax: Syntax, content: str, blank: int = 1) -> Edit:
     above = below_imports(syntax)
     if above is None:
         return _before_first(syntax, content, blank)
+    return _below_statement(syntax, above, content, blank)
+
+
+def _above_definitions(syntax: Syntax, content: str) -> Edit:
+    """The edit that puts the lines, with a function in them, below what the file does before it defines any."""
+    above = above_definitions(syntax)
+    if not above:
+        return _before_first(syntax, content, _AROUND_FUNCTIONS)
+    return _below_statement(syntax, above[-1], content, _AROUND_FUNCTIONS)
+
+
+def _below_statement(syntax: Syntax, above: ast.stmt, content: str, blank: int) -> Edit:
     last = syntax.last_line(above)
     before = "\n" if syntax.source.text[syntax.line_start(last + 1) - 1] in "\r\n" else "\n\n"
     return _below(syntax, last, before + content, blank)

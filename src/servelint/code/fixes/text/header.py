@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 from servelint.code.fixes.text.syntax import Syntax
 
 _DUNDER = re.compile(r"__\w+__")
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 Importing: TypeAlias = ast.Import | ast.ImportFrom
 
 
@@ -82,7 +83,7 @@ class Head:
         self.syntax = syntax
         self.is_project = is_project
         self.statements = header(syntax)
-        self.imports = [s for s in self.statements if isinstance(s, Importing)]
+        self.imports = [s for s in above_definitions(syntax) if isinstance(s, Importing)]
 
     @cached_property
     def leading(self) -> Index:
@@ -95,8 +96,43 @@ class Head:
         return Index(s for s in self.syntax.tree.body if isinstance(s, Importing))
 
     @cached_property
+    def block(self) -> Sequence[Importing]:
+        """The imports beside which others go: of each section those of the block that has most of them.
+
+        One that the next line uses, as `import warnings` may be, belongs to that line.
+        """
+        runs, body = [list[Importing]()], self.syntax.tree.body
+        numbers = {id(statement): number for number, statement in enumerate(body)}
+        previous = -1
+        for statement in self.imports:
+            number = numbers[id(statement)]
+            if not all(map(_belongs, body[previous + 1 : number])) and runs[-1]:
+                runs.append([])
+            previous = number
+            if not self._is_for_the_next_line(statement, body[number + 1 : number + 2]):
+                runs[-1].append(statement)
+        found: dict[Section, list[Importing]] = {}
+        for run in runs:
+            sections: dict[Section, list[Importing]] = {}
+            for statement in run:
+                sections.setdefault(self.section(module_of(statement)), []).append(statement)
+            for section, statements in sections.items():
+                if len(statements) > len(found.get(section, ())):
+                    found[section] = statements
+        chosen = sorted((s for statements in found.values() for s in statements), key=lambda s: s.lineno)
+        return chosen or self.imports
+
+    def _is_for_the_next_line(self, statement: Importing, following: Sequence[ast.stmt]) -> bool:
+        if not following or not _prepares(following[0]):
+            return False
+        if following[0].lineno > (statement.end_lineno or 0) + 1:
+            return False
+        bound = {(alias.asname or alias.name).partition(".")[0] for alias in statement.names}
+        return any(isinstance(n, ast.Name) and n.id in bound for n in ast.walk(following[0]))
+
+    @cached_property
     def _sections(self) -> list[Section]:
-        return [self.section(module_of(statement)) for statement in self.imports]
+        return [self.section(module_of(statement)) for statement in self.block]
 
     @cached_property
     def sections(self) -> frozenset[Section]:
@@ -106,7 +142,7 @@ class Head:
     @cached_property
     def _groups(self) -> dict[tuple[Section, bool], Group]:
         found: dict[tuple[Section, bool], list[Importing]] = {}
-        for statement, section in zip(self.imports, self._sections, strict=True):
+        for statement, section in zip(self.block, self._sections, strict=True):
             found.setdefault((section, isinstance(statement, ast.ImportFrom)), []).append(statement)
         return {key: Group(statements) for key, statements in found.items()}
 
@@ -124,7 +160,7 @@ class Head:
     @cached_property
     def mixes_forms(self) -> bool:
         """Whether each section is sorted by module, whatever the form: `force-sort-within-sections`."""
-        pairs = [(section, s) for section, s in zip(self._sections, self.imports, strict=True)]
+        pairs = [(section, s) for section, s in zip(self._sections, self.block, strict=True)]
         modules = [(section, module_of(s)) for section, s in pairs]
         mixed = any(
             one[0] == other[0] and isinstance(one[1], ast.ImportFrom) and isinstance(other[1], ast.Import)
@@ -135,13 +171,13 @@ class Head:
     def group(self, section: Section, *, members: bool) -> Group:
         """The imports of a section, of the form that takes members or the other; of both where they mix."""
         if self.mixes_forms:
-            pairs = zip(self.imports, self._sections, strict=True)
+            pairs = zip(self.block, self._sections, strict=True)
             return Group([statement for statement, other in pairs if other is section])
         return self._groups.get((section, members), Group(()))
 
     def first_after(self, section: Section) -> Importing | None:
         """The first import of a later section."""
-        pairs = zip(self.imports, self._sections, strict=True)
+        pairs = zip(self.block, self._sections, strict=True)
         return next((statement for statement, other in pairs if other > section), None)
 
     def section(self, module: str) -> Section:
@@ -167,23 +203,41 @@ def header(syntax: Syntax) -> tuple[ast.stmt, ...]:
     return syntax.worked_out(_header, syntax.tree)
 
 
-def below_imports(syntax: Syntax) -> ast.stmt | None:
-    """The statement below which stands what needs the file's imports: the last of its head, or a later one.
+def above_definitions(syntax: Syntax) -> tuple[ast.stmt, ...]:
+    """The statements above the first that defines a function or class: what needs a pool comes later.
 
-    Between those there may be what prepares an import, as `sys.path.insert(0, "src")` does; None where the
-    file has no head.
+    One that stands in for what could not be imported does not count.
+    """
+    return syntax.worked_out(_above_definitions, syntax.tree)
+
+
+def below_imports(syntax: Syntax) -> ast.stmt | None:
+    """The statement below which stands what needs the file's imports: the last that is above all definitions.
+
+    What the next lines do belongs to it, as `warnings.filterwarnings("ignore")`; None where the file has no
+    head.
     """
     return syntax.worked_out(_below_imports, syntax.tree)
 
 
+def _above_definitions(_: Syntax, tree: ast.Module) -> tuple[ast.stmt, ...]:
+    return tuple(takewhile(lambda s: _belongs(s) or not _defines(s), tree.body))
+
+
 def _below_imports(syntax: Syntax, tree: ast.Module) -> ast.stmt | None:
-    head, body = header(syntax), tree.body
-    if not head:
-        return None
-    rest = body[body.index(head[-1]) + 1 :]
-    before = list(takewhile(lambda s: _belongs(s) or _prepares(s), rest))
-    later = (s for s in reversed(before) if _belongs(s) and not _is_dunder(s))
-    return next(later, head[-1]) if any(map(_imports, head)) else head[-1]
+    head, above = header(syntax), above_definitions(syntax)
+    if not head or not any(map(_imports, head)):
+        return head[-1] if head else None
+    last = max(number for number, s in enumerate(above) if _belongs(s) and not _is_dunder(s))
+    for number in range(last + 1, len(above)):
+        if not _prepares(above[number]) or above[number].lineno > (above[last].end_lineno or 0) + 1:
+            break
+        last = number
+    return above[last]
+
+
+def _defines(statement: ast.stmt) -> bool:
+    return any(isinstance(n, _DEFINITIONS) for n in ast.walk(statement))
 
 
 def _header(_: Syntax, tree: ast.Module) -> tuple[ast.stmt, ...]:
@@ -241,8 +295,14 @@ def is_text(statement: ast.stmt) -> bool:
 
 def _belongs(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Try | ast.If):
-        return all(map(_only_imports, _suites(statement)))
+        return all(map(_only_imports, _suites(statement))) or _tries_to_import(statement)
     return _imports(statement) or _is_dunder(statement)
+
+
+def _tries_to_import(statement: ast.Try | ast.If) -> bool:
+    """Whether the statement imports first of all, and does something else where that fails."""
+    nodes = list(ast.walk(statement))
+    return _imports(statement.body[0]) and not any(isinstance(n, ast.AsyncFunctionDef) for n in nodes)
 
 
 def _imports(statement: ast.stmt) -> bool:

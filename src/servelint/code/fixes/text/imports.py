@@ -198,7 +198,7 @@ class Imports:
         if following is not None:
             above = self.syntax.above_comments(self.syntax.first_line(following))
             return min(self._before(following), self.syntax.line_start(above))
-        body, head = self.syntax.tree.body, (self.head.imports or self.head.statements)
+        body, head = self.syntax.tree.body, (self.head.block or self.head.statements)
         if head:
             return self._after(head[-1])
         return self._before(body[0]) if body else 0
