@@ -263,3 +263,37 @@ def test_a_pool_is_made_where_no_other_statement_shares_the_line(tmp_path: Path)
     (tmp_path / "main.py").write_text(text)
     after = fixed(tmp_path)["main.py"]
     assert after.index("inference_executor = ") < after.index('("starts"); await warm_up()')
+
+
+def test_a_file_that_is_imported_both_ways_has_its_own_pool(tmp_path: Path) -> None:
+    service(tmp_path, "app", relative=True)
+    for name in ("scores", "ranks"):
+        path = tmp_path / "app" / "routes" / f"{name}.py"
+        path.write_text(path.read_text().replace("..model", ".model"))
+    (tmp_path / "app" / "model.py").rename(tmp_path / "app" / "routes" / "model.py")
+    scores = tmp_path / "app" / "routes" / "scores.py"
+    both = "try:\n    from .model import model\nexcept ImportError:\n    from model import model\n"
+    scores.write_text(scores.read_text().replace("from .model import model\n", both))
+    after = fixed(tmp_path)
+    assert set(after) == {"app/routes/scores.py", "app/routes/ranks.py"}
+    assert "_inference_executor = ThreadPoolExecutor(" in after["app/routes/scores.py"]
+
+
+def test_files_that_are_imported_both_ways_have_their_own_pools(tmp_path: Path) -> None:
+    service(tmp_path, "app", relative=True)
+    main = tmp_path / "app" / "main.py"
+    for name in ("scores", "ranks"):
+        (tmp_path / "app" / "routes" / f"{name}.py").rename(tmp_path / "app" / f"{name}.py")
+        path = tmp_path / "app" / f"{name}.py"
+        path.write_text(path.read_text().replace("..model", ".model"))
+    lines = "".join(f"    from {{0}}{name} import router as {name}\n" for name in ("scores", "ranks"))
+    main.write_text(
+        "from fastapi import FastAPI\n\n"
+        f"try:\n{lines.format('.')}except ImportError:\n{lines.format('')}\n"
+        "app = FastAPI()\napp.include_router(scores)\napp.include_router(ranks)\n"
+    )
+    report = check([], Config(root=tmp_path, select=("SRV101",)))
+    # Two pools of one thread each may use the model at once.
+    assert {f.fix.applicability for f in report.findings if f.fix} == {Applicability.UNSAFE}
+    after = fixed(tmp_path)
+    assert set(after) == {"app/scores.py", "app/ranks.py"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from servelint.code.facts.facts import Call, last_name
@@ -85,7 +85,10 @@ class NewPools:
         if pool is not None:
             return pool
         reached, others = self._of_service(call.caller.module.path, companions)
-        users = sorted({call.caller.module.path, *others})
+        everyone = {call.caller.module.path, *others}
+        users = self._together(everyone, call.caller.module.path)
+        several = len(users) < len(everyone)
+        dispatch = dispatch and not (several and reached)
         lifespan = self.lifespans.reaching(call.caller.module) if reached else None
         alone = lifespan is not None and users == [lifespan.module.path] and bool(lifespan.application)
         if reached and self.lifespans.state(call) and (alone or not dispatch):
@@ -95,10 +98,20 @@ class NewPools:
         if len(users) > 1:
             pool = self._in_module_of_its_own(call, function, users, imports, dispatch=dispatch)
             if pool is not None:
-                return pool
+                return replace(pool, workers=None) if several else pool
         if dispatch and len(users) > 1:
             return self.make(call, function, companions, imports, dispatch=False)
-        return self._in_file(call, imports, dispatch=dispatch)
+        pool = self._in_file(call, imports, dispatch=dispatch)
+        return replace(pool, workers=None) if several else pool  # the pools together run several at once
+
+    def _together(self, paths: set[str], path: str) -> list[str]:
+        """The files that share a pool with the file: it alone where no one form of import always works."""
+        modules = {one: self.analysis.evaluator.module(one) for one in paths}
+        if self.services.is_imported_both_ways(modules[path]):
+            return [path]
+        return sorted(
+            one for one, m in modules.items() if one == path or not self.services.is_imported_both_ways(m)
+        )
 
     def _of_service(self, path: str, companions: Sequence[BlockingCall]) -> tuple[bool, frozenset[str]]:
         """Whether all companions of a file's calls reach the application's state; the files they are in."""
@@ -268,7 +281,7 @@ def _after_imports(syntax: Syntax, content: str, blank: int = 1) -> Edit:
 
 
 def _above_definitions(syntax: Syntax, content: str) -> Edit:
-    """The edit that puts the lines, with a function in them, below what the file does before it defines any."""
+    """The edit that puts the lines, with a function in them, below all that stands above definitions."""
     above = above_definitions(syntax)
     if not above:
         return _before_first(syntax, content, _AROUND_FUNCTIONS)

@@ -10,12 +10,16 @@ from servelint.code.facts.facts import Import
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 
+# A file is imported as a part of its package, or as a module by itself.
+_WAYS = ("package", "top")
+
 
 class Services:
     """The files of one project, seen from those that import them."""
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
+        self._both_ways: dict[str, bool] = {}
 
     def folder(self, modules: Sequence[Module]) -> Path:
         """The innermost folder that all of them stand in."""
@@ -25,8 +29,10 @@ class Services:
         """How `module` names the file `path` (which need not exist) in a `from` import.
 
         The file's own imports show whether that is absolute or relative, else those of the files that
-        import it. Empty where nothing shows that it works.
+        import it. Empty where nothing shows that it works, or where each form works only sometimes.
         """
+        if self.is_imported_both_ways(module):
+            return ""
         for item, target in self._imports(module):
             if item.level:
                 relative = _relative(module, path)
@@ -45,6 +51,21 @@ class Services:
         relative = _relative(module, path)
         imported = any(item.level for above in self._direct(module) for item, _ in self._imports(above))
         return relative if imported and relative and self._in_packages(module, relative) else ""
+
+    def is_imported_both_ways(self, module: Module) -> bool:
+        """Whether the file is now a part of its package, now by itself with its folder on `sys.path`.
+
+        `try: from .x import y` and `except ImportError: from x import y` show it, in the file or around it.
+        """
+        if module.path not in self._both_ways:
+            found = {way for item, path in self._imports(module) for way in _way(module, item, path)}
+            for importer in self._direct(module) if len(found) < len(_WAYS) else ():
+                for item, path in self._imports(importer):
+                    named = path == module.package and item.name == Path(module.path).stem
+                    if path == module.path or (named and item.level):
+                        found.update(_way(module, item, path))
+            self._both_ways[module.path] = len(found) == len(_WAYS)
+        return self._both_ways[module.path]
 
     def _in_packages(self, module: Module, relative: str) -> bool:
         """Whether the folders that the dots lead through are packages."""
@@ -66,6 +87,16 @@ class Services:
                 path = self.analysis.project.resolve(module, item.module, item.level)
                 if path is not None:
                     yield item, path
+
+
+def _way(module: Module, item: Import, path: str) -> tuple[str, ...]:
+    """What an import by the file, or of it, shows of how the file is imported."""
+    if item.level:
+        return _WAYS[:1]
+    root = _root(path, item.module)
+    if root == module.package:
+        return _WAYS[1:]
+    return _WAYS[:1] if path == module.path and root else ()
 
 
 def _root(path: str, dotted: str) -> str:

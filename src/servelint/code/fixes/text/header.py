@@ -224,7 +224,7 @@ def _above_definitions(_: Syntax, tree: ast.Module) -> tuple[ast.stmt, ...]:
     return tuple(takewhile(lambda s: _belongs(s) or not _defines(s), tree.body))
 
 
-def _below_imports(syntax: Syntax, tree: ast.Module) -> ast.stmt | None:
+def _below_imports(syntax: Syntax, _: ast.Module) -> ast.stmt | None:
     head, above = header(syntax), above_definitions(syntax)
     if not head or not any(map(_imports, head)):
         return head[-1] if head else None
