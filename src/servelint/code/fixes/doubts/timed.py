@@ -35,7 +35,8 @@ _KEEPING = frozenset({"append", "appendleft", "add", "insert", "extend", "put", 
 _FORMING = frozenset({"round", "int", "float", "str", "max", "min", "abs", "format", "dict", "total_seconds"})
 # What takes no time before a request is measured.
 _SHORT = _CLOCKS | SAYING | _FORMING | {"uuid1", "uuid4", "len", "get", "getattr", "HTTPException"}
-# What the time that a model takes is called.
+# What the time that a model takes is called; of longer names the beginning is looked at.
+_LONGEST_NAME = 200
 _OF_MODEL = re.compile(
     r"(?:infer|predict|model|forward)[a-z]*_?\w*?(?:time|latency|start|began|t0|ms|sec|duration|elapsed|took)",
     re.IGNORECASE,
@@ -59,14 +60,18 @@ def kept(syntax: Syntax, function: Function, moved: Range, *, is_request: bool) 
     `is_request` says that what the whole function takes is what the request takes.
     """
     for name, start, difference in _spans(syntax, function, moved):
-        whole = is_request and _is_first(syntax, function.body, start) and not _OF_MODEL.search(name)
+        whole = is_request and _is_first(syntax, function.body, start) and not _is_of_model(name)
         for kept_as in _kept(syntax, function, difference):
-            if not whole or _OF_MODEL.search(kept_as):
+            if not whole or _is_of_model(kept_as):
                 return (
                     f"the time since `{name}` is kept or returned, "
                     "and then has the time in it that the call waits for a thread"
                 )
     return ""
+
+
+def _is_of_model(name: str) -> bool:
+    return _OF_MODEL.search(name[:_LONGEST_NAME]) is not None
 
 
 def _spans(syntax: Syntax, function: Function, moved: Range) -> Iterator[tuple[str, int, ast.BinOp]]:
