@@ -235,7 +235,7 @@ class Loop:
         if self._own_loop.find(self._name(module, function)):
             return False
         frame = self.evaluator.frame(module, caller.function)
-        return not any(True for _ in self.evaluator.callers.call_sites(frame))
+        return not self.evaluator.callers.is_called(frame)
 
     def _callers(self, module: Module, index: int) -> Iterator[tuple[Where, Frame]]:
         frame = self.evaluator.frame(module, index)

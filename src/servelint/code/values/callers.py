@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from servelint.code.facts.facts import (
     Call,
@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 MAXIMUM_CALL_SITES = 40
 
 
+# A function that is run, by file and index.
+_Run: TypeAlias = tuple[str, int]
+
+
 class Callers:
     """The part of the evaluation that looks from a function to those who run it."""
 
@@ -49,6 +53,8 @@ class Callers:
         # How many files are looked into for what they pass for one parameter: where there may be more, none.
         self.most_files: int | None = None
         self._left_out: dict[tuple[str, int, str], bool] = {}
+        # The calls by a name that are left to go through, and the functions that those before run.
+        self._called: dict[tuple[str, str, bool], tuple[Iterator[set[_Run]], set[_Run]]] = {}
 
     def arguments_passed(self, frame: Frame, parameter: Parameter) -> Values:
         """What the project's calls of the frame's function pass for a parameter."""
@@ -149,6 +155,32 @@ class Callers:
         facts = self.evaluator.facts(frame)
         named = self.evaluator.project.calls_beside(facts.name, frame.module, self._beside_calls(facts))
         return self._running(frame, self._constructed(frame, facts), named)
+
+    def is_called(self, frame: Frame) -> bool:
+        """Whether a call in the project runs the frame's function.
+
+        Calls by one name are gone through once for all the functions of a file that have it.
+        """
+        facts = self.evaluator.facts(frame)
+        if self._constructed(frame, facts) is not None:
+            return next(self.call_sites(frame), None) is not None
+        key = (facts.name, frame.module, facts.is_async)
+        if key not in self._called:
+            named = self.evaluator.project.calls_beside(facts.name, frame.module, self._beside_calls(facts))
+            self._called[key] = (map(self._run_by, named), set())
+        left, found = self._called[key]
+        while (frame.module, frame.function) not in found:
+            run = next(left, None)
+            if run is None:
+                return False
+            found |= run
+        return True
+
+    def _run_by(self, named: tuple[Module, int, Site]) -> set[_Run]:
+        """The functions that a call runs, by file and index."""
+        module, function, site = named
+        callees = self.evaluator.calls.callees(self.evaluator.frame(module, function), site.call)
+        return {(v.module, v.function) for v, _ in plain(callees) if isinstance(v, FunctionReference)}
 
     def _passing_sites(self, frame: Frame) -> Iterator[tuple[Frame, Call]]:
         """Those of them in files that know the function's file: the others are told nothing new by it."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Call
@@ -83,8 +84,7 @@ class Suspended:
         function, syntax = self._function(frame)
         if function is None or workers is None:
             return ""
-        is_request = not any(True for _ in self.evaluator.callers.call_sites(frame))
-        return kept(syntax, function, moved, is_request=is_request)
+        return kept(syntax, function, moved, partial(self.evaluator.callers.is_called, frame))
 
     def _left_by_helper(self, frame: Frame, function: Function, moved: Range) -> str:
         """A file with one name for all requests that another function writes before what is moved."""
@@ -115,7 +115,7 @@ class Suspended:
     def first_await(self, frame: Frame) -> str:
         """Why a function should not get its first `await`: who calls it counts on not being interrupted."""
         if frame not in self._asked:
-            called = any(True for _ in self.evaluator.callers.call_sites(frame))
+            called = self.evaluator.callers.is_called(frame)
             changed = self._changed(frame) if called and not self._is_waiting(frame) else frozenset()
             self._asked[frame] = self._find_asking(frame, changed, MAXIMUM_CALLS) if called else ""
         return self._asked[frame]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from servelint.code.fixes.doubts.shared import last_name
@@ -54,13 +54,14 @@ def timed(syntax: Syntax, function: Function, moved: Range) -> str:
     return ""
 
 
-def kept(syntax: Syntax, function: Function, moved: Range, *, is_request: bool) -> str:
+def kept(syntax: Syntax, function: Function, moved: Range, is_called: Callable[[], bool]) -> str:
     """Why it matters that a time around what is moved goes anywhere but to a log; empty where none does.
 
-    `is_request` says that what the whole function takes is what the request takes.
+    `is_called` tells whether the project calls the function: what the whole of it takes is else what the
+    request takes.
     """
     for name, start, difference in _spans(syntax, function, moved):
-        whole = is_request and _is_first(syntax, function.body, start) and not _is_of_model(name)
+        whole = not _is_of_model(name) and _is_first(syntax, function.body, start) and not is_called()
         for kept_as in _kept(syntax, function, difference):
             if not whole or _is_of_model(kept_as):
                 return (

@@ -297,7 +297,7 @@ class Writers:
             return False
         if any(point.phase is Phase.SERVING for point in self.loop.entry_points.of(module, frame.function)):
             return where is Where.LOOP
-        if next(self.evaluator.callers.call_sites(frame), None) is None:
+        if not self.evaluator.callers.is_called(frame):
             return where is Where.LOOP
         return None
 
