@@ -101,6 +101,16 @@ def test_a_chain_in_front_of_the_call_hides_nothing(tmp_path: Path) -> None:
     assert _codes(report.findings, "app") == ["SRV101"]
 
 
+def test_a_field_may_be_declared_as_anything(tmp_path: Path) -> None:
+    text = "@dataclass\nclass Parts:\n    model: 1 < 2 = None\n\nparts = Parts(model)\n"
+    (tmp_path / "app.py").write_text(
+        "from dataclasses import dataclass\n" + HEAD + text + ENDPOINT.replace("model", "parts.model")
+    )
+    report = lint.check([tmp_path], Config(tmp_path))
+    assert [finding.code for finding in report.findings] == ["SRV101"]
+    assert not report.problems
+
+
 @pytest.mark.parametrize("step", [1, -1])
 def test_a_hierarchy_is_followed_to_its_end(step: int, tmp_path: Path) -> None:
     classes = [f"class C{n + 1}(C{n}): pass\n" for n in range(CHAIN)][::step]

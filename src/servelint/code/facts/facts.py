@@ -149,6 +149,9 @@ class Operated(NamedTuple):
 class Opaque(NamedTuple):
     """Whatever else: comparisons, formatted strings."""
 
+    def __bool__(self) -> bool:
+        return True  # it is an expression, although it has no parts
+
 
 Expression: TypeAlias = (
     Name

@@ -358,7 +358,9 @@ class Classes:
         if "__init__" in self.facts(cls).methods:
             return
         fields = [
-            b.target.id for b in self.facts(cls).bindings if isinstance(b.target, Name) and b.annotation
+            b.target.id
+            for b in self.facts(cls).bindings
+            if isinstance(b.target, Name) and b.annotation is not None
         ]
         for frame, call in self.evaluator.callers.constructing(cls):
             given = argument(call, fields.index(name), name)
