@@ -228,6 +228,9 @@ class Calls:
         passed = frameworks.passes.names.find(name)
         if passed is not None:
             given = self._argument_value(frame, call, passed)
+            if frameworks.consumes.find(name):
+                source = argument(call, passed.position, passed.keyword)
+                return self.evaluator.items.taken(frame, source, given)
             return self.entered(given) if name in ENTERS else given
         offload = frameworks.offload.find(name, name.rpartition(".")[2])
         if offload is not None and (offload.position is not None or offload.keyword):

@@ -29,8 +29,10 @@ from servelint.code.values.values import (
     External,
     ExternalObject,
     Frame,
+    Generator,
     Guess,
     Instance,
+    LazyResult,
     LibraryObject,
     Literal,
     ModuleReference,
@@ -62,6 +64,7 @@ class Items:
         self.evaluator = evaluator
         self._sliced: dict[tuple[int, Slice], Expression] = {}
         self._names: dict[str, Constant] = {}
+        self._taken: dict[int, Listed] = {}
 
     def item(self, frame: Frame, container: Expression, key: Expression) -> Values:
         """What `container[key]` may be."""
@@ -297,6 +300,30 @@ class Items:
                             other = self.evaluator.project.module(path)
                             if other is not None:
                                 yield other
+
+    # -- what is worked out while it is gone through ----------------------------------------------
+
+    def taken(self, frame: Frame, source: Expression | None, values: Values) -> Values:
+        """What `list(source)` gives for a source that may be the values: elements that are there."""
+        if source is None or not any(self._is_worked_out(value) for value, _ in plain(values)):
+            return values
+        listed = Literal(frame, self._taken.setdefault(id(source), Listed(Element(source), lazy=False)))
+        found: list[Value] = []
+        for value, certain in plain(values):
+            given = listed if self._is_worked_out(value) else value
+            found.append(given if certain else Guess(given))
+        return union([tuple(found)])
+
+    def _is_worked_out(self, value: Value) -> bool:
+        """Whether the elements come to be while the value is gone through."""
+        match value:
+            case Generator() | Drawn() | LazyResult():
+                return True
+            case LibraryObject(type_name):
+                return self.evaluator.catalogue.method(type_name, "__iter__") is not None
+            case Instance():
+                return bool(self.evaluator.special.method(value, "__iter__"))
+        return False
 
     # -- iterators that call a function -----------------------------------------------------------
 
