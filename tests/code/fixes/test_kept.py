@@ -76,6 +76,25 @@ def test_other_places(tmp_path: Path, path: str) -> None:
     assert fix.applicability is Applicability.SAFE
 
 
+@pytest.mark.parametrize("path", ["service spoken.py", "app (1).py", "shop/main+.py"])
+def test_what_no_import_can_name(tmp_path: Path, path: str) -> None:
+    fix = _fix(tmp_path, path)
+    assert fix.applicability is Applicability.UNSAFE
+    assert fix.reason == f"`{Path(path).name}` may be a copy: no import can name it"
+
+
+@pytest.mark.parametrize(
+    "end", ["\n\nif __name__ == '__main__':\n    start(app)\n", "\n\nimport uvicorn\n\nuvicorn.run(app)\n"]
+)
+def test_what_is_a_program_though_no_import_can_name_it(tmp_path: Path, end: str) -> None:
+    assert _fix(tmp_path, "service spoken.py", SERVICE + end).applicability is Applicability.SAFE
+
+
+@pytest.mark.parametrize("path", ["my-app.py", "01_app.py", "größe.py"])
+def test_what_a_server_can_be_told_of(tmp_path: Path, path: str) -> None:
+    assert _fix(tmp_path, path).applicability is Applicability.SAFE
+
+
 def test_only_folders_below_the_root(tmp_path: Path) -> None:
     root = tmp_path / "archive" / "shop"
     root.mkdir(parents=True)

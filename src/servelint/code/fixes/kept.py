@@ -12,10 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from servelint.code.judge.analysis import Analysis
 from servelint.finding import Applicability, Fix
 from servelint.knowledge.compiled import table
 
 _BETWEEN_WORDS = re.compile(r"[-. ]")
+_IMPORTABLE = re.compile(r"[\w-]*")
+# It asks whether it is run as a program, or starts something.
+_PROGRAM = re.compile(r"__main__|\.run\(|^#!", re.MULTILINE)
 
 
 class _Words(NamedTuple):
@@ -23,18 +27,20 @@ class _Words(NamedTuple):
     files: tuple[str, ...]
 
 
-def unless_kept(fix: Fix, root: str) -> Fix:
-    """The fix of a project at `root`; unsafe where it changes what may be kept as it is.
+def unless_kept(fix: Fix, analysis: Analysis) -> Fix:
+    """The fix of a project; unsafe where it changes what may be kept as it is.
 
     So is its better form, which goes to the same files.
     """
     if fix.applicability is Applicability.UNSAFE:
         return fix
     paths = dict.fromkeys(edit.span.path for edit in fix.edits)
-    reason = next((found for path in paths if (found := _reason(path, root))), "")
+    root = analysis.project.root
+    reasons = (_reason(path, root) or _not_imported(path, analysis) for path in paths)
+    reason = next(filter(None, reasons), "")
     if not reason:
         return fix
-    better = unless_kept(fix.better, root) if fix.better is not None else None
+    better = unless_kept(fix.better, analysis) if fix.better is not None else None
     return fix._replace(applicability=Applicability.UNSAFE, reason=reason, better=better)
 
 
@@ -47,6 +53,17 @@ def _reason(path: Path, root: str) -> str:
     if not kept and Path(file).stem.lower().endswith(words.files):
         kept = file
     return f"`{kept}` may be kept as it is on purpose" if kept else ""
+
+
+def _not_imported(path: Path, analysis: Analysis) -> str:
+    """Why nobody may run the file: no import can name it, and nothing in it says that it is a program.
+
+    A server can be told of `my-app` and `01_app` (`uvicorn my-app:app`); nobody tells it of `app (1)`.
+    """
+    if path.suffix != ".py" or _IMPORTABLE.fullmatch(path.stem):
+        return ""
+    code = analysis.source(str(path)).text
+    return "" if _PROGRAM.search(code) else f"`{path.name}` may be a copy: no import can name it"
 
 
 def _is_kept(folder: str, words: frozenset[str]) -> bool:

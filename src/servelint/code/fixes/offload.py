@@ -162,7 +162,7 @@ class OffloadPlanner:
         key = (call.frame, call.position, call.site is None)
         if key not in self._planned:
             fix, reason = self._in_thread(call)
-            kept = unless_kept(fix, self.analysis.project.root) if fix is not None else None
+            kept = unless_kept(fix, self.analysis) if fix is not None else None
             self._planned[key] = kept, reason
         return self._planned[key]
 

@@ -55,7 +55,7 @@ def _plan(planner: OffloadPlanner, subject: object) -> tuple[Fix | None, str]:
         return None, str(error)
     except NameTakenError as taken:
         return None, f"the file uses the name `{taken.name}` for something else"
-    return (unless_kept(fix, planner.analysis.project.root) if fix is not None else None), reason
+    return (unless_kept(fix, planner.analysis) if fix is not None else None), reason
 
 
 def _planned(planner: OffloadPlanner, subject: object) -> tuple[Fix | None, str]:
