@@ -35,6 +35,7 @@ from servelint.code.fixes.pools.pool import Pools
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.pools.start_up import StartUp
 from servelint.code.fixes.settings import ThreadSettings
+from servelint.code.fixes.staying import Staying
 from servelint.code.fixes.text import placement, policy, style
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.imports import NameTakenError
@@ -92,6 +93,8 @@ class OffloadPlanner:
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)
         self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays, self._moved_with)
+        known = beside.staying if beside is not None else None
+        self.staying: Staying = known or Staying(analysis, self.files, self.regions.of)
         self.settings = ThreadSettings(analysis)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
@@ -149,7 +152,22 @@ class OffloadPlanner:
 
     def _doubt(self, call: BlockingCall) -> str:
         """Why a fix that is safe by itself is not, for what else there is; empty where it is."""
-        return self.halves.doubt(call) or self._other_branch(call) or self.settings.doubt(call)
+        return (
+            self.halves.doubt(call)
+            or self._left(call)
+            or self._other_branch(call)
+            or self.settings.doubt(call)
+        )
+
+    def _left(self, call: BlockingCall) -> str:
+        """What the fix leaves on the event loop that takes long; a plain function leaves nothing there."""
+        doubt = self.staying.doubt(call)
+        if doubt and self.analysis.config.fix.offload == PLAIN_DEF:
+            syntax = self.files.syntax(call.caller.module)
+            function = placement.function_at(syntax, call.caller.facts.position)
+            if function is not None and self.drop_async.plan(call, function) is not None:
+                return ""
+        return doubt
 
     def _other_branch(self, call: BlockingCall) -> str:
         syntax = self.files.syntax(call.caller.module)
@@ -169,7 +187,7 @@ class OffloadPlanner:
     def _stays(self, call: BlockingCall) -> bool:
         """Whether safe fixes leave the call where it is."""
         fix, _ = self._alone(call)
-        return fix is None or fix.applicability is Applicability.UNSAFE
+        return fix is None or fix.applicability is Applicability.UNSAFE or bool(self._left(call))
 
     def _moved_with(self, call: BlockingCall) -> tuple[BlockingCall, ...]:
         moved = self._moving(call)

@@ -52,6 +52,8 @@ class Policy:
     made_in_workers: NameIndex[str]
     waits: NameIndex[str]
     remote: NameIndex[str]
+    long_calls: NameIndex[str]
+    long_in_loops: NameIndex[str]
     waiting_methods: frozenset[str]
     waiting_alone: frozenset[str]
     time_limits: frozenset[str]
@@ -100,6 +102,8 @@ def load() -> Policy:
         made_in_workers=_index(file, "made-in-workers"),
         waits=_index(file, "waits"),
         remote=_index(file, "remote"),
+        long_calls=_index(file, "long-calls"),
+        long_in_loops=_index(file, "long-in-loops"),
         waiting_methods=frozenset(file.names("waiting-methods")),
         waiting_alone=frozenset(file.names("waiting-alone")),
         time_limits=frozenset(file.names("time-limits")),

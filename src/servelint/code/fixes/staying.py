@@ -1,0 +1,185 @@
+"""Long work that is no finding, and that a fix of the same function leaves on the event loop.
+
+subprocess.run(["ffmpeg", "-i", path, wave])
+text = await asyncio.to_thread(model.transcribe, wave)
+
+The loop is blocked as before while the first line runs.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from servelint.code.facts.facts import Position, Site, dotted
+from servelint.code.fixes.blocks.regions import Region
+from servelint.code.fixes.text import policy
+from servelint.code.fixes.text.files import Files
+from servelint.code.fixes.text.syntax import Syntax
+from servelint.code.judge.analysis import Analysis, BlockingCall
+from servelint.code.values.values import External, ExternalObject, Frame, FunctionReference, plain
+
+# So much of it is looked at for each call: what is long is mostly so for all of them.
+MAXIMUM_WORK = 20
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+_LOOPS = (ast.For, ast.While)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+class Work(NamedTuple):
+    """Something that takes long, where it stands and how it is written."""
+
+    node: ast.AST
+    position: Position
+    text: str
+
+
+class Staying:
+    """Finds the long work in one project; `region` tells which block moves with a call."""
+
+    def __init__(
+        self, analysis: Analysis, files: Files, region: Callable[[BlockingCall], Region | None]
+    ) -> None:
+        self.analysis = analysis
+        self.files = files
+        self.policy = policy.load()
+        self._region = region
+        self._work: dict[Frame, tuple[Work, ...]] = {}
+        self._inside: dict[Frame, str] = {}
+
+    def doubt(self, call: BlockingCall) -> str:
+        """What the fix of the call leaves on the event loop; empty for nothing."""
+        work = self._of(call)
+        if not work:
+            return ""
+        syntax = self.files.syntax(call.caller.module)
+        node = syntax.at(call.position, ast.expr)
+        region = self._region(call)
+        for one in work:
+            moves = region is not None and region.block.holds(one.position)
+            if not moves and node is not None and _runs_with(syntax, one.node, node):
+                here = call.caller.facts.name
+                return f"line {one.position.line} of `{here}` stays on the event loop (`{one.text}`)"
+        return ""
+
+    def _of(self, call: BlockingCall) -> tuple[Work, ...]:
+        if call.frame not in self._work:
+            found: list[Work] = []
+            syntax = self.files.syntax(call.caller.module)
+            for position, text in self._places(call.frame):
+                node = syntax.at(position, ast.expr)
+                if node is not None and not _is_handling(syntax, node):
+                    found.append(Work(node, position, text))
+                if len(found) == MAXIMUM_WORK:
+                    break
+            self._work[call.frame] = tuple(found)
+        return self._work[call.frame]
+
+    def _places(self, frame: Frame) -> Iterator[tuple[Position, str]]:
+        """Where the function waits, or works, for long, and is no finding for that already."""
+        facts = self.analysis.evaluator.facts(frame)
+        for site in facts.sites:
+            if self._stays(frame, site) and self._is_long(frame, site):
+                yield site.call.position, f"{dotted(site.call.function)}()"
+        for iteration in facts.iterations:
+            if self.analysis.waits.iteration(frame, iteration) is not None:
+                yield iteration.position, dotted(iteration.iterable)
+
+    def _stays(self, frame: Frame, site: Site) -> bool:
+        """Whether the call runs where the function does."""
+        return (
+            site.use not in ("await", "async")
+            and not site.is_off_loop
+            and self.analysis.evaluator.branches.may_run(frame, site)
+        )
+
+    def _is_long(self, frame: Frame, site: Site) -> bool:
+        if self.analysis.judge.site(frame, site) is not None:
+            return False
+        wait = self.analysis.waits.of(frame, site)
+        if wait is not None:
+            return not wait.excuse
+        return self._is_known(frame, site) or self._calls_known(frame, site)
+
+    def _is_known(self, frame: Frame, site: Site) -> bool:
+        """Whether it is a call of a library that takes long."""
+        evaluator, function = self.analysis.evaluator, site.call.function
+        names = self.policy.long_calls.last_names() | self.policy.long_in_loops.last_names()
+        if not evaluator.module(frame.module).may_call(function, names):
+            return False
+        for value, _ in plain(evaluator.calls.callees(frame, site.call)):
+            if isinstance(value, External | ExternalObject):
+                if self.policy.long_calls.find(value.name):
+                    return True
+                if self.policy.long_in_loops.find(value.name) and self._is_in_loop(frame, site):
+                    return True
+        return False
+
+    def _is_in_loop(self, frame: Frame, site: Site) -> bool:
+        syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
+        node = syntax.at(site.call.position, ast.Call)
+        return node is not None and any(isinstance(outer, _LOOPS) for outer, _ in _within(syntax, node))
+
+    def _calls_known(self, frame: Frame, site: Site) -> bool:
+        """Whether a plain function of the project that is called makes such a call, whatever it is given."""
+        evaluator = self.analysis.evaluator
+        for value, certain in plain(evaluator.calls.callees(frame, site.call)):
+            if not certain or not isinstance(value, FunctionReference):
+                continue
+            facts = evaluator.facts(value)
+            if not facts.is_async and not facts.is_generator:
+                inner = evaluator.calls.enter(value, frame, site.call)
+                if inner not in self._inside:
+                    self._inside[inner] = self._first_inside(inner)
+                if self._inside[inner]:
+                    return True
+        return False
+
+    def _first_inside(self, frame: Frame) -> str:
+        """The first such call that the function makes on its usual way; empty where it makes none."""
+        syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
+        for site in self.analysis.evaluator.facts(frame).sites:
+            if self._stays(frame, site) and self._is_known(frame, site):
+                node = syntax.at(site.call.position, ast.Call)
+                if node is not None and not _is_handling(syntax, node) and not _is_optional(syntax, node):
+                    return dotted(site.call.function)
+        return ""
+
+
+def _within(syntax: Syntax, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """What is around a node in its function, and which part of that it is in."""
+    for outer, child in syntax.ancestors(node):
+        if isinstance(outer, _FUNCTIONS):
+            return
+        yield outer, child
+
+
+def _is_handling(syntax: Syntax, node: ast.AST) -> bool:
+    """Whether it runs only where something has failed."""
+    return any(isinstance(outer, ast.ExceptHandler) for outer, _ in _within(syntax, node))
+
+
+def _is_optional(syntax: Syntax, node: ast.AST) -> bool:
+    return any(isinstance(outer, ast.If | ast.IfExp | ast.match_case) for outer, _ in _within(syntax, node))
+
+
+def _runs_with(syntax: Syntax, work: ast.AST, node: ast.expr) -> bool:
+    """Whether both may run in one go: not in two branches, or in one that leaves before the call."""
+    last: ast.AST = work
+    for outer, child in syntax.ancestors(work):
+        if syntax.is_below(node, child):
+            return child is last  # else it stands in another branch of one long `elif`
+        last = outer
+        match outer:
+            case ast.If(test=test, body=body) if child is not test:
+                if syntax.is_below(node, outer) and not syntax.is_below(node, test):
+                    return False
+                suite = body if child in body else outer.orelse
+                if isinstance(suite[-1], _LEAVING) and syntax.number(work) < syntax.number(node):
+                    return False
+            case ast.match_case():
+                parent = syntax.parent(outer)
+                if parent is not None and syntax.is_below(node, parent):
+                    return syntax.is_below(node, outer)
+    return True
