@@ -19,6 +19,7 @@ from servelint.code.facts.facts import Position, Site
 from servelint.code.fixes.add_async import AddAsync
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.blocks.late import LateReadings
 from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.wrappings import TO_THREAD_SINCE, Offloading
 from servelint.code.fixes.branches import other_branch
@@ -95,6 +96,7 @@ class OffloadPlanner:
         self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays, self._moved_with)
         known = beside.staying if beside is not None else None
         self.staying: Staying = known or Staying(analysis, self.files, self.regions.of)
+        self.late = LateReadings(self.files, self.regions.of)
         self.settings = ThreadSettings(analysis)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
@@ -161,7 +163,7 @@ class OffloadPlanner:
 
     def _left(self, call: BlockingCall) -> str:
         """What the fix leaves on the event loop that takes long; a plain function leaves nothing there."""
-        doubt = self.staying.doubt(call)
+        doubt = self.staying.doubt(call) or self.late.doubt(call)
         if doubt and self.analysis.config.fix.offload == PLAIN_DEF:
             syntax = self.files.syntax(call.caller.module)
             function = placement.function_at(syntax, call.caller.facts.position)
