@@ -77,6 +77,10 @@ def _in_a_block(number: int) -> str:
     return HEAD + ENDPOINT.format(name="predict", body=body)
 
 
+def _of_one_name(number: int) -> str:
+    return HEAD + ENDPOINT.format(name="p", body="    x = model(other.p(x))\n") * number
+
+
 KINDS: dict[str, Callable[[int], str]] = {
     "calls": _in_one("    model(x)\n"),
     "calls apart": _in_one("    y = model(x)\n    print(y, x)\n    x = await x\n"),
@@ -92,6 +96,7 @@ KINDS: dict[str, Callable[[int], str]] = {
     "settings above imports": _below_settings,
     "parts of parts": _parts_of_parts,
     "guards": _guarded,
+    "functions of one name": _of_one_name,
 }
 FIXED = (
     "calls",
