@@ -56,7 +56,7 @@ def test_every_command_takes_any_name(
     assert servelint("baseline").status == 0
     assert json.loads(project.read(".servelint-baseline.json"))["findings"]
     assert servelint("check").status == 0
-    assert servelint("fix", "--no-baseline").status == 0
+    assert servelint("fix", "--no-baseline", "--unsafe-fixes").status == 0
 
 
 @posix
