@@ -81,7 +81,8 @@ class OffloadPlanner:
         self.files: Files = beside.files if beside is not None else Files(analysis)
         self._makes_dispatchers = beside is None
         services = Services(analysis)
-        self.forms = Forms(analysis, self._has_pool)
+        forms: Forms | None = beside.forms if beside is not None else None
+        self.forms: Forms = Forms(analysis, self._has_pool, forms)
         self.add_async = AddAsync(analysis, self.files)
         self.names = moving.Names(self.files)
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
