@@ -93,9 +93,9 @@ class Objects:
     def _attribute(self, module: Module, holder: ast.expr, name: str, nesting: int) -> str:
         syntax, evaluator = self.files.syntax(module), self.analysis.evaluator
         function = next((n for n, _ in syntax.ancestors(holder) if isinstance(n, _FUNCTIONS)), None)
-        frame = evaluator.frame(module, _index(module, syntax, function))
+        frame = self.files.frame(module, function) if function is not None else evaluator.frame(module, 0)
         written = annotation(holder)
-        if written is None:
+        if written is None or frame is None:
             return ""
         if evaluator.is_state(module, frame.function, written):
             return f"state:{name}"
@@ -171,13 +171,14 @@ class Objects:
                 owner = syntax.parent(outer)
                 if isinstance(owner, ast.ClassDef) and outer.name == "__init__":
                     return self._is_single(module, owner)
-                index = _index(module, syntax, outer)
                 decorators = (d.func if isinstance(d, ast.Call) else d for d in outer.decorator_list)
                 is_kept = any(last_name(d) in self.analysis.frameworks.caches for d in decorators)
                 is_kept = is_kept or _guards(outer, syntax, node)
-                loop = self.analysis.loop
-                frame = self.analysis.evaluator.frame(module, index)
-                return is_kept or loop.is_startup(frame) or loop.runs_at_startup(module, index)
+                frame, loop = self.files.frame(module, outer), self.analysis.loop
+                return is_kept or (
+                    frame is not None
+                    and (loop.is_startup(frame) or loop.runs_at_startup(module, frame.function))
+                )
         return True
 
 
@@ -206,17 +207,3 @@ def _guards(function: Function, syntax: Syntax, node: ast.AST) -> bool:
         return False
     name = last_name(assigned.targets[0])
     return name in names and isinstance(syntax.parent(assigned), ast.If)
-
-
-def _index(module: Module, syntax: Syntax, function: Function | None) -> int:
-    """The number of a function in its file."""
-    if function is None:
-        return 0
-    return next(
-        (
-            number
-            for number, facts in enumerate(module.facts.functions)
-            if number and syntax.at(facts.position, type(function)) is function
-        ),
-        0,
-    )

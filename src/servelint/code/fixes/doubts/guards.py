@@ -61,7 +61,6 @@ class Guards:
         self.files = files
         self.locks = policy.load().locks
         self._answers: dict[tuple[Frame, tuple[str, ...]], bool] = {}
-        self._indexes: dict[str, dict[Function | None, int]] = {}
         self._families: dict[str, set[str]] = {}
 
     def guard(self, frame: Frame, syntax: Syntax, function: Function, changes: Sequence[Change]) -> bool:
@@ -97,7 +96,7 @@ class Guards:
         self, module: Module, syntax: Syntax, function: Function, node: ast.AST, calls: int = 0
     ) -> set[_Lock]:
         """The locks around the node, and those around all calls of its function."""
-        frame = self._frame(module, syntax, function)
+        frame = self.files.frame(module, function)
         if frame is None:
             return set()
         found = set(self._around(module, syntax, function, node, frame))
@@ -146,14 +145,6 @@ class Guards:
         if not names or len(names) != len(values) or not all(self.locks.find(name) for name in names):
             return False
         return lets_one_in(self.analysis.evaluator, expression, names)
-
-    def _frame(self, module: Module, syntax: Syntax, function: Function) -> Frame | None:
-        """The frame of the function of which nothing is known but where it stands."""
-        if module.path not in self._indexes:
-            found = ((function_at(syntax, f.position), i) for i, f in enumerate(module.facts.functions) if i)
-            self._indexes[module.path] = dict(reversed([*found]))
-        index = self._indexes[module.path].get(function)
-        return None if index is None else self.analysis.evaluator.frame(module, index)
 
     def _is_used_otherwise(self, function: Function) -> bool:
         """Whether the function may be called where nobody sees it: it is handed on, or decorated."""

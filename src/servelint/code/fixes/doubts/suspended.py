@@ -218,16 +218,16 @@ class Suspended:
 
     def _serves(self, module: Module, function: Function) -> bool:
         """Whether the function may run while requests are under way."""
-        syntax = self.files.syntax(module)
-        for index, facts in enumerate(module.facts.functions):
-            if index and function_at(syntax, facts.position) is function:
-                where = self.loop.where(module, index, facts)
-                return (
-                    where is Where.LOOP
-                    or any(p.phase is Phase.SERVING for p in self.loop.entry_points.of(module, index))
-                    or (where is Where.ELSEWHERE and self.loop.is_called_on_loop(module, index))
-                )
-        return False
+        frame = self.files.frame(module, function)
+        if frame is None:
+            return False
+        index = frame.function
+        where = self.loop.where(module, index, module.function(index))
+        return (
+            where is Where.LOOP
+            or any(p.phase is Phase.SERVING for p in self.loop.entry_points.of(module, index))
+            or (where is Where.ELSEWHERE and self.loop.is_called_on_loop(module, index))
+        )
 
     # -- who waits -------------------------------------------------------------------------------
 

@@ -114,7 +114,6 @@ class Writers:
         self._of_globals: dict[tuple[str, str], tuple[_Place, ...]] = {}
         self._by_text: dict[tuple[str, frozenset[Owner]], tuple[_Place, ...] | None] = {}
         self._writers: dict[Function, tuple[Writer, ...]] = {}
-        self._indexes: dict[str, dict[Function, int]] = {}
         self._may: dict[tuple[str, int, int], bool] = {}
 
     def of(self, name: str, module: Module | None, owners: Iterable[Owner]) -> tuple[Writer, ...] | None:
@@ -220,7 +219,7 @@ class Writers:
         own = arguments[0].arg if isinstance(outer, ast.ClassDef) and arguments else ""
         if isinstance(outer, ast.ClassDef) and isinstance(place.value, ast.Name) and place.value.id == own:
             return Owner(outer.name, "")
-        frame = self.frame(module, function)
+        frame = self.files.frame(module, function)
         expression = annotation(place.value)
         return self._owner_of(frame, expression) if frame is not None and expression is not None else None
 
@@ -232,15 +231,6 @@ class Writers:
                 case ModuleReference(path):
                     return Owner("", path)
         return None
-
-    def frame(self, module: Module, function: Function) -> Frame | None:
-        """The frame of the function of which nothing is known but where it stands."""
-        if module.path not in self._indexes:
-            syntax, functions = self.files.syntax(module), module.facts.functions
-            found = ((function_at(syntax, f.position), i) for i, f in enumerate(functions) if i)
-            self._indexes[module.path] = {f: i for f, i in found if f is not None}
-        index = self._indexes[module.path].get(function)
-        return None if index is None else self.evaluator.frame(module, index)
 
     def _of_function(self, module: Module, index: int) -> tuple[Writer, ...]:
         syntax = self.files.syntax(module)
@@ -277,7 +267,7 @@ class Writers:
 
     def _serves(self, module: Module, function: Function, names: Collection[str], calls: int) -> bool:
         """Whether the function runs on the loop while requests are under way, but for what is missing."""
-        frame = self.frame(module, function)
+        frame = self.files.frame(module, function)
         if frame is None:
             return False
         answer = self._runs(frame)

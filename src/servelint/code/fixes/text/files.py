@@ -10,10 +10,11 @@ from servelint.code.facts.facts import Attribute, Name
 from servelint.code.fixes.text import variables
 from servelint.code.fixes.text.header import Head
 from servelint.code.fixes.text.imports import Imports
+from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
-from servelint.code.values.values import FunctionReference, plain
+from servelint.code.values.values import Frame, FunctionReference, plain
 from servelint.project.text.parsing import parse
 
 
@@ -33,6 +34,7 @@ class Files:
         self._heads: dict[str, Head] = {}
         self._bound: dict[str, Globals] = {}
         self._giving: dict[tuple[str, str], bool] = {}
+        self._numbers: dict[str, dict[Function, int]] = {}
 
     def syntax(self, module: Module) -> Syntax:
         """The syntax tree of the file with its text."""
@@ -40,6 +42,15 @@ class Files:
             tree = parse(self.analysis.tree.read(Path(module.path)))
             self._syntax[module.path] = Syntax(self.analysis.source(module.path), tree)
         return self._syntax[module.path]
+
+    def frame(self, module: Module, function: Function) -> Frame | None:
+        """The frame of the function of which nothing is known but where it stands."""
+        if module.path not in self._numbers:
+            syntax, functions = self.syntax(module), module.facts.functions
+            found = ((function_at(syntax, f.position), i) for i, f in enumerate(functions) if i)
+            self._numbers[module.path] = {f: i for f, i in found if f is not None}
+        number = self._numbers[module.path].get(function)
+        return None if number is None else self.analysis.evaluator.frame(module, number)
 
     def imports(self, module: Module) -> Imports:
         """What collects the imports that a fix needs in the file."""
