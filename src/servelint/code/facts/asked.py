@@ -222,7 +222,9 @@ def _value(node: ast.expr) -> Constant | Name | None:
     return None
 
 
-def left_before(sites: list[Site], body: list[ast.stmt], parameters: tuple[Parameter, ...]) -> Iterator[Site]:
+def left_before(
+    sites: Iterable[Site], body: list[ast.stmt], parameters: tuple[Parameter, ...]
+) -> Iterator[Site]:
     """The sites, those behind `if not enabled: return` with what that asks of a parameter with a default."""
     names = {p.name for p in parameters if isinstance(p.default, Constant)}
     asked: list[tuple[int, Condition]] = []
@@ -233,6 +235,9 @@ def left_before(sites: list[Site], body: list[ast.stmt], parameters: tuple[Param
                 parts = test.values if isinstance(test, ast.BoolOp) and is_any else [test]
                 found = (one for part in parts for one in otherwise(part) if one.name in names)
                 asked += ((statement.end_lineno or statement.lineno, one) for one in found)
+    if not asked:
+        yield from sites
+        return
     for site in sites:
         behind = (one for line, one in asked[:_MAXIMUM_LEFT] if line < site.call.position.line)
         more = tuple(one for one in behind if one not in site.conditions)

@@ -150,7 +150,7 @@ class _Body(Expressions):
             decorators=decorators,
             annotation=annotation(definition.returns) if definition else None,
             bindings=tuple(self.bindings),
-            sites=tuple(lacking_behind([*left_before(self.sites, body, parameters)], body, self.bindings)),
+            sites=tuple(lacking_behind(left_before(self.sites, body, parameters), body, self.bindings)),
             iterations=tuple(self.iterations),
             reads=tuple(self.reads),
             operations=tuple(self.operations),
