@@ -173,9 +173,9 @@ class HandoffFixes:
 
     def _around_callers(self, offload: _Opened) -> str:
         """What all callers of the function enter that lets only so many in; empty where one does not."""
-        evaluator, files = self.queueing.analysis.evaluator, self.planner.files
+        evaluator, files = self.analysis.evaluator, self.planner.files
         caller, entered = offload.place.caller, ""
-        for frame, made in self.queueing.analysis.loop.runs(caller.module, caller.index):
+        for frame, made in self.analysis.loop.runs(caller.module, caller.index):
             module = evaluator.module(frame.module)
             syntax = files.syntax(module)
             node = syntax.at(made.position, ast.Call)

@@ -42,25 +42,21 @@ class Change(NamedTuple):
         return unparsed(self.place)
 
 
-def _gives_nothing(called: str) -> bool:
-    return not called
-
-
 class Names(NamedTuple):
     """The variables that outlive a function: those of its file, and further ones.
 
-    `gives` tells of what is called (`cache`) whether it gives a part of one.
+    `gives`, if there is one, tells of what is called (`cache`) whether it gives a part of one.
     """
 
     of_file: frozenset[str]
     further: frozenset[str] = frozenset()
-    gives: Callable[[str], bool] = _gives_nothing
+    gives: Callable[[str], bool] | None = None
 
     def have(self, root: str) -> bool:
         """Whether what begins with the variable, or with a call (`cache()`), outlives the function."""
         if root in self.of_file or root in self.further:
             return True
-        return root.endswith("()") and self.gives(root.removesuffix("()"))
+        return self.gives is not None and root.endswith("()") and self.gives(root.removesuffix("()"))
 
 
 class Shared:
