@@ -14,6 +14,7 @@ from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.uses import given_once
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 from servelint.code.values.values import Frame, FunctionReference, ModuleReference, plain
@@ -74,7 +75,7 @@ class Objects:
             if isinstance(outer, _FUNCTIONS):
                 shared = self.sharing.of(module, outer)
                 if name in shared.own_names:
-                    value = _assigned(syntax, outer, name)
+                    value = syntax.worked_out(given_once, outer).get(name)
                     return self._named(module, value, nesting) if value is not None else ""
         return self._global(module, name, nesting)
 
@@ -182,18 +183,7 @@ class Objects:
         return True
 
 
-def _assigned(syntax: Syntax, function: Function, name: str) -> ast.expr | None:
-    """What the function gives to its variable, where that is one thing."""
-    found: list[ast.expr | None] = [None for given in _parameters(function) if given == name]
-    for node in syntax.own_nodes(function):
-        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
-            outer = syntax.parent(node)
-            alone = isinstance(outer, ast.Assign) and outer.targets == [node]
-            found.append(outer.value if alone and isinstance(outer, ast.Assign) else None)
-    return found[0] if len(found) == 1 else None
-
-
-def _parameters(function: Function | ast.Lambda) -> set[str]:
+def _parameters(function: ast.Lambda) -> set[str]:
     return {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
 
 

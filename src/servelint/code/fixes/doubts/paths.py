@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.doubts.timed import is_interrupted
 from servelint.code.fixes.text.syntax import Function, Syntax
-from servelint.code.fixes.text.uses import Range
+from servelint.code.fixes.text.uses import Range, given_once, where_read
 from servelint.project.text.parsing import unparsed
 
 # Methods, and functions of whatever library, that write the file that they are given first.
@@ -150,19 +150,10 @@ def _named_by_time(syntax: Syntax, function: Function, moved: Range) -> str:
     """
     for number, name, text in syntax.worked_out(_timed_names, function):
         if number < moved.first and not is_interrupted(syntax, function, Range(number, moved.first), moved):
-            reads = syntax.worked_out(_reads, function).get(name, ())
-            if any(map(moved.has, reads)):
+            read = syntax.worked_out(where_read, function).get(name, ())
+            if any(moved.has(syntax.number(node)) for node in read):
                 return text
     return ""
-
-
-def _reads(syntax: Syntax, function: Function) -> dict[str, list[int]]:
-    """Where the function reads variables, by number."""
-    found: dict[str, list[int]] = {}
-    for node in syntax.own_nodes(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            found.setdefault(node.id, []).append(syntax.number(node))
-    return found
 
 
 def _timed_names(syntax: Syntax, function: Function) -> list[tuple[int, str, str]]:
@@ -348,15 +339,8 @@ def _named(syntax: Syntax, function: Function) -> list[tuple[int, str]]:
 
 
 def _assigned(syntax: Syntax, function: Function) -> _Given:
-    """What the function gives to its variables; None for parameters, and where it is not one thing."""
-    parameters = {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
-    found: dict[str, ast.expr | None] = dict.fromkeys(parameters)
-    for node in syntax.own_nodes(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            outer = syntax.parent(node)
-            alone = isinstance(outer, ast.Assign) and outer.targets == [node] and node.id not in found
-            found[node.id] = outer.value if alone and isinstance(outer, ast.Assign) else None
-    return _Given(found, syntax.worked_out(_of_file, syntax.tree))
+    """What the function and its file give to variables."""
+    return _Given(syntax.worked_out(given_once, function), syntax.worked_out(_of_file, syntax.tree))
 
 
 def _of_file(_: Syntax, tree: ast.Module) -> dict[str, ast.expr | None]:

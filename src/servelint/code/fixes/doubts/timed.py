@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.text.syntax import Function, Syntax
-from servelint.code.fixes.text.uses import Range
+from servelint.code.fixes.text.uses import Range, where_read
 from servelint.project.text.parsing import unparsed
 
 WAITING = (ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)
@@ -148,7 +148,7 @@ def _waits_at(syntax: Syntax, function: Function) -> list[int]:
 
 def _decides(syntax: Syntax, function: Function, node: ast.expr) -> bool:
     """Whether something depends on the value, or on what is made of it, as far as the file shows."""
-    reads = syntax.worked_out(_reads, function)
+    reads = syntax.worked_out(where_read, function)
     followed: dict[str, int] = {}  # from which number on the reads of a variable are followed
     waiting: list[ast.expr] = [node]
     while waiting:
@@ -170,7 +170,7 @@ def _decides(syntax: Syntax, function: Function, node: ast.expr) -> bool:
 
 def _kept(syntax: Syntax, function: Function, node: ast.expr) -> Iterator[str]:
     """What the value, or what is made of it, is kept as: by a name, or an empty one where it has none."""
-    reads = syntax.worked_out(_reads, function)
+    reads = syntax.worked_out(where_read, function)
     outer = syntax.worked_out(_of_others, function)
     followed: set[str] = set()
     waiting: list[ast.expr] = [node]
@@ -276,15 +276,6 @@ def _only_says(syntax: Syntax, test: ast.expr) -> bool:
         and last_name(said.value.func) in SAYING
         for said in statement.body
     )
-
-
-def _reads(syntax: Syntax, function: Function) -> dict[str, list[ast.expr]]:
-    """Where the function reads its variables."""
-    found: dict[str, list[ast.expr]] = {}
-    for node in syntax.own_nodes(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            found.setdefault(node.id, []).append(node)
-    return found
 
 
 def _targets(statement: ast.stmt) -> tuple[ast.expr, ...]:

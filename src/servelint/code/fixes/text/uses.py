@@ -158,3 +158,25 @@ def _any_in(numbers: Sequence[int], part: Range, block: Range) -> bool:
     if place < len(numbers) and numbers[place] >= block.first:
         place = max(place, bisect_left(numbers, block.end))
     return place < len(numbers) and numbers[place] < part.end
+
+
+def given_once(syntax: Syntax, function: Function) -> dict[str, ast.expr | None]:
+    """What the function gives to its variables; None for parameters, and where it is not one thing."""
+    found: dict[str, ast.expr | None] = {
+        n.arg: None for n in ast.walk(function.args) if isinstance(n, ast.arg)
+    }
+    for node in syntax.own_nodes(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            outer = syntax.parent(node)
+            alone = isinstance(outer, ast.Assign) and outer.targets == [node] and node.id not in found
+            found[node.id] = outer.value if alone and isinstance(outer, ast.Assign) else None
+    return found
+
+
+def where_read(syntax: Syntax, function: Function) -> dict[str, list[ast.expr]]:
+    """Where the function reads its variables."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in syntax.own_nodes(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            found.setdefault(node.id, []).append(node)
+    return found
