@@ -149,3 +149,18 @@ def test_the_pool_is_shut_down_as_the_python_can(tmp_path: Path) -> None:
     assert "shutdown(wait=False, cancel_futures=True)" in fixed(tmp_path, text)
     (tmp_path / "Dockerfile").write_text("FROM python:3.8\n")
     assert "shutdown(wait=False)" in fixed(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pyproject.toml", f'[project]\nname = "s"\nrequires-python = ">=3.{"9" * 5000}"\n'),
+        ("pyproject.toml", f'[project]\nname = "s"\nrequires-python = "{" " * 100_000}"\n'),
+        (".python-version", f"3.{'9' * 5000}\n"),
+        ("Dockerfile", f"FROM python:3.{'9' * 5000}\n"),
+        ("Dockerfile", "\n" * 100_000 + "FROM python:3.12\n"),
+    ],
+)
+def test_what_no_python_is_called_costs_no_fix(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    assert "asyncio.to_thread(" in fixed(tmp_path)

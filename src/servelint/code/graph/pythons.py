@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,18 @@ from servelint.project.text import toml
 
 # What is not stated is taken to be new.
 NEWEST = 99
-_IMAGE = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
-_ARGUMENT = re.compile(r"^\s*ARG\s+(\w+)=[\"']?([^\s\"']+)", re.IGNORECASE | re.MULTILINE)
+_IMAGE = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)", re.IGNORECASE | re.MULTILINE)
+_ARGUMENT = re.compile(r"^[ \t]*ARG[ \t]+(\w+)=[\"']?([^\s\"']+)", re.IGNORECASE | re.MULTILINE)
 _VARIABLE = re.compile(r"\$\{?(\w+)(?::-([^}]*))?\}?")
-_OF_IMAGE = re.compile(r"python[:-]?(?:v)?3\.(\d+)")
-_INSTALLED = re.compile(r"\bpython\s?={0,2}\s?3\.(\d+)")
+_OF_IMAGE = re.compile(r"python[:-]?(?:v)?3\.(\d{1,3})")
+_INSTALLED = re.compile(r"\bpython\s?={0,2}\s?3\.(\d{1,3})")
 # What `python3` is in the systems that images are made from (https://packages.ubuntu.com/python3).
 _SYSTEMS = ((re.compile(r"ubuntu:?-?(?:18\.04|bionic)"), 6), (re.compile(r"ubuntu:?-?(?:20\.04|focal)"), 8))
-_LOWER = re.compile(r"(?<![<!=.\d])(?:>=|\^|~=|~|={2,3}|>)?\s*v?3\.(\d+)")
+_LOWER = re.compile(r"(?<![<!=.\d])(?:(?:>=|\^|~=|~|={2,3}|>)\s*)?v?3\.(\d{1,3})")
 _EXCLUDED = re.compile(r"(?:<=?|!=)\s*[\d.*]+")
-_CLASSIFIER = re.compile(r"Programming Language :: Python :: 3\.(\d+)")
+_CLASSIFIER = re.compile(r"Programming Language :: Python :: 3\.(\d{1,3})")
 _REQUIRES = re.compile(r"python_requires\s*=\s*[\"']?([^\"'\n)]+)")
-_VERSION = re.compile(r"^(?:python-)?3\.(\d+)", re.MULTILINE)
+_VERSION = re.compile(r"^(?:python-)?3\.(\d{1,3})", re.MULTILINE)
 # Functions of the standard library that a service may use, and the Python that has them.
 _EVIDENCE = {"to_thread": 9, "get_running_loop": 7, "TaskGroup": 11, "timeout": 11}
 
@@ -85,11 +86,8 @@ class Pythons:
 
         An image that does not say is that of the service all the same, not one further up.
         """
-        for path in self._tree.manifests:
-            name, parent = path.name.lower(), str(path.parent)
-            is_near = parent == folder or (os.path.dirname(parent) == folder and self._has_no_code(parent))
-            if is_near and ("dockerfile" in name or "containerfile" in name):
-                yield next(_of_image(self._read(path)), NEWEST)
+        for path in self._images.get(folder, ()):
+            yield next(_of_image(self._read(path)), NEWEST)
         for name in (".python-version", "runtime.txt"):
             yield from map(int, _VERSION.findall(self._read(Path(folder, name))))
         for name in ("environment.yml", "environment.yaml", "conda.yml", "conda.yaml"):
@@ -98,8 +96,18 @@ class Pythons:
         for key in ("python_version", "python_full_version"):
             yield from map(int, _VERSION.findall(str(requires.get(key, ""))))
 
-    def _has_no_code(self, folder: str) -> bool:
-        return not any(str(path.parent) == folder for path in self._tree.python)
+    @cached_property
+    def _images(self) -> dict[str, list[Path]]:
+        """What images are made from, by its folder, and by the one above where that has no code itself."""
+        with_code = {str(path.parent) for path in self._tree.python}
+        found: dict[str, list[Path]] = {}
+        for path in self._tree.manifests:
+            name, parent = path.name.lower(), str(path.parent)
+            if "dockerfile" in name or "containerfile" in name:
+                found.setdefault(parent, []).append(path)
+                if parent not in with_code:
+                    found.setdefault(os.path.dirname(parent), []).append(path)
+        return found
 
     def _allowed(self, folder: str) -> Iterator[int]:
         """What the files of a folder allow."""
