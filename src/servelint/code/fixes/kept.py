@@ -1,30 +1,23 @@
 """What may be kept as it is on purpose: code below folders that are there for something else than to serve.
 
 `benchmark/` may be synchronous to be measured so, `vendor/` is taken over again, `legacy/` is history.
-The words are in `rules/kept-aside.yaml`.
+The words are in `rules/fixes.yaml`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
+from servelint.code.fixes.text import policy
 from servelint.code.judge.analysis import Analysis
 from servelint.finding import Applicability, Fix
-from servelint.knowledge.compiled import table
 
 _BETWEEN_WORDS = re.compile(r"[-. ]")
 _IMPORTABLE = re.compile(r"[\w-]*")
 # It asks whether it is run as a program, or starts something.
 _PROGRAM = re.compile(r"__main__|\.run\(|^#!", re.MULTILINE)
-
-
-class _Words(NamedTuple):
-    folders: frozenset[str]
-    files: tuple[str, ...]
 
 
 def unless_kept(fix: Fix, analysis: Analysis) -> Fix:
@@ -44,13 +37,12 @@ def unless_kept(fix: Fix, analysis: Analysis) -> Fix:
     return fix._replace(applicability=Applicability.UNSAFE, reason=reason, better=better)
 
 
-@cache
 def _reason(path: Path, root: str) -> str:
     """Why the file may be kept as it is; empty where its place does not say so."""
     *folders, file = Path(os.path.relpath(path, root)).parts
-    words = _words()
-    kept = next((f"{name}/" for name in folders if _is_kept(name, words.folders)), "")
-    if not kept and Path(file).stem.lower().endswith(words.files):
+    words = policy.load()
+    kept = next((f"{name}/" for name in folders if _is_kept(name, words.kept_folders)), "")
+    if not kept and Path(file).stem.lower().endswith(words.kept_files):
         kept = file
     return f"`{kept}` may be kept as it is on purpose" if kept else ""
 
@@ -69,12 +61,3 @@ def _not_imported(path: Path, analysis: Analysis) -> str:
 def _is_kept(folder: str, words: frozenset[str]) -> bool:
     name = _BETWEEN_WORDS.sub("_", folder.lower())
     return any(name == word or name.endswith(f"_{word}") for word in words)
-
-
-@cache
-def _words() -> _Words:
-    """The words; raises `KnowledgeError` for data that does not fit."""
-    file = table("kept-aside.yaml")
-    words = _Words(frozenset(file.names("folders")), tuple(file.names("files")))
-    file.done()
-    return words

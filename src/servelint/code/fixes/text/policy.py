@@ -57,6 +57,8 @@ class Policy:
     waiting_methods: frozenset[str]
     waiting_alone: frozenset[str]
     time_limits: frozenset[str]
+    kept_folders: frozenset[str]
+    kept_files: tuple[str, ...]
 
 
 @cache
@@ -107,6 +109,8 @@ def load() -> Policy:
         waiting_methods=frozenset(file.names("waiting-methods")),
         waiting_alone=frozenset(file.names("waiting-alone")),
         time_limits=frozenset(file.names("time-limits")),
+        kept_folders=frozenset(file.names("kept-folders")),
+        kept_files=file.names("kept-files"),
     )
     file.done()
     return policy
