@@ -81,8 +81,7 @@ class OffloadPlanner:
         self.files: Files = beside.files if beside is not None else Files(analysis)
         self._makes_dispatchers = beside is None
         services = Services(analysis)
-        forms: Forms | None = beside.forms if beside is not None else None
-        self.forms: Forms = Forms(analysis, self._has_pool, forms)
+        self.forms: Forms = beside.forms if beside is not None else Forms(analysis, self._has_pool)
         self.add_async = AddAsync(analysis, self.files)
         self.names = moving.Names(self.files)
         self.pools = Pools(analysis, self.files, services, self._takes_pool)
@@ -95,8 +94,8 @@ class OffloadPlanner:
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)
         self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays, self._moved_with)
-        known = beside.staying if beside is not None else None
-        self.staying: Staying = known or Staying(analysis, self.files, self.regions.of)
+        staying = beside.staying if beside is not None else Staying(analysis, self.files, self.regions.of)
+        self.staying: Staying = staying
         self.late = LateReadings(self.files, self.regions.of)
         self.settings = ThreadSettings(analysis)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}

@@ -108,12 +108,9 @@ class _Work(NamedTuple):
 class Forms:
     """Chooses the form for each file of one project."""
 
-    def __init__(
-        self, analysis: Analysis, has_pool: Callable[[BlockingCall], bool], beside: Forms | None = None
-    ) -> None:
-        """`has_pool` tells whether the project has a thread pool for the call; `beside` knows the project."""
+    def __init__(self, analysis: Analysis, has_pool: Callable[[BlockingCall], bool]) -> None:
+        """`has_pool` tells whether the project has a thread pool for the call."""
         self.analysis = analysis
-        self._beside = beside
         self._has_pool = has_pool
         configured = analysis.config.fix.offload
         own = configured.startswith(PROJECT_OFFLOAD)
