@@ -174,7 +174,8 @@ class Imports:
         return self.syntax.edit(place, place, content)
 
     def _section(self, module: str) -> Section:
-        return Section.PROJECT if module in self._new_modules else self.head.section(module)
+        own = module in self._new_modules and not module.startswith(".")
+        return Section.PROJECT if own else self.head.section(module)
 
     def _place(self, wanted: Wanted, section: Section) -> int:
         """Where the line goes: among those of its section and form, sorted if they are."""
