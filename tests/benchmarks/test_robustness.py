@@ -202,6 +202,15 @@ def test_workers_agree() -> None:
     assert verdict["fixed"] == 1
 
 
+def test_what_only_the_second_worker_meets_is_told_as_what_it_is() -> None:
+    with (
+        Worker(Limits(), 1) as one,
+        Worker(Limits(), hash_seed=-1) as other,
+    ):  # which Python refuses to start with
+        verdict = Pair(one, other).compare(SERVICE, unsafe=False, configured=False, both=True)
+    assert [failure["kind"] for failure in verdict["failures"]] == ["killed"]
+
+
 def test_a_worker_that_takes_too_long_is_ended_and_started_again() -> None:
     with Worker(Limits(seconds=0.001)) as worker:
         # The limit is in whole seconds, which a large project takes longer than.
