@@ -108,6 +108,20 @@ def test_it_is_broken_before_operators(tmp_path: Path, operated: str, statement:
     assert ruff("--diff", folder=tmp_path) == ""
 
 
+@pytest.mark.parametrize("indent", ["    ", "    " * 6])
+@pytest.mark.parametrize(
+    "operated", ["{} if rows else None", "{} or the_rows_that_were_given", "rows == {} != other"]
+)
+def test_parentheses_around_a_value_are_not_doubled(tmp_path: Path, operated: str, indent: str) -> None:
+    value = operated.format("model.predict(rows)")
+    blocks = "".join(f"{'    ' * depth}if rows:\n" for depth in range(1, len(indent) // 4))
+    line = f"{indent}the_labels_of_all_the_rows_that_were_given = (\n{indent}    {value}\n{indent})\n"
+    (tmp_path / "main.py").write_text(HEAD + blocks + line)
+    text = fix(tmp_path)
+    assert text.count(" (\n") == 1
+    assert ruff("--diff", folder=tmp_path) == ""
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -68,9 +68,10 @@ def replaced(syntax: Syntax, node: ast.Call, replacement: Replacement, limit: in
     after = syntax.source.length(node.lineno) - (end - line)
     parts, operated = _split(syntax, whole, node)
     outer = syntax.parent(whole)
-    bare = not brackets and _is_value(outer, whole)
-    if not (bare or (not operated and (brackets or isinstance(outer, _BRACKETED)))):
+    value = not brackets and _is_value(outer, whole)
+    if not (value or (not operated and (brackets or isinstance(outer, _BRACKETED)))):
         parts = ()
+    bare = value and not _starts_in_parentheses(syntax, whole)
     writer = _Writer(syntax, _span(syntax, node), replacement, limit, leaf, brackets, parts, bare=bare)
     targets = () if brackets else _targets(syntax, node, leaf, line + len(indent))
     if targets:
@@ -113,6 +114,14 @@ def _is_value(statement: ast.AST | None, value: ast.expr) -> bool:
         case ast.For(iter=found) | ast.AsyncFor(iter=found) | ast.If(test=found) | ast.While(test=found):
             return found is value
     return False
+
+
+def _starts_in_parentheses(syntax: Syntax, value: ast.expr) -> bool:
+    """Whether a statement's value stands below its first line: in parentheses, where no `\\` leads to it."""
+    statement = syntax.statement(value)
+    if statement is None or value.lineno == statement.lineno:
+        return False
+    return not syntax.source.line(value.lineno - 1).rstrip().endswith("\\")
 
 
 def _around(syntax: Syntax, node: ast.Call) -> tuple[ast.expr, tuple[Bracket, ...]]:
