@@ -223,8 +223,8 @@ class Offload(NamedTuple):
     With `wraps` the call returns a callable that does the running (`sync_to_async(f)`). `pool` is the
     position of the executor argument; `default_pool` says that `None` or its absence means the loop's
     shared default executor. `awaitable` says that the result has to be awaited; with `starts` the work runs
-    even if nobody does. Of what is run while a result is gone through, `results` says that the elements are
-    what it gives.
+    even if nobody does. Of what is run at once, `results` says that the call gives what it gives, of what is
+    run while a result is gone through that the elements are that.
     """
 
     name: str = ""

@@ -222,6 +222,9 @@ class Calls:
             return self.evaluator.items.drawing(frame, call, drawing)
         if frameworks.draws.find(name):
             return union(evaluate(frame, value) for value in call.arguments)
+        run = frameworks.runs.names.find(name)
+        if run is not None and run.results:
+            return union(self.result_of(f) for f, _ in plain(self._argument_value(frame, call, run)))
         provided = frameworks.injects.names.find(name)
         if provided is not None:
             return tuple(Partial(f, (), ()) for f, _ in plain(self._argument_value(frame, call, provided)))
@@ -234,7 +237,7 @@ class Calls:
             return self.entered(given) if name in ENTERS else given
         offload = frameworks.offload.find(name, name.rpartition(".")[2])
         if offload is not None and (offload.position is not None or offload.keyword):
-            functions = self._argument_value(frame, call, offload)
+            functions = self.evaluator.items.handed(frame, call, offload)
             if offload.wraps:
                 return tuple(Offloaded(f) for f, _ in plain(functions))
             return tuple(Pending(f, offloaded=True) for f, _ in plain(functions))

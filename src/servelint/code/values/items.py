@@ -325,7 +325,18 @@ class Items:
                 return bool(self.evaluator.special.method(value, "__iter__"))
         return False
 
-    # -- iterators that call a function -----------------------------------------------------------
+    # -- what calls a function that it is given ---------------------------------------------------
+
+    def handed(self, frame: Frame, call: Call, entry: Offload) -> Values:
+        """What an offload runs: the callable that it is given, or what that runs (`context.run, function`)."""
+        given = argument(call, entry.position, entry.keyword)
+        functions = self.evaluator.evaluate(frame, given) if given is not None else ()
+        names = (value.name for value, _ in plain(functions) if isinstance(value, External))
+        run = next(filter(None, map(self.evaluator.frameworks.runs.names.find, names)), None)
+        if run is None or not run.results or run.position is None or entry.position is None:
+            return functions
+        following = argument(call, entry.position + 1 + run.position, "")
+        return self.evaluator.evaluate(frame, following) if following is not None else ()
 
     def drawing(self, frame: Frame, call: Call, entry: Offload) -> Values:
         """The iterator that `map(function, values)` gives."""
