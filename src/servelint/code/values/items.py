@@ -328,7 +328,7 @@ class Items:
     # -- what calls a function that it is given ---------------------------------------------------
 
     def handed(self, frame: Frame, call: Call, entry: Offload) -> Values:
-        """What an offload runs: the callable that it is given, or what that runs (`context.run, function`)."""
+        """What an offload runs: the callable that it is given, or what this runs (`context.run, make`)."""
         given = argument(call, entry.position, entry.keyword)
         functions = self.evaluator.evaluate(frame, given) if given is not None else ()
         names = (value.name for value, _ in plain(functions) if isinstance(value, External))
