@@ -517,9 +517,13 @@ def test_entering_is_what_blocks(tmp_path: Path) -> None:
     assert "__enter__" in finding.unfixable
 
 
+@pytest.mark.parametrize("others", [0, 4])
 @pytest.mark.parametrize("typed", [False, True])
-def test_what_a_test_has_said_of_an_attribute_stays_known(tmp_path: Path, typed: bool) -> None:
-    """In a nested function a type checker would take `self.model` for None again."""
+def test_what_a_test_has_said_of_an_attribute_stays_known(tmp_path: Path, typed: bool, others: int) -> None:
+    """In a nested function a type checker would take `self.model` for None again.
+
+    What the function says of types counts, however many others of the file say nothing.
+    """
     returns = " -> object" if typed else ""
     kept = (
         "import joblib\nfrom fastapi import FastAPI\n\napp = FastAPI()\n\n\n"
@@ -529,5 +533,6 @@ def test_what_a_test_has_said_of_an_attribute_stays_known(tmp_path: Path, typed:
         "        return label, scores\n\n\nscores = Scores()\n\n\n"
     )
     text = handler("return await scores.both(row)").replace("):", f"){returns}:")
+    text += "".join(f"\n\ndef untyped_{number}():\n    pass\n" for number in range(others))
     after = fixed(tmp_path, kept + text)
     assert ("def run_inference" in after) is not typed

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Position
+from servelint.code.fixes.blocks.asked import asked
 from servelint.code.fixes.blocks.traits import LOOPS, Traits, leaving
 from servelint.code.fixes.text import variables
 from servelint.code.fixes.text.quotes import inside_quotes
@@ -25,12 +26,13 @@ from servelint.code.fixes.text.uses import Range, Uses
 
 
 class Variables(NamedTuple):
-    """How the nested function gets and gives back what the block uses."""
+    """How the nested function gets and gives back what the block uses; it has the `kept` when it is made."""
 
     parameters: tuple[str, ...]
     returned: tuple[str, ...]
     nonlocals: tuple[str, ...]
     globals: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
 
 class UnmovableError(Exception):
@@ -165,7 +167,8 @@ class Block:
         indent = self.syntax.indent(self.first_line)
         unit = self.syntax.indent_unit(self.function)
         inner = indent + unit
-        lines = [f"{indent}def {name}({', '.join(found.parameters)}):"]
+        parameters = (*found.parameters, *(f"{kept}={kept}" for kept in found.kept))
+        lines = [f"{indent}def {name}({', '.join(parameters)}):"]
         if found.globals:
             lines.append(f"{inner}global {', '.join(found.globals)}")
         if found.nonlocals:
@@ -229,11 +232,11 @@ class _Division:
             raise UnmovableError(f"`{min(shared)}` is set in a nested function too")
         returned = {name for name in plain if self._is_returned(name)}
         changed = {name for name in plain - returned if self._is_changed(name)}
+        read = frozenset().union(*(known.read for known in self.traits))
         parameters: set[str] = set()
         if self.loop is not None:
             # A function made in a loop must not read the loop's variables later than it was made.
             returned |= changed
-            read = set().union(*(known.read for known in self.traits))
             parameters = changed | {name for name in read - plain if self._is_of_loop(name)}
             changed = set()
             self._check_bound(parameters)
@@ -242,7 +245,13 @@ class _Division:
             self._in_order(returned),
             self._in_order(changed | self.written & of_outer),
             self._in_order(self.written & of_module),
+            self._in_order(self._kept(read - self.written - of_module - of_outer)),
         )
+
+    def _kept(self, read: frozenset[str]) -> set[str]:
+        """The globals that the nested function keeps as they were when the function asked for them."""
+        found = asked(self.block.syntax, self.block.function, self.range, read)
+        return {name for name in found if not self.uses.is_written_outside(name, self.range)}
 
     def _is_returned(self, name: str) -> bool:
         """Whether the block makes the variable anew, and the function reads it afterwards."""

@@ -102,7 +102,7 @@ def _needs_blank_line(block: Block) -> bool:
 
 def _only_value(block: Block, found: Variables) -> ast.expr | None:
     """The value of the block's only statement, where moving that is enough: what it is assigned to stays."""
-    if len(block.statements) > 1 or found.parameters:
+    if len(block.statements) > 1 or found.parameters or found.kept:
         return None
     match block.statements[0]:
         case ast.Assign(value=value) | ast.Expr(value=value) | ast.Return(value=ast.expr() as value):

@@ -242,11 +242,11 @@ def _joins(group: Sequence[_Seed], seed: _Seed, syntax: Syntax, function: Functi
 
 
 def _is_narrowed(block: Block, syntax: Syntax, function: Function) -> bool:
-    """Whether the function asks what an attribute is before the block uses it, in a file with types.
+    """Whether the function asks what an attribute is before the block uses it, and is one with types.
 
     In a nested function a type checker knows of that no longer: `self.model` may be None again.
     """
-    if not syntax.is_typed:
+    if not syntax.is_typed and function.returns is None:
         return False
     tests = [n.test for n in syntax.own_nodes(function) if isinstance(n, ast.If | ast.Assert)]
     asked = {syntax.text(n) for test in tests for n in ast.walk(test) if isinstance(n, ast.Attribute)}
