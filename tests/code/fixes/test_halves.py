@@ -353,3 +353,107 @@ def test_a_store_that_embeds_and_one_that_asks(tmp_path: Path, client: str, reas
     (fix,) = [finding.fix for finding in found if finding.function == "ask"]
     assert fix is not None
     assert fix.reason == reason
+
+
+RAG = """\
+import spacy
+
+
+class Rag:
+    def __init__(self):
+        self.nlp = spacy.load("en")
+
+    def answer(self, text):
+        return self.nlp(text)
+
+
+rag = Rag()
+"""
+ASKED = """\
+import asyncio
+
+from fastapi import APIRouter
+{rag}
+
+router = APIRouter()
+asked = []
+
+
+@router.post("/answer")
+async def {name}(text: str):
+    {before}
+    result = {call}
+    {after}
+    return result
+"""
+PUT = "asked.append(text)"
+
+
+def two_endpoints(folder: Path, call: str, *, other: str = "rag.answer(text)", put: str = PUT) -> str:
+    """Why the fix of one endpoint is unsafe while another one, of another file, calls `other`."""
+    (folder / "rag.py").write_text(RAG)
+    imported = "from rag import rag"
+    (folder / "first.py").write_text(
+        ASKED.format(rag=imported, name="answer", call=call, before="", after="print()")
+    )
+    (folder / "second.py").write_text(
+        ASKED.format(rag=imported, name="chat", call=other, before=put, after=put)
+    )
+    (folder / "main.py").write_text(
+        "from fastapi import FastAPI\n\nimport first\nimport second\n\napp = FastAPI()\n"
+        "app.include_router(first.router)\napp.include_router(second.router)\n"
+    )
+    found = check([], Config(root=folder, select=("SRV1",))).findings
+    (fix,) = [finding.fix for finding in found if finding.function == "answer"]
+    assert fix is not None
+    return fix.reason
+
+
+def test_one_of_two_calls_of_a_function_stays(tmp_path: Path) -> None:
+    assert two_endpoints(tmp_path, "rag.answer(text)") == (
+        "`rag.answer()` stays on the event loop in `chat`, line 13 of second.py: "
+        "it would run there and in a thread"
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "other", "put"),
+    [
+        ("rag.answer(text)", "rag.answer(text)", "print()"),  # both move
+        ("rag.answer(text)", "text.upper()", PUT),
+        ("rag.answer(text)", "await asyncio.to_thread(rag.answer, text)", PUT),
+    ],
+)
+def test_where_no_call_of_the_function_stays(tmp_path: Path, call: str, other: str, put: str) -> None:
+    assert two_endpoints(tmp_path, call, other=other, put=put) == ""
+
+
+MODEL = """\
+import spacy
+from fastapi import FastAPI
+
+app = FastAPI()
+nlp = spacy.load("en")
+other = spacy.load("de")
+asked = []
+
+
+@app.post("/answer")
+async def answer(text: str):
+    return nlp(text)
+
+
+@app.post("/chat")
+async def chat(text: str):
+    asked.append(text)
+    found = {model}(text)
+    asked.append(text)
+    return found
+"""
+
+
+@pytest.mark.parametrize(("model", "stays"), [("nlp", True), ("other", False)])
+def test_one_of_two_calls_of_a_model_stays(tmp_path: Path, model: str, stays: bool) -> None:
+    _, reason = fix_of_answer(tmp_path, MODEL.format(model=model))
+    told = "`nlp()` stays on the event loop in `chat`, line 18 of main.py: it would run there and in a thread"
+    assert reason == (told if stays else "")

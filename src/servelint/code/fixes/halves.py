@@ -1,14 +1,16 @@
 """Whether a fix would move some of what belongs together and leave the rest on the event loop.
 
-So far one thread has called a model; then two would, which not every library allows. And a function of which
-one call is moved and another is not blocks the loop as before.
+So far one thread has called a model; then two would, which not every library allows. A function of which one
+call is moved and another is not blocks the loop as before, and so does what two endpoints call if one of them
+still calls it there.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position
 from servelint.code.fixes.doubts.shared import last_name
@@ -30,8 +32,18 @@ from servelint.knowledge.types import Role
 
 # A call by the file, its function and where it stands; whether a call or what the language does.
 _Key: TypeAlias = tuple[str, int, Position, bool]
+# What calls have in common: a function that they stand in or call, or a library.
+_Bond: TypeAlias = "tuple[str, int] | str | _Called"
 # What a function makes for itself is nobody else's.
 _OWN = "()"
+
+
+class _Called(NamedTuple):
+    """What is called: a function by its file and number, or what is called of a file's object, by name."""
+
+    path: str
+    number: int
+    of_object: str = ""
 
 
 class Halves:
@@ -56,6 +68,8 @@ class Halves:
         self._doubts: dict[_Key, str] = {}
         self._told_in: dict[str, dict[int, list[BlockingCall]]] = {}
         self._users: dict[tuple[str, str], tuple[BlockingCall, ...]] = {}
+        self._callers: dict[_Called, list[BlockingCall]] = {}
+        self._looked_into: set[str] = set()
         self._same: dict[tuple[tuple[str, str], ...], bool] = {}
         self._objects: dict[tuple[str, Position], str] = {}
         self._stored: dict[str, dict[str, list[ast.expr | None]]] = {}
@@ -77,13 +91,20 @@ class Halves:
             beside.setdefault(by, []).append(key)
         staying = [one for key, one in together.items() if key not in left and key not in taken]
         self._doubts.update(dict.fromkeys(together, ""))
+        bound: dict[_Bond, dict[_Key, BlockingCall]] = {}
+        for key, one in left.items():
+            for bond in self._bonds(one):
+                bound.setdefault(bond, {})[key] = one
         while staying:
             other = staying.pop()
-            for key, one in tuple(left.items()):
+            near = {key: one for bond in self._bonds(other) for key, one in bound.get(bond, {}).items()}
+            for key, one in near.items():
                 reason = self._reason(one, other)
                 if reason:
                     self._doubts[key] = reason
                     staying.append(left.pop(key))
+                    for bond in self._bonds(one):
+                        del bound[bond][key]
                     staying += (together[k] for k in beside.get(key, ()) if k in together and k not in left)
 
     def _taken(self, left: dict[_Key, BlockingCall]) -> dict[_Key, _Key]:
@@ -95,7 +116,7 @@ class Halves:
         return found
 
     def _together(self, call: BlockingCall) -> dict[_Key, BlockingCall]:
-        """The call, those of its function and those that may use the same model, those of those and so on."""
+        """The call, those of its function, those of what it calls or of its model, and so on."""
         found: dict[_Key, BlockingCall] = {}
         waiting, seen = [call], set[tuple[object, ...]]()
         while waiting:
@@ -107,6 +128,10 @@ class Halves:
             if (path, one.caller.index) not in seen:
                 seen.add((path, one.caller.index))
                 waiting += self._told(path).get(one.caller.index, ())
+            called = self._called(one)
+            if called is not None and (path, called) not in seen:
+                seen.add((path, called))
+                waiting += self._calling(path, called)
             if is_pooled(self.analysis, one) and not one.blocking.thread_safe and (path, library) not in seen:
                 seen.add((path, library))
                 waiting += self._beside(path, library)
@@ -117,6 +142,10 @@ class Halves:
         if other.caller == call.caller and not self._is_done_before(other):
             here = call.caller.facts.name
             return f"line {other.position.line} of `{here}` stays on the event loop (`{other.text}`)"
+        return self._of_model(call, other) or self._of_half(call, other)
+
+    def _of_model(self, call: BlockingCall, other: BlockingCall) -> str:
+        """Why a thread should not call the model while the other call stays on the loop."""
         if call.blocking.thread_safe or not (
             is_pooled(self.analysis, call) and is_pooled(self.analysis, other)
         ):
@@ -131,6 +160,37 @@ class Halves:
             f"`{other.text}` in `{other.caller.facts.qualname}` stays on the event loop, "
             f"and two threads {allowed} {library} at once"
         )
+
+    def _of_half(self, call: BlockingCall, other: BlockingCall) -> str:
+        """Why one function, or one method of an object, should not run in a thread and on the loop."""
+        called = self._called(call)
+        if called is None or called != self._called(other) or self._is_done_before(other):
+            return ""
+        is_one = not called.of_object or self._may_be_one(call, other)
+        if not is_one or not self._is_beside(call, other):
+            return ""
+        path = os.path.relpath(other.caller.module.path, self.analysis.project.root).replace(os.sep, "/")
+        place = f"`{other.caller.facts.qualname}`, line {other.position.line} of {path}"
+        return f"`{other.text}` stays on the event loop in {place}: it would run there and in a thread"
+
+    def _called(self, call: BlockingCall) -> _Called | None:
+        """The function of the project that is called, or the method of an object; None for anything else."""
+        blocking = call.blocking
+        if call.site is None:
+            return None
+        if blocking.functions:
+            return _Called(*blocking.functions[0])
+        shared = self._object(call) if len(blocking.hops) == 1 else ""
+        if shared in ("", _OWN):
+            return None
+        return _Called(call.caller.module.path, 0, f"{shared} {blocking.sink}")
+
+    def _bonds(self, call: BlockingCall) -> Iterator[_Bond]:
+        yield call.caller.module.path, call.caller.index
+        yield call.blocking.library
+        called = self._called(call)
+        if called is not None:
+            yield called
 
     def _is_done_before(self, call: BlockingCall) -> bool:
         """Whether the call loads at its first use what start-up loads too: it hardly ever does it again."""
@@ -153,6 +213,18 @@ class Halves:
             for call in self.analysis.told_in(path):
                 found.setdefault(call.caller.index, []).append(call)
         return self._told_in[path]
+
+    def _calling(self, here: str, called: _Called) -> Sequence[BlockingCall]:
+        """The calls of a function of the project in the service, and some of others beside it."""
+        new = self.analysis.reach.beside(here).intersection(self.analysis.loop.paths) - self._looked_into
+        for path in sorted(new):
+            self._looked_into.add(path)
+            for calls in self._told(path).values():
+                for call in calls:
+                    function = self._called(call)
+                    if function is not None:
+                        self._callers.setdefault(function, []).append(call)
+        return self._callers.get(called, ())
 
     def _beside(self, here: str, library: str) -> tuple[BlockingCall, ...]:
         """The calls of the library in the service that threads may not be allowed to make at once."""

@@ -189,7 +189,9 @@ class OffloadPlanner:
     def _stays(self, call: BlockingCall) -> bool:
         """Whether safe fixes leave the call where it is."""
         fix, _ = self._alone(call)
-        return fix is None or fix.applicability is Applicability.UNSAFE or bool(self._left(call))
+        if fix is None or fix.applicability is Applicability.UNSAFE:
+            return True
+        return bool(self._left(call) or self._other_branch(call) or self.settings.doubt(call))
 
     def _moved_with(self, call: BlockingCall) -> tuple[BlockingCall, ...]:
         moved = self._moving(call)
