@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Call
@@ -80,11 +79,11 @@ class Suspended:
         )
 
     def kept_time(self, frame: Frame, moved: Range, workers: int | None) -> str:
-        """Why the time that is moved has to wait for one of few threads may be taken for the model's."""
+        """Why the time that is moved has to wait for one of few threads is not that of the work."""
         function, syntax = self._function(frame)
         if function is None or workers is None:
             return ""
-        return kept(syntax, function, moved, partial(self.evaluator.callers.is_called, frame))
+        return kept(syntax, function, moved)
 
     def _left_by_helper(self, frame: Frame, function: Function, moved: Range) -> str:
         """A file with one name for all requests that another function writes before what is moved."""

@@ -1,21 +1,20 @@
 """Which times around what is moved decide something or are kept: they then count the time in the queue.
 
-Who is told how long the request took is told the right time: it waited before as well, for the event loop.
-How long the model took is another thing, unless it is only logged.
+A time in which the function awaited something had such waiting in it before: for the event loop. Where it
+awaited nothing, the time was that of the work, also of a whole request: that waited before its function began.
 """
 
 from __future__ import annotations
 
 import ast
-import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from enum import Enum, auto
 from typing import NamedTuple
 
 from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.uses import Range, where_read
-from servelint.project.text.parsing import unparsed
 
 WAITING = (ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)
 # What tells the time.
@@ -33,19 +32,31 @@ _LASTING = frozenset(
 _KEEPING = frozenset({"append", "appendleft", "add", "insert", "extend", "put", "put_nowait"})
 # Functions that give a time in another form.
 _FORMING = frozenset({"round", "int", "float", "str", "max", "min", "abs", "format", "dict", "total_seconds"})
-# What takes no time before a request is measured.
-_SHORT = _CLOCKS | SAYING | _FORMING | {"uuid1", "uuid4", "len", "get", "getattr", "HTTPException"}
-# What the time that a model takes is called; of longer names the beginning is looked at.
-_LONGEST_NAME = 200
-_OF_MODEL = re.compile(
-    r"(?:infer|predict|model|forward)[a-z]*_?\w*?(?:time|latency|start|began|t0|ms|sec|duration|elapsed|took)",
-    re.IGNORECASE,
-)
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+
+
+class _Use(Enum):
+    """What becomes of a time in one statement: only asked for or said, given to somebody, or set."""
+
+    TOLD = auto()
+    GIVEN = auto()
+    SET = auto()
+
+
+class _Wait(NamedTuple):
+    """The number of a node at which a function waits.
+
+    It comes to what stands at `until` or later on another way, without that: the node stands in a branch that
+    leaves, or where an exception is handled.
+    """
+
+    number: int
+    until: int
 
 
 def timed(syntax: Syntax, function: Function, moved: Range) -> str:
     """Why a time that is taken around what is moved matters; empty where none does."""
-    for name, _, difference in _spans(syntax, function, moved):
+    for name, difference in _spans(syntax, function, moved):
         if _decides(syntax, function, difference):
             return (
                 f"the time since `{name}` decides something, "
@@ -54,29 +65,19 @@ def timed(syntax: Syntax, function: Function, moved: Range) -> str:
     return ""
 
 
-def kept(syntax: Syntax, function: Function, moved: Range, is_called: Callable[[], bool]) -> str:
-    """Why it matters that a time around what is moved goes anywhere but to a log; empty where none does.
-
-    `is_called` tells whether the project calls the function: what the whole of it takes is else what the
-    request takes.
-    """
-    for name, start, difference in _spans(syntax, function, moved):
-        whole = not _is_of_model(name) and _is_first(syntax, function.body, start) and not is_called()
-        for kept_as in _kept(syntax, function, difference):
-            if not whole or _is_of_model(kept_as):
-                return (
-                    f"the time since `{name}` is kept or returned, "
-                    "and then has the time in it that the call waits for a thread"
-                )
+def kept(syntax: Syntax, function: Function, moved: Range) -> str:
+    """Why it matters that a time around what is moved goes anywhere but to a log; empty where none does."""
+    for name, difference in _spans(syntax, function, moved):
+        if _is_kept(syntax, function, difference):
+            return (
+                f"the time since `{name}` is kept or returned, "
+                "and then has the time in it that the call waits for a thread"
+            )
     return ""
 
 
-def _is_of_model(name: str) -> bool:
-    return _OF_MODEL.search(name[:_LONGEST_NAME]) is not None
-
-
-def _spans(syntax: Syntax, function: Function, moved: Range) -> Iterator[tuple[str, int, ast.BinOp]]:
-    """The times taken around what is moved: since which variable, where it is set, and the difference."""
+def _spans(syntax: Syntax, function: Function, moved: Range) -> Iterator[tuple[str, ast.BinOp]]:
+    """The times around what is moved in which nothing is awaited: since which variable, and the difference."""
     clocks = syntax.worked_out(_clocks, function)
     started: dict[str, int] = {}
     for number, name, difference in clocks:
@@ -87,7 +88,7 @@ def _spans(syntax: Syntax, function: Function, moved: Range) -> Iterator[tuple[s
             between = Range(started[name], number)
             waits = is_interrupted(syntax, function, between, moved)
             if not waits and _is_around(syntax, function, difference, name, moved):
-                yield name, started[name], difference
+                yield name, difference
 
 
 def _is_around(syntax: Syntax, function: Function, difference: ast.BinOp, name: str, moved: Range) -> bool:
@@ -116,9 +117,10 @@ def _looks(syntax: Syntax, function: Function) -> dict[str, list[int]]:
 
 def is_interrupted(syntax: Syntax, function: Function, between: Range, moved: Range) -> bool:
     """Whether the function waits between two places as it is: others could come between before."""
-    numbers = syntax.worked_out(_waits_at, function)
-    inside = numbers[bisect_left(numbers, between.first) : bisect_left(numbers, between.end)]
-    return any(not moved.has(number) for number in inside)
+    waits = syntax.worked_out(_waits, function)
+    first = bisect_left(waits, between.first, key=lambda wait: wait.number)
+    end = bisect_left(waits, between.end, key=lambda wait: wait.number)
+    return any(not moved.has(wait.number) and between.end <= wait.until for wait in waits[first:end])
 
 
 def _clocks(syntax: Syntax, function: Function) -> list[tuple[int, str, ast.BinOp | None]]:
@@ -140,10 +142,29 @@ def _clocks(syntax: Syntax, function: Function) -> list[tuple[int, str, ast.BinO
     return found
 
 
-def _waits_at(syntax: Syntax, function: Function) -> list[int]:
-    """The numbers of the nodes at which the function waits, in order."""
-    waiting = (ast.Await, *WAITING)
-    return [syntax.number(node) for node in syntax.own_nodes(function) if isinstance(node, waiting)]
+def _waits(syntax: Syntax, function: Function) -> list[_Wait]:
+    """Where the function waits, in order."""
+    found: list[_Wait] = []
+    suites: dict[int, int] = {}  # those that end on a way aside: their ends by their first numbers
+    aside: list[int] = []  # the ends of those around the node, the innermost last
+    for node in syntax.own_nodes(function):
+        if not isinstance(node, ast.stmt | ast.ExceptHandler | ast.Await | ast.Yield | ast.YieldFrom):
+            continue
+        number = syntax.number(node)
+        while aside and aside[-1] <= number:
+            aside.pop()
+        if number in suites:
+            aside.append(suites[number])
+        match node:
+            case ast.If(body=body, orelse=orelse):
+                for suite in (body, orelse):
+                    if suite and isinstance(suite[-1], _LEAVING):
+                        suites[syntax.number(suite[0])] = syntax.end_number(suite[-1])
+            case ast.ExceptHandler():
+                aside.append(syntax.end_number(node))
+            case ast.Await() | ast.AsyncFor() | ast.AsyncWith() | ast.Yield() | ast.YieldFrom():
+                found.append(_Wait(number, aside[-1] if aside else len(syntax.nodes)))
+    return found
 
 
 def _decides(syntax: Syntax, function: Function, node: ast.expr) -> bool:
@@ -168,82 +189,53 @@ def _decides(syntax: Syntax, function: Function, node: ast.expr) -> bool:
     return False
 
 
-def _kept(syntax: Syntax, function: Function, node: ast.expr) -> Iterator[str]:
-    """What the value, or what is made of it, is kept as: by a name, or an empty one where it has none."""
+def _is_kept(syntax: Syntax, function: Function, node: ast.expr) -> bool:
+    """Whether the value, or what is made of it, is returned, stored or given to anybody but a log."""
     reads = syntax.worked_out(where_read, function)
     outer = syntax.worked_out(_of_others, function)
     followed: set[str] = set()
     waiting: list[ast.expr] = [node]
     while waiting:
         here = waiting.pop()
-        names = _given(syntax, here)
-        statement = syntax.statement(here)
-        if names is None or statement is None:
+        use, statement = _use(syntax, here), syntax.statement(here)
+        if use is _Use.TOLD or statement is None:
             continue
-        if names.called or isinstance(statement, ast.Return):
-            yield names.text
+        if use is _Use.GIVEN:
+            return True
         for target in _targets(statement):
             if not isinstance(target, ast.Name) or target.id in outer:
-                yield f"{names.text} {_kept_as(target) or unparsed(target)}"
-            elif target.id not in followed:
+                return True
+            if target.id not in followed:
                 followed.add(target.id)
                 first = syntax.end_number(statement)
                 waiting += (read for read in reads.get(target.id, ()) if first <= syntax.number(read))
+    return False
 
 
-class _Given(NamedTuple):
-    """What an expression is called on its way, and whether something is called with it."""
-
-    text: str
-    called: bool
-
-
-def _given(syntax: Syntax, node: ast.expr) -> _Given | None:
-    """What becomes of the value in its statement; None where it is only asked for or said."""
-    names = [node.id] if isinstance(node, ast.Name) else []
-    called = False
+def _use(syntax: Syntax, node: ast.expr) -> _Use:
+    """What becomes of the value in its statement."""
+    use = _Use.SET
     for outer, child in syntax.ancestors(node):
         match outer:
+            case ast.Return():
+                return _Use.GIVEN
             case ast.stmt():
                 is_test = isinstance(outer, ast.If | ast.While | ast.Assert)
-                return None if is_test and not called else _Given(" ".join(names), called)
+                return _Use.TOLD if is_test and use is _Use.SET else use
             case ast.Compare():
-                return None
-            case ast.keyword(arg=str(name)):
-                names.append(name)
-            case ast.Dict(keys=keys, values=values):
-                key = keys[values.index(child)] if child in values else None
-                names += [str(key.value)] if isinstance(key, ast.Constant) else []
-            case ast.Call(func=function) if child is not function:
-                if last_name(function) in SAYING:
-                    return None
-                if last_name(function) not in _FORMING:
-                    called = True
-                    names.append(unparsed(function.value) if isinstance(function, ast.Attribute) else "")
-    return None
+                return _Use.TOLD
+            case ast.Call(func=called) if child is not called:
+                if last_name(called) in SAYING:
+                    return _Use.TOLD
+                if last_name(called) not in _FORMING:
+                    use = _Use.GIVEN
+    return _Use.TOLD
 
 
 def _of_others(syntax: Syntax, function: Function) -> frozenset[str]:
     """The variables that the function sets for others."""
     declared = (n for n in syntax.own_nodes(function) if isinstance(n, ast.Global | ast.Nonlocal))
     return frozenset(name for node in declared for name in node.names)
-
-
-def _is_first(syntax: Syntax, statements: Sequence[ast.stmt], number: int) -> bool:
-    """Whether nothing that takes long comes before the node of this number in the function."""
-    for statement in statements:
-        if syntax.number(statement) <= number < syntax.end_number(statement):
-            if isinstance(statement, ast.Try | ast.With | ast.AsyncWith):
-                return _is_first(syntax, statement.body, number)
-            return not isinstance(statement, ast.If | ast.For | ast.While | ast.AsyncFor)
-        below = syntax.below(statement)
-        is_guard = isinstance(statement, ast.If) and isinstance(statement.body[-1], ast.Raise | ast.Return)
-        calls = () if is_guard else (node for node in below if isinstance(node, ast.Call))
-        if any(isinstance(node, ast.Await) for node in below) or any(
-            last_name(node.func) not in _SHORT for node in calls
-        ):
-            return False
-    return False
 
 
 def _is_asked(syntax: Syntax, node: ast.expr) -> bool:
