@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from servelint.finding import Confidence
+from servelint.knowledge.devices import DeviceResults
 from servelint.knowledge.tables import KnowledgeError, Table
 from servelint.knowledge.types import (
     Catalogue,
@@ -71,6 +72,7 @@ def read_library(file: Table) -> Library:
         types={key: _type(key, table, entries) for key, table in file.table("types").inner()},
         thread_local=file.names("thread-local"),
         twins=_twins(file.table("twins")),
+        on_device=_on_device(file.table("on-device")) if file.get("on-device", object, None) else None,
         version=version,
     )
     file.done()
@@ -105,6 +107,17 @@ def _twins(table: Table) -> Twins:
     if twins.names and not twins.source:
         raise table.error("`source` is missing", "names")
     return twins
+
+
+def _on_device(table: Table) -> DeviceResults:
+    found = DeviceResults(
+        calls=frozenset(table.names("calls")),
+        methods=frozenset(table.names("methods")),
+        attributes=frozenset(table.names("attributes")),
+        source=table.need("source", str),
+    )
+    table.done()
+    return found
 
 
 class _Entries(NamedTuple):

@@ -19,6 +19,7 @@ from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from servelint.finding import Confidence
+from servelint.knowledge.devices import DeviceResults
 
 _NOTHING: Mapping[str, Any] = {}
 _MAX_ALTERNATIVES = 1_000
@@ -155,16 +156,15 @@ class Library(NamedTuple):
     # The same for its remote calls, where that differs from what it does in this process.
     thread_safe_remote: Claim
     gil: Claim
-    # Whether it may read context variables that its caller has set: read | unread | unknown.
-    context: Claim
+    context: Claim  # whether it may read context variables that its caller has set: read | unread | unknown
     advice: str
     functions: Mapping[str, Entry]
     types: Mapping[str, LibraryType]
     # Context managers whose effect on inference ends at the thread that enters them.
     thread_local: tuple[str, ...] = ()
     twins: Twins = Twins()
-    # Which version was read, where each entry shows the calls that make it so.
-    version: str = ""
+    on_device: DeviceResults | None = None
+    version: str = ""  # which was read, where each entry shows the calls that make it so
 
     def may_share(self, role: Role) -> str:
         """Whether several threads may make calls of the role on one object at once: a verdict."""

@@ -19,6 +19,7 @@ from servelint.code.facts.facts import Position, Site
 from servelint.code.fixes.add_async import AddAsync
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
+from servelint.code.fixes.blocks.devices import Devices
 from servelint.code.fixes.blocks.late import LateReadings
 from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.wrappings import TO_THREAD_SINCE, Offloading
@@ -96,7 +97,7 @@ class OffloadPlanner:
         self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays, self._moved_with)
         staying = beside.staying if beside is not None else Staying(analysis, self.files, self.regions.of)
         self.staying: Staying = staying
-        self.late = LateReadings(self.files, self.regions.of)
+        self.late = LateReadings(self.files, self.regions.of, Devices(analysis.catalogue.libraries))
         self.settings = ThreadSettings(analysis)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}

@@ -14,18 +14,19 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from servelint.code.fixes.blocks.devices import Devices, OnDevice
 from servelint.code.fixes.blocks.regions import Region
-from servelint.code.fixes.text import policy, variables
+from servelint.code.fixes.text import variables
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import BlockingCall
-from servelint.knowledge.types import Role
 
 # So many statements behind the call are looked at.
 MAXIMUM_STATEMENTS = 40
 # What generates reads each token before it computes the next.
 _READING = "generate"
+_SETTING = (ast.Assign, ast.AnnAssign, ast.For)
 _NESTED = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -41,17 +42,17 @@ class _Part(NamedTuple):
 class LateReadings:
     """Finds them in one project; `region` tells which block moves with a call."""
 
-    def __init__(self, files: Files, region: Callable[[BlockingCall], Region | None]) -> None:
+    def __init__(
+        self, files: Files, region: Callable[[BlockingCall], Region | None], devices: Devices
+    ) -> None:
         self.files = files
-        self.policy = policy.load()
+        self.devices = devices
         self._region = region
         self._found: dict[tuple[ast.stmt, int], tuple[int, str]] = {}
 
     def doubt(self, call: BlockingCall) -> str:
         """Why the event loop would wait for the result of the call; empty where nothing says so."""
         blocking = call.blocking
-        if blocking.role is not Role.INFERENCE or blocking.library not in self.policy.device_libraries:
-            return ""
         # What a function of the project gives it has mostly read.
         if len(blocking.hops) > 1 or blocking.sink.endswith(_READING):
             return ""
@@ -59,27 +60,31 @@ class LateReadings:
         function = function_at(syntax, call.caller.facts.position)
         node = syntax.at(call.position, ast.Call)
         statement = syntax.statement(node) if node is not None else None
-        if function is None or statement is None or not isinstance(statement, ast.Assign | ast.AnnAssign):
+        result = self.devices.result(blocking, node)
+        if function is None or result is None or not isinstance(statement, _SETTING):
             return ""
         region = self._region(call)
         moved = region.block.last_line if region is not None else 0
         if (statement, moved) not in self._found:
-            self._found[statement, moved] = self._first(syntax, function, statement, moved)
+            self._found[statement, moved] = self._first(syntax, function, statement, moved, result)
         line, how = self._found[statement, moved]
         if not how:
             return ""
         return (
-            f"line {line} reads on the event loop (`.{how}()`) what comes of `{call.text}`: "
+            f"line {line} reads on the event loop (`{how}`) what comes of `{call.text}`: "
             "on a GPU that is where it is waited for"
         )
 
-    def _first(self, syntax: Syntax, function: Function, statement: ast.stmt, moved: int) -> tuple[int, str]:
+    def _first(
+        self, syntax: Syntax, function: Function, statement: ast.stmt, moved: int, result: OnDevice
+    ) -> tuple[int, str]:
         """The first line behind `moved` that reads what the statement sets, and how; empty for none."""
         parts = syntax.worked_out(_parts, function)
         first = bisect_right(parts, statement.lineno, key=lambda part: part.line)
-        derived = frozenset(variables.writes([statement]))
+        target = [statement.target] if isinstance(statement, ast.For) else [statement]
+        derived = frozenset(variables.writes(target))
         for part in parts[first : first + MAXIMUM_STATEMENTS]:
-            follows, how = self._look(part, derived)
+            follows, how = _look(part, derived, result)
             if how and part.line > moved:
                 return part.line, how
             if follows:
@@ -88,20 +93,17 @@ class LateReadings:
                 derived -= part.names
         return 0, ""
 
-    def _look(self, part: _Part, derived: frozenset[str]) -> tuple[bool, str]:
-        """Whether the part works on one of the names, and how it brings that from the device."""
-        nodes = [node for tree in part.evaluated for node in _walk(tree)]
-        if not any(_is_one_of(node, derived) for node in nodes):
-            return False, ""
-        for node in nodes:
-            if isinstance(node, ast.comprehension) and _uses(node.iter, derived):
-                derived |= {n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)}
-        for node in nodes:
-            match node:
-                case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in self.policy.reads_device:
-                    if _uses(value, derived):
-                        return True, name
-        return True, ""
+
+def _look(part: _Part, derived: frozenset[str], result: OnDevice) -> tuple[bool, str]:
+    """Whether what the part gives may be on the device, and how it brings something from there."""
+    nodes = [node for tree in part.evaluated for node in _walk(tree)]
+    if not any(_is_one_of(node, derived) for node in nodes):
+        return False, ""
+    for node in nodes:
+        if isinstance(node, ast.comprehension) and result.uses(node.iter, derived):
+            derived |= {n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)}
+    how = next((found for node in nodes if (found := result.reading(node, derived))), "")
+    return any(result.uses(tree, derived) for tree in part.evaluated), how
 
 
 def _parts(syntax: Syntax, function: Function) -> list[_Part]:
@@ -132,10 +134,6 @@ def _walk(tree: ast.AST) -> Iterator[ast.AST]:
         if not isinstance(node, _NESTED):
             yield node
             waiting += ast.iter_child_nodes(node)
-
-
-def _uses(tree: ast.AST, names: frozenset[str]) -> bool:
-    return any(_is_one_of(node, names) for node in _walk(tree))
 
 
 def _is_one_of(node: ast.AST, names: frozenset[str]) -> bool:

@@ -11,15 +11,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Sequence
 
-from servelint.code.fixes.text import policy, variables
+from servelint.code.fixes.blocks.devices import Devices, OnDevice
+from servelint.code.fixes.text import variables
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.syntax import Function, Syntax, nodes_of
 from servelint.code.judge.analysis import BlockingCall
-from servelint.knowledge.types import Role
 
 # So many statements with the result may stand behind the call.
 MAXIMUM_FOLLOWING = 8
 _ASSIGNING = (ast.Assign, ast.AnnAssign)
+_COMPOUND = (ast.For, ast.If)
 _SUSPENDING = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Lambda, ast.GeneratorExp)
 _HARMLESS = frozenset(
     {
@@ -33,6 +34,8 @@ _HARMLESS = frozenset(
         "min",
         "sum",
         "len",
+        "hasattr",
+        "isinstance",
         "list",
         "tuple",
         "dict",
@@ -45,18 +48,19 @@ _HARMLESS = frozenset(
 class Readings:
     """Finds the readings in one project."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, devices: Devices) -> None:
         self.files = files
-        self.policy = policy.load()
+        self.devices = devices
         self._last: dict[tuple[ast.stmt, int], int] = {}
 
     def is_read_at_once(self, call: BlockingCall, syntax: Syntax, function: Function) -> bool:
         """Whether the statement of the call reads the result, and does nothing else that matters."""
         node = syntax.at(call.position, ast.Call)
         statement = syntax.statement(node) if node is not None else None
-        if node is None or statement is None or not self._is_on_device(call):
+        result = self.devices.result(call.blocking, node)
+        if node is None or statement is None or result is None:
             return False
-        if not _is_of_variables(statement) or not self._is_read(syntax, node, statement):
+        if not _is_of_variables(statement) or not _is_read(syntax, node, statement, result):
             return False
         return self._is_harmless(call, statement, node, frozenset(), function)
 
@@ -69,10 +73,11 @@ class Readings:
         """
         node = syntax.at(call.position, ast.Call)
         statement = syntax.statement(node) if node is not None else None
-        if statement is None or not self._is_on_device(call):
+        result = self.devices.result(call.blocking, node)
+        if statement is None or result is None:
             return last
         if (statement, last) not in self._last:
-            self._last[statement, last] = self._find_last(call, statement, function, suite, last)
+            self._last[statement, last] = self._find_last(call, statement, function, suite, last, result)
         return self._last[statement, last]
 
     def _find_last(
@@ -82,41 +87,20 @@ class Readings:
         function: Function,
         suite: Sequence[ast.stmt],
         last: int,
+        result: OnDevice,
     ) -> int:
         derived, found = frozenset(variables.writes([statement])), last
         for number in range(last + 1, min(last + 1 + MAXIMUM_FOLLOWING, len(suite))):
             following = suite[number]
-            if not _is_of_variables(following) or not variables.reads([following]) & derived:
+            if not _is_empty(following) and not variables.reads([following]) & derived:
                 break
-            if not self._is_harmless(call, following, None, derived, function):
+            own = derived | variables.writes([following]) if isinstance(following, _COMPOUND) else derived
+            if not _is_movable(following) or not self._is_harmless(call, following, None, own, function):
                 break
-            if self._reads(following, derived):
+            if any(result.reading(node, own) for node in ast.walk(following)):
                 found = number
             derived |= variables.writes([following])
         return found
-
-    def _is_on_device(self, call: BlockingCall) -> bool:
-        return call.blocking.role is Role.INFERENCE and call.blocking.library in self.policy.device_libraries
-
-    def _is_read(self, syntax: Syntax, node: ast.Call, statement: ast.stmt) -> bool:
-        """Whether something in the statement brings what the call gives from the device."""
-        for outer, child in syntax.ancestors(node):
-            if outer is statement:
-                return False
-            match outer:
-                case ast.Call(func=ast.Attribute(attr=name)) if name in self.policy.reads_device:
-                    if child is outer.func:
-                        return True
-        return False
-
-    def _reads(self, statement: ast.stmt, derived: frozenset[str]) -> bool:
-        """Whether something in the statement brings the result, or what comes of it, from the device."""
-        for part in ast.walk(statement):
-            match part:
-                case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in self.policy.reads_device:
-                    if any(_is_one_of(inner, derived) for inner in ast.walk(value)):
-                        return True
-        return False
 
     def _is_harmless(
         self,
@@ -142,6 +126,51 @@ class Readings:
             return False
         allowed = derived | inner | self.files.global_names(call.caller.module).libraries
         return all(_is_allowed(part.func, node, allowed) for part in parts if isinstance(part, ast.Call))
+
+
+def _is_read(syntax: Syntax, node: ast.Call, statement: ast.stmt, result: OnDevice) -> bool:
+    """Whether something in the statement brings what the call gives from the device."""
+    for outer, child in syntax.ancestors(node):
+        if outer is statement:
+            return False
+        match outer:
+            case ast.Call(func=ast.Attribute(attr=name)) if name in result.methods and child is outer.func:
+                return True
+            case ast.Call(func=ast.Name(id=name), args=[given, *_]) if name in result.functions:
+                if child is given:
+                    return True
+    return False
+
+
+def _is_empty(statement: ast.stmt) -> bool:
+    """Whether it makes an empty list or dictionary, or sets a variable to a constant."""
+    match statement:
+        case ast.Assign(value=value) | ast.AnnAssign(value=value):
+            empty = isinstance(value, ast.Dict) and not value.keys
+            return (
+                empty or isinstance(value, ast.Constant) or (isinstance(value, ast.List) and not value.elts)
+            )
+    return False
+
+
+def _is_movable(statement: ast.stmt) -> bool:
+    """Whether the statement only sets variables and adds to them, also in loops and branches, or returns."""
+    if isinstance(statement, _COMPOUND):
+        return all(map(_is_of_loop, nodes_of([*statement.body, *statement.orelse])))
+    return _is_of_variables(statement)
+
+
+def _is_of_loop(node: ast.AST) -> bool:
+    match node:
+        case ast.Return():
+            return False
+        case ast.Assign() | ast.AnnAssign():
+            return _is_of_variables(node)
+        case ast.AugAssign(target=target):
+            return isinstance(target, ast.Name)
+        case ast.Expr(value=value):
+            return isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)
+    return not isinstance(node, ast.stmt) or isinstance(node, (*_COMPOUND, ast.Continue, ast.Break, ast.Pass))
 
 
 def _own_names(_: Syntax, function: Function) -> frozenset[str]:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.blocks.block import Block, UnmovableError, Variables
+from servelint.code.fixes.blocks.devices import Devices
 from servelint.code.fixes.blocks.readings import Readings
 from servelint.code.fixes.pools.forms import computes
 from servelint.code.fixes.text import placement, variables
@@ -80,7 +81,7 @@ class Regions:
         """
         self.analysis = analysis
         self.files = files
-        self.readings = Readings(files)
+        self.readings = Readings(files, Devices(analysis.catalogue.libraries))
         self._may_await = may_await
         self._waits_first = waits_first
         self._found: dict[LoopBound, dict[int, Region]] = {}

@@ -1,7 +1,7 @@
 """Which times around what is moved decide something or are kept: they then count the time in the queue.
 
 A time in which the function awaited something had such waiting in it before: for the event loop. Where it
-awaited nothing, the time was that of the work, also of a whole request: that waited before its function began.
+awaited nothing, the time was that of the work, also of a whole request: it waited before its function began.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def kept(syntax: Syntax, function: Function, moved: Range) -> str:
 
 
 def _spans(syntax: Syntax, function: Function, moved: Range) -> Iterator[tuple[str, ast.BinOp]]:
-    """The times around what is moved in which nothing is awaited: since which variable, and the difference."""
+    """The times around what is moved in which nothing is awaited: since when, and the difference."""
     clocks = syntax.worked_out(_clocks, function)
     started: dict[str, int] = {}
     for number, name, difference in clocks:

@@ -48,6 +48,7 @@ class Policy:
     never_empty: frozenset[str]
     device_libraries: frozenset[str]
     reads_device: frozenset[str]
+    reads_device_in: frozenset[str]
     copied_to_workers: frozenset[str]
     made_in_workers: NameIndex[str]
     waits: NameIndex[str]
@@ -100,6 +101,7 @@ def load() -> Policy:
         never_empty=frozenset(file.names("never-empty")),
         device_libraries=frozenset(file.names("device-libraries")),
         reads_device=frozenset(file.names("reads-device")),
+        reads_device_in=frozenset(file.names("reads-device-in")),
         copied_to_workers=frozenset(file.names("copied-to-workers")),
         made_in_workers=_index(file, "made-in-workers"),
         waits=_index(file, "waits"),
