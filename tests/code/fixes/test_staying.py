@@ -75,6 +75,51 @@ def test_long_work_stays_before_or_after_the_call(tmp_path: Path, line: str, tex
         assert reason == f"line {at} of `predict` stays on the event loop (`{text}`)"
 
 
+CLIENTS = """\
+import smtplib
+
+from elasticsearch import Elasticsearch
+from pinecone import Pinecone
+from pymongo import MongoClient
+from upstash_redis import Redis
+
+redis = Redis(url="https://cache.example")
+index = Pinecone(api_key="k").Index("texts")
+texts = Elasticsearch()
+mongo = MongoClient()
+
+
+def mail(text):
+    with smtplib.SMTP("mail.example") as server:
+        server.send_message(text)
+
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("mail(url)", "mail()"),
+        ("redis.get(url)", "redis.get()"),
+        ("index.delete(ids=[url])", "index.delete()"),
+        ("index.describe_index_stats()", "index.describe_index_stats()"),
+        ("texts.update_by_query(index=url)", "texts.update_by_query()"),
+    ],
+)
+def test_mail_and_clients_of_services_stay(tmp_path: Path, line: str, text: str) -> None:
+    (tmp_path / "clients.py").write_text(CLIENTS)
+    names = "from clients import index, mail, redis, texts"
+    reason = judged(tmp_path, names, CALL, line, END)[1]
+    assert reason.endswith(f"of `predict` stays on the event loop (`{text}`)")
+
+
+@pytest.mark.parametrize("line", ["mongo.shop.scores.insert_one({})", "index.namespace(url)"])
+def test_databases_and_what_asks_nobody_may_stay(tmp_path: Path, line: str) -> None:
+    (tmp_path / "clients.py").write_text(CLIENTS)
+    assert judged(tmp_path, "from clients import index, mongo", CALL, line, END)[0] is Applicability.SAFE
+
+
 def test_frames_of_a_video_are_read_in_a_loop(tmp_path: Path) -> None:
     lines = ("video = cv2.VideoCapture(url)", "while row:", "    row.append(video.read())", CALL, END)
     assert judged(tmp_path, *lines)[1].endswith("stays on the event loop (`video.read()`)")

@@ -12,13 +12,21 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from servelint.code.facts.facts import Position, Site, dotted
+from servelint.code.facts.facts import Position, Site, dotted, last_name
 from servelint.code.fixes.blocks.regions import Region
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall
-from servelint.code.values.values import External, ExternalObject, Frame, FunctionReference, plain
+from servelint.code.values.values import (
+    External,
+    ExternalObject,
+    Frame,
+    FunctionReference,
+    LibraryMethod,
+    plain,
+)
+from servelint.knowledge.types import Role
 
 # So much of it is looked at for each call: what is long is mostly so for all of them.
 MAXIMUM_WORK = 20
@@ -106,7 +114,10 @@ class Staying:
         """Whether it is a call of a library that takes long."""
         evaluator, function = self.analysis.evaluator, site.call.function
         names = self.policy.long_calls.last_names() | self.policy.long_in_loops.last_names()
-        if not evaluator.module(frame.module).may_call(function, names):
+        verb = last_name(function).partition("_")[0]
+        if verb not in self.policy.long_of_clients and not evaluator.module(frame.module).may_call(
+            function, names
+        ):
             return False
         for value, _ in plain(evaluator.calls.callees(frame, site.call)):
             if isinstance(value, External | ExternalObject):
@@ -114,7 +125,17 @@ class Staying:
                     return True
                 if self.policy.long_in_loops.find(value.name) and self._is_in_loop(frame, site):
                     return True
+            elif isinstance(value, LibraryMethod) and self._is_of_client(value, verb):
+                return True
         return False
+
+    def _is_of_client(self, method: LibraryMethod, verb: str) -> bool:
+        """Whether the catalogue does not list the method, but only such as ask a service."""
+        known = tuple(self.analysis.catalogue.lineage(method.type))
+        if verb not in self.policy.long_of_clients or any(method.method in each.methods for each in known):
+            return False
+        roles = {listed.role for each in known for listed in each.methods.values()}
+        return roles - {Role.CHEAP} == {Role.REMOTE}
 
     def _is_in_loop(self, frame: Frame, site: Site) -> bool:
         syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))

@@ -54,6 +54,7 @@ class Policy:
     waits: NameIndex[str]
     remote: NameIndex[str]
     long_calls: NameIndex[str]
+    long_of_clients: frozenset[str]
     long_in_loops: NameIndex[str]
     waiting_methods: frozenset[str]
     waiting_alone: frozenset[str]
@@ -107,6 +108,7 @@ def load() -> Policy:
         waits=_index(file, "waits"),
         remote=_index(file, "remote"),
         long_calls=_index(file, "long-calls"),
+        long_of_clients=frozenset(file.names("long-of-clients")),
         long_in_loops=_index(file, "long-in-loops"),
         waiting_methods=frozenset(file.names("waiting-methods")),
         waiting_alone=frozenset(file.names("waiting-alone")),
