@@ -10,6 +10,7 @@ import os
 import re
 from pathlib import Path
 
+from servelint.code.fixes.routers import Routers
 from servelint.code.fixes.text import policy
 from servelint.code.judge.analysis import Analysis
 from servelint.finding import Applicability, Fix
@@ -20,21 +21,41 @@ _IMPORTABLE = re.compile(r"[\w-]*")
 _PROGRAM = re.compile(r"__main__|\.run\(|^#!", re.MULTILINE)
 
 
-def unless_kept(fix: Fix, analysis: Analysis) -> Fix:
-    """The fix of a project; unsafe where it changes what may be kept as it is.
+class Kept:
+    """Judges the files that fixes of one project change."""
 
-    So is its better form, which goes to the same files.
-    """
-    if fix.applicability is Applicability.UNSAFE:
-        return fix
-    paths = dict.fromkeys(edit.span.path for edit in fix.edits)
-    root = analysis.project.root
-    reasons = (_reason(path, root) or _not_imported(path, analysis) for path in paths)
-    reason = next(filter(None, reasons), "")
-    if not reason:
-        return fix
-    better = unless_kept(fix.better, analysis) if fix.better is not None else None
-    return fix._replace(applicability=Applicability.UNSAFE, reason=reason, better=better)
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.routers = Routers(analysis)
+
+    def judged(self, fix: Fix) -> Fix:
+        """The fix; unsafe where it changes what may be kept as it is, or what nobody serves.
+
+        So is its better form, which goes to the same files.
+        """
+        if fix.applicability is Applicability.UNSAFE:
+            return fix
+        paths = dict.fromkeys(edit.span.path for edit in fix.edits)
+        reason = next(filter(None, map(self._doubt, paths)), "")
+        if not reason:
+            return fix
+        better = self.judged(fix.better) if fix.better is not None else None
+        return fix._replace(applicability=Applicability.UNSAFE, reason=reason, better=better)
+
+    def _doubt(self, path: Path) -> str:
+        kept = _reason(path, self.analysis.project.root)
+        if kept or path.suffix != ".py" or self._is_program(path):
+            return kept
+        if not _IMPORTABLE.fullmatch(path.stem):
+            return f"`{path.name}` may be a copy: no import can name it"
+        return self.routers.doubt(str(path))
+
+    def _is_program(self, path: Path) -> bool:
+        """Whether anything in the file says that it is run.
+
+        A server can be told of `my-app` and `01_app` (`uvicorn my-app:app`); nobody tells it of `app (1)`.
+        """
+        return _PROGRAM.search(self.analysis.source(str(path)).text) is not None
 
 
 def _reason(path: Path, root: str) -> str:
@@ -45,17 +66,6 @@ def _reason(path: Path, root: str) -> str:
     if not kept and Path(file).stem.lower().endswith(words.kept_files):
         kept = file
     return f"`{kept}` may be kept as it is on purpose" if kept else ""
-
-
-def _not_imported(path: Path, analysis: Analysis) -> str:
-    """Why nobody may run the file: no import can name it, and nothing in it says that it is a program.
-
-    A server can be told of `my-app` and `01_app` (`uvicorn my-app:app`); nobody tells it of `app (1)`.
-    """
-    if path.suffix != ".py" or _IMPORTABLE.fullmatch(path.stem):
-        return ""
-    code = analysis.source(str(path)).text
-    return "" if _PROGRAM.search(code) else f"`{path.name}` may be a copy: no import can name it"
 
 
 def _is_kept(folder: str, words: frozenset[str]) -> bool:

@@ -30,7 +30,7 @@ from servelint.code.fixes.doubts.safety import Doubt, Safety
 from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.halves import Halves
 from servelint.code.fixes.handoffs import HandoffFixes
-from servelint.code.fixes.kept import unless_kept
+from servelint.code.fixes.kept import Kept
 from servelint.code.fixes.pools.forms import Form, Forms, is_pooled
 from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import Pools
@@ -97,6 +97,7 @@ class OffloadPlanner:
         self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays, self._moved_with)
         staying = beside.staying if beside is not None else Staying(analysis, self.files, self.regions.of)
         self.staying: Staying = staying
+        self.kept: Kept = beside.kept if beside is not None else Kept(analysis)
         self.late = LateReadings(self.files, self.regions.of, Devices(analysis.catalogue.libraries))
         self.settings = ThreadSettings(analysis)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
@@ -183,7 +184,7 @@ class OffloadPlanner:
         key = (call.frame, call.position, call.site is None)
         if key not in self._planned:
             fix, reason = self._in_thread(call)
-            kept = unless_kept(fix, self.analysis) if fix is not None else None
+            kept = self.kept.judged(fix) if fix is not None else None
             self._planned[key] = kept, reason
         return self._planned[key]
 

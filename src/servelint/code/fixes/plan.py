@@ -9,7 +9,6 @@ from pathlib import Path
 from servelint.boundary import with_fix
 from servelint.code.facts.facts import dotted
 from servelint.code.fixes.handoffs import LeftAloneError
-from servelint.code.fixes.kept import unless_kept
 from servelint.code.fixes.offload import OffloadPlanner
 from servelint.code.fixes.text.imports import NameTakenError
 from servelint.code.fixes.verification.offered import offered
@@ -55,7 +54,7 @@ def _plan(planner: OffloadPlanner, subject: object) -> tuple[Fix | None, str]:
         return None, str(error)
     except NameTakenError as taken:
         return None, f"the file uses the name `{taken.name}` for something else"
-    return (unless_kept(fix, planner.analysis) if fix is not None else None), reason
+    return (planner.kept.judged(fix) if fix is not None else None), reason
 
 
 def _planned(planner: OffloadPlanner, subject: object) -> tuple[Fix | None, str]:

@@ -40,6 +40,8 @@ class Policy:
     neutral_contexts: NameIndex[str]
     state_requests: NameIndex[str]
     state_applications: NameIndex[str]
+    routers: NameIndex[str]
+    includes: frozenset[str]
     thread_pools: NameIndex[str]
     other_pools: frozenset[str]
     model_pools: frozenset[str]
@@ -94,6 +96,8 @@ def load() -> Policy:
         neutral_contexts=_index(file, "neutral-contexts"),
         state_requests=_index(file, "state-requests"),
         state_applications=_index(file, "state-applications"),
+        routers=_index(file, "routers"),
+        includes=frozenset(file.names("includes")),
         thread_pools=_index(file, "thread-pools"),
         other_pools=frozenset(file.names("other-pools")),
         model_pools=frozenset(file.names("model-pools")),
