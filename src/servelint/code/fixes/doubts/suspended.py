@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Call
+from servelint.code.fixes.doubts.outside import Outside
 from servelint.code.fixes.doubts.paths import written_below
 from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.doubts.shared import Change, last_name
@@ -60,6 +61,7 @@ class Suspended:
         self.files = files
         self.reached = reached
         self.sharing = sharing
+        self.outside = Outside(analysis, files, reached)
         self._left: dict[Frame, list[tuple[int, str]]] = {}
         self._waits: dict[tuple[str, int], bool] = {}
         self._asked: dict[Frame, str] = {}
@@ -75,6 +77,7 @@ class Suspended:
             or timed(syntax, function, moved)
             or self._outdated(frame, function, moved)
             or self._left_by_helper(frame, function, moved)
+            or self.outside.doubt(frame, syntax, function, moved)
             or _beside_coroutines(syntax, moved)
         )
 

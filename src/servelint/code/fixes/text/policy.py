@@ -55,6 +55,10 @@ class Policy:
     made_in_workers: NameIndex[str]
     waits: NameIndex[str]
     remote: NameIndex[str]
+    looks_up: frozenset[str]
+    puts: frozenset[str]
+    adds: frozenset[str]
+    client_words: frozenset[str]
     long_calls: NameIndex[str]
     long_of_clients: frozenset[str]
     long_in_loops: NameIndex[str]
@@ -111,6 +115,10 @@ def load() -> Policy:
         made_in_workers=_index(file, "made-in-workers"),
         waits=_index(file, "waits"),
         remote=_index(file, "remote"),
+        looks_up=frozenset(file.names("looks-up")),
+        puts=frozenset(file.names("puts")),
+        adds=frozenset(file.names("adds")),
+        client_words=frozenset(file.names("client-words")),
         long_calls=_index(file, "long-calls"),
         long_of_clients=frozenset(file.names("long-of-clients")),
         long_in_loops=_index(file, "long-in-loops"),
