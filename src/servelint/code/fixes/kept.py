@@ -44,11 +44,15 @@ class Kept:
 
     def _doubt(self, path: Path) -> str:
         kept = _reason(path, self.analysis.project.root)
-        if kept or path.suffix != ".py" or self._is_program(path):
+        if kept or self._is_new(path) or self._is_program(path):
             return kept
         if not _IMPORTABLE.fullmatch(path.stem):
             return f"`{path.name}` may be a copy: no import can name it"
         return self.routers.doubt(str(path))
+
+    def _is_new(self, path: Path) -> bool:
+        """Whether the fix makes the file, as it may the one with the pool; a manifest is none of the files either."""
+        return self.analysis.project.module(str(path)) is None
 
     def _is_program(self, path: Path) -> bool:
         """Whether anything in the file says that it is run.

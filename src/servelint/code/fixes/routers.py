@@ -50,10 +50,11 @@ class Routers:
         return (
             stem not in ("__init__", "__main__")
             and not self._calls(path, self.policy.includes)
-            and self._includes_others
+            and self._including
+            and not any(self._imports(other, path) for other in self._including)
             and not self._is_dynamic
             and stem not in self._named
-            and path not in self._imported
+            and not any(self._imports(other, path) for other in self._files)
         )
 
     def _only_routes(self, module: Module) -> bool:
@@ -81,22 +82,20 @@ class Routers:
         return tuple(sorted(self.analysis.reach.graph.resolver.files))
 
     @cached_property
-    def _includes_others(self) -> bool:
-        """Whether a file of the project that is no test includes routers."""
+    def _including(self) -> tuple[str, ...]:
+        """The files of the project that include routers, but for tests."""
         graph = self.analysis.reach.graph
-        return any(self._calls(path, self.policy.includes) for path in self._files if not graph.is_test(path))
+        files = (path for path in self._files if not graph.is_test(path))
+        return tuple(path for path in files if self._calls(path, self.policy.includes))
+
+    def _imports(self, path: str, other: str) -> bool:
+        return path != other and other in self.analysis.reach.graph.targets(path)
 
     @cached_property
     def _is_dynamic(self) -> bool:
         """Whether any file may import others by names that are worked out."""
         read = self.analysis.reach.graph.read
         return any(_DYNAMIC.search(read(path)) is not None for path in self._files)
-
-    @cached_property
-    def _imported(self) -> frozenset[str]:
-        """The files that others import."""
-        graph = self.analysis.reach.graph
-        return frozenset(target for path in self._files for target in graph.targets(path) if target != path)
 
     @cached_property
     def _named(self) -> frozenset[str]:
