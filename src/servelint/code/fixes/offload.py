@@ -25,6 +25,7 @@ from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.wrappings import TO_THREAD_SINCE, Offloading
 from servelint.code.fixes.branches import other_branch
 from servelint.code.fixes.doubts.contexts import Contexts
+from servelint.code.fixes.doubts.device import DeviceWaits
 from servelint.code.fixes.doubts.getters import Getters
 from servelint.code.fixes.doubts.safety import Doubt, Safety
 from servelint.code.fixes.drop_async import DropAsync
@@ -99,6 +100,7 @@ class OffloadPlanner:
         self.staying: Staying = staying
         self.kept: Kept = beside.kept if beside is not None else Kept(analysis)
         self.late = LateReadings(self.files, self.regions.of, Devices(analysis.catalogue.libraries))
+        self.device = DeviceWaits(analysis, self.files, self.regions.of)
         self.settings = ThreadSettings(analysis)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
@@ -165,7 +167,7 @@ class OffloadPlanner:
 
     def _left(self, call: BlockingCall) -> str:
         """What the fix leaves on the event loop that takes long; a plain function leaves nothing there."""
-        doubt = self.staying.doubt(call) or self.late.doubt(call)
+        doubt = self.staying.doubt(call) or self.late.doubt(call) or self.device.doubt(call)
         if doubt and self.analysis.config.fix.offload == PLAIN_DEF:
             syntax = self.files.syntax(call.caller.module)
             function = placement.function_at(syntax, call.caller.facts.position)

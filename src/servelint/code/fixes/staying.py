@@ -66,7 +66,7 @@ class Staying:
         region = self._region(call)
         for one in work:
             moves = region is not None and region.block.holds(one.position)
-            if not moves and node is not None and _runs_with(syntax, one.node, node):
+            if not moves and node is not None and runs_with(syntax, one.node, node):
                 here = call.caller.facts.name
                 return f"line {one.position.line} of `{here}` stays on the event loop (`{one.text}`)"
         return ""
@@ -77,7 +77,7 @@ class Staying:
             syntax = self.files.syntax(call.caller.module)
             for position, text in self._places(call.frame):
                 node = syntax.at(position, ast.expr)
-                if node is not None and not _is_handling(syntax, node):
+                if node is not None and not is_handling(syntax, node):
                     found.append(Work(node, position, text))
                 if len(found) == MAXIMUM_WORK:
                     break
@@ -163,7 +163,7 @@ class Staying:
         for site in self.analysis.evaluator.facts(frame).sites:
             if self._stays(frame, site) and self._is_known(frame, site):
                 node = syntax.at(site.call.position, ast.Call)
-                if node is not None and not _is_handling(syntax, node) and not _is_optional(syntax, node):
+                if node is not None and not is_handling(syntax, node) and not _is_optional(syntax, node):
                     return dotted(site.call.function)
         return ""
 
@@ -176,7 +176,7 @@ def _within(syntax: Syntax, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
         yield outer, child
 
 
-def _is_handling(syntax: Syntax, node: ast.AST) -> bool:
+def is_handling(syntax: Syntax, node: ast.AST) -> bool:
     """Whether it runs only where something has failed."""
     return any(isinstance(outer, ast.ExceptHandler) for outer, _ in _within(syntax, node))
 
@@ -185,7 +185,7 @@ def _is_optional(syntax: Syntax, node: ast.AST) -> bool:
     return any(isinstance(outer, ast.If | ast.IfExp | ast.match_case) for outer, _ in _within(syntax, node))
 
 
-def _runs_with(syntax: Syntax, work: ast.AST, node: ast.expr) -> bool:
+def runs_with(syntax: Syntax, work: ast.AST, node: ast.expr) -> bool:
     """Whether both may run in one go: not in two branches, or in one that leaves before the call."""
     last: ast.AST = work
     for outer, child in syntax.ancestors(work):

@@ -62,6 +62,10 @@ class Policy:
     long_calls: NameIndex[str]
     long_of_clients: frozenset[str]
     long_in_loops: NameIndex[str]
+    waits_for_device: NameIndex[str]
+    device_words: frozenset[str]
+    of_one_thread: NameIndex[str]
+    of_one_thread_words: frozenset[str]
     waiting_methods: frozenset[str]
     waiting_alone: frozenset[str]
     time_limits: frozenset[str]
@@ -122,6 +126,10 @@ def load() -> Policy:
         long_calls=_index(file, "long-calls"),
         long_of_clients=frozenset(file.names("long-of-clients")),
         long_in_loops=_index(file, "long-in-loops"),
+        waits_for_device=_index(file, "waits-for-device"),
+        device_words=frozenset(file.names("device-words")),
+        of_one_thread=_index(file, "of-one-thread"),
+        of_one_thread_words=frozenset(file.names("of-one-thread-words")),
         waiting_methods=frozenset(file.names("waiting-methods")),
         waiting_alone=frozenset(file.names("waiting-alone")),
         time_limits=frozenset(file.names("time-limits")),
