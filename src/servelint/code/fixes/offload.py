@@ -28,6 +28,7 @@ from servelint.code.fixes.doubts.contexts import Contexts
 from servelint.code.fixes.doubts.device import DeviceWaits
 from servelint.code.fixes.doubts.getters import Getters
 from servelint.code.fixes.doubts.safety import Doubt, Safety
+from servelint.code.fixes.doubts.sequences import Sequences
 from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.halves import Halves
 from servelint.code.fixes.handoffs import HandoffFixes
@@ -101,6 +102,7 @@ class OffloadPlanner:
         self.kept: Kept = beside.kept if beside is not None else Kept(analysis)
         self.late = LateReadings(self.files, self.regions.of, Devices(analysis.catalogue.libraries))
         self.device = DeviceWaits(analysis, self.files, self.regions.of)
+        self.sequences = Sequences(analysis, self.files, self.safety.sharing, self.regions.of)
         self.settings = ThreadSettings(analysis)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
@@ -162,6 +164,7 @@ class OffloadPlanner:
             self.halves.doubt(call)
             or self._left(call)
             or self._other_branch(call)
+            or self.sequences.doubt(call)
             or self.settings.doubt(call)
         )
 
