@@ -27,6 +27,7 @@ from servelint.code.fixes.branches import other_branch
 from servelint.code.fixes.doubts.contexts import Contexts
 from servelint.code.fixes.doubts.device import DeviceWaits
 from servelint.code.fixes.doubts.getters import Getters
+from servelint.code.fixes.doubts.process import ProcessWide
 from servelint.code.fixes.doubts.safety import Doubt, Safety
 from servelint.code.fixes.doubts.sequences import Sequences
 from servelint.code.fixes.drop_async import DropAsync
@@ -103,6 +104,7 @@ class OffloadPlanner:
         self.late = LateReadings(self.files, self.regions.of, Devices(analysis.catalogue.libraries))
         self.device = DeviceWaits(analysis, self.files, self.regions.of)
         self.sequences = Sequences(analysis, self.files, self.safety.sharing, self.regions.of)
+        self.process = ProcessWide(analysis, self.safety.reached, self._stays, self._runs)
         self.settings = ThreadSettings(analysis)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
@@ -165,6 +167,7 @@ class OffloadPlanner:
             or self._left(call)
             or self._other_branch(call)
             or self.sequences.doubt(call)
+            or self.process.doubt(call)
             or self.settings.doubt(call)
         )
 
@@ -387,7 +390,8 @@ class OffloadPlanner:
     ) -> Fix:
         pool = offloading.pool
         change = self.add_async.plan(call.caller, offloading.function)
-        reason = doubt or self._loaded_at_once(call) or change.doubt or self.copied(call, pool)
+        at_once = self.process.at_once(call) if _workers(pool) != 1 else ""
+        reason = doubt or self._loaded_at_once(call) or change.doubt or self.copied(call, pool) or at_once
         applicability = Applicability.UNSAFE if reason else Applicability.SAFE
         every = tuple(dict.fromkeys((*edits, *change.edits)))
         return Fix(applicability, title, every, reason)
@@ -411,6 +415,15 @@ class OffloadPlanner:
         return (
             f"each request would have what `{call.text}` loads in memory while it waits for its turn to infer"
         )
+
+    def _runs(self, call: BlockingCall) -> tuple[Iterable[Site], Iterable[Frame]]:
+        """The calls that move with one, and the functions that they run."""
+        region = self.regions.of(call)
+        if region is not None:
+            return self._in_block(call, region.block).sites, self.safety.run_by(call.frame, region.block)
+        if call.site is None:
+            return (), ()
+        return (call.site,), self.safety.reached.called(call.frame, call.site.call)
 
     def _takes_pool(self, call: BlockingCall) -> bool:
         if self.forms.of(call, pooled=is_pooled(self.analysis, call)) is not Form.RUN_IN_EXECUTOR:
