@@ -45,7 +45,7 @@ class ProcessWide:
         self._serving: dict[tuple[_Function, int], bool] = {}
 
     def doubt(self, call: BlockingCall) -> str:
-        """Which other code uses such a library on another thread while the moved call does; empty for none."""
+        """Which other code uses such a library on another thread meanwhile; empty for none."""
         if not self._users:
             return ""
         sites, inside = self._moves(call)

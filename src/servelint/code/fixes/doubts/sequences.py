@@ -5,8 +5,8 @@ if not faces:
     return []
 marks = self.session.describe(image, faces)
 
-Each awaited by itself, another request may detect between the two: jobs of two requests take turns in a thread.
-Where nothing is known of the object, it may keep what its last call left.
+Each awaited by itself, another request may detect between the two: jobs of two requests take turns in a
+thread. Where nothing is known of the object, it may keep what its last call left.
 """
 
 from __future__ import annotations
