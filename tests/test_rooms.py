@@ -61,10 +61,15 @@ ALLOWED = {
         "finding knowledge project/text code/facts code/graph code/values code/loop code/judge "
         "code/fixes/text code/fixes/pools code/fixes/blocks"
     ),
+    "code/fixes/beside": (
+        "knowledge project/text code/facts code/graph code/values code/loop code/judge "
+        "code/fixes/text code/fixes/blocks code/fixes/doubts"
+    ),
     "code/fixes/verification": "finding project/text code/fixes/text",
     "code/fixes": (
         "finding knowledge boundary project project/text code/facts code/graph code/values "
-        "code/loop code/judge code/fixes/text code/fixes/pools code/fixes/blocks code/fixes/doubts code/fixes/verification"
+        "code/loop code/judge code/fixes/text code/fixes/pools code/fixes/blocks code/fixes/doubts "
+        "code/fixes/beside code/fixes/verification"
     ),
     "code": (
         "finding serving store boundary project project/listing code/judge code/installed code/rules "

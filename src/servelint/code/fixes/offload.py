@@ -17,6 +17,9 @@ from functools import cached_property
 
 from servelint.code.facts.facts import Position, Site
 from servelint.code.fixes.add_async import AddAsync
+from servelint.code.fixes.beside.device import DeviceWaits
+from servelint.code.fixes.beside.process import ProcessWide
+from servelint.code.fixes.beside.sequences import Sequences
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
 from servelint.code.fixes.blocks.devices import Devices
@@ -25,11 +28,8 @@ from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.wrappings import TO_THREAD_SINCE, Offloading
 from servelint.code.fixes.branches import other_branch
 from servelint.code.fixes.doubts.contexts import Contexts
-from servelint.code.fixes.doubts.device import DeviceWaits
 from servelint.code.fixes.doubts.getters import Getters
-from servelint.code.fixes.doubts.process import ProcessWide
 from servelint.code.fixes.doubts.safety import Doubt, Safety
-from servelint.code.fixes.doubts.sequences import Sequences
 from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.halves import Halves
 from servelint.code.fixes.handoffs import HandoffFixes

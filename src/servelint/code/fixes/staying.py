@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Position, Site, dotted, last_name
+from servelint.code.fixes.beside.ways import is_handling, runs_with, within
 from servelint.code.fixes.blocks.regions import Region
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
@@ -30,9 +31,7 @@ from servelint.knowledge.types import Role
 
 # So much of it is looked at for each call: what is long is mostly so for all of them.
 MAXIMUM_WORK = 20
-_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _LOOPS = (ast.For, ast.While)
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 class Work(NamedTuple):
@@ -140,7 +139,7 @@ class Staying:
     def _is_in_loop(self, frame: Frame, site: Site) -> bool:
         syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
         node = syntax.at(site.call.position, ast.Call)
-        return node is not None and any(isinstance(outer, _LOOPS) for outer, _ in _within(syntax, node))
+        return node is not None and any(isinstance(outer, _LOOPS) for outer, _ in within(syntax, node))
 
     def _calls_known(self, frame: Frame, site: Site) -> bool:
         """Whether a plain function of the project that is called makes such a call, whatever it is given."""
@@ -168,39 +167,5 @@ class Staying:
         return ""
 
 
-def _within(syntax: Syntax, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
-    """What is around a node in its function, and which part of that it is in."""
-    for outer, child in syntax.ancestors(node):
-        if isinstance(outer, _FUNCTIONS):
-            return
-        yield outer, child
-
-
-def is_handling(syntax: Syntax, node: ast.AST) -> bool:
-    """Whether it runs only where something has failed."""
-    return any(isinstance(outer, ast.ExceptHandler) for outer, _ in _within(syntax, node))
-
-
 def _is_optional(syntax: Syntax, node: ast.AST) -> bool:
-    return any(isinstance(outer, ast.If | ast.IfExp | ast.match_case) for outer, _ in _within(syntax, node))
-
-
-def runs_with(syntax: Syntax, work: ast.AST, node: ast.expr) -> bool:
-    """Whether both may run in one go: not in two branches, or in one that leaves before the call."""
-    last: ast.AST = work
-    for outer, child in syntax.ancestors(work):
-        if syntax.is_below(node, child):
-            return child is last  # else it stands in another branch of one long `elif`
-        last = outer
-        match outer:
-            case ast.If(test=test, body=body) if child is not test:
-                if syntax.is_below(node, outer) and not syntax.is_below(node, test):
-                    return False
-                suite = body if child in body else outer.orelse
-                if isinstance(suite[-1], _LEAVING) and syntax.number(work) < syntax.number(node):
-                    return False
-            case ast.match_case():
-                parent = syntax.parent(outer)
-                if parent is not None and syntax.is_below(node, parent):
-                    return syntax.is_below(node, outer)
-    return True
+    return any(isinstance(outer, ast.If | ast.IfExp | ast.match_case) for outer, _ in within(syntax, node))

@@ -16,10 +16,10 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import NamedTuple
 
+from servelint.code.fixes.beside.ways import runs_with
 from servelint.code.fixes.blocks.regions import Region
 from servelint.code.fixes.doubts.shared import Shared
 from servelint.code.fixes.doubts.sharing import Sharing
-from servelint.code.fixes.staying import runs_with
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function, Syntax

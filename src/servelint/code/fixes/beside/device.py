@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Position, Site, dotted
+from servelint.code.fixes.beside.ways import is_handling, runs_with
 from servelint.code.fixes.blocks.regions import Region
-from servelint.code.fixes.staying import is_handling, runs_with
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Syntax
