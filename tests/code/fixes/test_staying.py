@@ -144,3 +144,122 @@ def test_frames_of_a_video_are_read_in_a_loop(tmp_path: Path) -> None:
 )
 def test_what_does_not_stay_there(tmp_path: Path, lines: tuple[str, ...]) -> None:
     assert judged(tmp_path, *lines) == (Applicability.SAFE, "")
+
+
+COROUTINES = """
+
+async def page(url, known):
+    if url.startswith("http"):
+        return requests.get(url).text
+    return await cached(url, known)
+
+
+async def cached(url, known):
+    if url not in known:
+        known[url] = requests.get(url).text
+    return known[url]
+
+
+async def outer(url, known):
+    return await page(url, known)
+
+
+async def retried(url):
+    try:
+        return len(url)
+    except ValueError:
+        time.sleep(1)
+
+
+async def forest(row):
+    return trees.predict(row)
+
+
+class Counter:
+    seen = 0
+
+    async def scored(self, row):
+        self.seen += 1
+        scores = trees.predict(row)
+        self.seen -= 1
+        return scores
+
+
+counter = Counter()
+"""
+
+
+def judged_with_coroutines(folder: Path, *lines: str) -> dict[str, tuple[Applicability, str]]:
+    """What is said of the fix in each function."""
+    head = HEAD.replace("\n\n@app", f"{COROUTINES}\n\n@app")
+    (folder / "main.py").write_text(head + "".join(f"    {line}\n" for line in lines))
+    found = check([], Config(root=folder, select=("SRV101",))).findings
+    return {f.function: (f.fix.applicability, f.fix.reason) for f in found if f.fix is not None}
+
+
+@pytest.mark.parametrize("line", ["text = await page(url, known)", "text = await outer(url, known)"])
+def test_long_work_of_a_coroutine_that_is_awaited_stays(tmp_path: Path, line: str) -> None:
+    for lines in ((line, CALL, END), (CALL, line, END)):
+        applicability, reason = judged_with_coroutines(tmp_path, *lines)["predict"]
+        assert applicability is Applicability.UNSAFE
+        assert reason.endswith("of `predict` stays on the event loop (`requests.get()` in `page`)")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "text = await cached(url, known)",  # it is there already, mostly
+        "text = await retried(url)",
+        "task = asyncio.create_task(page(url, known))",
+    ],
+)
+def test_what_an_awaited_coroutine_hardly_ever_does(tmp_path: Path, line: str) -> None:
+    assert judged_with_coroutines(tmp_path, line, CALL, END)["predict"] == (Applicability.SAFE, "")
+
+
+def test_a_finding_in_a_coroutine_that_is_awaited_stays_without_a_safe_fix(tmp_path: Path) -> None:
+    found = judged_with_coroutines(tmp_path, "more = await counter.scored(row)", CALL, END)
+    assert found["Counter.scored"][0] is Applicability.UNSAFE
+    assert found["predict"][1].endswith(
+        "of `predict` stays on the event loop (`trees.predict()` in `Counter.scored`)"
+    )
+
+
+def test_a_finding_in_a_coroutine_that_is_awaited_moves_with_its_own_fix(tmp_path: Path) -> None:
+    found = judged_with_coroutines(tmp_path, "more = await forest(row)", CALL, END)
+    assert found["forest"] == found["predict"] == (Applicability.SAFE, "")
+
+
+def test_coroutines_that_await_one_another_are_looked_into_three_deep(tmp_path: Path) -> None:
+    def judged_at(number: int) -> str:
+        bodies = [f"await step{(one + 1) % 50}(row)" for one in range(50)]
+        bodies[number] += "\n    time.sleep(1)"
+        chain = "".join(f"async def step{one}(row):\n    {body}\n\n\n" for one, body in enumerate(bodies))
+        head = HEAD.replace("@app", f"{chain}@app")
+        (tmp_path / "main.py").write_text(f"{head}    await step0(row)\n    {CALL}\n    {END}\n")
+        (finding,) = check([], Config(root=tmp_path, select=("SRV101",))).findings
+        assert finding.fix is not None
+        return finding.fix.reason
+
+    assert judged_at(2).endswith("(`time.sleep()` in `step2`)")
+    assert judged_at(3) == ""
+
+
+def test_ffmpeg_is_waited_for_at_the_end_of_a_chain(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        "import ffmpeg\nimport whisper\nfrom fastapi import FastAPI\n\n"
+        'app = FastAPI()\nmodel = whisper.load_model("base")\n\n\n'
+        "def decoded(data):\n"
+        '    out, _ = (ffmpeg.input("pipe:").output("pipe:").run_async(pipe_stdin=True)).communicate(data)\n'
+        "    return out\n\n\n"
+        '@app.post("/t")\nasync def text(data: bytes):\n'
+        "    wave = decoded(data)\n    return model.transcribe(wave)\n"
+    )
+    found = check([], Config(root=tmp_path, select=("SRV101",))).findings
+    assert [f.message.partition(" on ")[0] for f in found] == [
+        "`decoded()` runs ffmpeg-python preprocessing",
+        "`model.transcribe()` runs openai-whisper inference",
+    ]
+    assert found[0].fix is not None
+    assert found[0].fix.applicability is Applicability.SAFE
+    assert [f.fix and f.fix.edits for f in found] == [found[0].fix.edits] * 2

@@ -98,8 +98,11 @@ class OffloadPlanner:
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)
         self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays, self._moved_with)
-        staying = beside.staying if beside is not None else Staying(analysis, self.files, self.regions.of)
-        self.staying: Staying = staying
+        self.staying: Staying = (
+            beside.staying
+            if beside is not None
+            else Staying(analysis, self.files, self.regions.of, self._has_no_safe_fix)
+        )
         self.kept: Kept = beside.kept if beside is not None else Kept(analysis)
         self.late = LateReadings(self.files, self.regions.of, Devices(analysis.catalogue.libraries))
         self.device = DeviceWaits(analysis, self.files, self.regions.of)
@@ -198,10 +201,14 @@ class OffloadPlanner:
 
     def _stays(self, call: BlockingCall) -> bool:
         """Whether safe fixes leave the call where it is."""
-        fix, _ = self._alone(call)
-        if fix is None or fix.applicability is Applicability.UNSAFE:
+        if self._has_no_safe_fix(call):
             return True
         return bool(self._left(call) or self._other_branch(call) or self.settings.doubt(call))
+
+    def _has_no_safe_fix(self, call: BlockingCall) -> bool:
+        """Whether there is something against each fix of the call, whatever else its function does."""
+        fix, _ = self._alone(call)
+        return fix is None or fix.applicability is Applicability.UNSAFE
 
     def _moved_with(self, call: BlockingCall) -> tuple[BlockingCall, ...]:
         moved = self._moving(call)

@@ -3,12 +3,14 @@
 subprocess.run(["ffmpeg", "-i", path, wave])
 text = await asyncio.to_thread(model.transcribe, wave)
 
-The loop is blocked as before while the first line runs.
+The loop is blocked as before while the first line runs. So it is by what a coroutine of the project does
+that the function awaits (`audio = await fetched(url)`): it runs on the loop as well.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ from servelint.code.fixes.beside.ways import is_handling, runs_with, within
 from servelint.code.fixes.blocks.regions import Region
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.syntax import Syntax
+from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.values import (
     External,
@@ -31,6 +33,8 @@ from servelint.knowledge.types import Role
 
 # So much of it is looked at for each call: what is long is mostly so for all of them.
 MAXIMUM_WORK = 20
+# So many coroutines deep it is looked for: one that awaits one that awaits one.
+MAXIMUM_DEPTH = 3
 _LOOPS = (ast.For, ast.While)
 
 
@@ -43,17 +47,27 @@ class Work(NamedTuple):
 
 
 class Staying:
-    """Finds the long work in one project; `region` tells which block moves with a call."""
+    """Finds the long work in one project.
+
+    `region` tells which block moves with a call, `stays` whether a call has no safe fix of its own.
+    """
 
     def __init__(
-        self, analysis: Analysis, files: Files, region: Callable[[BlockingCall], Region | None]
+        self,
+        analysis: Analysis,
+        files: Files,
+        region: Callable[[BlockingCall], Region | None],
+        stays: Callable[[BlockingCall], bool],
     ) -> None:
         self.analysis = analysis
         self.files = files
         self.policy = policy.load()
         self._region = region
+        self._has_no_fix = stays
         self._work: dict[Frame, tuple[Work, ...]] = {}
         self._inside: dict[Frame, str] = {}
+        self._awaited: dict[tuple[Frame, int], str] = {}
+        self._told_in: dict[str, dict[int, list[BlockingCall]]] = {}
 
     def doubt(self, call: BlockingCall) -> str:
         """What the fix of the call leaves on the event loop; empty for nothing."""
@@ -89,6 +103,10 @@ class Staying:
         for site in facts.sites:
             if self._stays(frame, site) and self._is_long(frame, site):
                 yield site.call.position, f"{dotted(site.call.function)}()"
+            elif site.use == "await":
+                inside = self._awaits(frame, site, MAXIMUM_DEPTH)
+                if inside:
+                    yield site.call.position, inside
         for iteration in facts.iterations:
             if self.analysis.waits.iteration(frame, iteration) is not None:
                 yield iteration.position, dotted(iteration.iterable)
@@ -166,6 +184,84 @@ class Staying:
                     return dotted(site.call.function)
         return ""
 
+    def _awaits(self, frame: Frame, site: Site, depth: int) -> str:
+        """What a coroutine of the project that is awaited there keeps on the event loop, and which one."""
+        evaluator = self.analysis.evaluator
+        if not depth or site.is_off_loop or not evaluator.branches.may_run(frame, site):
+            return ""
+        for value, certain in plain(evaluator.calls.callees(frame, site.call)):
+            if certain and isinstance(value, FunctionReference) and evaluator.facts(value).is_async:
+                inner = evaluator.calls.enter(value, frame, site.call)
+                key = (inner, depth)
+                if key not in self._awaited:
+                    self._awaited[key] = next(self._kept_by(inner, depth - 1), "")
+                if self._awaited[key]:
+                    return self._awaited[key]
+        return ""
+
+    def _kept_by(self, frame: Frame, depth: int) -> Iterator[str]:
+        """What the coroutine keeps on the event loop as a rule: findings with no safe fix, and long work."""
+        module = self.analysis.evaluator.module(frame.module)
+        facts, syntax = self.analysis.evaluator.facts(frame), self.files.syntax(module)
+        for call in self._told(frame.module).get(frame.function, ()):
+            node = syntax.at(call.position, ast.expr)
+            if node is not None and _is_usual(syntax, node) and self._keeps(call):
+                yield f"{call.text}` in `{facts.qualname}"
+        for site in facts.sites:
+            long = self._stays(frame, site) and self._is_long(frame, site)
+            inside = self._awaits(frame, site, depth) if site.use == "await" else ""
+            node = syntax.at(site.call.position, ast.Call) if long or inside else None
+            if node is not None and _is_usual(syntax, node):
+                yield inside or f"{dotted(site.call.function)}()` in `{facts.qualname}"
+
+    def _keeps(self, call: BlockingCall) -> bool:
+        """Whether the call stays where it is, and is made each time."""
+        is_first = call.blocking.role is Role.LOAD and self.analysis.is_kept(call.frame, call.blocking)
+        return not is_first and self._has_no_fix(call)
+
+    def _told(self, path: str) -> dict[int, list[BlockingCall]]:
+        """The findings of the file by the numbers of their functions."""
+        if path not in self._told_in:
+            found = self._told_in[path] = {}
+            for call in self.analysis.told_in(path):
+                found.setdefault(call.caller.index, []).append(call)
+        return self._told_in[path]
+
 
 def _is_optional(syntax: Syntax, node: ast.AST) -> bool:
     return any(isinstance(outer, ast.If | ast.IfExp | ast.match_case) for outer, _ in within(syntax, node))
+
+
+def _is_usual(syntax: Syntax, node: ast.AST) -> bool:
+    """Whether it runs on the usual ways: not where something has failed, nor for what is missing so far.
+
+    Which of several ways is taken may depend on what the function is given (`if url.startswith("http"):`).
+    """
+    for outer, child in within(syntax, node):
+        if isinstance(outer, ast.ExceptHandler):
+            return False
+        if isinstance(outer, ast.If | ast.IfExp) and child is not outer.test and _asks_others(syntax, outer):
+            return False
+    return True
+
+
+def _asks_others(syntax: Syntax, branch: ast.If | ast.IfExp) -> bool:
+    """Whether the branch is taken for what others set, or where something is missing so far."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    function = next((outer for outer, _ in syntax.ancestors(branch) if isinstance(outer, kinds)), None)
+    own = syntax.worked_out(_own_names, function) if function is not None else frozenset()
+    for node in syntax.below(branch.test):
+        match node:
+            case ast.Compare(ops=[ast.NotIn() | ast.Is()]) | ast.UnaryOp(op=ast.Not()) | ast.Await():
+                return True
+            case ast.Name(id=name) if name not in own and not hasattr(builtins, name):
+                return True
+    return False
+
+
+def _own_names(syntax: Syntax, function: Function) -> frozenset[str]:
+    """What the function is given and what it makes, but for its object."""
+    given = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+    nodes = syntax.own_nodes(function)
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return frozenset(given | made) - {"self", "cls"}
