@@ -199,3 +199,30 @@ def test_comments_stay_with_their_arguments(tmp_path: Path) -> None:
 def test_text_over_several_lines_is_not_moved(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(HEAD + '    return model.predict("""a\n        b""", rows)\n')
     assert '"""a\n        b""", rows' in fix(tmp_path)
+
+
+AWAITED = """
+class Detector:
+    def __init__(self):
+        self.model = joblib.load("a.pkl")
+
+    async def analyze(self, row):
+        return await remote(self.model, row)
+
+
+@app.post("/twice")
+async def twice(row: list):
+    return await {call}
+"""
+
+
+def test_what_is_awaited_is_not_awaited_again_in_one_expression(tmp_path: Path) -> None:
+    reason = "its result would be awaited within the same expression: assign it first"
+    for call, expected in (("Detector().analyze(row)", reason), ("remote(Detector(), row)", "")):
+        head = (
+            "import joblib\nfrom fastapi import FastAPI\nfrom elsewhere import remote\n\napp = FastAPI()\n\n"
+        )
+        (tmp_path / "main.py").write_text(head + AWAITED.format(call=call))
+        (finding,) = check([], Config(root=tmp_path, select=("SRV102",))).findings
+        assert finding.fix is not None
+        assert finding.fix.reason == expected

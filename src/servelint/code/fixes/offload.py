@@ -261,7 +261,7 @@ class OffloadPlanner:
             edits = style.rewritten(syntax, node, wrapping, parenthesised=parenthesised)
         doubt = self.safety.doubt(call, node, function, _workers(offloading.pool), getting)
         every = _all_edits(offloading, needed, edits, doubt)
-        reason = doubt.reason
+        reason = doubt.reason or placement.awaited_again(syntax, node)
         if not reason and offloading.pool is not None and call.site is not None:
             inner = self.safety.reached.called(call.frame, call.site.call)
             reason = self.handoffs.queueing.held_up(call.frame, [call.site], inner)

@@ -159,6 +159,24 @@ def needs_parentheses(syntax: Syntax, node: ast.Call) -> bool:
     return False
 
 
+def awaited_again(syntax: Syntax, node: ast.Call) -> str:
+    """Why what is awaited in the place of the call reads badly: something of its result is awaited as well.
+
+    `await (await asyncio.to_thread(load)).predict(row)` is two waits in one expression.
+    """
+    for outer, child in syntax.ancestors(node):
+        match outer:
+            case ast.Await():
+                again = child is not node
+                return (
+                    "its result would be awaited within the same expression: assign it first" if again else ""
+                )
+            case ast.Attribute(value=part) | ast.Subscript(value=part) | ast.Call(func=part) if part is child:
+                continue
+        return ""
+    return ""
+
+
 class FunctionsByLine:
     """Finds the innermost function definition around a line of a file."""
 
