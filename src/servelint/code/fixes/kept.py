@@ -51,7 +51,7 @@ class Kept:
         return self.routers.doubt(str(path))
 
     def _is_new(self, path: Path) -> bool:
-        """Whether the fix makes the file, as it may the one with the pool; a manifest is none of the files either."""
+        """Whether the fix makes the file, as it may the one with the pool."""
         return self.analysis.project.module(str(path)) is None
 
     def _is_program(self, path: Path) -> bool:

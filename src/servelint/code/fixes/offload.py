@@ -34,6 +34,7 @@ from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.halves import Halves
 from servelint.code.fixes.handoffs import HandoffFixes
 from servelint.code.fixes.kept import Kept
+from servelint.code.fixes.loaded import loaded_already
 from servelint.code.fixes.pools.forms import Form, Forms, is_pooled
 from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import Pools
@@ -168,7 +169,7 @@ class OffloadPlanner:
         return (
             self.halves.doubt(call)
             or self._left(call)
-            or self._other_branch(call)
+            or self._around(call)
             or self.sequences.doubt(call)
             or self.process.doubt(call)
             or self.settings.doubt(call)
@@ -184,11 +185,16 @@ class OffloadPlanner:
                 return ""
         return doubt
 
-    def _other_branch(self, call: BlockingCall) -> str:
+    def _around(self, call: BlockingCall) -> str:
+        """What the file says elsewhere of such a call: it is made at import, or in another branch."""
         syntax = self.files.syntax(call.caller.module)
         function = placement.function_at(syntax, call.caller.facts.position)
         node = syntax.at(call.position, ast.Call)
-        return other_branch(syntax, node, function) if function is not None and node is not None else ""
+        if function is None or node is None:
+            return ""
+        loads = call.blocking.role is Role.LOAD
+        already = loaded_already(syntax, node, function) if loads else ""
+        return already or other_branch(syntax, node, function)
 
     def _alone(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, whatever becomes of others; or None and why there is none."""
@@ -203,7 +209,7 @@ class OffloadPlanner:
         """Whether safe fixes leave the call where it is."""
         if self._has_no_safe_fix(call):
             return True
-        return bool(self._left(call) or self._other_branch(call) or self.settings.doubt(call))
+        return bool(self._left(call) or self._around(call) or self.settings.doubt(call))
 
     def _has_no_safe_fix(self, call: BlockingCall) -> bool:
         """Whether there is something against each fix of the call, whatever else its function does."""
