@@ -339,7 +339,7 @@ spec:
 
 def test_14_models_that_are_not_thread_safe(tmp_path: Path) -> None:
     text = fixed(tmp_path, LLAMA, k8s_yaml=WORKLOAD)
-    assert "# One thread: two threads must not use the model at once.\n" in text
+    assert "# One thread: the model is not safe to call from several at once.\n" in text
     assert "max_workers=1" in text
 
 

@@ -89,7 +89,7 @@ def test_the_configuration_comes_first(tmp_path: Path) -> None:
 
 def test_one_thread_with_the_reason_where_the_model_is_not_thread_safe(tmp_path: Path) -> None:
     assert (
-        "# One thread: two threads must not use the model at once.\n"
+        "# One thread: the model is not safe to call from several at once.\n"
         '_inference_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")\n'
     ) in fixed(tmp_path, workload("8"), code=OPENVINO)
 
@@ -123,4 +123,4 @@ async def predict(row: str):
     found = check([], Config(root=tmp_path, select=("SRV109",))).findings
     text = "".join(edit.content for f in found if f.fix is not None for edit in f.fix.edits)
     assert "max_workers=1" in text
-    assert "# One thread: two threads must not use the model at once.\n" in text
+    assert "# One thread: the model is not safe to call from several at once.\n" in text
