@@ -118,6 +118,22 @@ def test_a_call_that_comes_later_uses_the_pool_of_the_others(tmp_path: Path) -> 
     assert "from app.routes.inference_executor import inference_executor\n" in after["app/late.py"]
 
 
+def test_only_one_file_with_a_safe_fix_has_a_pool_of_its_own(tmp_path: Path) -> None:
+    service(tmp_path, "app", relative=False)
+    ranks = tmp_path / "app" / "routes" / "ranks.py"
+    other = ranks.read_text().replace("from app.model import model", "from lightgbm import Booster")
+    other = other.replace("router =", 'seen = 0\ntrees = Booster(model_file="a.txt")\nrouter =')
+    asked = "    global seen\n    before = seen\n    rank = trees.predict(row)\n    seen = before + 1\n    return rank"
+    ranks.write_text(other.replace("    return model.predict(row)", asked))
+    settings = Config(root=tmp_path, select=("SRV101",))
+    safe = edits.apply(check([], settings), unsafe=False).after
+    (only,) = safe
+    assert only.name == "scores.py"
+    assert b"\n_inference_executor = ThreadPoolExecutor(" in safe[only]
+    every = edits.apply(check([], settings), unsafe=True).after
+    assert {path.name for path in every} == {"inference_executor.py", "scores.py", "ranks.py"}
+
+
 def test_two_services_have_a_pool_each(tmp_path: Path) -> None:
     for name in ("one", "two"):
         service(tmp_path / name, "app", relative=False)

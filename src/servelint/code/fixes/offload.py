@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from servelint.code.facts.facts import Position, Site
 from servelint.code.fixes.add_async import AddAsync
@@ -89,7 +89,9 @@ class OffloadPlanner:
         self.forms: Forms = beside.forms if beside is not None else Forms(analysis, self._has_pool)
         self.add_async = AddAsync(analysis, self.files)
         self.names = moving.Names(self.files)
-        self.pools = Pools(analysis, self.files, services, self._takes_pool)
+        # Fixes that are applied alone do not make room for those that are not.
+        takes_pool = self._takes_pool if beside is None else partial(self._takes_with, beside)
+        self.pools = Pools(analysis, self.files, services, takes_pool)
         self.start_up = StartUp(analysis, self.files, self.pools.lifespans)
         self.safety: Safety = beside.safety if beside is not None else Safety(analysis, self.files)
         self.getters = Getters(analysis, self.files, self.safety.reached, self.safety.lines)
@@ -116,6 +118,7 @@ class OffloadPlanner:
         self._held: dict[tuple[Frame, Block], str] = {}
         self._dispatching: dict[str, bool] = {}
         self._few_safe: dict[str, bool] = {}
+        self._safe_alone: dict[str, bool] = {}
         self._blocks: dict[tuple[Block, str, Form, Pool | None, bool, bool], tuple[Edit, ...]] = {}
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
@@ -125,7 +128,7 @@ class OffloadPlanner:
             doubt = self._doubt(call)
             if doubt:
                 fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt)
-            fix = self._without_dispatcher(call, fix)
+            fix = self._by_themselves(call, fix)
         better = self.twins.plan(call)
         if better is None:
             return fix, reason
@@ -133,12 +136,15 @@ class OffloadPlanner:
             return better, ""
         return fix._replace(better=better), ""
 
-    def _without_dispatcher(self, call: BlockingCall, fix: Fix) -> Fix:
-        """The safe fix; without a new dispatcher where that would be for one or two calls.
+    def _by_themselves(self, call: BlockingCall, fix: Fix) -> Fix:
+        """The safe fix; without what would be for one or two calls, or for one file, where others have none.
 
-        With unsafe fixes there are more of them: the better one has the dispatcher.
+        That is a new dispatcher, or a module for the pool. With unsafe fixes there are more calls: the better
+        fix has it.
         """
-        if fix.applicability is not Applicability.SAFE or not self._has_few_safe(call):
+        if fix.applicability is not Applicability.SAFE:
+            return fix
+        if not self._has_few_safe(call) and not self._is_safe_alone(call):
             return fix
         plain, _ = self.plain.plan(call)
         if plain is None or plain.applicability is not Applicability.SAFE or plain.edits == fix.edits:
@@ -147,8 +153,16 @@ class OffloadPlanner:
 
     @cached_property
     def plain(self) -> OffloadPlanner:
-        """The planner of the same fixes without dispatchers."""
+        """The planner of the same fixes for those that are safe alone, without dispatchers."""
         return OffloadPlanner(self.analysis, self)
+
+    def _is_safe_alone(self, call: BlockingCall) -> bool:
+        """Whether other files of the service want a pool as well, and none of them has a safe fix."""
+        path = call.caller.module.path
+        if path not in self._safe_alone:
+            others = [other for other in self.pools.companions(call) if other.caller.module.path != path]
+            self._safe_alone[path] = bool(others) and not any(map(self._is_safe, others))
+        return self._safe_alone[path]
 
     def _has_few_safe(self, call: BlockingCall) -> bool:
         """Whether the service gets a dispatcher although few of the calls for it have a safe fix."""
@@ -444,6 +458,10 @@ class OffloadPlanner:
         region = self.regions.of(call)
         movable = region is not None and not isinstance(region.variables, str)
         return movable or not self._obstacle(call)
+
+    def _takes_with(self, beside: OffloadPlanner, call: BlockingCall) -> bool:
+        """Whether a safe fix moves the call to a pool; `beside` plans the fixes of all calls."""
+        return beside._is_safe(call) and self._takes_pool(call)
 
     def _obstacle(self, call: BlockingCall) -> str:
         return placement.obstacle(self.analysis, call, may_await=self.add_async.may_await(call.caller))
