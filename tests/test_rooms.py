@@ -52,7 +52,8 @@ ALLOWED = {
         "finding knowledge project/text project code/facts code/graph code/values code/judge"
     ),
     "code/fixes/pools": (
-        "finding knowledge project code/facts code/names code/graph code/values code/judge code/fixes/text"
+        "finding knowledge project project/text code/facts code/names code/graph code/values code/judge "
+        "code/fixes/text"
     ),
     "code/fixes/blocks": (
         "finding knowledge code/facts code/loop code/judge code/fixes/text code/fixes/pools"

@@ -34,8 +34,8 @@ from servelint.code.fixes.drop_async import DropAsync
 from servelint.code.fixes.halves import Halves
 from servelint.code.fixes.handoffs import HandoffFixes
 from servelint.code.fixes.kept import Kept
-from servelint.code.fixes.loaded import loaded_already
 from servelint.code.fixes.pools.forms import Form, Forms, is_pooled
+from servelint.code.fixes.pools.loaded import loaded_already
 from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import Pools
 from servelint.code.fixes.pools.services import Services
