@@ -314,3 +314,61 @@ def test_files_that_are_imported_both_ways_have_their_own_pools(tmp_path: Path) 
     assert {f.fix.applicability for f in report.findings if f.fix} == {Applicability.UNSAFE}
     after = fixed(tmp_path)
     assert set(after) == {"app/scores.py", "app/ranks.py"}
+
+
+HOW = {
+    "bare": ("TestClient", "client = TestClient(app)\n"),
+    "kept": (
+        "TestClient",
+        "client = TestClient(app)\n\n\ndef test():\n    with client:\n        client.get('/')\n",
+    ),
+    "entered": ("TestClient", "def test():\n    with TestClient(app) as client:\n        client.get('/')\n"),
+    "stacked": ("TestClient", "def test(stack):\n    stack.enter_context(TestClient(app)).get('/')\n"),
+    "transport": ("ASGITransport", "transport = ASGITransport(app=app)\n"),
+    "old": ("AsyncClient", "client = AsyncClient(app=app, base_url='http://t')\n"),
+    "elsewhere": ("AsyncClient", "client = AsyncClient(base_url='http://t')\n"),
+    "managed": (
+        "ASGITransport",
+        "async def test():\n    async with LifespanManager(app):\n        ASGITransport(app=app)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("way", "missing"), [*((one, one in ("bare", "transport", "old")) for one in HOW)])
+def test_tests_that_run_no_lifespan_find_the_pool(tmp_path: Path, way: str, missing: bool) -> None:
+    library, text = HOW[way]
+    (tmp_path / "main.py").write_text(WARMED.format("yield"))
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "conftest.py").write_text(
+        f"from x import {library}\nfrom main import app\n\n{text}"
+    )
+    after = fixed(tmp_path)["main.py"]
+    assert ("\n_inference_executor = ThreadPoolExecutor(" in after) is missing
+    assert ("app.state.inference_executor" in after) is not missing
+
+
+@pytest.mark.parametrize("imported", ["app.routes", "app.other"])
+def test_tests_that_put_an_endpoint_into_another_application_find_the_pool(
+    tmp_path: Path, imported: str
+) -> None:
+    package = tmp_path / "app"
+    package.mkdir()
+    (tmp_path / "tests").mkdir()
+    routes = ROUTES.format(model="app.model", name="p").replace("row: int", "request: Request")
+    text = WARMED.format("yield").replace("    await warm_up()\n", "")
+    main = text[: text.index("\n\nasync def warm_up")].replace('model = joblib.load("model.joblib")\n', "")
+    for name, content in {
+        "__init__": "",
+        "model": MODEL,
+        "other": "router = None\n",
+        "routes": routes.replace("APIRouter", "APIRouter, Request", 1).replace(
+            "predict(row)", "predict([1])"
+        ),
+        "main": f"from app.routes import router\n{main}app.include_router(router)\n",
+    }.items():
+        (package / f"{name}.py").write_text(content)
+    (tmp_path / "tests" / "test_p.py").write_text(
+        f"from {imported} import router\n\n\ndef test():\n    with TestClient(FastAPI()):\n        pass\n"
+    )
+    after = fixed(tmp_path)
+    assert ("request.app.state.inference_executor" in after["app/routes.py"]) is (imported == "app.other")

@@ -16,6 +16,7 @@ from servelint.code.fixes.pools import dispatchers
 from servelint.code.fixes.pools.lifespan import Lifespans
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.pools.sizing import Size, Sizes
+from servelint.code.fixes.pools.unstarted import Unstarted
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.header import above_definitions, below_imports
 from servelint.code.fixes.text.imports import Imports, NameTakenError, Wanted
@@ -65,6 +66,7 @@ class NewPools:
         self.lifespans = lifespans
         self.services = services
         self.sizes = Sizes(analysis)
+        self.unstarted = Unstarted(analysis, files)
         self.policy = policy.load()
         self._services: dict[str, tuple[bool, frozenset[str]]] = {}
 
@@ -91,7 +93,7 @@ class NewPools:
         dispatch = dispatch and not (several and reached)
         lifespan = self.lifespans.reaching(call.caller.module) if reached else None
         alone = lifespan is not None and users == [lifespan.module.path] and bool(lifespan.application)
-        if reached and self.lifespans.state(call) and (alone or not dispatch):
+        if reached and self._finds(call) and (alone or not dispatch):
             pool = self._in_lifespan(call, imports, dispatch=dispatch)
             if pool is not None:
                 return pool
@@ -114,11 +116,17 @@ class NewPools:
         )
 
     def _of_service(self, path: str, companions: Sequence[BlockingCall]) -> tuple[bool, frozenset[str]]:
-        """Whether all companions of a file's calls reach the application's state; the files they are in."""
+        """Whether all companions of a file's calls find a pool on the application's state; their files."""
         if path not in self._services:
-            reached = all(self.lifespans.state(other) for other in companions)
+            reached = all(self._finds(other) for other in companions)
             self._services[path] = reached, frozenset(other.caller.module.path for other in companions)
         return self._services[path]
+
+    def _finds(self, call: BlockingCall) -> bool:
+        """Whether the function reaches the application's state, and nobody calls it before that is filled."""
+        module = call.caller.module
+        lifespan = self.lifespans.reaching(module) if self.lifespans.state(call) else None
+        return lifespan is not None and not self.unstarted.runs(module, lifespan.module)
 
     def _in_lifespan(self, call: BlockingCall, imports: ImportsOf, *, dispatch: bool) -> Pool | None:
         lifespan = self.lifespans.reaching(call.caller.module)

@@ -42,6 +42,9 @@ class Policy:
     state_applications: NameIndex[str]
     routers: NameIndex[str]
     includes: frozenset[str]
+    test_clients: frozenset[str]
+    test_transports: frozenset[str]
+    lifespan_runners: frozenset[str]
     thread_pools: NameIndex[str]
     other_pools: frozenset[str]
     model_pools: frozenset[str]
@@ -106,6 +109,9 @@ def load() -> Policy:
         state_applications=_index(file, "state-applications"),
         routers=_index(file, "routers"),
         includes=frozenset(file.names("includes")),
+        test_clients=frozenset(file.names("test-clients")),
+        test_transports=frozenset(file.names("test-transports")),
+        lifespan_runners=frozenset(file.names("lifespan-runners")),
         thread_pools=_index(file, "thread-pools"),
         other_pools=frozenset(file.names("other-pools")),
         model_pools=frozenset(file.names("model-pools")),
