@@ -12,15 +12,23 @@ from servelint.project.config import Config
 
 HEAD = """\
 import asyncio
+import json
 import subprocess
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
+import fitz
+import matplotlib.pyplot as plt
+import openpyxl
 import pandas as pd
+import pdfplumber
+import pypdf
 import requests
 from fastapi import FastAPI
 from lightgbm import Booster
+from PIL import Image
 
 app = FastAPI()
 trees = Booster(model_file="a.txt")
@@ -35,6 +43,31 @@ def fetched_if_new(url, known):
     if url not in known:
         known[url] = requests.get(url).text
     return known[url]
+
+
+def fetched_below(url):
+    return length(fetched(url))
+
+
+def far_below(url):
+    return fetched_below(url)
+
+
+def frames(path):
+    video, found = cv2.VideoCapture(path), []
+    while True:
+        ok, frame = video.read()
+        if not ok:
+            return found
+        found.append(frame)
+
+
+def back(url):
+    return there(url)
+
+
+def there(url):
+    return back(url)
 
 
 def length(text):
@@ -65,6 +98,17 @@ def judged(folder: Path, *lines: str) -> tuple[Applicability, str]:
         ("pages = list(pool.map(length, row))", "pool.map()"),
         ("page = fetched(url)", "fetched()"),
         ("page = requests.get(url) if url else None", "requests.get()"),
+        ("page = fetched_below(url)", "fetched_below()"),
+        ("page = far_below(url)", "far_below()"),
+        ("row = frames(url)", "frames()"),
+        ("row = [page.get_pixmap(dpi=200) for page in fitz.open(url)]", "page.get_pixmap()"),
+        ("row = pdfplumber.open(url).pages[0].extract_text()", "pdfplumber.open().pages[...].extract_text()"),
+        ("row = [page.extract_text() for page in pypdf.PdfReader(url).pages]", "page.extract_text()"),
+        ("row = [Image.open(path) for path in row]", "Image.open()"),
+        ("plt.figure().savefig(url)", "plt.figure().savefig()"),
+        ("book = openpyxl.load_workbook(url)", "openpyxl.load_workbook()"),
+        ("zipfile.ZipFile(url).extractall()", "zipfile.ZipFile().extractall()"),
+        ("corpus = json.load(open('data/corpus.json'))", "json.load()"),
     ],
 )
 def test_long_work_stays_before_or_after_the_call(tmp_path: Path, line: str, text: str) -> None:
@@ -127,6 +171,12 @@ def test_frames_of_a_video_are_read_in_a_loop(tmp_path: Path) -> None:
     assert judged(tmp_path, *lines)[0] is Applicability.SAFE
 
 
+def test_a_file_of_data_is_parsed_where_a_with_opens_it(tmp_path: Path) -> None:
+    for name, unsafe in (("embeddings.json", True), ("labels_index.json", False)):
+        lines = (f"with open('{name}') as file:", "    found = json.loads(file.read())", CALL, END)
+        assert (judged(tmp_path, *lines)[0] is Applicability.UNSAFE) is unsafe
+
+
 @pytest.mark.parametrize(
     "lines",
     [
@@ -139,6 +189,13 @@ def test_frames_of_a_video_are_read_in_a_loop(tmp_path: Path) -> None:
         ("match url:", "    case 'a':", f"        {CALL}", "    case _:", "        time.sleep(1)", END),
         ("try:", f"    {CALL}", "except ValueError:", "    time.sleep(1)", "    raise", END),
         ("page = fetched_if_new(url, known)", CALL, END),
+        ("row = back(url)", CALL, END),
+        ("image = Image.open(url)", CALL, END),
+        ("image = cv2.imread(url)", "text = fitz.open(url)[0].get_text()", CALL, END),
+        ("for path in row:", "    image = cv2.imread(path)", "    scores = trees.predict(image)", END),
+        ("for path in cv2.imread(url):", "    row.append(path)", CALL, END),
+        ("settings = json.load(open('config.json'))", CALL, END),
+        ("names = json.load(open('class_indices.json'))", "index = json.load(url.index)", CALL, END),
         ("def later():", "    return requests.get(url)", CALL, END),
     ],
 )

@@ -14,36 +14,32 @@ import builtins
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from servelint.code.facts.facts import Position, Site, dotted, last_name
+from servelint.code.facts.facts import Position, Site, dotted
 from servelint.code.fixes.beside.ways import is_handling, runs_with, within
 from servelint.code.fixes.blocks.regions import Region
-from servelint.code.fixes.text import policy
+from servelint.code.fixes.long_calls import Long, LongCalls, loops_around
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall
-from servelint.code.values.values import (
-    External,
-    ExternalObject,
-    Frame,
-    FunctionReference,
-    LibraryMethod,
-    plain,
-)
+from servelint.code.values.values import Frame, FunctionReference, plain
 from servelint.knowledge.types import Role
 
 # So much of it is looked at for each call: what is long is mostly so for all of them.
 MAXIMUM_WORK = 20
-# So many coroutines deep it is looked for: one that awaits one that awaits one.
+# So many functions below one another, or coroutines that await one another, are looked into.
 MAXIMUM_DEPTH = 3
-_LOOPS = (ast.For, ast.While)
 
 
 class Work(NamedTuple):
-    """Something that takes long, where it stands and how it is written."""
+    """Something that takes long, where it stands and how it is written.
+
+    With `together` it does so only in a loop in which nothing is awaited.
+    """
 
     node: ast.AST
     position: Position
     text: str
+    together: bool = False
 
 
 class Staying:
@@ -61,11 +57,11 @@ class Staying:
     ) -> None:
         self.analysis = analysis
         self.files = files
-        self.policy = policy.load()
+        self.long = LongCalls(analysis, files)
         self._region = region
         self._has_no_fix = stays
         self._work: dict[Frame, tuple[Work, ...]] = {}
-        self._inside: dict[Frame, str] = {}
+        self._inside: dict[tuple[Frame, int], bool] = {}
         self._awaited: dict[tuple[Frame, int], str] = {}
         self._told_in: dict[str, dict[int, list[BlockingCall]]] = {}
 
@@ -79,7 +75,7 @@ class Staying:
         region = self._region(call)
         for one in work:
             moves = region is not None and region.block.holds(one.position)
-            if not moves and node is not None and runs_with(syntax, one.node, node):
+            if not moves and node is not None and _stays_beside(syntax, one, node):
                 here = call.caller.facts.name
                 return f"line {one.position.line} of `{here}` stays on the event loop (`{one.text}`)"
         return ""
@@ -88,28 +84,29 @@ class Staying:
         if call.frame not in self._work:
             found: list[Work] = []
             syntax = self.files.syntax(call.caller.module)
-            for position, text in self._places(call.frame):
+            for position, text, together in self._places(call.frame):
                 node = syntax.at(position, ast.expr)
                 if node is not None and not is_handling(syntax, node):
-                    found.append(Work(node, position, text))
+                    found.append(Work(node, position, text, together))
                 if len(found) == MAXIMUM_WORK:
                     break
             self._work[call.frame] = tuple(found)
         return self._work[call.frame]
 
-    def _places(self, frame: Frame) -> Iterator[tuple[Position, str]]:
+    def _places(self, frame: Frame) -> Iterator[tuple[Position, str, bool]]:
         """Where the function waits, or works, for long, and is no finding for that already."""
         facts = self.analysis.evaluator.facts(frame)
         for site in facts.sites:
-            if self._stays(frame, site) and self._is_long(frame, site):
-                yield site.call.position, f"{dotted(site.call.function)}()"
+            how = self._is_long(frame, site) if self._stays(frame, site) else None
+            if how is not None:
+                yield site.call.position, f"{dotted(site.call.function)}()", how is Long.TOGETHER
             elif site.use == "await":
                 inside = self._awaits(frame, site, MAXIMUM_DEPTH)
                 if inside:
-                    yield site.call.position, inside
+                    yield site.call.position, inside, False
         for iteration in facts.iterations:
             if self.analysis.waits.iteration(frame, iteration) is not None:
-                yield iteration.position, dotted(iteration.iterable)
+                yield iteration.position, dotted(iteration.iterable), False
 
     def _stays(self, frame: Frame, site: Site) -> bool:
         """Whether the call runs where the function does."""
@@ -119,70 +116,47 @@ class Staying:
             and self.analysis.evaluator.branches.may_run(frame, site)
         )
 
-    def _is_long(self, frame: Frame, site: Site) -> bool:
+    def _is_long(self, frame: Frame, site: Site) -> Long | None:
         if self.analysis.judge.site(frame, site) is not None:
-            return False
+            return None
         wait = self.analysis.waits.of(frame, site)
         if wait is not None:
-            return not wait.excuse
-        return self._is_known(frame, site) or self._calls_known(frame, site)
+            return None if wait.excuse else Long.ALONE
+        return self.long.of(frame, site) or (Long.ALONE if self._calls_known(frame, site) else None)
 
-    def _is_known(self, frame: Frame, site: Site) -> bool:
-        """Whether it is a call of a library that takes long."""
-        evaluator, function = self.analysis.evaluator, site.call.function
-        names = self.policy.long_calls.last_names() | self.policy.long_in_loops.last_names()
-        verb = last_name(function).partition("_")[0]
-        if verb not in self.policy.long_of_clients and not evaluator.module(frame.module).may_call(
-            function, names
-        ):
-            return False
-        for value, _ in plain(evaluator.calls.callees(frame, site.call)):
-            if isinstance(value, External | ExternalObject):
-                if self.policy.long_calls.find(value.name):
-                    return True
-                if self.policy.long_in_loops.find(value.name) and self._is_in_loop(frame, site):
-                    return True
-            elif isinstance(value, LibraryMethod) and self._is_of_client(value, verb):
-                return True
-        return False
-
-    def _is_of_client(self, method: LibraryMethod, verb: str) -> bool:
-        """Whether the catalogue does not list the method, but only such as ask a service."""
-        known = tuple(self.analysis.catalogue.lineage(method.type))
-        if verb not in self.policy.long_of_clients or any(method.method in each.methods for each in known):
-            return False
-        roles = {listed.role for each in known for listed in each.methods.values()}
-        return roles - {Role.CHEAP} == {Role.REMOTE}
-
-    def _is_in_loop(self, frame: Frame, site: Site) -> bool:
-        syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
-        node = syntax.at(site.call.position, ast.Call)
-        return node is not None and any(isinstance(outer, _LOOPS) for outer, _ in within(syntax, node))
-
-    def _calls_known(self, frame: Frame, site: Site) -> bool:
-        """Whether a plain function of the project that is called makes such a call, whatever it is given."""
+    def _calls_known(self, frame: Frame, site: Site, depth: int = 1) -> bool:
+        """Whether a plain function of the project that is called makes a long call, whatever it is given."""
         evaluator = self.analysis.evaluator
         for value, certain in plain(evaluator.calls.callees(frame, site.call)):
             if not certain or not isinstance(value, FunctionReference):
                 continue
             facts = evaluator.facts(value)
-            if not facts.is_async and not facts.is_generator:
-                inner = evaluator.calls.enter(value, frame, site.call)
-                if inner not in self._inside:
-                    self._inside[inner] = self._first_inside(inner)
-                if self._inside[inner]:
-                    return True
+            if facts.is_async or facts.is_generator:
+                continue
+            # What is given is known for the first of them only: below it each function is looked at once.
+            inner = evaluator.calls.enter(value, frame, site.call)
+            if depth > 1:
+                inner = evaluator.frame(evaluator.module(inner.module), inner.function)
+            if (inner, depth) not in self._inside:
+                self._inside[inner, depth] = self._is_long_inside(inner, depth)
+            if self._inside[inner, depth]:
+                return True
         return False
 
-    def _first_inside(self, frame: Frame) -> str:
-        """The first such call that the function makes on its usual way; empty where it makes none."""
+    def _is_long_inside(self, frame: Frame, depth: int) -> bool:
+        """Whether the function makes such a call on its usual way."""
         syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
         for site in self.analysis.evaluator.facts(frame).sites:
-            if self._stays(frame, site) and self._is_known(frame, site):
-                node = syntax.at(site.call.position, ast.Call)
-                if node is not None and not is_handling(syntax, node) and not _is_optional(syntax, node):
-                    return dotted(site.call.function)
-        return ""
+            if not self._stays(frame, site):
+                continue
+            node = syntax.at(site.call.position, ast.Call)
+            if node is None or is_handling(syntax, node) or _is_optional(syntax, node):
+                continue
+            if self.long.of(frame, site) is not None:
+                return True
+            if depth < MAXIMUM_DEPTH and self._calls_known(frame, site, depth + 1):
+                return True
+        return False
 
     def _awaits(self, frame: Frame, site: Site, depth: int) -> str:
         """What a coroutine of the project that is awaited there keeps on the event loop, and which one."""
@@ -230,6 +204,13 @@ class Staying:
 
 def _is_optional(syntax: Syntax, node: ast.AST) -> bool:
     return any(isinstance(outer, ast.If | ast.IfExp | ast.match_case) for outer, _ in within(syntax, node))
+
+
+def _stays_beside(syntax: Syntax, work: Work, node: ast.expr) -> bool:
+    """Whether the work runs in one go with the call, and is long although the call is awaited then."""
+    if work.together and any(syntax.is_below(node, loop) for loop in loops_around(syntax, work.node)):
+        return False
+    return runs_with(syntax, work.node, node)
 
 
 def _is_usual(syntax: Syntax, node: ast.AST) -> bool:

@@ -1,10 +1,10 @@
-"""Which code the project's tests run without the lifespan of its application: a pool made there would be missing.
+"""Which code the project's tests run without the application's lifespan: a pool made there would be missing.
 
 client = TestClient(app)
 client.post("/predict", json=row)
 
-Only entered (`with TestClient(app) as client:`) does that client run the lifespan, and the transport of httpx never
-does (https://www.starlette.dev/lifespan/, https://www.python-httpx.org/advanced/transports/).
+Only entered (`with TestClient(app) as client:`) does that client run the lifespan, and the transport of httpx
+never does (https://www.starlette.dev/lifespan/, https://www.python-httpx.org/advanced/transports/).
 """
 
 from __future__ import annotations

@@ -69,6 +69,10 @@ class Policy:
     device_words: frozenset[str]
     of_one_thread: NameIndex[str]
     of_one_thread_words: frozenset[str]
+    long_together: NameIndex[str]
+    long_readers: NameIndex[str]
+    data_words: frozenset[str]
+    table_words: frozenset[str]
     waiting_methods: frozenset[str]
     waiting_alone: frozenset[str]
     time_limits: frozenset[str]
@@ -136,6 +140,10 @@ def load() -> Policy:
         device_words=frozenset(file.names("device-words")),
         of_one_thread=_index(file, "of-one-thread"),
         of_one_thread_words=frozenset(file.names("of-one-thread-words")),
+        long_together=_index(file, "long-together"),
+        long_readers=_index(file, "long-readers"),
+        data_words=frozenset(file.names("data-words")),
+        table_words=frozenset(file.names("table-words")),
         waiting_methods=frozenset(file.names("waiting-methods")),
         waiting_alone=frozenset(file.names("waiting-alone")),
         time_limits=frozenset(file.names("time-limits")),
