@@ -20,6 +20,7 @@ from servelint.code.fixes.add_async import AddAsync
 from servelint.code.fixes.beside.device import DeviceWaits
 from servelint.code.fixes.beside.process import ProcessWide
 from servelint.code.fixes.beside.sequences import Sequences
+from servelint.code.fixes.alone import Alone
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
 from servelint.code.fixes.blocks.devices import Devices
@@ -112,6 +113,7 @@ class OffloadPlanner:
         self.sequences = Sequences(analysis, self.files, self.safety.sharing, self.regions.of)
         self.process = ProcessWide(analysis, self.safety.reached, self._stays, self._runs)
         self.settings = ThreadSettings(analysis)
+        self.alone = Alone(analysis)
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
         self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
@@ -187,6 +189,7 @@ class OffloadPlanner:
             or self.sequences.doubt(call)
             or self.process.doubt(call)
             or self.settings.doubt(call)
+            or self.alone.doubt(call)
         )
 
     def _left(self, call: BlockingCall) -> str:

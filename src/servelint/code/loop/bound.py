@@ -269,7 +269,7 @@ class Loop:
         if site is not None and site.receiver is not None:
             if last_name(site.receiver) in self.frameworks.background:
                 return Where.LOOP
-            if self._runs_coroutine(caller, site.receiver):
+            if self.runs_coroutine(caller, site.receiver):
                 # A thread that runs a loop of its own holds up nobody but itself.
                 private = self.threads.starts(module, caller.function)
                 return Where.ELSEWHERE if private else Where.STARTUP
@@ -284,7 +284,7 @@ class Loop:
         # Where a plain function runs is not known, unless start-up has it: `lifespan=lambda app: load(app)`.
         return where if function.is_async or where is Where.STARTUP else Where.LOOP
 
-    def _runs_coroutine(self, caller: Frame, receiver: Expression) -> bool:
+    def runs_coroutine(self, caller: Frame, receiver: Expression) -> bool:
         """Whether what is given a coroutine runs it to its end, on a loop of its own.
 
         So may a function of the project that hands on what it is given: `def run(f): asyncio.run(f)`.

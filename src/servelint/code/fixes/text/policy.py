@@ -72,6 +72,7 @@ class Policy:
     long_together: NameIndex[str]
     long_readers: NameIndex[str]
     data_words: frozenset[str]
+    begins_more: frozenset[str]
     table_words: frozenset[str]
     waiting_methods: frozenset[str]
     waiting_alone: frozenset[str]
@@ -142,6 +143,7 @@ def load() -> Policy:
         of_one_thread_words=frozenset(file.names("of-one-thread-words")),
         long_together=_index(file, "long-together"),
         long_readers=_index(file, "long-readers"),
+        begins_more=frozenset(file.names("begins-more")),
         data_words=frozenset(file.names("data-words")),
         table_words=frozenset(file.names("table-words")),
         waiting_methods=frozenset(file.names("waiting-methods")),
