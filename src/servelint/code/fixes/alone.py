@@ -27,10 +27,13 @@ class Alone:
         self.analysis = analysis
         self._known: dict[tuple[str, int], bool] = {}
         self._programs: dict[str, bool] = {}
+        self._in_programs: dict[str, bool] = {}
 
     def doubt(self, call: BlockingCall) -> str:
         """Why the call need not leave the event loop; empty where something may wait for that."""
         key = (call.caller.module.path, call.caller.index)
+        if not self._is_in_program(key[0]):
+            return ""
         if key not in self._known:
             self._known[key] = self._is_alone(*key)
         if not self._known[key]:
@@ -45,10 +48,10 @@ class Alone:
             path, index = waiting.pop()
             module = evaluator.module(path)
             frame = evaluator.frame(module, index)
-            callers = list(evaluator.callers.call_sites(frame))
-            if not callers or len(seen) > MAXIMUM_CALLERS or not evaluator.facts(frame).is_async:
+            if not evaluator.facts(frame).is_async or loop.entry_points.of(module, index):
                 return False
-            if loop.entry_points.of(module, index):
+            callers = list(evaluator.callers.call_sites(frame))
+            if not callers or len(seen) > MAXIMUM_CALLERS:
                 return False
             for caller, call in callers:
                 site = next((s for s in evaluator.facts(caller).sites if s.call is call), None)
@@ -62,6 +65,17 @@ class Alone:
                     seen.add((caller.module, caller.function))
                     waiting.append((caller.module, caller.function))
         return runs
+
+    def _is_in_program(self, path: str) -> bool:
+        """Whether such a program brings in the file: without one nobody need look at callers."""
+        if path not in self._in_programs:
+            reach, frameworks = self.analysis.reach, self.analysis.frameworks
+            runs = frameworks.runs_coroutine.last_names() | frameworks.runs_coroutine_methods
+            modules = self.analysis.project.modules(reach.above(path))
+            self._in_programs[path] = any(
+                reach.calls(module.path) & runs and self._has_one_task(module) for module in modules
+            )
+        return self._in_programs[path]
 
     def _has_one_task(self, module: Module) -> bool:
         """Whether the file is a program in which nothing begins another task, a timer or a server."""
