@@ -63,8 +63,8 @@ ALLOWED = {
         "code/fixes/text code/fixes/pools code/fixes/blocks"
     ),
     "code/fixes/beside": (
-        "knowledge project/text code/facts code/graph code/values code/loop code/judge "
-        "code/fixes/text code/fixes/blocks code/fixes/doubts"
+        "finding knowledge project/text code/facts code/names code/graph code/values code/loop code/judge "
+        "code/fixes/text code/fixes/pools code/fixes/blocks code/fixes/doubts"
     ),
     "code/fixes/verification": "finding project/text code/fixes/text",
     "code/fixes": (

@@ -17,32 +17,22 @@ from functools import cached_property, partial
 
 from servelint.code.facts.facts import Position, Site
 from servelint.code.fixes.add_async import AddAsync
-from servelint.code.fixes.beside.device import DeviceWaits
-from servelint.code.fixes.beside.process import ProcessWide
-from servelint.code.fixes.beside.sequences import Sequences
-from servelint.code.fixes.alone import Alone
+from servelint.code.fixes.beside.kept import Kept
+from servelint.code.fixes.beside.surroundings import Plans, Surroundings
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
-from servelint.code.fixes.blocks.devices import Devices
-from servelint.code.fixes.blocks.late import LateReadings
 from servelint.code.fixes.blocks.regions import Region, Regions
 from servelint.code.fixes.blocks.wrappings import TO_THREAD_SINCE, Offloading
-from servelint.code.fixes.branches import other_branch
-from servelint.code.fixes.doubts.contexts import Contexts
+from servelint.code.fixes.contexts import Contexts
 from servelint.code.fixes.doubts.getters import Getters
 from servelint.code.fixes.doubts.safety import Doubt, Safety
 from servelint.code.fixes.drop_async import DropAsync
-from servelint.code.fixes.halves import Halves
 from servelint.code.fixes.handoffs import HandoffFixes
-from servelint.code.fixes.kept import Kept
 from servelint.code.fixes.pools.forms import Form, Forms, is_pooled
-from servelint.code.fixes.pools.loaded import loaded_already
 from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import Pools
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.pools.start_up import StartUp
-from servelint.code.fixes.settings import ThreadSettings
-from servelint.code.fixes.staying import Staying
 from servelint.code.fixes.text import placement, policy, style
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.imports import NameTakenError
@@ -101,19 +91,8 @@ class OffloadPlanner:
         self.handoffs = HandoffFixes(analysis, self)
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)
-        self.halves = Halves(analysis, self.files, self.safety.sharing, self._stays, self._moved_with)
-        self.staying: Staying = (
-            beside.staying
-            if beside is not None
-            else Staying(analysis, self.files, self.regions.of, self._has_no_safe_fix)
-        )
         self.kept: Kept = beside.kept if beside is not None else Kept(analysis)
-        self.late = LateReadings(self.files, self.regions.of, Devices(analysis.catalogue.libraries))
-        self.device = DeviceWaits(analysis, self.files, self.regions.of)
-        self.sequences = Sequences(analysis, self.files, self.safety.sharing, self.regions.of)
-        self.process = ProcessWide(analysis, self.safety.reached, self._stays, self._runs)
-        self.settings = ThreadSettings(analysis)
-        self.alone = Alone(analysis)
+        self.surroundings: Surroundings = beside.surroundings if beside is not None else self._around()
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
         self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
@@ -123,11 +102,18 @@ class OffloadPlanner:
         self._safe_alone: dict[str, bool] = {}
         self._blocks: dict[tuple[Block, str, Form, Pool | None, bool, bool], tuple[Edit, ...]] = {}
 
+    def _around(self) -> Surroundings:
+        """What judges the fixes by what is beside their calls."""
+        plans = Plans(
+            self.regions.of, self._moved_with, self._runs, self._has_no_safe_fix, self._becomes_plain
+        )
+        return Surroundings(self.analysis, self.files, self.safety.reached, self.safety.sharing, plans)
+
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, or None and why there is none."""
         fix, reason = self._alone(call)
         if fix is not None and fix.applicability is Applicability.SAFE:
-            doubt = self._doubt(call)
+            doubt = self.surroundings.doubt(call)
             if doubt:
                 fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt)
             fix = self._by_themselves(call, fix)
@@ -178,40 +164,9 @@ class OffloadPlanner:
 
     def _is_safe(self, call: BlockingCall) -> bool:
         fix, _ = self._alone(call)
-        return fix is not None and fix.applicability is Applicability.SAFE and not self._doubt(call)
-
-    def _doubt(self, call: BlockingCall) -> str:
-        """Why a fix that is safe by itself is not, for what else there is; empty where it is."""
         return (
-            self.halves.doubt(call)
-            or self._left(call)
-            or self._around(call)
-            or self.sequences.doubt(call)
-            or self.process.doubt(call)
-            or self.settings.doubt(call)
-            or self.alone.doubt(call)
+            fix is not None and fix.applicability is Applicability.SAFE and not self.surroundings.doubt(call)
         )
-
-    def _left(self, call: BlockingCall) -> str:
-        """What the fix leaves on the event loop that takes long; a plain function leaves nothing there."""
-        doubt = self.staying.doubt(call) or self.late.doubt(call) or self.device.doubt(call)
-        if doubt and self.analysis.config.fix.offload == PLAIN_DEF:
-            syntax = self.files.syntax(call.caller.module)
-            function = placement.function_at(syntax, call.caller.facts.position)
-            if function is not None and self.drop_async.plan(call, function) is not None:
-                return ""
-        return doubt
-
-    def _around(self, call: BlockingCall) -> str:
-        """What the file says elsewhere of such a call: it is made at import, or in another branch."""
-        syntax = self.files.syntax(call.caller.module)
-        function = placement.function_at(syntax, call.caller.facts.position)
-        node = syntax.at(call.position, ast.Call)
-        if function is None or node is None:
-            return ""
-        loads = call.blocking.role is Role.LOAD
-        already = loaded_already(syntax, node, function) if loads else ""
-        return already or other_branch(syntax, node, function)
 
     def _alone(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, whatever becomes of others; or None and why there is none."""
@@ -222,16 +177,18 @@ class OffloadPlanner:
             self._planned[key] = kept, reason
         return self._planned[key]
 
-    def _stays(self, call: BlockingCall) -> bool:
-        """Whether safe fixes leave the call where it is."""
-        if self._has_no_safe_fix(call):
-            return True
-        return bool(self._left(call) or self._around(call) or self.settings.doubt(call))
-
     def _has_no_safe_fix(self, call: BlockingCall) -> bool:
         """Whether there is something against each fix of the call, whatever else its function does."""
         fix, _ = self._alone(call)
         return fix is None or fix.applicability is Applicability.UNSAFE
+
+    def _becomes_plain(self, call: BlockingCall) -> bool:
+        """Whether the fix of the call makes a plain function of its coroutine."""
+        if self.analysis.config.fix.offload != PLAIN_DEF:
+            return False
+        syntax = self.files.syntax(call.caller.module)
+        function = placement.function_at(syntax, call.caller.facts.position)
+        return function is not None and self.drop_async.plan(call, function) is not None
 
     def _moved_with(self, call: BlockingCall) -> tuple[BlockingCall, ...]:
         moved = self._moving(call)
@@ -420,7 +377,7 @@ class OffloadPlanner:
     ) -> Fix:
         pool = offloading.pool
         change = self.add_async.plan(call.caller, offloading.function)
-        at_once = self.process.at_once(call) if _workers(pool) != 1 else ""
+        at_once = self.surroundings.at_once(call) if _workers(pool) != 1 else ""
         reason = doubt or self._loaded_at_once(call) or change.doubt or self.copied(call, pool) or at_once
         applicability = Applicability.UNSAFE if reason else Applicability.SAFE
         every = tuple(dict.fromkeys((*edits, *change.edits)))

@@ -50,11 +50,13 @@ class ProcessWide:
             return ""
         sites, inside = self._moves(call)
         for library in sorted({name for each in inside for name in self._users.get(each, {})} | {*sites}):
-            here = sites.get(library, ())
+            here = sites.get(library, set())
             caller = (call.caller.module.path, call.caller.index)
-            for user, uses in self._users.items():
-                apart = [p for p in uses.get(library, ()) if user != caller or p not in here]
-                if apart and user not in inside and user not in self._in_threads and self._serves(user):
+            for user in self._apart.get(library, ()):
+                moves = user in inside or (
+                    user == caller and here and here.issuperset(self._users[user][library])
+                )
+                if not moves:
                     name = self.analysis.evaluator.module(user[0]).function(user[1]).qualname
                     return (
                         f"`{name}` uses {library} too, on another thread, and only one at a time may use that"
@@ -78,6 +80,16 @@ class ProcessWide:
         own = {library: places.intersection(found) for library, found in uses.items()}
         inside = {(frame.module, frame.function) for frame in frames[:MAXIMUM_FUNCTIONS]}
         return {library: found for library, found in own.items() if found}, inside
+
+    @cached_property
+    def _apart(self) -> dict[str, list[_Function]]:
+        """By library the functions that use it while the service serves, and do not come into the pool."""
+        found: dict[str, list[_Function]] = {}
+        for user, uses in self._users.items():
+            if user not in self._in_threads and self._serves(user):
+                for library in uses:
+                    found.setdefault(library, []).append(user)
+        return found
 
     @cached_property
     def _in_threads(self) -> frozenset[_Function]:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from servelint.code.facts.facts import Position, Site, dotted
+from servelint.code.fixes.beside.long_calls import Long, LongCalls, loops_around
 from servelint.code.fixes.beside.ways import is_handling, runs_with, within
 from servelint.code.fixes.blocks.regions import Region
-from servelint.code.fixes.long_calls import Long, LongCalls, loops_around
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.judge.analysis import Analysis, BlockingCall

@@ -50,7 +50,7 @@ class Routers:
         return (
             stem not in ("__init__", "__main__")
             and not self._calls(path, self.policy.includes)
-            and self._including
+            and bool(self._including)
             and not any(self._imports(other, path) for other in self._including)
             and not self._is_dynamic
             and stem not in self._named

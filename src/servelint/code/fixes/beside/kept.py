@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from servelint.code.fixes.routers import Routers
+from servelint.code.fixes.beside.routers import Routers
 from servelint.code.fixes.text import policy
 from servelint.code.judge.analysis import Analysis
 from servelint.finding import Applicability, Fix
