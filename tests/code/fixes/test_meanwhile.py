@@ -193,3 +193,158 @@ def test_what_very_many_files_write_is_not_looked_into(tmp_path: Path, files: in
         (tmp_path / f"{other}.py").write_text(WRITTEN)
     told = f"more than {MAXIMUM_FILES} files may write it meanwhile"
     assert (told in reason(tmp_path, more=f"import {', '.join(others)}")) is many
+
+
+GONE = "        self.model = None"
+LOST = "the thread uses `self.model`, and `put` may set it to None meanwhile"
+HANDED = """\
+@app.post("/put")
+async def put(name: str):
+    await asyncio.get_running_loop().run_in_executor(None, models.put, name)"""
+IDLE = """\
+async def idle():
+    while True:
+        await asyncio.sleep(60)
+        if not models.gone:
+            await asyncio.to_thread(models.put, "")
+
+
+@app.post("/wake")
+async def wake():
+    asyncio.create_task(idle())"""
+LIFESPAN = """\
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def lifespan(app):
+    yield
+    models.put("")
+
+
+app = FastAPI(lifespan=lifespan)"""
+TAKEN = "        return self.model.predict(self.known[row])"
+
+
+@pytest.mark.parametrize(
+    ("answer", "put", "more", "expected"),
+    [
+        (ONCE, GONE, SERVED, LOST),
+        (ONCE, GONE, SERVED.replace("async def", "def"), LOST),
+        (ONCE, GONE, HANDED, LOST),
+        (ONCE, GONE + "\n        self.gone = True", IDLE, LOST),
+        (ONCE, "        del self.model", SERVED, LOST.replace("set it to None", "delete it")),
+        (
+            TAKEN,
+            "        self.known.pop(name, None)",
+            SERVED,
+            "the thread uses `self.known`, and `put` may take from it meanwhile",
+        ),
+        (
+            TAKEN,
+            "        self.known = {}",
+            SERVED,
+            "the thread uses `self.known`, and `put` may empty it meanwhile",
+        ),
+    ],
+)
+def test_what_the_thread_uses_once_and_others_take_away(
+    tmp_path: Path, answer: str, put: str, more: str, expected: str
+) -> None:
+    assert reason(tmp_path, answer, put, more) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "put", "more"),
+    [
+        # at start-up, or when no request comes any more
+        (ONCE, GONE, LIFESPAN),
+        (ONCE, GONE, SERVED.replace('app.post("/put")', 'app.on_event("shutdown")')),
+        (ONCE, GONE, SERVED.replace('app.post("/put")', 'app.on_event("startup")')),
+        # the thread asks for what it then uses, or is ready for want of it
+        (
+            "        model = self.model\n        return model.predict([row]) if model else None",
+            GONE,
+            SERVED,
+        ),
+        (TAKEN.replace("self.known[row]", "self.known.get(row)"), "        self.known.clear()", SERVED),
+        (
+            f"        try:\n    {TAKEN}\n        except KeyError:\n            return None",
+            "        self.known.pop(name, None)",
+            SERVED,
+        ),
+        # a flag
+        (ONCE, "        self.busy = False", SERVED),
+    ],
+)
+def test_what_nobody_takes_away(tmp_path: Path, answer: str, put: str, more: str) -> None:
+    assert reason(tmp_path, answer, put, more) == ""
+
+
+def test_one_lock_of_the_loop_around_the_call_and_who_takes_it_away(tmp_path: Path) -> None:
+    more = "guard = asyncio.Lock()\n\n\n" + SERVED.replace(
+        "    models.put(name)", "    async with guard:\n        models.model = None"
+    )
+    lines = "    async with guard:\n        return models.answer(row)"
+    assert reason(tmp_path, more=more, lines=lines) == ""
+    assert reason(tmp_path, more=more) == LOST
+
+
+GLOBAL = """\
+import asyncio
+
+import joblib
+from fastapi import FastAPI
+
+app = FastAPI()
+model = joblib.load("a.joblib")
+
+
+def unload():
+    global model
+    model = None
+
+
+@app.post("/unload")
+async def leave():
+    {leave}
+
+
+@app.post("/answer")
+async def answer(rows: list[str]):
+{lines}
+"""
+AFTER = "    scores = model.predict(rows)\n"
+UNLOADED = "`model` is used after the call, and `unload` may set it to None meanwhile"
+
+
+def first_reason(folder: Path, lines: str, leave: str) -> str:
+    (folder / "main.py").write_text(GLOBAL.format(lines=lines, leave=leave))
+    first = check([], Config(root=folder, select=("SRV101",))).findings[0].fix
+    assert first is not None
+    return first.reason
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (AFTER + "    return scores, model.classes_", UNLOADED),
+        (AFTER + "    return scores, model.predict(rows)", UNLOADED),
+        (
+            "    found = []\n    for row in rows:\n        found += model.predict([row])\n    return found",
+            UNLOADED,
+        ),
+        # what is asked for once more, what others could take away before too, and what is not come to
+        (AFTER + "    if model is None:\n        return None\n    return scores, model.classes_", ""),
+        (AFTER + "    await asyncio.sleep(0)\n    return scores, model.classes_", ""),
+        ("    if rows:\n        return model.predict(rows)\n    return model.classes_", ""),
+        (
+            "    if rows:\n        a = model.predict(rows)\n    else:\n        a = model.classes_\n    return a",
+            "",
+        ),
+        (AFTER + "    return scores", ""),
+    ],
+)
+def test_what_the_function_uses_after_the_call(tmp_path: Path, lines: str, expected: str) -> None:
+    assert first_reason(tmp_path, lines, "await asyncio.to_thread(unload)") == expected
+    assert not expected or "`model`" in first_reason(tmp_path, lines, "unload()")

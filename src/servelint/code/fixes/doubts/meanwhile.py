@@ -20,6 +20,7 @@ from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.doubts.timed import SAYING, is_interrupted
 from servelint.code.fixes.doubts.writers import MAXIMUM_FILES, Owner, Writer, Writers
+from servelint.code.fixes.pools.bounds import locked_by
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
@@ -33,6 +34,9 @@ _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
 _VIEWS = frozenset({"values", "items", "keys"})
 # Functions that go through a container in one step.
 _AT_ONCE = frozenset({"list", "tuple", "set", "frozenset", "dict", "sorted", "len", "copy"})
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+# What fails for want of an element.
+_LACKING = frozenset({"KeyError", "IndexError", "LookupError"})
 _PASSING = frozenset({"enumerate", "zip", "reversed", "iter", "map", "filter"})
 
 
@@ -97,7 +101,10 @@ class Meanwhile:
                 reason = self._of_writer(moved, writer, name, reads, own)
                 if reason:
                     return reason
-        return ""
+                reason = self._of_emptier(frame, moved, writer, reads)
+                if reason:
+                    return reason
+        return self._gone_after(frame, moved, own)
 
     def _of_writer(
         self,
@@ -107,6 +114,7 @@ class Meanwhile:
         reads: Sequence[_Read],
         own: Sequence[_Read],
     ) -> str:
+        """Why the thread should not read several times, or go through, what the function writes."""
         found = [r for r in reads if r.name == name and self.writers.is_one(r.owner, writer.owner)]
         if not found:
             return ""
@@ -130,6 +138,55 @@ class Meanwhile:
         what = f"`{one}` more than once" if first.name == second.name else f"`{one}` and `{two}`"
         where = "the thread reads" if second.number is None else "the call and what is around it read"
         return f"{where} {what}, {told} set it meanwhile"
+
+    # -- what is not there any more --------------------------------------------------------------
+
+    def _of_emptier(self, frame: Frame, moved: Range, writer: Writer, reads: Sequence[_Read]) -> str:
+        """Why the thread should not use what the function takes away: once is enough to fail."""
+        for read in reads:
+            gone = self._gone(read, writer)
+            if gone and not self._is_locked(writer, [read]) and not self._is_awaited(frame, moved, writer):
+                text, name = unparsed(read.node), writer.function.name
+                return f"the thread uses `{text}`, and `{name}` may {gone} meanwhile"
+        return ""
+
+    def _gone_after(self, frame: Frame, moved: Range, own: Sequence[_Read]) -> str:
+        """Why the function should not wait: what it uses after the call may be gone by then."""
+        for read in own:
+            if read.number is None or not _comes_after(read, moved):
+                continue
+            for writer in self.writers.of(read.name, read.home, [read.owner]) or ():
+                gone = "" if writer.is_passing else self._gone(read, writer)
+                if (
+                    gone
+                    and not self._is_locked(writer, [read])
+                    and not self._is_awaited(frame, moved, writer)
+                ):
+                    text, name = unparsed(read.node), writer.function.name
+                    return f"`{text}` is used after the call, and `{name}` may {gone} meanwhile"
+        return ""
+
+    def _gone(self, read: _Read, writer: Writer) -> str:
+        """What the function does so that the read finds nothing to go on with; empty if it does not."""
+        if read.name != writer.name or not self.writers.is_one(read.owner, writer.owner):
+            return ""
+        if writer.unsets and _is_used(read):
+            return writer.unsets
+        return writer.takes if writer.takes and _is_looked_up(read) else ""
+
+    def _is_awaited(self, frame: Frame, moved: Range, writer: Writer) -> bool:
+        """Whether one lock of the event loop is held around the call and wherever the function writes."""
+        syntax = self.files.syntax(self.evaluator.module(frame.module))
+        held = self._entered(frame, syntax, syntax.nodes[moved.first])
+        there = self.files.frame(writer.module, writer.function) if held else None
+        return there is not None and all(
+            not held.isdisjoint(self._entered(there, writer.syntax, change.node)) for change in writer.changes
+        )
+
+    def _entered(self, frame: Frame, syntax: Syntax, node: ast.AST) -> set[str]:
+        """The last names of the locks that the function holds around the node."""
+        locks = (locked_by(self.evaluator, frame, outer) for outer, _ in syntax.ancestors(node))
+        return {last_name(lock) for lock in locks if lock is not None}
 
     def _is_set(self, read: _Read, writer: Writer) -> bool:
         return any(
@@ -204,6 +261,105 @@ def _is_said(syntax: Syntax, node: ast.AST) -> bool:
         if isinstance(outer, ast.stmt):
             return False
     return False
+
+
+def _is_used(read: _Read) -> bool:
+    """Whether the read fails where nothing is there: an attribute or element is taken, or it is called."""
+    syntax, node = read.syntax, read.node
+    match syntax.parent(node):
+        case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Call(func=value):
+            return value is node
+    return False
+
+
+def _is_looked_up(read: _Read) -> bool:
+    """Whether the read fails where one element is missing, and nobody there is ready for that."""
+    syntax, node = read.syntax, read.node
+    outer = syntax.parent(node)
+    if not isinstance(outer, ast.Subscript) or outer.value is not node or isinstance(outer.slice, ast.Slice):
+        return False
+    if not isinstance(outer.ctx, ast.Load):
+        return False
+    return not any(
+        isinstance(around, ast.Try)
+        and child in around.body
+        and any(_LACKING.intersection(_caught(handler)) for handler in around.handlers)
+        for around, child in syntax.ancestors(node)
+    )
+
+
+def _caught(handler: ast.ExceptHandler) -> list[str]:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return [last_name(kind) for kind in kinds if kind is not None]
+
+
+def _comes_after(read: _Read, moved: Range) -> bool:
+    """Whether the function comes from the call to the read, with no `await` and no question between so far.
+
+    In a loop that is also so for what stands before the call, or is the call: in the next round.
+    """
+    syntax, function, number = read.syntax, read.function, read.number
+    assert number is not None
+    call = syntax.nodes[moved.first]
+    if number >= moved.end:
+        between = Range(moved.end, number)
+        if is_interrupted(syntax, function, between, moved) or not _leads_to(syntax, call, read.node):
+            return False
+        return not _is_asked_for(read, between)
+    for outer, child in syntax.ancestors(call):
+        if outer is function:
+            return False
+        if isinstance(outer, ast.For | ast.While) and child in outer.body:
+            body = Range(syntax.number(outer.body[0]), syntax.end_number(outer.body[-1]))
+            if not body.has(number) or is_interrupted(syntax, function, body, moved):
+                return False
+            return not _is_asked_for(read, body) and _goes_round(syntax, call, outer)
+    return False
+
+
+def _is_asked_for(read: _Read, between: Range) -> bool:
+    """Whether the function asks there whether anything is at the place."""
+    text = unparsed(read.node)
+    return any(
+        isinstance(node, type(read.node))
+        and last_name(node) == read.name
+        and unparsed(node) == text
+        and _only_asks(read._replace(node=node))
+        for node in read.syntax.nodes[between.first : between.end]
+        if isinstance(node, ast.Name | ast.Attribute)
+    )
+
+
+def _leads_to(syntax: Syntax, call: ast.AST, node: ast.AST) -> bool:
+    """Whether what stands after the call may run after it: not another branch, and nobody leaves before."""
+    for outer, child in syntax.ancestors(call):
+        if syntax.is_below(node, child):
+            return True
+        place = syntax.place(child) if isinstance(child, ast.stmt) else None
+        for statement in place.suite[place.number :] if place is not None else ():
+            if statement is not child and syntax.is_below(node, statement):
+                return True
+            if isinstance(statement, _LEAVING):
+                return False
+        if syntax.is_below(node, outer):
+            match outer:
+                case ast.If(test=first) | ast.IfExp(test=first) | ast.Match(subject=first):
+                    return first is child
+                case ast.Try(orelse=other, finalbody=last):
+                    return any(syntax.is_below(node, statement) for statement in (*other, *last))
+    return True
+
+
+def _goes_round(syntax: Syntax, call: ast.AST, loop: ast.AST) -> bool:
+    """Whether the loop may come to its next round after the call."""
+    for outer, child in syntax.ancestors(call):
+        place = syntax.place(child) if isinstance(child, ast.stmt) else None
+        behind = place.suite[place.number :] if place is not None else ()
+        if any(isinstance(statement, ast.Return | ast.Raise | ast.Break) for statement in behind):
+            return False
+        if outer is loop:
+            return True
+    return True
 
 
 def _only_asks(read: _Read) -> bool:

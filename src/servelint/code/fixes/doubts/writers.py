@@ -1,6 +1,7 @@
 """Who writes what requests share while the service serves, on the event loop.
 
-Start-up does not count, and neither does who only fills what is found to be empty.
+Start-up does not count, and neither does who only fills what is found to be empty. Who leaves nothing there
+counts in a thread too: an idle timer that hands `unload` to one starts it when the event loop gets to it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import ast
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from servelint.code.facts.facts import Attribute, Expression, Name
+from servelint.code.facts.facts import Attribute, Call, Expression, Name
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.doubts.guards import Guards
 from servelint.code.fixes.doubts.shared import Change, last_name
@@ -54,7 +55,7 @@ class _Place(NamedTuple):
 class Writer(NamedTuple):
     """A function that writes a place: what it does to it, and all that it puts anew.
 
-    `fills` are changes that put something where nothing was.
+    `fills` are changes that put something where nothing was; `in_thread` says that it is never on the loop.
     """
 
     module: Module
@@ -65,6 +66,7 @@ class Writer(NamedTuple):
     changes: tuple[Change, ...]
     fills: tuple[Change, ...]
     replaced: frozenset[tuple[Owner, str]]
+    in_thread: bool = False
 
     @property
     def replaces(self) -> bool:
@@ -78,6 +80,31 @@ class Writer(NamedTuple):
             (_is_resized(change.node) and not _is_added(change.node)) or _is_nothing(self.syntax, change.node)
             for change in self.changes
         )
+
+    @property
+    def unsets(self) -> str:
+        """What it does to the place so that nothing is there afterwards; empty if it does not."""
+        found = (_unset(self.syntax, change.node) for change in self.changes)
+        return next((told for told in found if told), "")
+
+    @property
+    def takes(self) -> str:
+        """What it does so that an element that was there is gone afterwards; empty if it does not."""
+        taken = any(_is_resized(c.node) and not _is_added(c.node) for c in self.changes)
+        if taken:
+            return "take from it"
+        return "empty it" if any(_is_made_empty(self.syntax, c.node) for c in self.changes) else ""
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether something is put there again at once, before anybody on the loop can see it."""
+        left = [c for c in self.changes if not _unset(self.syntax, c.node) and not _is_resized(c.node)]
+        last = max((self.syntax.number(change.node) for change in (*left, *self.fills)), default=0)
+        gone = max((self.syntax.number(c.node) for c in self.changes if c not in left), default=0)
+        return not self.in_thread and gone < last and not self._waits(gone, last)
+
+    def _waits(self, first: int, last: int) -> bool:
+        return any(isinstance(node, ast.Await) for node in self.syntax.nodes[first:last])
 
     @property
     def resizes(self) -> bool:
@@ -195,9 +222,9 @@ class Writers:
         """What `_serves` says, where no caller asks first whether anything is missing."""
         key = (frame.module, frame.function, calls)
         if key not in self._may:
-            answer = self._runs(frame)
+            answer = self._runs(frame, threads=True)
             if answer is None:
-                callers = (outer for outer, _ in self.evaluator.callers.call_sites(frame) if outer.function)
+                callers = (outer for outer, _ in self._made(frame, threads=True) if outer.function)
                 answer = calls > 0 and any(self._may_serve(outer, calls - 1) for outer in callers)
             self._may[key] = answer
         return self._may[key]
@@ -255,50 +282,78 @@ class Writers:
         for key, changes in every.items():
             for change in changes:
                 (fills if _fills(syntax, change, names) else left).setdefault(key, []).append(change)
-        if not every or not self._serves(module, function, names, MAXIMUM_CALLS):
-            return
         replaced = frozenset(
             key for key, changes in left.items() if any(not _is_added(change.node) for change in changes)
         )
-        for owner, name in every:
-            key = (owner, name)
-            rest, filled = tuple(left.get(key, ())), tuple(fills.get(key, ()))
-            yield Writer(module, syntax, function, owner, name, rest, filled, replaced)
+        found = [
+            Writer(
+                module, syntax, function, *key, tuple(left.get(key, ())), tuple(fills.get(key, ())), replaced
+            )
+            for key in every
+        ]
+        if found and self._serves(module, function, names, MAXIMUM_CALLS):
+            yield from found
+            return
+        # Who asks whether it is unloaded already (`if not unloaded: unload()`) fills nothing.
+        found = [writer for writer in found if writer.unsets or writer.takes]
+        names = {writer.name for writer in found}
+        if found and self._serves(module, function, names, MAXIMUM_CALLS):
+            yield from found
+        elif found and self._serves(module, function, names, MAXIMUM_CALLS, threads=True):
+            yield from (writer._replace(in_thread=True) for writer in found)
 
-    def _serves(self, module: Module, function: Function, names: Collection[str], calls: int) -> bool:
-        """Whether the function runs on the loop while requests are under way, but for what is missing."""
+    def _serves(
+        self,
+        module: Module,
+        function: Function,
+        names: Collection[str],
+        calls: int,
+        *,
+        threads: bool = False,
+    ) -> bool:
+        """Whether the function runs on the loop while requests are under way, but for what is missing.
+
+        With `threads` also whether it runs in a thread then.
+        """
         frame = self.files.frame(module, function)
         if frame is None:
             return False
-        answer = self._runs(frame)
+        answer = self._runs(frame, threads=threads)
         if answer is not None:
             return answer
         return calls > 0 and any(
-            self._serves(there, caller, names, calls - 1)
-            for there, syntax, caller, node in self._calling(frame)
+            self._serves(there, caller, names, calls - 1, threads=threads)
+            for there, syntax, caller, node in self._calling(frame, threads=threads)
             if caller is not function and not asks_for_lack(syntax, node, names)
         )
 
-    def _runs(self, frame: Frame) -> bool | None:
+    def _runs(self, frame: Frame, *, threads: bool) -> bool | None:
         """Whether the function runs on the loop while requests are under way; None if its callers decide."""
         module, facts = self.evaluator.module(frame.module), self.evaluator.facts(frame)
         where = self.loop.where(module, frame.function, facts)
         if where is Where.STARTUP or facts.name in _CONSTRUCTORS:
             return False
         if any(point.phase is Phase.SERVING for point in self.loop.entry_points.of(module, frame.function)):
-            return where is Where.LOOP
+            return threads or where is Where.LOOP
         if not self.evaluator.callers.is_called(frame):
-            return where is Where.LOOP
+            handed = threads and self.loop.handed.calls(module, frame.function)
+            return None if handed else where is Where.LOOP
         return None
 
-    def _calling(self, frame: Frame) -> Iterator[tuple[Module, Syntax, Function, ast.Call]]:
-        for outer, made in self.evaluator.callers.call_sites(frame):
+    def _calling(self, frame: Frame, *, threads: bool) -> Iterator[tuple[Module, Syntax, Function, ast.Call]]:
+        for outer, made in self._made(frame, threads=threads):
             module = self.evaluator.module(outer.module)
             syntax = self.files.syntax(module)
             function = function_at(syntax, self.evaluator.facts(outer).position) if outer.function else None
             node = syntax.at(made.position, ast.Call)
             if function is not None and node is not None:
                 yield module, syntax, function, node
+
+    def _made(self, frame: Frame, *, threads: bool) -> Iterator[tuple[Frame, Call]]:
+        """The calls of the frame's function, with `threads` also those that threads make."""
+        if threads:
+            return self.loop.runs(self.evaluator.module(frame.module), frame.function)
+        return self.evaluator.callers.call_sites(frame)
 
 
 def _class_around(module: Module, index: int) -> str:
@@ -371,6 +426,31 @@ def _is_nothing(syntax: Syntax, node: ast.AST) -> bool:
     match syntax.parent(node):
         case ast.Assign(value=ast.Constant(value=value)) | ast.AnnAssign(value=ast.Constant(value=value)):
             return not value
+    return False
+
+
+def _unset(syntax: Syntax, node: ast.AST) -> str:
+    """What is done to the variable or attribute so that it holds nothing; empty for anything else."""
+    if not isinstance(node, ast.Name | ast.Attribute):
+        return ""
+    if isinstance(node.ctx, ast.Del):
+        return "delete it"
+    match syntax.parent(node):
+        case ast.Assign(value=ast.Constant(value=None)) | ast.AnnAssign(value=ast.Constant(value=None)):
+            return "set it to None"
+    return ""
+
+
+def _is_made_empty(syntax: Syntax, node: ast.AST) -> bool:
+    """Whether a container with nothing in it is put there."""
+    outer = syntax.parent(node)
+    if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(outer, ast.Assign | ast.AnnAssign):
+        return False
+    match outer.value:
+        case ast.Dict(keys=[]) | ast.List(elts=[]):
+            return True
+        case ast.Call(func=ast.Name(id="dict" | "list"), args=[], keywords=[]):
+            return True
     return False
 
 
