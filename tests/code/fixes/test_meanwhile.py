@@ -300,6 +300,12 @@ app = FastAPI()
 model = joblib.load("a.joblib")
 
 
+def load():
+    global model
+    if model is None:
+        model = joblib.load("a.joblib")
+
+
 def unload():
     global model
     model = None
@@ -336,6 +342,7 @@ def first_reason(folder: Path, lines: str, leave: str) -> str:
         ),
         # what is asked for once more, what others could take away before too, and what is not come to
         (AFTER + "    if model is None:\n        return None\n    return scores, model.classes_", ""),
+        (AFTER + "    load()\n    return scores, model.classes_", ""),
         (AFTER + "    await asyncio.sleep(0)\n    return scores, model.classes_", ""),
         ("    if rows:\n        return model.predict(rows)\n    return model.classes_", ""),
         (

@@ -10,7 +10,8 @@ async def add(voice):                   # on the loop, meanwhile
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from servelint.code.facts.nodes import annotation
@@ -129,7 +130,11 @@ class Meanwhile:
             text = unparsed(found[0].node)
             return f"the thread reads `{text}`, {told} have put something unfinished there meanwhile"
         every = [*reads, *(read for read in own if self._is_beside(moved, read))]
-        together = [r for r in every if self._is_set(r, writer) and (writer.empties or not _only_asks(r))]
+        together = [
+            r
+            for r in every
+            if self._is_set(r, writer) and (writer.empties or not _only_asks(r.syntax, r.node))
+        ]
         first = next((read for read in together if read in found), found[0])
         second = next((r for r in together if r.node is not first.node and not _are_apart(r, first)), None)
         if second is None or self._is_locked(writer, [first, second]):
@@ -153,15 +158,14 @@ class Meanwhile:
     def _gone_after(self, frame: Frame, moved: Range, own: Sequence[_Read]) -> str:
         """Why the function should not wait: what it uses after the call may be gone by then."""
         for read in own:
-            if read.number is None or not _comes_after(read, moved):
+            writers = self.writers.of(read.name, read.home, [read.owner]) or ()
+            emptying = [(w, self._gone(read, w)) for w in writers if not w.is_passing]
+            asking = {unparsed(read.node), *(f"{w.function.name}()" for w in writers if w.fills)}
+            if not any(gone for _, gone in emptying) or not _comes_after(read, moved, asking):
                 continue
-            for writer in self.writers.of(read.name, read.home, [read.owner]) or ():
-                gone = "" if writer.is_passing else self._gone(read, writer)
-                if (
-                    gone
-                    and not self._is_locked(writer, [read])
-                    and not self._is_awaited(frame, moved, writer)
-                ):
+            for writer, gone in emptying:
+                is_locked = self._is_locked(writer, [read]) or self._is_awaited(frame, moved, writer)
+                if gone and not is_locked:
                     text, name = unparsed(read.node), writer.function.name
                     return f"`{text}` is used after the call, and `{name}` may {gone} meanwhile"
         return ""
@@ -293,10 +297,11 @@ def _caught(handler: ast.ExceptHandler) -> list[str]:
     return [last_name(kind) for kind in kinds if kind is not None]
 
 
-def _comes_after(read: _Read, moved: Range) -> bool:
+def _comes_after(read: _Read, moved: Range, asking: Collection[str]) -> bool:
     """Whether the function comes from the call to the read, with no `await` and no question between so far.
 
-    In a loop that is also so for what stands before the call, or is the call: in the next round.
+    `asking` are the places and calls (`load()`) that ask whether anything is there. In a loop that is also so for
+    what stands before the call, or is the call: in the next round.
     """
     syntax, function, number = read.syntax, read.function, read.number
     assert number is not None
@@ -305,7 +310,7 @@ def _comes_after(read: _Read, moved: Range) -> bool:
         between = Range(moved.end, number)
         if is_interrupted(syntax, function, between, moved) or not _leads_to(syntax, call, read.node):
             return False
-        return not _is_asked_for(read, between)
+        return not _is_asked_for(read, between, asking)
     for outer, child in syntax.ancestors(call):
         if outer is function:
             return False
@@ -313,21 +318,26 @@ def _comes_after(read: _Read, moved: Range) -> bool:
             body = Range(syntax.number(outer.body[0]), syntax.end_number(outer.body[-1]))
             if not body.has(number) or is_interrupted(syntax, function, body, moved):
                 return False
-            return not _is_asked_for(read, body) and _goes_round(syntax, call, outer)
+            return not _is_asked_for(read, body, asking) and _goes_round(syntax, call, outer)
     return False
 
 
-def _is_asked_for(read: _Read, between: Range) -> bool:
+def _is_asked_for(read: _Read, between: Range, asking: Collection[str]) -> bool:
     """Whether the function asks there whether anything is at the place."""
-    text = unparsed(read.node)
-    return any(
-        isinstance(node, type(read.node))
-        and last_name(node) == read.name
-        and unparsed(node) == text
-        and _only_asks(read._replace(node=node))
-        for node in read.syntax.nodes[between.first : between.end]
-        if isinstance(node, ast.Name | ast.Attribute)
-    )
+    asked = read.syntax.worked_out(_asked_at, read.function)
+    numbers = [asked.get(text, []) for text in asking]
+    return any(bisect_left(found, between.first) < bisect_left(found, between.end) for found in numbers)
+
+
+def _asked_at(syntax: Syntax, function: Function) -> dict[str, list[int]]:
+    """The numbers at which the function only asks for a place, or calls something (`load()`), in order."""
+    found: dict[str, list[int]] = {}
+    for node in syntax.own_nodes(function):
+        if isinstance(node, ast.Call):
+            found.setdefault(f"{last_name(node.func)}()", []).append(syntax.number(node))
+        elif isinstance(node, ast.Name | ast.Attribute) and _only_asks(syntax, node):
+            found.setdefault(unparsed(node), []).append(syntax.number(node))
+    return found
 
 
 def _leads_to(syntax: Syntax, call: ast.AST, node: ast.AST) -> bool:
@@ -362,14 +372,14 @@ def _goes_round(syntax: Syntax, call: ast.AST, loop: ast.AST) -> bool:
     return True
 
 
-def _only_asks(read: _Read) -> bool:
+def _only_asks(syntax: Syntax, node: ast.expr) -> bool:
     """Whether it is only asked for whether anything is there."""
-    outer = read.syntax.parent(read.node)
+    outer = syntax.parent(node)
     match outer:
         case ast.Compare(ops=[ast.Is() | ast.IsNot()]):
             return True
         case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
-            return test is read.node
+            return test is node
         case ast.UnaryOp(op=ast.Not()) | ast.BoolOp() | ast.Assert():
             return True
     return False
