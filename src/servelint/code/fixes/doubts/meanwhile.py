@@ -300,8 +300,8 @@ def _caught(handler: ast.ExceptHandler) -> list[str]:
 def _comes_after(read: _Read, moved: Range, asking: Collection[str]) -> bool:
     """Whether the function comes from the call to the read, with no `await` and no question between so far.
 
-    `asking` are the places and calls (`load()`) that ask whether anything is there. In a loop that is also so for
-    what stands before the call, or is the call: in the next round.
+    `asking` are the places and calls (`load()`) that ask whether anything is there. In a loop that is so for what
+    stands before the call too, or is the call: in the next round.
     """
     syntax, function, number = read.syntax, read.function, read.number
     assert number is not None
