@@ -290,6 +290,15 @@ def test_one_lock_of_the_loop_around_the_call_and_who_takes_it_away(tmp_path: Pa
     assert reason(tmp_path, more=more) == LOST
 
 
+def test_a_lock_helps_who_asks_inside(tmp_path: Path) -> None:
+    def locked(body: str) -> str:
+        return "        with self.lock:\n" + "\n".join(f"    {line}" for line in body.splitlines())
+
+    asked = f"        if self.model is None:\n            return None\n{ONCE}"
+    assert reason(tmp_path, locked(ONCE), locked(GONE)) == LOST
+    assert reason(tmp_path, locked(asked), locked(GONE)) == ""
+
+
 GLOBAL = """\
 import asyncio
 

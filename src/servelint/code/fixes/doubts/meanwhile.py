@@ -150,7 +150,9 @@ class Meanwhile:
         """Why the thread should not use what the function takes away: once is enough to fail."""
         for read in reads:
             gone = self._gone(read, writer)
-            if gone and not self._is_locked(writer, [read]) and not self._is_awaited(frame, moved, writer):
+            # a lock around the use alone does not bring back what is gone when the thread gets it
+            is_kept = gone and self._is_locked(writer, [read]) and self._is_asked_first(read)
+            if gone and not is_kept and not self._is_awaited(frame, moved, writer):
                 text, name = unparsed(read.node), writer.function.name
                 return f"the thread uses `{text}`, and `{name}` may {gone} meanwhile"
         return ""
@@ -160,15 +162,24 @@ class Meanwhile:
         for read in own:
             writers = self.writers.of(read.name, read.home, [read.owner]) or ()
             emptying = [(w, self._gone(read, w)) for w in writers if not w.is_passing]
-            asking = {unparsed(read.node), *(f"{w.function.name}()" for w in writers if w.fills)}
-            if not any(gone for _, gone in emptying) or not _comes_after(read, moved, asking):
+            if not any(gone for _, gone in emptying) or not _comes_after(read, moved, self._asking(read)):
                 continue
             for writer, gone in emptying:
-                is_locked = self._is_locked(writer, [read]) or self._is_awaited(frame, moved, writer)
-                if gone and not is_locked:
+                if gone and not self._is_awaited(frame, moved, writer):
                     text, name = unparsed(read.node), writer.function.name
                     return f"`{text}` is used after the call, and `{name}` may {gone} meanwhile"
         return ""
+
+    def _is_asked_first(self, read: _Read) -> bool:
+        """Whether the function asks before the read whether anything is there."""
+        syntax = read.syntax
+        before = Range(syntax.number(read.function), syntax.number(read.node))
+        return _is_asked_for(read, before, self._asking(read))
+
+    def _asking(self, read: _Read) -> set[str]:
+        """The place of the read, and the calls (`load()`) that put something there where nothing is."""
+        writers = self.writers.of(read.name, read.home, [read.owner]) or ()
+        return {unparsed(read.node), *(f"{w.function.name}()" for w in writers if w.fills)}
 
     def _gone(self, read: _Read, writer: Writer) -> str:
         """What the function does so that the read finds nothing to go on with; empty if it does not."""
@@ -300,8 +311,8 @@ def _caught(handler: ast.ExceptHandler) -> list[str]:
 def _comes_after(read: _Read, moved: Range, asking: Collection[str]) -> bool:
     """Whether the function comes from the call to the read, with no `await` and no question between so far.
 
-    `asking` are the places and calls (`load()`) that ask whether anything is there. In a loop that is so for what
-    stands before the call too, or is the call: in the next round.
+    `asking` are the places and calls (`load()`) that ask whether anything is there. In a loop that is so for
+    what stands before the call too, or is the call: in the next round.
     """
     syntax, function, number = read.syntax, read.function, read.number
     assert number is not None
