@@ -68,7 +68,7 @@ ALLOWED = {
     ),
     "code/fixes/verification": "finding project/text code/fixes/text",
     "code/fixes": (
-        "finding knowledge boundary project project/text code/facts code/graph code/values "
+        "finding knowledge boundary project code/facts code/graph code/values "
         "code/loop code/judge code/fixes/text code/fixes/pools code/fixes/blocks code/fixes/doubts "
         "code/fixes/beside code/fixes/verification"
     ),

@@ -102,7 +102,7 @@ def judged(folder: Path, *lines: str) -> tuple[Applicability, str]:
         ("page = far_below(url)", "far_below()"),
         ("row = frames(url)", "frames()"),
         ("row = [page.get_pixmap(dpi=200) for page in fitz.open(url)]", "page.get_pixmap()"),
-        ("row = pdfplumber.open(url).pages[0].extract_text()", "pdfplumber.open().pages[...].extract_text()"),
+        ("row = pdfplumber.open(url).pages[0].extract_text()", "pdfplumber.open().pages[0].extract_text()"),
         ("row = [page.extract_text() for page in pypdf.PdfReader(url).pages]", "page.extract_text()"),
         ("row = [Image.open(path) for path in row]", "Image.open()"),
         ("plt.figure().savefig(url)", "plt.figure().savefig()"),

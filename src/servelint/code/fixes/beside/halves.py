@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position
 from servelint.code.fixes.doubts.shared import last_name
@@ -33,17 +33,9 @@ from servelint.knowledge.types import Role
 # A call by the file, its function and where it stands; whether a call or what the language does.
 _Key: TypeAlias = tuple[str, int, Position, bool]
 # What calls have in common: a function that they stand in or call, or a library.
-_Bond: TypeAlias = "tuple[str, int] | str | _Called"
+_Bond: TypeAlias = tuple[str, int] | str
 # What a function makes for itself is nobody else's.
 _OWN = "()"
-
-
-class _Called(NamedTuple):
-    """What is called: a function by its file and number, or what is called of a file's object, by name."""
-
-    path: str
-    number: int
-    of_object: str = ""
 
 
 class Halves:
@@ -68,7 +60,7 @@ class Halves:
         self._doubts: dict[_Key, str] = {}
         self._told_in: dict[str, dict[int, list[BlockingCall]]] = {}
         self._users: dict[tuple[str, str], tuple[BlockingCall, ...]] = {}
-        self._callers: dict[_Called, list[BlockingCall]] = {}
+        self._callers: dict[tuple[str, int], list[BlockingCall]] = {}
         self._looked_into: set[str] = set()
         self._same: dict[tuple[tuple[str, str], ...], bool] = {}
         self._objects: dict[tuple[str, Position], str] = {}
@@ -128,7 +120,7 @@ class Halves:
             if (path, one.caller.index) not in seen:
                 seen.add((path, one.caller.index))
                 waiting += self._told(path).get(one.caller.index, ())
-            called = self._called(one)
+            called = _called(one)
             if called is not None and (path, called) not in seen:
                 seen.add((path, called))
                 waiting += self._calling(path, called)
@@ -162,33 +154,20 @@ class Halves:
         )
 
     def _of_half(self, call: BlockingCall, other: BlockingCall) -> str:
-        """Why one function, or one method of an object, should not run in a thread and on the loop."""
-        called = self._called(call)
-        if called is None or called != self._called(other) or self._is_done_before(other):
+        """Why a function should not run in a thread here, and on the event loop there."""
+        called = _called(call)
+        if called is None or called != _called(other) or self._is_done_before(other):
             return ""
-        is_one = not called.of_object or self._may_be_one(call, other)
-        if not is_one or not self._is_beside(call, other):
+        if not self._is_beside(call, other):
             return ""
         path = os.path.relpath(other.caller.module.path, self.analysis.project.root).replace(os.sep, "/")
         place = f"`{other.caller.facts.qualname}`, line {other.position.line} of {path}"
         return f"`{other.text}` stays on the event loop in {place}: it would run there and in a thread"
 
-    def _called(self, call: BlockingCall) -> _Called | None:
-        """The function of the project that is called, or the method of an object; None for anything else."""
-        blocking = call.blocking
-        if call.site is None:
-            return None
-        if blocking.functions:
-            return _Called(*blocking.functions[0])
-        shared = self._object(call) if len(blocking.hops) == 1 else ""
-        if shared in ("", _OWN):
-            return None
-        return _Called(call.caller.module.path, 0, f"{shared} {blocking.sink}")
-
     def _bonds(self, call: BlockingCall) -> Iterator[_Bond]:
         yield call.caller.module.path, call.caller.index
         yield call.blocking.library
-        called = self._called(call)
+        called = _called(call)
         if called is not None:
             yield called
 
@@ -214,14 +193,14 @@ class Halves:
                 found.setdefault(call.caller.index, []).append(call)
         return self._told_in[path]
 
-    def _calling(self, here: str, called: _Called) -> Sequence[BlockingCall]:
+    def _calling(self, here: str, called: tuple[str, int]) -> Sequence[BlockingCall]:
         """The calls of a function of the project in the service, and some of others beside it."""
         new = self.analysis.reach.beside(here).intersection(self.analysis.loop.paths) - self._looked_into
         for path in sorted(new):
             self._looked_into.add(path)
             for calls in self._told(path).values():
                 for call in calls:
-                    function = self._called(call)
+                    function = _called(call)
                     if function is not None:
                         self._callers.setdefault(function, []).append(call)
         return self._callers.get(called, ())
@@ -386,3 +365,8 @@ def _is_of_self(target: Expression) -> bool:
 
 def _is_none(value: ast.expr | None) -> bool:
     return isinstance(value, ast.Constant) and value.value is None
+
+
+def _called(call: BlockingCall) -> tuple[str, int] | None:
+    """The function of the project that is called, by its file and number; None for anything else."""
+    return call.blocking.functions[0] if call.site is not None and call.blocking.functions else None
