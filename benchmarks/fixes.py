@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from servelint.code.fixes.text.style import length_in
+
 RULES = "F,E9,ASYNC,B,RUF006"
 UNFIXABLE = "no fix: "
 OF_BASEDPYRIGHT = ("reportImplicitRelativeImport",)  # errors that pyright itself does not know
@@ -182,12 +184,18 @@ def _missing(item: dict[str, Any]) -> str:
 
 
 def _formats(folder: Path, paths: Sequence[Path]) -> Counter[str]:
-    """The files that `ruff format` would change with the project's own configuration, if it can read that."""
-    command = ["ruff", "format", "--check", "--no-cache", "--quiet"]
+    """The files that `ruff format` would change with the project's own configuration, if it can read that.
+
+    A line may be as long as the project tells ruff or Black.
+    """
+    command = ["ruff", "format", "--check", "--no-cache", "--quiet", "--line-length"]
     return Counter(
         path.name
         for path in paths
-        if subprocess.run([*command, str(path)], cwd=folder, capture_output=True, check=False).returncode == 1
+        if subprocess.run(
+            [*command, str(length_in(path.parent)), str(path)], cwd=folder, capture_output=True, check=False
+        ).returncode
+        == 1
     )
 
 

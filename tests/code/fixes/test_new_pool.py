@@ -275,6 +275,15 @@ def test_start_up_that_predicts_finds_the_pool(tmp_path: Path, serving: str) -> 
     assert after.index("yield") < after.index("app.state.inference_executor.shutdown(")
 
 
+def test_a_blank_line_stands_between_the_pool_and_a_function_of_the_lifespan(tmp_path: Path) -> None:
+    text = WARMED.format("yield").replace(
+        "    await warm_up()\n", "    async def warm_up():\n        await predict([1])\n", 1
+    )
+    (tmp_path / "main.py").write_text(text)
+    after = fixed(tmp_path)["main.py"]
+    assert "    )\n\n    # The first answer takes long.\n    async def warm_up():\n" in after
+
+
 def test_a_pool_is_made_where_no_other_statement_shares_the_line(tmp_path: Path) -> None:
     text = WARMED.format("yield").replace('("starts")\n', '("starts"); await warm_up()\n')
     (tmp_path / "main.py").write_text(text)

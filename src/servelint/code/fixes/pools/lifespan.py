@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # The Python 3 whose `shutdown` takes `cancel_futures`.
 _CANCELS_SINCE = 9
 _LOGGER = re.compile(r"_?log(ger|ging)?", re.IGNORECASE)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,13 @@ class Start:
         if body[first] is (self.guard or self.statement) or is_text(body[first]):
             return self.offset
         return syntax.line_start(syntax.above_comments(syntax.first_line(body[first])))
+
+    @property
+    def blank_line(self) -> str:
+        """The blank line between a statement at the beginning and a definition that follows it."""
+        body, syntax = self.function.body, self.syntax
+        following = next((s for s in body if syntax.line_start(syntax.first_line(s)) >= self.beginning), None)
+        return "\n" if isinstance(following, _DEFINITIONS) else ""
 
     @property
     def local(self) -> set[str]:
@@ -175,7 +183,7 @@ class Lifespans:
         cancels = self.analysis.pythons.of(lifespan.module.path) >= _CANCELS_SINCE
         ended = f"{place}.shutdown(wait=False{', cancel_futures=True' if cancels else ''})"
         comment = f"{indent}{comment}\n" if comment else ""
-        begun = syntax.edit(beginning, beginning, f"{comment}{made}\n")
+        begun = syntax.edit(beginning, beginning, f"{comment}{made}\n{start.blank_line}")
         if guard is None:
             return begun, _line_after(syntax, statement, f"{syntax.indent(statement.lineno)}{ended}")
         first = guard.finalbody[0]
