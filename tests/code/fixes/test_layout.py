@@ -36,6 +36,7 @@ CALLS = (
 OPERATED = (
     "{} if rows else None",
     "rows if rows else {}",
+    "{}[0].tolist() if rows else None",
     "{} or rows",
     "rows or other or {}",
     "rows and {} and other",

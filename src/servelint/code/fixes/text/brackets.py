@@ -272,7 +272,9 @@ def _operands(syntax: Syntax, whole: ast.expr, node: ast.Call) -> Iterator[Span]
             operands = [left, *comparators]
         case _:
             return
-    if not any(operand is node for operand in operands) or (len(operands) == 2 and operands[1] is node):
+    of_result = isinstance(whole, ast.IfExp) and any(_begins_with(operand, node) for operand in operands)
+    is_operand = of_result or any(operand is node for operand in operands)
+    if not is_operand or (len(operands) == 2 and operands[1] is node):
         return  # formatters let a call that comes last keep its brackets
     text = syntax.source.text
     start = _span(syntax, whole)[0]
@@ -281,6 +283,17 @@ def _operands(syntax: Syntax, whole: ast.expr, node: ast.Call) -> Iterator[Span]
         between = text[end : syntax.start(following)] if following is not None else ""
         yield start, end
         start = end + len(between) - len(between.lstrip())
+
+
+def _begins_with(operand: ast.expr, node: ast.Call) -> bool:
+    """Whether the operand is the call, or what is taken of its result: `model.predict(rows)[0].tolist()`."""
+    while operand is not node:
+        match operand:
+            case ast.Attribute(value=inner) | ast.Subscript(value=inner) | ast.Call(func=inner):
+                operand = inner
+            case _:
+                return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +345,8 @@ class _Writer:
         if not self.parts:
             return self._around_node(*self.leaf, self.replacement.write(indent))
         deeper = f"{indent}    " if self.bare else indent
+        if self.bare and len(deeper) + len(self._flat(*self.leaf)) <= self.limit:
+            return f"(\n{deeper}{self._flat(*self.leaf)}\n{indent})"
         places = [len(deeper) if self.bare else before] + [len(deeper)] * len(self.parts)
         written = (self._on_line(*each, deeper) for each in zip(self.parts, places, strict=False))
         lines = f"\n{deeper}".join(written)
