@@ -89,3 +89,17 @@ def test_several_threads_would_use_it(tmp_path: Path) -> None:
     ((applicability, reason),) = judged(tmp_path, "", offload="to-thread")
     assert applicability is Applicability.UNSAFE
     assert "fitz" in reason
+
+
+def test_what_stays_for_that_is_left_by_other_fixes_of_its_function(tmp_path: Path) -> None:
+    asked = MAIN.replace("from ocr", "import openai\nfrom ocr").replace(
+        "    return texts(contents)\n",
+        "    found = texts(contents)\n    return openai.responses.create(input=found)\n",
+    )
+    for name, text in (("ocr", OCR), ("parser", PARSER)):
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "main.py").write_text(asked + OTHER.format(kind="async def", call="attached"))
+    found = check([], Config(root=tmp_path, select=("SRV1",))).findings
+    reasons = [finding.fix.reason for finding in found if finding.fix is not None]
+    assert len(reasons) == 2
+    assert reasons[1] == "line 11 of `ocr` stays on the event loop (`texts()`)"

@@ -50,7 +50,7 @@ class Surroundings:
     ) -> None:
         self.files = files
         self.plans = plans
-        self.halves = Halves(analysis, files, sharing, self._stays, plans.moved_with)
+        self.halves = Halves(analysis, files, sharing, self._stays_after_all, plans.moved_with)
         self.staying = Staying(analysis, files, plans.region, plans.stays)
         self.late = LateReadings(files, plans.region, Devices(analysis.catalogue.libraries))
         self.device = DeviceWaits(analysis, files, plans.region)
@@ -67,12 +67,16 @@ class Surroundings:
         """Why several threads should not make the call at once, whatever its library allows."""
         return self.process.at_once(call)
 
-    def _stays(self, call: BlockingCall) -> bool:
+    def _stays_after_all(self, call: BlockingCall) -> bool:
         """Whether safe fixes leave the call where it is."""
+        return self._stays(call) or bool(self.process.doubt(call))
+
+    def _stays(self, call: BlockingCall) -> bool:
+        """The same, whatever becomes of other calls."""
         return self.plans.stays(call) or bool(self._doubt(call))
 
     def _doubt(self, call: BlockingCall) -> str:
-        """The same, whatever becomes of other calls."""
+        """Why a fix that is safe by itself is not, whatever becomes of other calls."""
         return (
             self._left(call)
             or self._elsewhere(call)
