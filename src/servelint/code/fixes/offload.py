@@ -27,6 +27,7 @@ from servelint.code.fixes.contexts import Contexts
 from servelint.code.fixes.doubts.getters import Getters
 from servelint.code.fixes.doubts.safety import Doubt, Safety
 from servelint.code.fixes.drop_async import DropAsync
+from servelint.code.fixes.elsewhere import Elsewhere
 from servelint.code.fixes.handoffs import HandoffFixes
 from servelint.code.fixes.pools.forms import Form, Forms, is_pooled
 from servelint.code.fixes.pools.new_pool import Pool
@@ -92,6 +93,7 @@ class OffloadPlanner:
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)
         self.kept: Kept = beside.kept if beside is not None else Kept(analysis)
+        self.elsewhere = Elsewhere(analysis, self.safety.reached)
         self.surroundings: Surroundings = beside.surroundings if beside is not None else self._around()
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
@@ -173,8 +175,9 @@ class OffloadPlanner:
         key = (call.frame, call.position, call.site is None)
         if key not in self._planned:
             fix, reason = self._in_thread(call)
-            kept = self.kept.judged(fix) if fix is not None else None
-            self._planned[key] = kept, reason
+            if fix is not None:
+                fix = self.elsewhere.judged(call, self.kept.judged(fix))
+            self._planned[key] = fix, reason
         return self._planned[key]
 
     def _has_no_safe_fix(self, call: BlockingCall) -> bool:
