@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from servelint.code.facts.facts import (
     Attribute,
     Call,
-    Entered,
     Expression,
     FunctionFacts,
     Name,
@@ -33,6 +31,7 @@ from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.doubts.shared import Change, Shared, is_container
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.doubts.suspended import Suspended
+from servelint.code.fixes.doubts.together import Together, is_made_here
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import context_names, function_at
@@ -83,6 +82,7 @@ class Safety:
         self._made_bound: dict[tuple[str, int | None, str], bool] = {}
         self._obstacles: dict[tuple[Frame, Block], str] = {}
         self._written: dict[tuple[Function, Range], str] = {}
+        self.together = Together(analysis, files, self.reached)
         self.lines = Lines()
 
     def doubt(
@@ -109,7 +109,8 @@ class Safety:
         if reason:
             return Doubt(reason)
         inner = [*self.reached.called(call.frame, call.site.call), *getting]
-        below = self._of_threads(inner, workers) or self._below(call.frame, inner)
+        reason = self.together.doubt(call.frame, [call.site], inner, workers)
+        below = Doubt(reason) if reason else self._below(call.frame, inner)
         return below if below.reason else self._meanwhile(call.frame, moved, inner, below, block=False)
 
     def doubt_of_block(
@@ -137,8 +138,10 @@ class Safety:
             written = paths.written_in(block.syntax, block.function, block.range) if workers != 1 else ""
             if not reason and written:
                 reason = f"what is moved writes `{written}`, and two threads may both do that"
-            below = self._of_threads(self.run_by(frame, block), workers) if not reason else Doubt(reason)
-            self._in_threads[key] = below
+            if not reason:
+                sites = self.sites(self.analysis.evaluator.facts(frame), block)
+                reason = self.together.doubt(frame, sites, self.run_by(frame, block), workers)
+            self._in_threads[key] = Doubt(reason) if reason else None
         return self._in_threads[key]
 
     def _doubts_of_block(self, call: BlockingCall, block: Block) -> tuple[str, Doubt]:
@@ -206,7 +209,11 @@ class Safety:
 
     def doubt_of_body(self, call: BlockingCall) -> str:
         """Why running the whole function around the call in one of many threads might change behaviour."""
-        return self._threads(call, None) or self._below(call.frame, [call.frame]).without_locks
+        return (
+            self._threads(call, None)
+            or self.together.of_one_thread([call.frame])
+            or self._below(call.frame, [call.frame]).without_locks
+        )
 
     def _contexts(self, call: BlockingCall) -> str:
         contexts = call.site.contexts if call.site is not None else ()
@@ -360,30 +367,6 @@ class Safety:
                 )
         return ""
 
-    def _of_threads(self, frames: Iterable[Frame], workers: int | None) -> Doubt | None:
-        """Why only one thread should run these functions and those that they call."""
-        for frame in self.reached.functions(frames) if workers != 1 else ():
-            facts = self.analysis.evaluator.facts(frame)
-            if self.analysis.preloads.is_cached(facts) and self._loads_later(frame):
-                return Doubt(f"`{facts.qualname}` loads at its first use, which two threads may both do")
-            syntax = self.files.syntax(self.analysis.evaluator.module(frame.module))
-            function = function_at(syntax, facts.position)
-            path = paths.written_below(syntax, function) if function is not None else ""
-            if path:
-                return Doubt(f"`{facts.qualname}` writes `{path}`, and two threads may both do that")
-            path = paths.looked_for(syntax, function) if function is not None else ""
-            if path:
-                name = facts.qualname
-                return Doubt(f"`{name}` looks for `{path}` and writes it, and two threads may both do that")
-        return None
-
-    def _loads_later(self, frame: Frame) -> bool:
-        blocking = self.analysis.judge.summary(frame)
-        if blocking is None or blocking.role is not Role.LOAD:
-            return False
-        functions = ((frame.module, frame.function), *blocking.functions)
-        return self.analysis.preloaded(replace(blocking, functions=functions)) is None
-
     def _below(self, caller: Frame, frames: Iterable[Frame]) -> Doubt:
         """The first reason against a thread in these functions and those that they call, else their locks."""
         locks: list[Locking] = []
@@ -466,7 +449,7 @@ class Safety:
                 return f"`{facts.qualname}` calls `{name}`, which its caller does not see from a thread"
         if isinstance(made.function, Attribute):
             name = self._bound_to_thread(frame, made.function.value)
-            if name and not self._is_made_here(frame, facts, made.function.value):
+            if name and not is_made_here(self.analysis.evaluator, frame, made.function.value):
                 return f"`{facts.qualname}` uses `{name}`, which belongs to one thread or task"
         return ""
 
@@ -478,19 +461,9 @@ class Safety:
         held += facts.returns
         for expression in dict.fromkeys(e for e in held if isinstance(e, Name | Attribute)):
             name = self._bound_to_thread(frame, expression)
-            if name and not self._is_made_here(frame, facts, expression):
+            if name and not is_made_here(self.analysis.evaluator, frame, expression):
                 return f"`{facts.qualname}` uses `{name}`, which belongs to one thread or task"
         return ""
-
-    def _is_made_here(self, frame: Frame, facts: FunctionFacts, expression: Expression) -> bool:
-        """Whether the function itself makes the object, in the thread in which it uses it."""
-        made = [b.value for b in facts.bindings if b.target == expression]
-        opened = [v.value if isinstance(v, Entered) else v for v in made]
-        callees = self.analysis.evaluator.calls.callees
-        return bool(made) and all(
-            isinstance(value, Call) and any(isinstance(v, External) for v, _ in plain(callees(frame, value)))
-            for value in opened
-        )
 
 
 def _prepared(called: str) -> str:

@@ -26,6 +26,7 @@ class Policy:
     sets_for_process: NameIndex[str]
     sets_for_context: NameIndex[str]
     tells_threads: NameIndex[str]
+    not_for_threads: NameIndex[str]
     thread_local_contexts: NameIndex[str]
     thread_settings: NameIndex[str]
     locks: NameIndex[str]
@@ -97,6 +98,7 @@ def load() -> Policy:
         kept_properties=frozenset(file.names("kept-properties")),
         sets_for_process=_index(file, "sets-for-process"),
         tells_threads=_index(file, "tells-threads"),
+        not_for_threads=_index(file, "not-for-threads"),
         sets_for_context=_index(file, "sets-for-context"),
         thread_local_contexts=_index(file, "thread-local-contexts"),
         thread_settings=_index(file, "thread-settings"),
