@@ -27,11 +27,10 @@ from servelint.code.fixes.doubts import paths
 from servelint.code.fixes.doubts.guards import Guards
 from servelint.code.fixes.doubts.locking import Locking
 from servelint.code.fixes.doubts.meanwhile import Meanwhile
-from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
+from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached, Together, is_made_here
 from servelint.code.fixes.doubts.shared import Change, Shared, is_container
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.doubts.suspended import Suspended
-from servelint.code.fixes.doubts.together import Together, is_made_here
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import context_names, function_at
