@@ -27,6 +27,9 @@ SEEDS = frozenset(
     | {"set_grad_enabled", "set_default_dtype", "set_default_device", "set_num_threads", "chdir"}
 )
 
+# Methods that leave what others of the object give then, as `Result` and `FinalResult` of Vosk do.
+LEAVING = frozenset({"AcceptWaveform", "accept_waveform"})
+
 _CONTAINERS = frozenset({"dict", "list", "set", "bytearray"})
 
 
@@ -200,23 +203,34 @@ class Shared:
         """What the function tells an object, or the process, outside of the nodes of these numbers, for them.
 
         `net.setInput(blob)` before `net.forward()`, `interpreter.get_tensor(0)` after `interpreter.invoke()`,
-        a seed: with an `await` between, another request may tell the same object something else. Empty for
-        none.
+        `rec.Result()` after `if rec.AcceptWaveform(data):`, a seed: with an `await` between,
+        another request may tell the same object something else. Empty for none.
         """
         told: dict[str, bool] = {}  # the objects of the calls inside, and whether a result is left on them
+        asked: set[str] = (
+            set()
+        )  # those of which a test asks something, which they may tell more of afterwards
         numbers, calls = self._calls
         for node in calls[bisect_left(numbers, first) : bisect_left(numbers, end)]:
             of = node.func.value if isinstance(node.func, ast.Attribute) else node.func
             if isinstance(of, ast.Name | ast.Attribute) and self.outlives(of):
                 text = unparsed(of)
-                told[text] = told.get(text, False) or self._is_statement(node)
+                told[text] = told.get(text, False) or self._leaves(node)
+                if _is_test(self.syntax, node):
+                    asked.add(text)
         telling = [self._told[""], *(self._told[text, True] for text in told)]
         telling += [self._told[text, False] for text, left in told.items() if left]
         outside = (
             next(((number, node) for number, node in every if not first <= number < end), None)
             for every in telling
         )
-        found = min((one for one in outside if one is not None), key=lambda one: one[0], default=None)
+        later = (
+            next(iter(every[bisect_left(every, end, key=_first) :][:1]), None)
+            for every in (self._told[text, False] for text in asked)
+        )
+        found = min(
+            (one for one in (*outside, *later) if one is not None), key=lambda one: one[0], default=None
+        )
         return "" if found is None else unparsed(found[1].func)
 
     def acquired(self, first: int, end: int) -> str:
@@ -247,15 +261,16 @@ class Shared:
         found: defaultdict[str | tuple[str, bool], list[tuple[int, ast.Call]]] = defaultdict(list)
         for number, node in zip(*self._calls, strict=True):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else last_name(node.func)
-            alone = self._is_statement(node)
+            alone = self._leaves(node)
             if alone and name in SEEDS:
                 found[""].append((number, node))
             if isinstance(node.func, ast.Attribute) and name not in HARMLESS_METHODS:
                 found[unparsed(node.func.value), alone].append((number, node))
         return found
 
-    def _is_statement(self, node: ast.Call) -> bool:
-        return isinstance(self.syntax.parent(node), ast.Expr)
+    def _leaves(self, node: ast.Call) -> bool:
+        """Whether the call tells its object something for later: its result is unused, or it is known to."""
+        return isinstance(self.syntax.parent(node), ast.Expr) or last_name(node.func) in LEAVING
 
     def outlives(self, place: ast.expr) -> bool:
         """Whether the object may be another request's too: all but one that the function makes."""
@@ -302,6 +317,18 @@ def last_name(node: ast.expr) -> str:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
     return ""
+
+
+def _is_test(syntax: Syntax, node: ast.expr) -> bool:
+    """Whether nothing is made of the value but a decision: `if`, `while`, a conditional."""
+    outer = syntax.parent(node)
+    while isinstance(outer, ast.BoolOp | ast.UnaryOp):
+        node, outer = outer, syntax.parent(outer)
+    return isinstance(outer, ast.If | ast.While | ast.IfExp) and outer.test is node
+
+
+def _first(numbered: tuple[int, ast.Call]) -> int:
+    return numbered[0]
 
 
 def _makes_container(value: ast.expr) -> bool:
