@@ -15,6 +15,9 @@ from servelint.manifests.shell.commandline import WorkerCount
 from servelint.serving import Application
 
 _TITLE = "Start one worker"
+# What stands before a word of a command in a program: an option that is written out, so many characters away.
+_FURTHEST = 200
+_BEFORE_WORD = re.compile(r"""["']-[-\w]++["']\s*+,\s*+\Z""")
 _COMMENT = re.compile(
     r"(?:^|\s)#.*\b(?:workers?|process(?:es)?|timeouts?|concurren\w+|parallel\w*)\b", re.IGNORECASE
 )
@@ -92,7 +95,19 @@ def _fix(place: Place, reason: str) -> Fix:
     applicability = Applicability.UNSAFE if reason else Applicability.SAFE
     line = _line_of_comment(place)
     title = f"{_TITLE}; reword the comment about it in line {line}" if line else _TITLE
-    return Fix(applicability, title, (place.edit("1"),), reason, replaces=(place.span,))
+    number = '"1"' if _is_word(place) else "1"
+    return Fix(applicability, title, (place.edit(number),), reason, replaces=(place.span,))
+
+
+def _is_word(place: Place) -> bool:
+    """Whether a program computes a word of a command there, which has to be a text.
+
+    `["--workers", number]`
+    """
+    if place.verbatim or place.source.path.suffix != ".py":
+        return False
+    near = max(place.start - _FURTHEST, 0)
+    return _BEFORE_WORD.search(place.source.text, near, place.start) is not None
 
 
 def _line_of_comment(place: Place) -> int:

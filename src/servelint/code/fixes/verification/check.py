@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
+from bisect import bisect_right
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -54,14 +55,19 @@ def _lost(before: Syntax, new: ast.Module, meant: Collection[Span]) -> str:
         )
         for span in meant
     }
-    starts = {start for start, _ in offsets}
     lines = {span.line for span in meant}
+    ordered = sorted(offsets)
 
     def replaced(node: ast.expr | ast.alias) -> bool:
-        if node.lineno not in lines:
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if node.lineno not in lines and not is_text:
             return False
-        start = before.start(node)
-        return start in starts and (start, before.end(node)) in offsets
+        start, end = before.start(node), before.end(node)
+        if (start, end) in offsets:
+            return True
+        # A part of a text: the rest of that cannot change, for the edit goes no further.
+        following = bisect_right(ordered, (start, end)) if is_text else len(ordered)
+        return following < len(ordered) and ordered[following][1] < end
 
     embedding = Embedding(replaced)
     if embedding.holds(before.tree, new):
