@@ -109,7 +109,7 @@ class OffloadPlanner:
         plans = Plans(
             self.regions.of, self._moved_with, self._runs, self._has_no_safe_fix, self._becomes_plain
         )
-        return Surroundings(self.analysis, self.files, self.safety, plans)
+        return Surroundings(self.analysis, self.files, self.safety.reached, self.safety.sharing, plans)
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, or None and why there is none."""

@@ -221,11 +221,6 @@ class Halves:
             )
         return self._users[key]
 
-    def share_model(self, call: BlockingCall, other: BlockingCall) -> bool:
-        """Whether both call an object of one name, which is known and outlives a request, and may be one."""
-        one = self._object(call)
-        return bool(one) and one == self._object(other) and self._may_be_one(call, other)
-
     def _may_be_one(self, call: BlockingCall, other: BlockingCall) -> bool:
         """Whether both may call one object: two names are, where not each is made by itself."""
         one, two = self._object(call), self._object(other)

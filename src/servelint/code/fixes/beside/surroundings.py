@@ -10,7 +10,6 @@ from servelint.code.facts.facts import Site
 from servelint.code.fixes.beside.alone import Alone
 from servelint.code.fixes.beside.branches import other_branch
 from servelint.code.fixes.beside.device import DeviceWaits
-from servelint.code.fixes.beside.endpoints import PlainEndpoints
 from servelint.code.fixes.beside.halves import Halves
 from servelint.code.fixes.beside.process import ProcessWide
 from servelint.code.fixes.beside.sequences import Sequences
@@ -19,7 +18,8 @@ from servelint.code.fixes.beside.staying import Staying
 from servelint.code.fixes.blocks.devices import Devices
 from servelint.code.fixes.blocks.late import LateReadings
 from servelint.code.fixes.blocks.regions import Region
-from servelint.code.fixes.doubts.safety import Safety
+from servelint.code.fixes.doubts.reached import Reached
+from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.pools.loaded import loaded_already
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
@@ -45,16 +45,17 @@ class Plans(NamedTuple):
 class Surroundings:
     """Judges the fixes of one project."""
 
-    def __init__(self, analysis: Analysis, files: Files, safety: Safety, plans: Plans) -> None:
+    def __init__(
+        self, analysis: Analysis, files: Files, reached: Reached, sharing: Sharing, plans: Plans
+    ) -> None:
         self.files = files
         self.plans = plans
-        self.halves = Halves(analysis, files, safety.sharing, self._stays_after_all, plans.moved_with)
-        self.endpoints = PlainEndpoints(analysis, files, self.halves, safety.guards)
+        self.halves = Halves(analysis, files, sharing, self._stays_after_all, plans.moved_with)
         self.staying = Staying(analysis, files, plans.region, plans.stays)
         self.late = LateReadings(files, plans.region, Devices(analysis.catalogue.libraries))
         self.device = DeviceWaits(analysis, files, plans.region)
-        self.sequences = Sequences(analysis, files, safety.sharing, plans.region)
-        self.process = ProcessWide(analysis, safety.reached, self._stays, plans.runs)
+        self.sequences = Sequences(analysis, files, sharing, plans.region)
+        self.process = ProcessWide(analysis, reached, self._stays, plans.runs)
         self.settings = ThreadSettings(analysis)
         self.alone = Alone(analysis)
 
@@ -81,7 +82,6 @@ class Surroundings:
             or self._elsewhere(call)
             or self.sequences.doubt(call)
             or self.settings.doubt(call)
-            or self.endpoints.doubt(call)
             or self.alone.doubt(call)
         )
 
