@@ -9,6 +9,8 @@ import pytest
 from servelint import edits
 from servelint.finding import Applicability
 from servelint.lint import check
+from servelint.manifests.documents.text import Located
+from servelint.manifests.python.values import said
 from servelint.project.config import Config
 
 HEAD = """\
@@ -62,3 +64,9 @@ def test_a_word_that_is_computed_stays_a_text(tmp_path: Path, line: str, expecte
     assert "number" not in after
     assert "environ" not in after
     compile(after, "begin.py", "exec")
+
+
+def test_a_number_of_thousands_of_digits_is_no_number() -> None:
+    digits = "1" * 5000
+    assert said(Located(digits)).data == digits
+    assert said(Located("4")).data == 4

@@ -173,9 +173,14 @@ def said_twice(text: str, attribute: str) -> bool:
     return len(re.findall(rf"\.{re.escape(attribute)}\b", text)) > 1
 
 
+# Python converts no text of thousands of digits (https://docs.python.org/3/library/stdtypes.html#int-max-str-digits).
+_MOST_DIGITS = 18
+
+
 def said(text: Located) -> Value:
-    """The value that a manifest says in a text."""
-    return Value(int(text.text) if text.text.isdecimal() else text.text, text=text)
+    """The value that a manifest says in a text; a number of more digits than anybody means stays a text."""
+    is_number = text.text.isdecimal() and len(text.text) <= _MOST_DIGITS
+    return Value(int(text.text) if is_number else text.text, text=text)
 
 
 def declared(value: Value, annotation: ast.expr | None) -> Value:
