@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from servelint.code.facts.facts import Attribute, Call, Constant, Expression, Name, Position
@@ -58,7 +58,6 @@ class Halves:
         self._stays = stays
         self._moves_with = moves_with
         self._doubts: dict[_Key, str] = {}
-        self._told_in: dict[str, dict[int, list[BlockingCall]]] = {}
         self._users: dict[tuple[str, str], tuple[BlockingCall, ...]] = {}
         self._callers: dict[tuple[str, int], list[BlockingCall]] = {}
         self._looked_into: set[str] = set()
@@ -119,7 +118,7 @@ class Halves:
             path, library = one.caller.module.path, one.blocking.library
             if (path, one.caller.index) not in seen:
                 seen.add((path, one.caller.index))
-                waiting += self._told(path).get(one.caller.index, ())
+                waiting += self.files.told(path).get(one.caller.index, ())
             called = _called(one)
             if called is not None and (path, called) not in seen:
                 seen.add((path, called))
@@ -185,20 +184,12 @@ class Halves:
     def _is_beside(self, call: BlockingCall, other: BlockingCall) -> bool:
         return other.caller.module.path in self.analysis.reach.beside(call.caller.module.path)
 
-    def _told(self, path: str) -> Mapping[int, list[BlockingCall]]:
-        """The findings of the file by the numbers of their functions."""
-        if path not in self._told_in:
-            found = self._told_in[path] = {}
-            for call in self.analysis.told_in(path):
-                found.setdefault(call.caller.index, []).append(call)
-        return self._told_in[path]
-
     def _calling(self, here: str, called: tuple[str, int]) -> Sequence[BlockingCall]:
         """The calls of a function of the project in the service, and some of others beside it."""
         new = self.analysis.reach.beside(here).intersection(self.analysis.loop.paths) - self._looked_into
         for path in sorted(new):
             self._looked_into.add(path)
-            for calls in self._told(path).values():
+            for calls in self.files.told(path).values():
                 for call in calls:
                     function = _called(call)
                     if function is not None:
@@ -213,7 +204,7 @@ class Halves:
             self._users[key] = tuple(
                 other
                 for path in self.analysis.loop.paths
-                for calls in (self._told(path).values() if path in beside else ())
+                for calls in (self.files.told(path).values() if path in beside else ())
                 for other in calls
                 if other.blocking.library == library
                 and not other.blocking.thread_safe

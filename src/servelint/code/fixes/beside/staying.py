@@ -63,7 +63,6 @@ class Staying:
         self._work: dict[Frame, tuple[Work, ...]] = {}
         self._inside: dict[tuple[Frame, int], bool] = {}
         self._awaited: dict[tuple[Frame, int], str] = {}
-        self._told_in: dict[str, dict[int, list[BlockingCall]]] = {}
 
     def doubt(self, call: BlockingCall) -> str:
         """What the fix of the call leaves on the event loop; empty for nothing."""
@@ -177,7 +176,7 @@ class Staying:
         """What the coroutine keeps on the event loop as a rule: findings with no safe fix, and long work."""
         module = self.analysis.evaluator.module(frame.module)
         facts, syntax = self.analysis.evaluator.facts(frame), self.files.syntax(module)
-        for call in self._told(frame.module).get(frame.function, ()):
+        for call in self.files.told(frame.module).get(frame.function, ()):
             node = syntax.at(call.position, ast.expr)
             if node is not None and _is_usual(syntax, node) and self._keeps(call):
                 yield f"{call.text}` in `{facts.qualname}"
@@ -192,14 +191,6 @@ class Staying:
         """Whether the call stays where it is, and is made each time."""
         is_first = call.blocking.role is Role.LOAD and self.analysis.is_kept(call.frame, call.blocking)
         return not is_first and self._has_no_fix(call)
-
-    def _told(self, path: str) -> dict[int, list[BlockingCall]]:
-        """The findings of the file by the numbers of their functions."""
-        if path not in self._told_in:
-            found = self._told_in[path] = {}
-            for call in self.analysis.told_in(path):
-                found.setdefault(call.caller.index, []).append(call)
-        return self._told_in[path]
 
 
 def _is_optional(syntax: Syntax, node: ast.AST) -> bool:

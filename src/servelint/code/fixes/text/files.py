@@ -1,8 +1,9 @@
-"""The files of a project as fixes read them, each parsed once and only when a fix needs it."""
+"""The files of a project as fixes read them, each looked into once and only when a fix needs it."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from servelint.code.fixes.text.imports import Imports
 from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.graph.project import Module
-from servelint.code.judge.analysis import Analysis
+from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.values import Frame, FunctionReference, plain
 from servelint.project.text.parsing import parse
 
@@ -26,7 +27,7 @@ class Globals(NamedTuple):
 
 
 class Files:
-    """Syntax trees and global names of one project's files."""
+    """Syntax trees, global names and findings of one project's files."""
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
@@ -35,6 +36,7 @@ class Files:
         self._bound: dict[str, Globals] = {}
         self._giving: dict[tuple[str, str], bool] = {}
         self._numbers: dict[str, dict[Function, int]] = {}
+        self._told: dict[str, dict[int, list[BlockingCall]]] = {}
 
     def syntax(self, module: Module) -> Syntax:
         """The syntax tree of the file with its text."""
@@ -51,6 +53,14 @@ class Files:
             self._numbers[module.path] = {f: i for f, i in found if f is not None}
         number = self._numbers[module.path].get(function)
         return None if number is None else self.analysis.evaluator.frame(module, number)
+
+    def told(self, path: str) -> Mapping[int, Sequence[BlockingCall]]:
+        """The blocking calls that are told in the file, by the numbers of their functions."""
+        if path not in self._told:
+            found = self._told[path] = {}
+            for call in self.analysis.told_in(path):
+                found.setdefault(call.caller.index, []).append(call)
+        return self._told[path]
 
     def imports(self, module: Module) -> Imports:
         """What collects the imports that a fix needs in the file."""
