@@ -13,10 +13,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.syntax import LEAVING, Function, Syntax
 from servelint.project.text.parsing import unparsed
-
-_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
 def other_branch(syntax: Syntax, node: ast.Call, function: Function) -> str:
@@ -42,7 +40,7 @@ def _others(syntax: Syntax, node: ast.Call, function: Function) -> Iterator[tupl
                 yield "the `try` above", body
         place = syntax.place(child) if isinstance(child, ast.stmt) else None
         for guard in place.suite[: place.number] if place is not None else ():
-            if isinstance(guard, ast.If) and isinstance(guard.body[-1], _LEAVING):
+            if isinstance(guard, ast.If) and isinstance(guard.body[-1], LEAVING):
                 yield f"the branch of `if {unparsed(guard.test)}`", guard.body
         if outer is function:
             return

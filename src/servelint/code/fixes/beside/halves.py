@@ -17,7 +17,7 @@ from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.pools.forms import is_pooled
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.syntax import Syntax
+from servelint.code.fixes.text.syntax import Syntax, is_none
 from servelint.code.fixes.text.variables import roots
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.values import (
@@ -288,7 +288,7 @@ class Halves:
         if path not in self._stored:
             self._stored[path] = _stored(self.files.syntax(module))
         stored = self._stored[path]
-        values = [value for value in stored.get(name, ()) if not _is_none(value)]
+        values = [value for value in stored.get(name, ()) if not is_none(value)]
         made = [v for v in values if isinstance(v, ast.Call) and libraries.intersection(roots(v.func))]
         if not made or len(made) < len(values):
             return frozenset()
@@ -321,8 +321,7 @@ class Halves:
             called = called.value
         if not isinstance(called, ast.Name):
             return last_name(called)
-        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-        function = next((outer for outer, _ in syntax.ancestors(node) if isinstance(outer, kinds)), None)
+        function = syntax.function_around(node)
         if function is None:
             return called.id
         shared = self.sharing.of(module, function)
@@ -352,10 +351,6 @@ def _stored(syntax: Syntax) -> dict[str, list[ast.expr | None]]:
 
 def _is_of_self(target: Expression) -> bool:
     return isinstance(target, Attribute) and target.value == Name("self")
-
-
-def _is_none(value: ast.expr | None) -> bool:
-    return isinstance(value, ast.Constant) and value.value is None
 
 
 def _called(call: BlockingCall) -> tuple[str, int] | None:

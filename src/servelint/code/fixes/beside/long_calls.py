@@ -8,6 +8,7 @@ from enum import Enum
 from functools import cached_property
 
 from servelint.code.facts.facts import Attribute, Site, last_name
+from servelint.code.fixes.beside.ways import within
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.syntax import Syntax
@@ -16,7 +17,6 @@ from servelint.code.names import evidence
 from servelint.code.values.values import External, ExternalObject, Frame, LibraryMethod, plain
 from servelint.knowledge.types import NameIndex, Role
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _OPENING = ("open", "read_text", "read_bytes")
 
 
@@ -98,10 +98,8 @@ class LongCalls:
 
 def loops_around(syntax: Syntax, node: ast.AST) -> Iterator[ast.AST]:
     """The loops of the function that repeat the node, from inside outwards."""
-    for outer, child in syntax.ancestors(node):
+    for outer, child in within(syntax, node):
         match outer:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
-                return
             case ast.While(orelse=other) | ast.For(orelse=other) if child not in other:
                 if child is not getattr(outer, "iter", None):
                     yield outer
@@ -129,9 +127,7 @@ def _opened(syntax: Syntax, node: ast.AST, given: ast.expr) -> ast.expr | None:
     match given:
         case ast.Call(func=ast.Attribute(value=held, attr="read")):
             given = held
-    for outer, _ in syntax.ancestors(node) if isinstance(given, ast.Name) else ():
-        if isinstance(outer, _FUNCTIONS):
-            break
+    for outer, _ in within(syntax, node) if isinstance(given, ast.Name) else ():
         for item in outer.items if isinstance(outer, ast.With) else ():
             match given, item.optional_vars:
                 case ast.Name(id=name), ast.Name(id=bound) if name == bound:

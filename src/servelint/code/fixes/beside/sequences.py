@@ -150,10 +150,10 @@ class Sequences:
         module = self.analysis.evaluator.module(hop.path)
         there = self.files.syntax(module)
         sink = there.at(hop.position, ast.Call)
-        function = _around(there, sink) if sink is not None else None
+        function = there.function_around(sink) if sink is not None else None
         if node is None or sink is None or function is None:
             return None
-        own = _around(syntax, node)
+        own = syntax.function_around(node)
         begun = node.func.value if isinstance(node.func, ast.Attribute) else node.func
         around = self.sharing.of(call.caller.module, own) if own is not None else None
         if around is None or not (around.outlives(begun) or around.holds(begun)):
@@ -194,13 +194,9 @@ def _goes_into(syntax: Syntax, first: ast.Call, second: ast.Call) -> bool:
     return False
 
 
-def _around(syntax: Syntax, node: ast.AST) -> Function | None:
-    return next((outer for outer, _ in syntax.ancestors(node) if isinstance(outer, _FUNCTIONS)), None)
-
-
 def _function_around(syntax: Syntax, call: BlockingCall) -> Function | None:
     node = syntax.at(call.position, ast.expr)
-    return _around(syntax, node) if node is not None else None
+    return syntax.function_around(node) if node is not None else None
 
 
 def _is_in(syntax: Syntax, region: Region, node: ast.Call) -> bool:

@@ -219,8 +219,7 @@ def _is_usual(syntax: Syntax, node: ast.AST) -> bool:
 
 def _asks_others(syntax: Syntax, branch: ast.If | ast.IfExp) -> bool:
     """Whether the branch is taken for what others set, or where something is missing so far."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    function = next((outer for outer, _ in syntax.ancestors(branch) if isinstance(outer, kinds)), None)
+    function = syntax.function_around(branch)
     own = syntax.worked_out(_own_names, function) if function is not None else frozenset()
     for node in syntax.below(branch.test):
         match node:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from servelint.code.fixes.text.syntax import Syntax
+from servelint.code.fixes.text.syntax import LEAVING, Syntax
 
-_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -36,7 +35,7 @@ def runs_with(syntax: Syntax, work: ast.AST, node: ast.expr) -> bool:
                 if syntax.is_below(node, outer) and not syntax.is_below(node, test):
                     return False
                 suite = body if child in body else outer.orelse
-                if isinstance(suite[-1], _LEAVING) and syntax.number(work) < syntax.number(node):
+                if isinstance(suite[-1], LEAVING) and syntax.number(work) < syntax.number(node):
                     return False
             case ast.match_case():
                 parent = syntax.parent(outer)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from servelint.code.fixes.text import variables
-from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.syntax import Function, Syntax, is_none
 from servelint.code.fixes.text.uses import Range
 
 # More questions about one global are not looked at.
@@ -55,7 +55,7 @@ def _none_at_first(syntax: Syntax, module: ast.Module) -> dict[str, frozenset[st
     return {
         name: frozenset(setters[name])
         for statement in module.body
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and _is_none(statement.value)
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and is_none(statement.value)
         for name in variables.writes([statement])
         if name in setters
     }
@@ -88,7 +88,7 @@ def _set_if(test: ast.expr) -> Iterator[str]:
     match test:
         case ast.Name(id=name):
             yield name
-        case ast.Compare(left=ast.Name(id=name), ops=[ast.IsNot()], comparators=[other]) if _is_none(other):
+        case ast.Compare(left=ast.Name(id=name), ops=[ast.IsNot()], comparators=[other]) if is_none(other):
             yield name
         case ast.BoolOp(op=ast.And(), values=values):
             for value in values:
@@ -101,13 +101,9 @@ def _set_unless(test: ast.expr) -> Iterator[str]:
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=ast.Name(id=name)):
             yield name
-        case ast.Compare(left=ast.Name(id=name), ops=[ast.Is()], comparators=[other]) if _is_none(other):
+        case ast.Compare(left=ast.Name(id=name), ops=[ast.Is()], comparators=[other]) if is_none(other):
             yield name
         case ast.BoolOp(op=ast.Or(), values=values):
             for value in values:
                 if not isinstance(value, ast.BoolOp):
                     yield from _set_unless(value)
-
-
-def _is_none(value: ast.expr | None) -> bool:
-    return isinstance(value, ast.Constant) and value.value is None

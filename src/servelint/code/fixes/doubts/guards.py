@@ -259,9 +259,9 @@ class Guards:
                         yield None
                     case ast.Attribute(attr=attribute) if attribute == name:
                         if not self._is_unrelated(module, owner, other, syntax, node):
-                            yield _Access(other, syntax, _function(syntax, node), node)
+                            yield _Access(other, syntax, syntax.function_around(node), node)
                     case ast.Name(id=found) if found == name and is_global and other is module:
-                        around = _function(syntax, node)
+                        around = syntax.function_around(node)
                         if around is None or Shared(syntax, around, Names(frozenset({name}))).reaches(name):
                             yield _Access(other, syntax, around, node)
 
@@ -309,11 +309,6 @@ class Guards:
 def _owner(syntax: Syntax, function: Function) -> str:
     outer = syntax.parent(function)
     return outer.name if isinstance(outer, ast.ClassDef) else ""
-
-
-def _function(syntax: Syntax, node: ast.AST) -> Function | None:
-    """The innermost function around the node."""
-    return next((outer for outer, _ in syntax.ancestors(node) if isinstance(outer, _FUNCTIONS)), None)
 
 
 def _is_called(syntax: Syntax, node: ast.AST) -> bool:

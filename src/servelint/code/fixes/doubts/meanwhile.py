@@ -24,7 +24,7 @@ from servelint.code.fixes.doubts.writers import MAXIMUM_FILES, Owner, Writer, Wr
 from servelint.code.fixes.pools.bounds import locked_by
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
-from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.syntax import LEAVING, Function, Syntax
 from servelint.code.fixes.text.uses import Range
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
@@ -35,7 +35,6 @@ _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
 _VIEWS = frozenset({"values", "items", "keys"})
 # Functions that go through a container in one step.
 _AT_ONCE = frozenset({"list", "tuple", "set", "frozenset", "dict", "sorted", "len", "copy"})
-_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 # What fails for want of an element.
 _LACKING = frozenset({"KeyError", "IndexError", "LookupError"})
 _PASSING = frozenset({"enumerate", "zip", "reversed", "iter", "map", "filter"})
@@ -360,7 +359,7 @@ def _leads_to(syntax: Syntax, call: ast.AST, node: ast.AST) -> bool:
         for statement in place.suite[place.number :] if place is not None else ():
             if statement is not child and syntax.is_below(node, statement):
                 return True
-            if isinstance(statement, _LEAVING):
+            if isinstance(statement, LEAVING):
                 return False
         if syntax.is_below(node, outer):
             match outer:

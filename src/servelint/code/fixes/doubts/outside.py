@@ -22,12 +22,11 @@ from servelint.code.fixes.doubts.reached import MAXIMUM_FUNCTIONS, Reached
 from servelint.code.fixes.doubts.timed import is_interrupted
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.syntax import LEAVING, Function, Syntax
 from servelint.code.fixes.text.uses import Range
 from servelint.code.judge.analysis import Analysis
 from servelint.code.values.values import External, ExternalObject, Frame, plain
 
-_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 # So many calls of one function are looked at.
 MAXIMUM_TOUCHES = 30
 # So many calls of one expression are followed to the object that it begins with.
@@ -229,7 +228,7 @@ def _decided(syntax: Syntax, function: Function, look: ast.Call) -> Iterator[_Br
         if found is None or (number < syntax.number(look) and branch is not statement):
             continue
         body = Range(syntax.number(branch.body[0]), syntax.end_number(branch.body[-1]))
-        leaves = isinstance(branch.body[-1], _LEAVING)
+        leaves = isinstance(branch.body[-1], LEAVING)
         yield _Branch(Range(number, syntax.end_number(branch)), body, found, leaves)
 
 

@@ -25,7 +25,7 @@ from servelint.code.fixes.doubts.timed import WAITING, is_interrupted, kept, tim
 from servelint.code.fixes.pools.bounds import locked_by
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
-from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.syntax import LEAVING, Function, Syntax
 from servelint.code.fixes.text.uses import Range
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
@@ -42,7 +42,6 @@ _REMOVING = frozenset({"pop", "popitem", "clear", "remove", "discard"})
 # What runs together the coroutines that it is given.
 _TOGETHER = frozenset({"gather", "wait", "as_completed", "create_task", "ensure_future", "start_soon"})
 _ROUNDS = (ast.ListComp, ast.SetComp, ast.GeneratorExp)
-_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
 class _Writer(NamedTuple):
@@ -324,7 +323,7 @@ def _tests_around(outer: ast.AST, child: ast.AST) -> Iterator[ast.expr]:
 def _guards(statements: Sequence[ast.stmt]) -> Iterator[tuple[int, ast.expr]]:
     """What those of the statements ask that leave where it is so, each with its number."""
     for number, statement in enumerate(statements):
-        if isinstance(statement, ast.If) and isinstance(statement.body[-1], _LEAVING):
+        if isinstance(statement, ast.If) and isinstance(statement.body[-1], LEAVING):
             yield number, statement.test
 
 

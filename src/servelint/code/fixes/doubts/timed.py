@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from servelint.code.fixes.doubts.shared import last_name
-from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.syntax import LEAVING, Function, Syntax
 from servelint.code.fixes.text.uses import Range, where_read
 
 WAITING = (ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)
@@ -32,7 +32,6 @@ _LASTING = frozenset(
 _KEEPING = frozenset({"append", "appendleft", "add", "insert", "extend", "put", "put_nowait"})
 # Functions that give a time in another form.
 _FORMING = frozenset({"round", "int", "float", "str", "max", "min", "abs", "format", "dict", "total_seconds"})
-_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
 class _Use(Enum):
@@ -158,7 +157,7 @@ def _waits(syntax: Syntax, function: Function) -> list[_Wait]:
         match node:
             case ast.If(body=body, orelse=orelse):
                 for suite in (body, orelse):
-                    if suite and isinstance(suite[-1], _LEAVING):
+                    if suite and isinstance(suite[-1], LEAVING):
                         suites[syntax.number(suite[0])] = syntax.end_number(suite[-1])
             case ast.ExceptHandler():
                 aside.append(syntax.end_number(node))

@@ -17,7 +17,7 @@ from servelint.code.fixes.doubts.shared import Change, last_name
 from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import FunctionsByLine, function_at
-from servelint.code.fixes.text.syntax import Function, Syntax
+from servelint.code.fixes.text.syntax import LEAVING, Function, Syntax
 from servelint.code.fixes.text.variables import Written, mentioning_lines, written_attributes
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
@@ -31,7 +31,6 @@ MAXIMUM_CALLS = 4
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _REMOVING = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard"})
-_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 # Words of a name that says whether something is there: `if not self.is_loaded(): self.load()`.
 _THERE = frozenset({"loaded", "ready", "initialized", "initialised", "exists", "has"})
 # In so many files what writes an attribute is looked at.
@@ -377,7 +376,7 @@ def asks_for_lack(syntax: Syntax, node: ast.AST, names: Collection[str]) -> bool
                 return True
         place = syntax.place(child) if isinstance(child, ast.stmt) else None
         for statement in place.suite[: place.number] if place is not None else ():
-            leaves = isinstance(statement, ast.If) and isinstance(statement.body[-1], _LEAVING)
+            leaves = isinstance(statement, ast.If) and isinstance(statement.body[-1], LEAVING)
             if leaves and isinstance(statement, ast.If) and _lacks(statement.test, names, so=False):
                 return True
         if isinstance(outer, _FUNCTIONS):

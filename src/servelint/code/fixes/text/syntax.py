@@ -18,6 +18,10 @@ Placed: TypeAlias = ast.expr | ast.stmt | ast.keyword | ast.alias
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+# The statements behind which nothing of their suite runs.
+LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+
+
 class Place(NamedTuple):
     """Where a statement stands: the list of statements that it is in, and its number there."""
 
@@ -245,6 +249,11 @@ class Syntax:
         """The edit that replaces the text between two offsets."""
         return Edit(self.source.span(start, end), content)
 
+    def function_around(self, node: ast.AST) -> Function | None:
+        """The innermost function definition around the node."""
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+        return next((outer for outer, _ in self.ancestors(node) if isinstance(outer, kinds)), None)
+
     def statement(self, node: ast.AST) -> ast.stmt | None:
         """The statement that `node` is part of."""
         if isinstance(node, ast.stmt):
@@ -299,3 +308,8 @@ def nodes_of(statements: Sequence[ast.stmt]) -> Iterator[ast.AST]:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             waiting += reversed(list(ast.iter_child_nodes(node)))
+
+
+def is_none(value: ast.expr | None) -> bool:
+    """Whether `None` is written there."""
+    return isinstance(value, ast.Constant) and value.value is None
