@@ -93,7 +93,9 @@ class OffloadPlanner:
         self.drop_async = DropAsync(analysis, self.files, self.safety)
         self.twins = Twins(analysis, self.files)
         self.kept: Kept = beside.kept if beside is not None else Kept(analysis)
-        self.elsewhere = Elsewhere(analysis, self.safety.reached)
+        self.elsewhere: Elsewhere = (
+            beside.elsewhere if beside is not None else Elsewhere(analysis, self.safety.reached)
+        )
         self.surroundings: Surroundings = beside.surroundings if beside is not None else self._around()
         self._planned: dict[tuple[Frame, Position, bool], tuple[Fix | None, str]] = {}
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}

@@ -49,7 +49,7 @@ class ProcessWide:
         if not self._users:
             return ""
         sites, inside = self._moves(call)
-        for library in sorted({name for each in inside for name in self._users.get(each, {})} | {*sites}):
+        for library in sorted(self._used(sites, inside)):
             here = sites.get(library, set())
             caller = (call.caller.module.path, call.caller.index)
             for user in self._apart.get(library, ()):
@@ -67,8 +67,7 @@ class ProcessWide:
         """Why several threads should not make the call at once; empty where they may."""
         if not self._users:
             return ""
-        sites, inside = self._moves(call)
-        used = {name for each in inside for name in self._users.get(each, {})} | {*sites}
+        used = self._used(*self._moves(call))
         return f"only one thread at a time may use {min(used)}, and there may be several" if used else ""
 
     def _moves(self, call: BlockingCall) -> tuple[dict[str, set[Position]], set[_Function]]:
@@ -80,6 +79,10 @@ class ProcessWide:
         own = {library: places.intersection(found) for library, found in uses.items()}
         inside = {(frame.module, frame.function) for frame in frames[:MAXIMUM_FUNCTIONS]}
         return {library: found for library, found in own.items() if found}, inside
+
+    def _used(self, sites: Iterable[str], inside: Iterable[_Function]) -> set[str]:
+        """The libraries that moved calls use, or the functions that they run."""
+        return {*sites, *(library for each in inside for library in self._users.get(each, {}))}
 
     @cached_property
     def _apart(self) -> dict[str, list[_Function]]:
