@@ -201,10 +201,7 @@ class Safety:
         place = shared.read_and_changed(*block.range)
         if place:
             return f"`{place}` is used before and after the call: another request may come between"
-        held = shared.acquired(*block.range)
-        if held:
-            return f"`{held}()` may be held around the call, and keep the event loop from who gives it back"
-        return _prepared(shared.prepared(*block.range))
+        return _belonging(shared, *block.range)
 
     def doubt_of_body(self, call: BlockingCall) -> str:
         """Why running the whole function around the call in one of many threads might change behaviour."""
@@ -305,10 +302,7 @@ class Safety:
         place = shared.torn(node)
         if place:
             return f"`{place}` is used before and after the call: another request may come between"
-        held = shared.acquired(syntax.number(node), syntax.end_number(node))
-        if held:
-            return f"`{held}()` may be held around the call, and keep the event loop from who gives it back"
-        return _prepared(shared.prepared(syntax.number(node), syntax.end_number(node)))
+        return _belonging(shared, syntax.number(node), syntax.end_number(node))
 
     # -- below the call --------------------------------------------------------------------------
 
@@ -465,5 +459,13 @@ class Safety:
         return ""
 
 
-def _prepared(called: str) -> str:
-    return f"`{called}()` belongs to the call: another request may come between" if called else ""
+def _belonging(shared: Shared, first: int, end: int) -> str:
+    """What stays outside of the nodes of these numbers and must be one with them."""
+    held = shared.acquired(first, end)
+    if held:
+        return f"`{held}()` may be held around the call, and keep the event loop from who gives it back"
+    called = shared.prepared(first, end)
+    if called:
+        return f"`{called}()` belongs to the call: another request may come between"
+    place = shared.set_before(first)
+    return f"`{place}` is set for the call: another request may set it in between" if place else ""

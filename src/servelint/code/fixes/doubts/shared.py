@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,6 +27,10 @@ SEEDS = frozenset(
     {"seed", "manual_seed", "manual_seed_all", "set_seed", "seed_everything", "set_random_seed", "fix_seed"}
     | {"set_grad_enabled", "set_default_dtype", "set_default_device", "set_num_threads", "chdir"}
 )
+
+# How methods begin, or go on, that heed no setting of the object: those of tokenizers that go back to text
+# (https://huggingface.co/docs/transformers/main_classes/tokenizer).
+_HEEDLESS = re.compile("decode|convert_")
 
 # Methods that leave what others of the object give then, as `Result` and `FinalResult` of Vosk do.
 LEAVING = frozenset({"AcceptWaveform", "accept_waveform"})
@@ -232,6 +237,49 @@ class Shared:
             (one for one in (*outside, *later) if one is not None), key=lambda one: one[0], default=None
         )
         return "" if found is None else unparsed(found[1].func)
+
+    def set_before(self, first: int) -> str:
+        """An attribute that is set before the node of this number, for a call that is made there or later.
+
+        `tokenizer.src_lang = source`, and `tokenizer(text)` there, behind it, or in a loop around: with
+        an `await` between, another request may set another. Empty for none.
+        """
+        numbers, calls = self._calls
+        for place in self._set:
+            number = self.syntax.number(place)
+            if number >= first:
+                break
+            rounds = (start for start, end in self._loops if number < start <= first < end)
+            text = unparsed(place.value)
+            if any(
+                self._heeds(call, text) for call in calls[bisect_left(numbers, min(rounds, default=first)) :]
+            ):
+                return unparsed(place)
+        return ""
+
+    @cached_property
+    def _set(self) -> list[ast.Attribute]:
+        """The attributes of shared objects that the function sets, but for those of its receiver."""
+        changes = self.changes(self.syntax.own_nodes(self.function))
+        places = [node for node, _ in changes if isinstance(node, ast.Attribute)]
+        return [place for place in places if self.outlives(place.value)]
+
+    @cached_property
+    def _loops(self) -> list[tuple[int, int]]:
+        """The numbers with which the loops of the function begin and end."""
+        own = self.syntax.own_nodes(self.function)
+        loops = (node for node in own if isinstance(node, ast.For | ast.AsyncFor | ast.While))
+        return [(self.syntax.number(loop), self.syntax.end_number(loop)) for loop in loops]
+
+    @staticmethod
+    def _heeds(call: ast.Call, text: str) -> bool:
+        """Whether the call is one of the object, or is given it: what is set on it may matter there."""
+        if any(unparsed(given) == text for given in (*call.args, *(k.value for k in call.keywords))):
+            return True
+        match call.func:
+            case ast.Attribute(value=value, attr=name) if unparsed(value) == text:
+                return name not in HARMLESS_METHODS and _HEEDLESS.search(name) is None
+        return unparsed(call.func) == text
 
     def acquired(self, first: int, end: int) -> str:
         """What the function acquires, awaiting nothing, outside of the nodes of these numbers, if any."""
