@@ -61,6 +61,29 @@ def _parts_of_parts(number: int) -> str:
     return HEAD + ENDPOINT.format(name="predict", body=f"    a0 = x\n{parts}    a0.pop()\n    x = model(x)\n")
 
 
+def _loaded_at_startup(number: int) -> str:
+    loads = "".join(f"    get('model{n}')\n" for n in range(number))
+    return f"""import joblib
+from fastapi import FastAPI
+
+models = {{}}
+
+def get(name):
+    if name not in models:
+        models[name] = joblib.load(name)
+    return models[name]
+
+async def lifespan(app):
+{loads}    yield
+
+app = FastAPI(lifespan=lifespan)
+
+@app.post('/p')
+async def p(x):
+{loads}    return get('another').predict(x)
+"""
+
+
 def _guarded(number: int) -> str:
     guards = "".join(
         f"        if x == {n}:\n            return\n        self.v{n} = x\n" for n in range(number)
@@ -97,6 +120,7 @@ KINDS: dict[str, Callable[[int], str]] = {
     "parts of parts": _parts_of_parts,
     "guards": _guarded,
     "functions of one name": _of_one_name,
+    "loads at start-up": _loaded_at_startup,
 }
 FIXED = (
     "calls",

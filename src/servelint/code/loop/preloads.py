@@ -50,6 +50,7 @@ class Preloads:
         self.frameworks = loop.frameworks
         self.keys = Keys(loop.evaluator, loop.entry_points)
         self._emptied: dict[tuple[str, int], frozenset[str]] = {}
+        self._loaded: dict[tuple[str, int, str], tuple[frozenset[Key], frozenset[Key]]] = {}
 
     def first(self, way: Sequence[Entered]) -> Entered | None:
         """The first function on the way that loads once, and that start-up has called; None for none.
@@ -87,15 +88,7 @@ class Preloads:
     def _differs(self, entered: Entered, name: str) -> bool:
         function = entered.function
         asked = self._asked(entered, name)
-        loaded: set[Key] = set()
-        ones: set[Key] = set()
-        for starting, call in self.loop.runs(entered.module, entered.number):
-            if self.loop.is_startup(starting):
-                given = self.keys.passed(name, function, starting, call)
-                loaded |= given
-                ones |= given if len(given) == 1 else set()
-        if Chosen.REQUEST in loaded:
-            loaded = {*loaded, Chosen.UNKNOWN} - {Chosen.REQUEST}
+        loaded, ones = self._loaded_at_startup(entered, name)
         if Chosen.EACH in loaded or (asked and asked <= loaded and Chosen.UNKNOWN not in asked):
             return False
         if Chosen.REQUEST in asked:
@@ -103,6 +96,22 @@ class Preloads:
         if all(isinstance(key, Constant) for key in (*asked, *loaded)):
             return bool(asked)
         return not self.keeps(function)
+
+    def _loaded_at_startup(self, entered: Entered, name: str) -> tuple[frozenset[Key], frozenset[Key]]:
+        """What start-up passes for the parameter, and of that what it passes alone."""
+        key = (entered.module.path, entered.number, name)
+        if key not in self._loaded:
+            loaded: set[Key] = set()
+            ones: set[Key] = set()
+            for starting, call in self.loop.runs(entered.module, entered.number):
+                if self.loop.is_startup(starting):
+                    given = self.keys.passed(name, entered.function, starting, call)
+                    loaded |= given
+                    ones |= given if len(given) == 1 else set()
+            if Chosen.REQUEST in loaded:
+                loaded = {*loaded, Chosen.UNKNOWN} - {Chosen.REQUEST}
+            self._loaded[key] = frozenset(loaded), frozenset(ones)
+        return self._loaded[key]
 
     def _asked(self, entered: Entered, name: str) -> set[Key]:
         """What the call on the way passes for the parameter."""
@@ -228,7 +237,7 @@ class Preloads:
         return not self.loop.is_startup(maker) or self.loop.is_called_on_loop(module, maker.function)
 
 
-def _are_all(asked: set[Key], loaded: set[Key]) -> bool:
+def _are_all(asked: set[Key], loaded: frozenset[Key]) -> bool:
     """Whether start-up has loaded several that are written down: a request chooses one of these."""
     written = {key for key in loaded if isinstance(key, Constant)}
     return len(written) > 1 and all(key in written for key in asked if isinstance(key, Constant))
