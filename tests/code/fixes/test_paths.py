@@ -35,7 +35,7 @@ def answered(text):
     return nlp(text)
 
 
-@app.post("/answer")
+@app.post("{address}")
 async def answer(text: str, file):
     {before}
     found = {call}
@@ -51,8 +51,9 @@ def reason(
     after: str = "pass",
     below: str = "pass",
     offload: str = "auto",
+    address: str = "/answer",
 ) -> str:
-    text = SERVICE.format(before=before, call=call, after=after, below=below)
+    text = SERVICE.format(before=before, call=call, after=after, below=below, address=address)
     (folder / "main.py").write_text(text)
     config = Config(root=folder, select=("SRV101",), fix=FixConfig(offload=offload))
     (finding,) = check([], config).findings
@@ -230,3 +231,26 @@ def test_a_name_by_the_second_that_a_function_makes(tmp_path: Path) -> None:
     assert reason(tmp_path, "given = options(text)", "nlp(text)", below=below) == ""
     own = below.replace("found_{stamp}", "{uuid.uuid4()}_{stamp}")
     assert reason(tmp_path, "given = options(text)", "nlp(given)", below=own) == ""
+
+
+@pytest.mark.parametrize(
+    "address", ["/answers/{text}", "/files/{text:path}", "/answers/<text>", "/<str:text>"]
+)
+def test_files_that_are_named_by_the_address(tmp_path: Path, address: str) -> None:
+    before, call = "place = Path('answers') / f'{text}.txt'\n    place.write_text('a')", "nlp(place)"
+    assert "is written for the call" in reason(tmp_path, before, call, address=address)
+    before, call, after = "place = f'{text}.pdf'", "nlp(text, output_path=place)", "open(place)"
+    assert "is written by the call" in reason(tmp_path, before, call, after, address=address)
+
+
+@pytest.mark.parametrize(
+    ("before", "address"),
+    [
+        ("place = Path(f'{text}.txt')\n    place.write_text('a')", "/answers"),
+        ("place = Path(f'{text}.txt')\n    place.write_text('a')", "/answers/{other}"),
+        ("text = str(uuid.uuid4())\n    place = Path(f'{text}.txt')\n    place.write_text('a')", "/{text}"),
+        ("place = Path(f'{text}-{uuid.uuid4()}.txt')\n    place.write_text('a')", "/answers/{text}"),
+    ],
+)
+def test_files_that_the_address_does_not_name(tmp_path: Path, before: str, address: str) -> None:
+    assert reason(tmp_path, before, "nlp(place)", address=address) == ""

@@ -67,6 +67,8 @@ _ROUNDING = frozenset({"int", "round", "str", "float"})
 _KIND = re.compile(r"(?:^|_)(?:ext|extension|suffix|format|fmt)$")
 _FILE = re.compile(r"[^\s/]\.\w{1,5}$|/[^\s/]")
 _ENDING = re.compile(r"\.\w{1,5}$")
+# The parameters in an address, and their kinds on either side: `/{job}`, `/{name:path}`, `/<int:page>`.
+_IN_ADDRESS = re.compile(r"[{<](\w+)(?::(\w+))?[}>]")
 _MAXIMUM_NESTING = 7
 _MAXIMUM_NAMES = 32
 _LONGEST_NAME = 1000
@@ -340,7 +342,26 @@ def _named(syntax: Syntax, function: Function) -> list[tuple[int, str]]:
 
 def _assigned(syntax: Syntax, function: Function) -> _Given:
     """What the function and its file give to variables."""
-    return _Given(syntax.worked_out(given_once, function), syntax.worked_out(_of_file, syntax.tree))
+    given = syntax.worked_out(given_once, function)
+    return _Given(_of_address(syntax, function), given, syntax.worked_out(_of_file, syntax.tree))
+
+
+def _of_address(syntax: Syntax, function: Function) -> dict[str, ast.expr | None]:
+    """The parameters that the address of an endpoint has: what is asked for twice has the same ones twice.
+
+    `@app.get("/reports/{job}")`; of one that the function sets itself nothing is known.
+    """
+    own = {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
+    own -= {
+        n.id for n in syntax.own_nodes(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+    found: dict[str, ast.expr | None] = {}
+    for decorator in function.decorator_list:
+        match decorator:
+            case ast.Call(func=ast.Attribute(), args=[ast.Constant(value=str(address)), *_]):
+                names = {name for pair in _IN_ADDRESS.findall(address) for name in pair}
+                found |= {name: ast.Constant(f"{{{name}}}") for name in sorted(names & own)}
+    return found
 
 
 def _of_file(_: Syntax, tree: ast.Module) -> dict[str, ast.expr | None]:
