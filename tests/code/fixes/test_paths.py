@@ -36,7 +36,7 @@ def answered(text):
 
 
 @app.post("{address}")
-async def answer(text: str, file):
+async def answer(text: str, file{upload}):
     {before}
     found = {call}
     {after}
@@ -52,8 +52,9 @@ def reason(
     below: str = "pass",
     offload: str = "auto",
     address: str = "/answer",
+    upload: str = "",
 ) -> str:
-    text = SERVICE.format(before=before, call=call, after=after, below=below, address=address)
+    text = SERVICE.format(before=before, call=call, after=after, below=below, address=address, upload=upload)
     (folder / "main.py").write_text(text)
     config = Config(root=folder, select=("SRV101",), fix=FixConfig(offload=offload))
     (finding,) = check([], config).findings
@@ -254,3 +255,24 @@ def test_files_that_are_named_by_the_address(tmp_path: Path, address: str) -> No
 )
 def test_files_that_the_address_does_not_name(tmp_path: Path, before: str, address: str) -> None:
     assert reason(tmp_path, before, "nlp(place)", address=address) == ""
+
+
+@pytest.mark.parametrize("upload", [": UploadFile", "=File(...)", ": list[fastapi.UploadFile]"])
+def test_the_folder_of_all_uploads(tmp_path: Path, upload: str) -> None:
+    before, expected = "place = '/srv/shop/pictures'", "`/srv/shop/pictures` is the folder of all requests"
+    assert expected in reason(tmp_path, before, "nlp(place)", upload=upload)
+    assert expected in reason(tmp_path, call="nlp(text, where='/srv/shop/pictures')", upload=upload)
+
+
+@pytest.mark.parametrize(
+    ("place", "upload"),
+    [
+        ("'/srv/shop/pictures'", ": str"),
+        ("'/srv/shop/small.pt'", ": UploadFile"),
+        ("'/srv/models/small'", ": UploadFile"),
+        ("'shop/small-model'", ": UploadFile"),
+        ("f'/srv/shop/{uuid.uuid4()}'", ": UploadFile"),
+    ],
+)
+def test_no_folder_of_all_uploads(tmp_path: Path, place: str, upload: str) -> None:
+    assert reason(tmp_path, f"place = {place}", "nlp(place)", upload=upload) == ""

@@ -67,6 +67,9 @@ _ROUNDING = frozenset({"int", "round", "str", "float"})
 _KIND = re.compile(r"(?:^|_)(?:ext|extension|suffix|format|fmt)$")
 _FILE = re.compile(r"[^\s/]\.\w{1,5}$|/[^\s/]")
 _ENDING = re.compile(r"\.\w{1,5}$")
+# A folder, from the root on, that holds no models, and what a function takes that is given files by requests.
+_FOLDER = re.compile(r"(?!.*(?:model|weight|checkpoint))(?:/[^\s/.]+){2,}/?$")
+_UPLOADS = frozenset({"UploadFile", "File"})
 # The parameters in an address, and their kinds on either side: `/{job}`, `/{name:path}`, `/<int:page>`.
 _IN_ADDRESS = re.compile(r"[{<](\w+)(?::(\w+))?[}>]")
 _MAXIMUM_NESTING = 7
@@ -100,7 +103,29 @@ def doubt(syntax: Syntax, function: Function, nodes: Sequence[ast.AST]) -> str:
     if path:
         return f"`{path}` is written by the call: another request may write it before it is used"
     path = _named_by_time(syntax, function, moved)
-    return f"`{path}` is named by the time: another request may have the same name meanwhile" if path else ""
+    if path:
+        return f"`{path}` is named by the time: another request may have the same name meanwhile"
+    path = _uploaded_into(syntax, function, moved)
+    return f"`{path}` is the folder of all requests: another one may change what is in it" if path else ""
+
+
+def _uploaded_into(syntax: Syntax, function: Function, moved: Range) -> str:
+    """A folder that is written out and that a function which takes uploads gives to what is moved."""
+    taken = (n for n in ast.walk(function.args) if isinstance(n, ast.Name | ast.Attribute))
+    if not any(last_name(node) in _UPLOADS for node in taken):
+        return ""
+    given = syntax.worked_out(given_once, function)
+    calls = (n for n in syntax.own_nodes(function) if isinstance(n, ast.Call) and moved.has(syntax.number(n)))
+    for node in calls:
+        for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+            value = given.get(argument.id) if isinstance(argument, ast.Name) else argument
+            if (
+                isinstance(value, ast.Constant)
+                and isinstance(value.value, str)
+                and _FOLDER.match(value.value)
+            ):
+                return value.value
+    return ""
 
 
 def _overwritten(syntax: Syntax, function: Function, moved: Range) -> str:
