@@ -227,3 +227,16 @@ def test_what_is_awaited_is_not_awaited_again_in_one_expression(tmp_path: Path) 
         (finding,) = check([], Config(root=tmp_path, select=("SRV102",))).findings
         assert finding.fix is not None
         assert finding.fix.reason == expected
+
+
+@pytest.mark.parametrize(
+    "statement", ["return model.predict(rows, threshold=0.5)", "return [\n\t\tmodel.predict(rows)\n\t]"]
+)
+def test_a_file_that_indents_with_tabs_keeps_them(tmp_path: Path, statement: str) -> None:
+    (tmp_path / "main.py").write_text(f"{HEAD}\t{statement}\n")
+    lines = fix(tmp_path).splitlines()
+    body = lines[
+        1 + next(number for number, line in enumerate(lines) if line.startswith("async def predict")) :
+    ]
+    assert len(body) > 1
+    assert all(line.startswith("\t") and not line.lstrip("\t").startswith(" ") for line in body)

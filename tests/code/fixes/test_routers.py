@@ -60,6 +60,12 @@ def test_a_router_that_nobody_includes(tmp_path: Path, further: dict[str, str]) 
     assert (fix.applicability, fix.reason) == (Applicability.UNSAFE, REASON)
 
 
+def test_a_file_of_the_same_name_elsewhere_is_included(tmp_path: Path) -> None:
+    application = APPLICATION + "\nfrom prices.scores import router\n\napp.include_router(router)\n"
+    further = {"main.py": application, "prices/__init__.py": "", "prices/scores.py": OTHER}
+    assert _fix(tmp_path, _project(**further)).reason == REASON
+
+
 @pytest.mark.parametrize(
     "further",
     [

@@ -99,11 +99,14 @@ class Routers:
 
     @cached_property
     def _named(self) -> frozenset[str]:
-        """The last names of all modules that an import, or a text, may mean."""
+        """The last names of all modules that an import which leads to no file, or a text, may mean."""
         graph, found = self.analysis.reach.graph, set[str]()
         for path in self._files:
-            for module, _, names in graph.statements(path):
-                found.add(module.rpartition(".")[2])
-                found.update(names)
+            for module, level, names in graph.statements(path):
+                target = graph.resolver.resolve(path, module, level)
+                if target is None:
+                    found.update(names, (module.rpartition(".")[2],))
+                elif not target.endswith(".py") or Path(target).stem == "__init__":
+                    found.update(name for name in names if graph.resolver.submodule(target, name) is None)
             found.update(name.decode("utf-8", "replace") for name in _IN_TEXTS.findall(graph.read(path)))
         return frozenset(found)

@@ -79,9 +79,14 @@ def replaced(syntax: Syntax, node: ast.Call, replacement: Replacement, limit: in
     return syntax.edit(start, end, writer.write(0, indent, start - line, after))
 
 
+def deepened(indent: str) -> str:
+    """The indentation of what stands in brackets on lines of its own."""
+    return indent + ("\t" if indent.endswith("\t") else "    ")
+
+
 def assignment(targets: tuple[str, ...], value: Replacement, indent: str, limit: int) -> str:
     """`targets = value` over several lines, the first one not indented."""
-    written, head, deeper = value.write(indent), f"{', '.join(targets)} = ", f"{indent}    "
+    written, head, deeper = value.write(indent), f"{', '.join(targets)} = ", deepened(indent)
     if len(indent) + len(head) + len(written.partition("\n")[0]) <= limit:
         return head + written
     if len(targets) > 1:
@@ -317,7 +322,7 @@ class _Writer:
         if depth == len(self.brackets):
             return self._over_lines(indent, before)
         bracket = self.brackets[depth]
-        deeper = indent if bracket.is_open else f"{indent}    "
+        deeper = indent if bracket.is_open else deepened(indent)
         first, last = bracket.parts[0][0], bracket.parts[-1][1]
         text = self.syntax.source.text
         opening, closing = text[start:first].rstrip(), text[last:end].lstrip(", ")
@@ -344,7 +349,7 @@ class _Writer:
         """What stands in no bracket, over several lines; in parentheses where a statement has none."""
         if not self.parts:
             return self._around_node(*self.leaf, self.replacement.write(indent))
-        deeper = f"{indent}    " if self.bare else indent
+        deeper = deepened(indent) if self.bare else indent
         if self.bare and len(deeper) + len(self._flat(*self.leaf)) <= self.limit:
             return f"(\n{deeper}{self._flat(*self.leaf)}\n{indent})"
         places = [len(deeper) if self.bare else before] + [len(deeper)] * len(self.parts)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from servelint.code.fixes.text.arguments import Argument, arguments, opening
-from servelint.code.fixes.text.brackets import Replacement, assignment, replaced
+from servelint.code.fixes.text.brackets import Replacement, assignment, deepened, replaced
 from servelint.code.fixes.text.syntax import Syntax
 from servelint.finding import Edit
 from servelint.project import disk
@@ -67,7 +67,7 @@ def rewritten(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthesis
     def over_lines(indent: str) -> str:
         if not parenthesised:
             return layout.write(wrapping, given, indent)
-        deeper = f"{indent}    "
+        deeper = deepened(indent)
         flat = not several and len(deeper) + len(bare) <= limit
         return f"(\n{deeper}{bare if flat else layout.write(wrapping, given, deeper)}\n{indent})"
 
@@ -85,7 +85,7 @@ def substituted(syntax: Syntax, node: ast.Call, wrapping: Wrapping, *, parenthes
     def over_lines(indent: str) -> str:
         if not parenthesised:
             return layout.write(wrapping, (), indent)
-        deeper = f"{indent}    "
+        deeper = deepened(indent)
         return f"(\n{deeper}{layout.write(wrapping, (), deeper)}\n{indent})"
 
     if node.lineno != node.end_lineno:
@@ -115,7 +115,7 @@ def fitted(line: str, limit: int) -> str:
         return line
     indent = line[: len(line) - len(line.lstrip())]
     head, _, arguments = line.removesuffix(")").partition("(")
-    return f"{head}(\n{indent}    {arguments}\n{indent})"
+    return f"{head}(\n{deepened(indent)}{arguments}\n{indent})"
 
 
 def _hugging(
@@ -153,7 +153,7 @@ class _Layout:
     exploded: bool
 
     def write(self, wrapping: Wrapping, given: tuple[Argument, ...], indent: str) -> str:
-        deeper = f"{indent}    "
+        deeper = deepened(indent)
         inner = given if wrapping.inner is None else (Argument(_inline(wrapping.inner, given)),)
         items = [*map(Argument, wrapping.leading), *inner]
         inline = ", ".join(item.text for item in items)
