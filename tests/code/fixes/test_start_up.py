@@ -117,6 +117,8 @@ def test_what_a_thread_builds_for_every_request(tmp_path: Path) -> None:
         "def make():\n    path = PATH\n\n"
         + "".join(f"    {line}\n" for line in endpoint("return joblib.load(path).predict(row)").splitlines())
         + "\n    return predict\n",
+        "def load_model():\n    global model\n    model = joblib.load(PATH)\n\n\n"
+        + endpoint("load_model()", "return model.predict(row)"),
     ],
     ids=[
         "request",
@@ -129,6 +131,7 @@ def test_what_a_thread_builds_for_every_request(tmp_path: Path) -> None:
         "later",
         "changes",
         "closure",
+        "for its effect",
     ],
 )
 def test_what_has_to_be_loaded_again(tmp_path: Path, text: str) -> None:

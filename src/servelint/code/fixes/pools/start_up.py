@@ -111,6 +111,8 @@ class StartUp:
             declared = (n for n in syntax.own_nodes(function) if isinstance(n, ast.Global | ast.Nonlocal))
             outside = {name for n in declared for name in n.names}
             return all(isinstance(t, ast.Name) and t.id not in outside for t in statement.targets)
+        if isinstance(statement, ast.Expr) and statement.value is node:
+            return False  # nobody uses what it gives: it puts that somewhere itself
         return isinstance(statement, ast.Assign | ast.Expr | ast.Return)
 
     def _serves(self, call: BlockingCall) -> bool:
