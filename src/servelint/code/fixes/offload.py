@@ -101,6 +101,7 @@ class OffloadPlanner:
         self._in_blocks: dict[tuple[Frame, Block], Moved] = {}
         self._by_line: dict[LoopBound, dict[int, list[BlockingCall]]] = {}
         self._held: dict[tuple[Frame, Block], str] = {}
+        self._moves_block: dict[tuple[Frame, Position], bool] = {}
         self._dispatching: dict[str, bool] = {}
         self._few_safe: dict[str, bool] = {}
         self._safe_alone: dict[str, bool] = {}
@@ -108,9 +109,7 @@ class OffloadPlanner:
 
     def _around(self) -> Surroundings:
         """What judges the fixes by what is beside their calls."""
-        plans = Plans(
-            self.regions.of, self._moved_with, self._runs, self._has_no_safe_fix, self._becomes_plain
-        )
+        plans = Plans(self._region, self._moved_with, self._runs, self._has_no_safe_fix, self._becomes_plain)
         return Surroundings(self.analysis, self.files, self.safety.reached, self.safety.sharing, plans)
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
@@ -195,9 +194,20 @@ class OffloadPlanner:
         function = placement.function_at(syntax, call.caller.facts.position)
         return function is not None and self.drop_async.plan(call, function) is not None
 
+    def _region(self, call: BlockingCall) -> Region | None:
+        """The block that the fix of the call moves; None where that is the call by itself."""
+        region = self.regions.of(call)
+        if region is None:
+            return None
+        key = (call.frame, call.position)
+        if key not in self._moves_block:
+            moved, _ = self._moved(call, region)
+            self._moves_block[key] = _is_taken(moved, region)
+        return region if self._moves_block[key] else None
+
     def _moved_with(self, call: BlockingCall) -> tuple[BlockingCall, ...]:
-        moved = self._moving(call)
-        return moved.calls if moved is not None else ()
+        region = self._region(call)
+        return self._in_block(call, region.block).calls if region is not None else (call,)
 
     def _in_thread(self, call: BlockingCall) -> tuple[Fix | None, str]:
         syntax = self.files.syntax(call.caller.module)
@@ -217,9 +227,7 @@ class OffloadPlanner:
     def _plan(self, call: BlockingCall, syntax: Syntax, function: Function | None) -> tuple[Fix | None, str]:
         region = self.regions.of(call)
         moved, why = self._moved(call, region) if region is not None else (None, "")
-        if moved is not None and (
-            region is None or not region.optional or moved.applicability is Applicability.SAFE
-        ):
+        if region is not None and _is_taken(moved, region):
             return moved, ""
         reason = self._obstacle(call) or self.safety.obstacle(call)
         node = syntax.at(call.position, ast.Call)
@@ -467,3 +475,8 @@ def _all_edits(
 
 def _workers(pool: Pool | None) -> int | None:
     return pool.workers if pool is not None else None
+
+
+def _is_taken(moved: Fix | None, region: Region) -> bool:
+    """Whether the fix that moves the block is preferred to that of the call by itself."""
+    return moved is not None and (not region.optional or moved.applicability is Applicability.SAFE)
