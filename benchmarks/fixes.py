@@ -193,7 +193,10 @@ def _formats(folder: Path, paths: Sequence[Path]) -> Counter[str]:
         path.name
         for path in paths
         if subprocess.run(
-            [*command, str(length_in(path.parent)), str(path)], cwd=folder, capture_output=True, check=False
+            [*command, str(length_in((folder / path).parent)), str(path)],
+            cwd=folder,
+            capture_output=True,
+            check=False,
         ).returncode
         == 1
     )
