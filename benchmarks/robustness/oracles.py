@@ -286,16 +286,12 @@ def _elsewhere(name: str, before: bytes, after: bytes, report: Mapping[str, Any]
     }
     old, new = _split(before), _split(after)
     left = {line.rstrip(b"\r\n") for line in new} | set(new)
-    for tag, start, end, _, _ in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag not in {"replace", "delete"}:
-            continue
-        for number in range(start + 1, end + 1):
-            # What a diff shows as replaced beside an edit may be the same lines, moved by what was put in;
-            # and a line feed that is put in behind a carriage return makes one line end of both.
-            line = old[number - 1].rstrip(b"\r\n") if number + 1 in edited else old[number - 1]
-            if number not in edited and line not in left:
-                yield _failure("elsewhere", f"fix of {_kind(name)}", f"{name}:{number}: {line!r}")
-                return
+    for number, whole in enumerate(old, 1):
+        # A line feed that is put in behind a carriage return makes one line end of both.
+        line = whole.rstrip(b"\r\n") if number + 1 in edited else whole
+        if number not in edited and line not in left:
+            yield _failure("elsewhere", f"fix of {_kind(name)}", f"{name}:{number}: {line!r}")
+            return
 
 
 def _split(content: bytes) -> list[bytes]:
