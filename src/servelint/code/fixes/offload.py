@@ -110,7 +110,7 @@ class OffloadPlanner:
     def _around(self) -> Surroundings:
         """What judges the fixes by what is beside their calls."""
         plans = Plans(self._region, self._moved_with, self._runs, self._has_no_safe_fix, self._becomes_plain)
-        return Surroundings(self.analysis, self.files, self.safety.reached, self.safety.sharing, plans)
+        return Surroundings(self.analysis, self.files, self.safety, plans)
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:
         """The fix for the call, or None and why there is none."""

@@ -15,11 +15,11 @@ from servelint.code.fixes.beside.process import ProcessWide
 from servelint.code.fixes.beside.sequences import Sequences
 from servelint.code.fixes.beside.settings import ThreadSettings
 from servelint.code.fixes.beside.staying import Staying
+from servelint.code.fixes.beside.transactions import Transactions
 from servelint.code.fixes.blocks.devices import Devices
 from servelint.code.fixes.blocks.late import LateReadings
 from servelint.code.fixes.blocks.regions import Region
-from servelint.code.fixes.doubts.reached import Reached
-from servelint.code.fixes.doubts.sharing import Sharing
+from servelint.code.fixes.doubts.safety import Safety
 from servelint.code.fixes.pools.loaded import loaded_already
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import function_at
@@ -45,17 +45,16 @@ class Plans(NamedTuple):
 class Surroundings:
     """Judges the fixes of one project."""
 
-    def __init__(
-        self, analysis: Analysis, files: Files, reached: Reached, sharing: Sharing, plans: Plans
-    ) -> None:
+    def __init__(self, analysis: Analysis, files: Files, safety: Safety, plans: Plans) -> None:
         self.files = files
         self.plans = plans
-        self.halves = Halves(analysis, files, sharing, self._stays_after_all, plans.moved_with)
+        self.halves = Halves(analysis, files, safety.sharing, self._stays_after_all, plans.moved_with)
         self.staying = Staying(analysis, files, plans.region, plans.stays)
         self.late = LateReadings(files, plans.region, Devices(analysis.catalogue.libraries))
         self.device = DeviceWaits(analysis, files, plans.region)
-        self.sequences = Sequences(analysis, files, sharing, plans.region)
-        self.process = ProcessWide(analysis, reached, self._stays, plans.runs)
+        self.sequences = Sequences(analysis, files, safety.sharing, plans.region)
+        self.transactions = Transactions(analysis, files, safety, plans.region)
+        self.process = ProcessWide(analysis, safety.reached, self._stays, plans.runs)
         self.settings = ThreadSettings(analysis)
         self.alone = Alone(analysis)
 
@@ -86,8 +85,13 @@ class Surroundings:
         )
 
     def _left(self, call: BlockingCall) -> str:
-        """What the fix leaves on the event loop that takes long."""
-        doubt = self.staying.doubt(call) or self.late.doubt(call) or self.device.doubt(call)
+        """What the fix leaves on the event loop that takes long, or would wait there for locked rows."""
+        doubt = (
+            self.staying.doubt(call)
+            or self.late.doubt(call)
+            or self.device.doubt(call)
+            or self.transactions.doubt(call)
+        )
         return "" if doubt and self.plans.becomes_plain(call) else doubt
 
     def _elsewhere(self, call: BlockingCall) -> str:

@@ -23,7 +23,7 @@ def is_handling(syntax: Syntax, node: ast.AST) -> bool:
     return any(isinstance(outer, ast.ExceptHandler) for outer, _ in within(syntax, node))
 
 
-def runs_with(syntax: Syntax, work: ast.AST, node: ast.expr) -> bool:
+def runs_with(syntax: Syntax, work: ast.AST, node: ast.AST) -> bool:
     """Whether both may run in one go: not in two branches, or in one that leaves before the call."""
     last: ast.AST = work
     for outer, child in syntax.ancestors(work):

@@ -159,10 +159,10 @@ class Outside:
             looks, puts, adds = _of_statement(made)
         if not isinstance(made.function, Attribute) or not (looks or puts or adds):
             return None
-        clients = self._clients(frame, _first(made.function.value))
+        clients = self.clients(frame, chain_start(made.function.value))
         return _Use(clients, looks, puts, adds) if clients else None
 
-    def _clients(self, frame: Frame, held: Expression) -> frozenset[str]:
+    def clients(self, frame: Frame, held: Expression) -> frozenset[str]:
         """What the object is called, and the library of its class; empty for what is no client."""
         found: set[str] = set()
         values = list(plain(self.evaluator.evaluate(frame, held)))
@@ -176,7 +176,7 @@ class Outside:
         return frozenset(found)
 
 
-def _first(held: Expression) -> Expression:
+def chain_start(held: Expression) -> Expression:
     """What a chain of calls begins with: `db` of `db.query(Score).filter(...)`."""
     for _ in range(_LONGEST_CHAIN):
         if not isinstance(held, Call) or not isinstance(held.function, Attribute):

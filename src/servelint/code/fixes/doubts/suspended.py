@@ -136,7 +136,7 @@ class Suspended:
                 if isinstance(asked, ast.Attribute) or shared.reaches(last_name(asked)):
                     text = unparsed(asked)
                     return f"`{name}` asks for `{text}` and calls `{facts.name}`, which did not wait so far"
-            place = "" if self._is_locked(outer, node) else shared.torn(node)
+            place = "" if self.is_locked(outer, node) else shared.torn(node)
             if place:
                 return f"`{name}` uses `{place}` before and after `{facts.name}`, which did not wait so far"
             further = self._find_asking(outer, changed, calls - 1)
@@ -161,7 +161,8 @@ class Suspended:
                 return
         yield from found
 
-    def _is_locked(self, frame: Frame, node: ast.AST) -> bool:
+    def is_locked(self, frame: Frame, node: ast.AST) -> bool:
+        """Whether the node stands under a lock that lets in one."""
         syntax = self._function(frame)[1]
         outside = (outer for outer, _ in syntax.ancestors(node))
         return any(locked_by(self.evaluator, frame, outer) is not None for outer in outside)
@@ -237,14 +238,15 @@ class Suspended:
         key = (frame.module, frame.function)
         if key not in self._waits:
             self._waits[key] = False  # what awaits itself waits for nothing else by that
-            self._waits[key] = any(self._is_wait(frame, node) for node in self._own(frame))
+            self._waits[key] = any(self.is_wait(frame, node) for node in self._own(frame))
         return self._waits[key]
 
     def _own(self, frame: Frame) -> tuple[ast.AST, ...]:
         function, syntax = self._function(frame)
         return syntax.own_nodes(function) if function is not None else ()
 
-    def _is_wait(self, frame: Frame, node: ast.AST) -> bool:
+    def is_wait(self, frame: Frame, node: ast.AST) -> bool:
+        """Whether the function may be interrupted at one of its nodes."""
         if isinstance(node, WAITING) or (isinstance(node, ast.comprehension) and node.is_async):
             return True
         if not isinstance(node, ast.Await):

@@ -63,6 +63,14 @@ class Policy:
     puts: frozenset[str]
     adds: frozenset[str]
     client_words: frozenset[str]
+    locks_rows: frozenset[str]
+    changes_rows: frozenset[str]
+    asks_session: frozenset[str]
+    given_to_session: frozenset[str]
+    makes_sessions: frozenset[str]
+    commits: frozenset[str]
+    ends_transactions: frozenset[str]
+    begins_transactions: frozenset[str]
     long_calls: NameIndex[str]
     long_of_clients: frozenset[str]
     long_in_loops: NameIndex[str]
@@ -136,6 +144,14 @@ def load() -> Policy:
         puts=frozenset(file.names("puts")),
         adds=frozenset(file.names("adds")),
         client_words=frozenset(file.names("client-words")),
+        locks_rows=frozenset(file.names("locks-rows")),
+        changes_rows=frozenset(file.names("changes-rows")),
+        asks_session=frozenset(file.names("asks-session")),
+        given_to_session=frozenset(file.names("given-to-session")),
+        makes_sessions=frozenset(file.names("makes-sessions")),
+        commits=frozenset(file.names("commits")),
+        ends_transactions=frozenset(file.names("ends-transactions")),
+        begins_transactions=frozenset(file.names("begins-transactions")),
         long_calls=_index(file, "long-calls"),
         long_of_clients=frozenset(file.names("long-of-clients")),
         long_in_loops=_index(file, "long-in-loops"),
