@@ -209,6 +209,7 @@ def test_a_block_commits_at_its_end(tmp_path: Path, begin: str, change: str) -> 
         (COMMIT, COMMIT, "print(row)"),
         (DELETED, "print(key)", "print(row)"),
         (DELETED, COMMIT, "await asyncio.sleep(0)"),
+        (DELETED, COMMIT, "row.db.commit()"),
         (f"{DELETED}; await asyncio.sleep(0)", COMMIT, "print(row)"),
     ],
 )

@@ -106,7 +106,19 @@ class Transactions:
                     "another request may wait for them on the event loop"
                 )
         reason = self._locked_around(frame, depth)
-        return "" if reason and self._waits(frame, function, Range.of(syntax, [function]), moved) else reason
+        if not reason or self._waits(frame, function, Range.of(syntax, [function]), moved):
+            return ""
+        return "" if self._ends_before(frame, moved) else reason
+
+    def _ends_before(self, frame: Frame, moved: Range) -> bool:
+        """Whether the function commits something itself before what is moved."""
+        _, syntax = self._function(frame)
+        return any(
+            syntax.number(node) < moved.first
+            and last_of(site.call.function) in self.policy.commits
+            and _go_together(syntax, node, syntax.nodes[moved.first])
+            for site, node, _ in self._calls(frame)
+        )
 
     def _locked_around(self, frame: Frame, depth: int) -> str:
         """The same for what those have changed that await the function."""
