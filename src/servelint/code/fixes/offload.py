@@ -18,7 +18,6 @@ from functools import cached_property, partial
 from servelint.code.facts.facts import Position, Site
 from servelint.code.fixes.add_async import AddAsync
 from servelint.code.fixes.beside.kept import Kept
-from servelint.code.fixes.beside.surroundings import Plans, Surroundings
 from servelint.code.fixes.blocks import moving
 from servelint.code.fixes.blocks.block import Block
 from servelint.code.fixes.blocks.regions import Region, Regions
@@ -34,6 +33,7 @@ from servelint.code.fixes.pools.new_pool import Pool
 from servelint.code.fixes.pools.pool import Pools
 from servelint.code.fixes.pools.services import Services
 from servelint.code.fixes.pools.start_up import StartUp
+from servelint.code.fixes.surroundings import Plans, Surroundings
 from servelint.code.fixes.text import placement, policy, style
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.imports import NameTakenError
@@ -109,7 +109,14 @@ class OffloadPlanner:
 
     def _around(self) -> Surroundings:
         """What judges the fixes by what is beside their calls."""
-        plans = Plans(self._region, self._moved_with, self._runs, self._has_no_safe_fix, self._becomes_plain)
+        plans = Plans(
+            self._region,
+            self.regions.of,
+            self._moved_with,
+            self._runs,
+            self._has_no_safe_fix,
+            self._becomes_plain,
+        )
         return Surroundings(self.analysis, self.files, self.safety, plans)
 
     def plan(self, call: BlockingCall) -> tuple[Fix | None, str]:

@@ -40,7 +40,7 @@ _LACKING = frozenset({"KeyError", "IndexError", "LookupError"})
 _PASSING = frozenset({"enumerate", "zip", "reversed", "iter", "map", "filter"})
 
 
-class _Read(NamedTuple):
+class Read(NamedTuple):
     """Where a place is read; `number` is that of the node where the function that waits reads it itself."""
 
     module: Module
@@ -73,15 +73,15 @@ class Meanwhile:
         self.sharing = sharing
         self.guards = guards
         self.writers = Writers(analysis, files, sharing, guards)
-        self._reads: dict[tuple[str, int], tuple[_Read, ...]] = {}
+        self._reads: dict[tuple[str, int], tuple[Read, ...]] = {}
 
     def doubt(self, frame: Frame, moved: Range, inner: Iterable[Frame], *, block: bool) -> str:
         """Why the thread should not read what it reads; `block` where `moved` is read there as a whole."""
         below = self.reached.functions(inner)
         if len(below) > MAXIMUM_FUNCTIONS:
             return ""
-        own = [read._replace(number=read.syntax.number(read.node)) for read in self._of(frame)]
-        reads = [read for one in below for read in self._of(one)]
+        own = [read._replace(number=read.syntax.number(read.node)) for read in self.reads(frame)]
+        reads = [read for one in below for read in self.reads(one)]
         if block:
             reads += [read for read in own if read.number is not None and moved.has(read.number)]
             own = [read for read in own if read.number is None or not moved.has(read.number)]
@@ -111,8 +111,8 @@ class Meanwhile:
         moved: Range,
         writer: Writer,
         name: str,
-        reads: Sequence[_Read],
-        own: Sequence[_Read],
+        reads: Sequence[Read],
+        own: Sequence[Read],
     ) -> str:
         """Why the thread should not read several times, or go through, what the function writes."""
         found = [r for r in reads if r.name == name and self.writers.is_one(r.owner, writer.owner)]
@@ -120,12 +120,12 @@ class Meanwhile:
             return ""
         told = f"and `{writer.function.name}` may"
         through = next((read for read in found if _is_gone_through(read)), None)
-        if through is not None and writer.resizes and not self._is_locked(writer, [through]):
+        if through is not None and writer.resizes and not self.is_locked(writer, [through]):
             text = unparsed(through.node)
             return f"the thread goes through `{text}`, {told} add to it or take from it meanwhile"
         if not writer.replaces:
             return ""
-        if writer.goes_on and not self._is_locked(writer, found[:1]):
+        if writer.goes_on and not self.is_locked(writer, found[:1]):
             text = unparsed(found[0].node)
             return f"the thread reads `{text}`, {told} have put something unfinished there meanwhile"
         every = [*reads, *(read for read in own if self._is_beside(moved, read))]
@@ -136,7 +136,7 @@ class Meanwhile:
         ]
         first = next((read for read in together if read in found), found[0])
         second = next((r for r in together if r.node is not first.node and not _are_apart(r, first)), None)
-        if second is None or self._is_locked(writer, [first, second]):
+        if second is None or self.is_locked(writer, [first, second]):
             return ""
         one, two = unparsed(first.node), unparsed(second.node)
         what = f"`{one}` more than once" if first.name == second.name else f"`{one}` and `{two}`"
@@ -145,18 +145,18 @@ class Meanwhile:
 
     # -- what is not there any more --------------------------------------------------------------
 
-    def _of_emptier(self, frame: Frame, moved: Range, writer: Writer, reads: Sequence[_Read]) -> str:
+    def _of_emptier(self, frame: Frame, moved: Range, writer: Writer, reads: Sequence[Read]) -> str:
         """Why the thread should not use what the function takes away: once is enough to fail."""
         for read in reads:
             gone = self._gone(read, writer)
             # a lock around the use alone does not bring back what is gone when the thread gets it
-            is_kept = gone and self._is_locked(writer, [read]) and self._is_asked_first(read)
-            if gone and not is_kept and not self._is_awaited(frame, moved, writer):
+            is_kept = gone and self.is_locked(writer, [read]) and self._is_asked_first(read)
+            if gone and not is_kept and not self.is_awaited(frame, moved, writer):
                 text, name = unparsed(read.node), writer.function.name
                 return f"the thread uses `{text}`, and `{name}` may {gone} meanwhile"
         return ""
 
-    def _gone_after(self, frame: Frame, moved: Range, own: Sequence[_Read]) -> str:
+    def _gone_after(self, frame: Frame, moved: Range, own: Sequence[Read]) -> str:
         """Why the function should not wait: what it uses after the call may be gone by then."""
         for read in own:
             writers = self.writers.of(read.name, read.home, [read.owner]) or ()
@@ -164,23 +164,23 @@ class Meanwhile:
             if not any(gone for _, gone in emptying) or not _comes_after(read, moved, self._asking(read)):
                 continue
             for writer, gone in emptying:
-                if gone and not self._is_awaited(frame, moved, writer):
+                if gone and not self.is_awaited(frame, moved, writer):
                     text, name = unparsed(read.node), writer.function.name
                     return f"`{text}` is used after the call, and `{name}` may {gone} meanwhile"
         return ""
 
-    def _is_asked_first(self, read: _Read) -> bool:
+    def _is_asked_first(self, read: Read) -> bool:
         """Whether the function asks before the read whether anything is there."""
         syntax = read.syntax
         before = Range(syntax.number(read.function), syntax.number(read.node))
         return _is_asked_for(read, before, self._asking(read))
 
-    def _asking(self, read: _Read) -> set[str]:
+    def _asking(self, read: Read) -> set[str]:
         """The place of the read, and the calls (`load()`) that put something there where nothing is."""
         writers = self.writers.of(read.name, read.home, [read.owner]) or ()
         return {unparsed(read.node), *(f"{w.function.name}()" for w in writers if w.fills)}
 
-    def _gone(self, read: _Read, writer: Writer) -> str:
+    def _gone(self, read: Read, writer: Writer) -> str:
         """What the function does so that the read finds nothing to go on with; empty if it does not."""
         if read.name != writer.name or not self.writers.is_one(read.owner, writer.owner):
             return ""
@@ -188,7 +188,7 @@ class Meanwhile:
             return writer.unsets
         return writer.takes if writer.takes and _is_looked_up(read) else ""
 
-    def _is_awaited(self, frame: Frame, moved: Range, writer: Writer) -> bool:
+    def is_awaited(self, frame: Frame, moved: Range, writer: Writer) -> bool:
         """Whether one lock of the event loop is held around the call and wherever the function writes."""
         syntax = self.files.syntax(self.evaluator.module(frame.module))
         held = self._entered(frame, syntax, syntax.nodes[moved.first])
@@ -202,12 +202,12 @@ class Meanwhile:
         locks = (locked_by(self.evaluator, frame, outer) for outer, _ in syntax.ancestors(node))
         return {last_name(lock) for lock in locks if lock is not None}
 
-    def _is_set(self, read: _Read, writer: Writer) -> bool:
+    def _is_set(self, read: Read, writer: Writer) -> bool:
         return any(
             name == read.name and self.writers.is_one(read.owner, owner) for owner, name in writer.replaced
         )
 
-    def _is_beside(self, moved: Range, read: _Read) -> bool:
+    def _is_beside(self, moved: Range, read: Read) -> bool:
         """Whether nobody could come between the read and the call so far."""
         number = read.number
         if number is None:
@@ -215,7 +215,7 @@ class Meanwhile:
         between = Range(min(number, moved.first), max(number, moved.first))
         return not is_interrupted(read.syntax, read.function, between, moved)
 
-    def _is_locked(self, writer: Writer, reads: Sequence[_Read]) -> bool:
+    def is_locked(self, writer: Writer, reads: Sequence[Read]) -> bool:
         """Whether one lock is held by the writer and wherever the thread reads."""
         held = [
             self.guards.held(writer.module, writer.syntax, writer.function, c.node) for c in writer.changes
@@ -225,13 +225,14 @@ class Meanwhile:
 
     # -- what functions read ---------------------------------------------------------------------
 
-    def _of(self, frame: Frame) -> tuple[_Read, ...]:
+    def reads(self, frame: Frame) -> tuple[Read, ...]:
+        """What of that the function reads, wherever it runs."""
         key = (frame.module, frame.function)
         if key not in self._reads:
             self._reads[key] = tuple(self._find(frame))
         return self._reads[key]
 
-    def _find(self, frame: Frame) -> Iterator[_Read]:
+    def _find(self, frame: Frame) -> Iterator[Read]:
         module = self.evaluator.module(frame.module)
         syntax = self.files.syntax(module)
         function = function_at(syntax, self.evaluator.facts(frame).position)
@@ -250,7 +251,7 @@ class Meanwhile:
             if owner is None or _is_said(syntax, node) or self._is_method(frame, syntax, node):
                 continue
             if self.writers.of(last_name(node), home, [owner]) != ():
-                yield _Read(module, syntax, function, node, owner)
+                yield Read(module, syntax, function, node, owner)
 
     def _is_method(self, frame: Frame, syntax: Syntax, node: ast.expr) -> bool:
         """Whether it is called, and a method that a class of the project defines by that name."""
@@ -277,7 +278,7 @@ def _is_said(syntax: Syntax, node: ast.AST) -> bool:
     return False
 
 
-def _is_used(read: _Read) -> bool:
+def _is_used(read: Read) -> bool:
     """Whether the read fails where nothing is there: an attribute or element is taken, or it is called."""
     syntax, node = read.syntax, read.node
     match syntax.parent(node):
@@ -286,7 +287,7 @@ def _is_used(read: _Read) -> bool:
     return False
 
 
-def _is_looked_up(read: _Read) -> bool:
+def _is_looked_up(read: Read) -> bool:
     """Whether the read fails where one element is missing, and nobody there is ready for that."""
     syntax, node = read.syntax, read.node
     outer = syntax.parent(node)
@@ -307,7 +308,7 @@ def _caught(handler: ast.ExceptHandler) -> list[str]:
     return [last_name(kind) for kind in kinds if kind is not None]
 
 
-def _comes_after(read: _Read, moved: Range, asking: Collection[str]) -> bool:
+def _comes_after(read: Read, moved: Range, asking: Collection[str]) -> bool:
     """Whether the function comes from the call to the read, with no `await` and no question between so far.
 
     `asking` are the places and calls (`load()`) that ask whether anything is there. In a loop that is so for
@@ -332,7 +333,7 @@ def _comes_after(read: _Read, moved: Range, asking: Collection[str]) -> bool:
     return False
 
 
-def _is_asked_for(read: _Read, between: Range, asking: Collection[str]) -> bool:
+def _is_asked_for(read: Read, between: Range, asking: Collection[str]) -> bool:
     """Whether the function asks there whether anything is at the place."""
     asked = read.syntax.worked_out(_asked_at, read.function)
     numbers = [asked.get(text, []) for text in asking]
@@ -395,7 +396,7 @@ def _only_asks(syntax: Syntax, node: ast.expr) -> bool:
     return False
 
 
-def _are_apart(one: _Read, two: _Read) -> bool:
+def _are_apart(one: Read, two: Read) -> bool:
     """Whether never both of the reads are made: they stand in two branches."""
     if one.function is not two.function:
         return False
@@ -409,7 +410,7 @@ def _are_apart(one: _Read, two: _Read) -> bool:
     return False
 
 
-def _is_gone_through(read: _Read) -> bool:
+def _is_gone_through(read: Read) -> bool:
     """Whether the container that is there is gone through, one element after the other."""
     syntax, node = read.syntax, read.node
     outer = syntax.parent(node)
@@ -433,7 +434,7 @@ def _is_gone_through(read: _Read) -> bool:
                 return False
 
 
-def _goes_through(read: _Read, name: str) -> bool:
+def _goes_through(read: Read, name: str) -> bool:
     """Whether the function goes through what the variable holds."""
     return any(
         isinstance(node, ast.For | ast.comprehension)

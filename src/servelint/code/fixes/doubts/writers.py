@@ -13,8 +13,9 @@ from typing import NamedTuple
 from servelint.code.facts.facts import Attribute, Call, Expression, Name
 from servelint.code.facts.nodes import annotation
 from servelint.code.fixes.doubts.guards import Guards
-from servelint.code.fixes.doubts.shared import Change, last_name
+from servelint.code.fixes.doubts.shared import Change, Shared, last_name
 from servelint.code.fixes.doubts.sharing import Sharing
+from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
 from servelint.code.fixes.text.placement import FunctionsByLine, function_at
 from servelint.code.fixes.text.syntax import LEAVING, Function, Syntax
@@ -22,7 +23,14 @@ from servelint.code.fixes.text.variables import Written, mentioning_lines, writt
 from servelint.code.graph.project import Module
 from servelint.code.judge.analysis import Analysis
 from servelint.code.loop.bound import Where
-from servelint.code.values.values import ClassReference, Frame, Instance, ModuleReference, plain
+from servelint.code.values.values import (
+    ClassReference,
+    Frame,
+    Instance,
+    LibraryObject,
+    ModuleReference,
+    plain,
+)
 from servelint.knowledge.types import Phase
 from servelint.project.text.parsing import unparsed
 
@@ -55,6 +63,7 @@ class Writer(NamedTuple):
     """A function that writes a place: what it does to it, and all that it puts anew.
 
     `fills` are changes that put something where nothing was; `in_thread` says that it is never on the loop.
+    `alters` are those of an object of a library that nobody may use meanwhile (`self.index.add(vectors)`).
     """
 
     module: Module
@@ -66,6 +75,7 @@ class Writer(NamedTuple):
     fills: tuple[Change, ...]
     replaced: frozenset[tuple[Owner, str]]
     in_thread: bool = False
+    alters: tuple[Change, ...] = ()
 
     @property
     def replaces(self) -> bool:
@@ -272,7 +282,9 @@ class Writers:
         arguments = [*function.args.posonlyargs, *function.args.args]
         own = arguments[0].arg if function.name in _CONSTRUCTORS and arguments else ""
         every: dict[tuple[Owner, str], list[Change]] = {}
-        for change in self.sharing.of(module, function).changes(syntax.own_nodes(function), own):
+        shared = self.sharing.of(module, function)
+        altered = list(self._altered(module, shared, own))
+        for change in dict.fromkeys((*shared.changes(syntax.own_nodes(function), own), *altered)):
             owner = self.owner(module, syntax, function, change.place) if last_name(change.place) else None
             if owner is not None:
                 every.setdefault((owner, last_name(change.place)), []).append(change)
@@ -287,7 +299,7 @@ class Writers:
         found = [
             Writer(
                 module, syntax, function, *key, tuple(left.get(key, ())), tuple(fills.get(key, ())), replaced
-            )
+            )._replace(alters=tuple(c for c in left.get(key, ()) if c in altered))
             for key in every
         ]
         if found and self._serves(module, function, names, MAXIMUM_CALLS):
@@ -300,6 +312,20 @@ class Writers:
             yield from found
         elif found and self._serves(module, function, names, MAXIMUM_CALLS, threads=True):
             yield from (writer._replace(in_thread=True) for writer in found)
+
+    def _altered(self, module: Module, shared: Shared, own: str) -> Iterator[Change]:
+        """The calls that change an object of a library which nobody may use meanwhile."""
+        frame, known = self.files.frame(module, shared.function), policy.load().changes_alone
+        for node in shared.syntax.own_nodes(shared.function) if frame is not None else ():
+            match node:
+                case ast.Call(func=ast.Attribute(value=place, attr=name)) if name in known.last_names():
+                    held = annotation(place)
+                    kinds = plain(self.evaluator.evaluate(frame, held)) if frame and held else ()
+                    types = [kind.type for kind, _ in kinds if isinstance(kind, LibraryObject)]
+                    if any(known.find(f"{t}.{name}") for t in types) and shared.holds(
+                        place, own, called=True
+                    ):
+                        yield Change(node, place)
 
     def _serves(
         self,

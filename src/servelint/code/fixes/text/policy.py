@@ -78,6 +78,7 @@ class Policy:
     device_words: frozenset[str]
     of_one_thread: NameIndex[str]
     of_one_thread_words: frozenset[str]
+    changes_alone: NameIndex[str]
     long_together: NameIndex[str]
     long_readers: NameIndex[str]
     data_words: frozenset[str]
@@ -159,6 +160,7 @@ def load() -> Policy:
         device_words=frozenset(file.names("device-words")),
         of_one_thread=_index(file, "of-one-thread"),
         of_one_thread_words=frozenset(file.names("of-one-thread-words")),
+        changes_alone=_index(file, "changes-alone"),
         long_together=_index(file, "long-together"),
         long_readers=_index(file, "long-readers"),
         begins_more=frozenset(file.names("begins-more")),

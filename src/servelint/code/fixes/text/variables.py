@@ -6,10 +6,12 @@ import ast
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from keyword import iskeyword
 from string import ascii_letters, digits
 from typing import NamedTuple
 
+from servelint.code.fixes.text import policy
 from servelint.project.text.source import Source
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -229,13 +231,17 @@ def _is_in_place(method: str) -> bool:
     return method.endswith("_") and not iskeyword(method[:-1])
 
 
-# What stands behind an attribute that is set or changed, or of which an element is.
-_BEHIND = re.compile(
-    r"[ \t]*\[(?:[^\n]{200}|[ \t]*\n)|(?:[ \t]*\[[^\n]{0,200}\])?[ \t]*(?:=(?!=)|[-+*/%|&^@<>]{1,2}=|"
-    r":[^\n=]{0,200}=|,[^\n()]{0,200}=|\)[^\n()]{0,200}=|\.(?:"
-    + "|".join(sorted(CHANGING_METHODS))
-    + r")\b|\.[^\W_]\w*_\b)"
-)
+@cache
+def _behind() -> re.Pattern[str]:
+    """What stands behind an attribute that is set or changed, or of which an element is."""
+    return re.compile(
+        r"[ \t]*\[(?:[^\n]{200}|[ \t]*\n)|(?:[ \t]*\[[^\n]{0,200}\])?[ \t]*(?:=(?!=)|[-+*/%|&^@<>]{1,2}=|"
+        r":[^\n=]{0,200}=|,[^\n()]{0,200}=|\)[^\n()]{0,200}=|\.(?:"
+        + "|".join(sorted(CHANGING_METHODS | policy.load().changes_alone.last_names()))
+        + r")\b|\.[^\W_]\w*_\b)"
+    )
+
+
 # What stands before one that is deleted, or given to a function that changes it.
 _BEFORE = re.compile(rf"\bdel\b|\bout=\s*[\w.]*$|\b(?:{'|'.join(sorted(_CHANGING_FUNCTIONS))})\(\s*[\w.]*$")
 _IN_NAMES = ascii_letters + digits + "_."
@@ -260,7 +266,7 @@ def written_attributes(source: Source, name: str) -> Iterator[Written]:
         end = start + len(wanted)
         if not _is_of_name(text[end : end + 1]):
             before = text[max(text.rfind("\n", 0, start) + 1, start - _FAR) : start]
-            if _BEHIND.match(text, end) or _BEFORE.search(before):
+            if _behind().match(text, end) or _BEFORE.search(before):
                 rest = before.rstrip(_IN_NAMES)
                 holder = "" if _is_of_name(rest[-1:]) else before[len(rest) :]
                 whole = all(part.isidentifier() for part in holder.split("."))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from servelint.code.facts.facts import Site
 from servelint.code.fixes.beside.alone import Alone
+from servelint.code.fixes.beside.altered import Altered
 from servelint.code.fixes.beside.branches import other_branch
 from servelint.code.fixes.beside.device import DeviceWaits
 from servelint.code.fixes.beside.halves import Halves
@@ -31,11 +32,13 @@ from servelint.knowledge.types import Role
 class Plans(NamedTuple):
     """What the planner tells of a call: the block that moves with it, the calls in it, and what these run.
 
+    `block` is the block that may move with it: where nothing is known yet of the fix.
     `stays` tells whether it has no safe fix, whatever else there is, `becomes_plain` whether its function
     stops to be a coroutine, so that nothing in it stays on the event loop.
     """
 
     region: Callable[[BlockingCall], Region | None]
+    block: Callable[[BlockingCall], Region | None]
     moved_with: Callable[[BlockingCall], tuple[BlockingCall, ...]]
     runs: Callable[[BlockingCall], tuple[Iterable[Site], Iterable[Frame]]]
     stays: Callable[[BlockingCall], bool]
@@ -55,20 +58,32 @@ class Surroundings:
         self.sequences = Sequences(analysis, files, safety.sharing, plans.region)
         self.transactions = Transactions(analysis, files, safety, plans.region)
         self.process = ProcessWide(analysis, safety.reached, self._stays, plans.runs)
+        self.altered = Altered(
+            analysis, files, safety.meanwhile, plans.block, plans.runs, self._is_not_in_pool
+        )
         self.settings = ThreadSettings(analysis)
         self.alone = Alone(analysis)
 
     def doubt(self, call: BlockingCall) -> str:
         """Why a fix that is safe by itself is not; empty where it is."""
-        return self.halves.doubt(call) or self._doubt(call) or self.process.doubt(call)
+        return self.halves.doubt(call) or self._doubt(call) or self._of_others(call)
 
     def at_once(self, call: BlockingCall) -> str:
         """Why several threads should not make the call at once, whatever its library allows."""
-        return self.process.at_once(call)
+        return self.process.at_once(call) or self.altered.at_once(call)
 
     def _stays_after_all(self, call: BlockingCall) -> bool:
         """Whether safe fixes leave the call where it is."""
-        return self._stays(call) or bool(self.process.doubt(call))
+        return self._stays(call) or bool(self._of_others(call))
+
+    def _of_others(self, call: BlockingCall) -> str:
+        """Which other code must not run beside the call, and does not come into the same pool."""
+        altered = self.altered.at_once if self.plans.becomes_plain(call) else self.altered.doubt
+        return self.process.doubt(call) or altered(call)
+
+    def _is_not_in_pool(self, call: BlockingCall) -> bool:
+        """Whether safe fixes leave the call where it is, or hand its function to the framework's threads."""
+        return self._stays(call) or self.plans.becomes_plain(call)
 
     def _stays(self, call: BlockingCall) -> bool:
         """The same, whatever becomes of other calls."""
