@@ -342,3 +342,15 @@ def test_a_load_that_is_given_what_another_gives(tmp_path: Path) -> None:
     assert lines[-1] == "await asyncio.to_thread(lambda: net.load_state_dict(torch.load(row[0])))"
     lines = fixed(tmp_path, "return model(torch.load(row[0]))")
     assert "await asyncio.to_thread(torch.load, row[0])" in "".join(lines)
+
+
+def test_what_a_block_gives_back_is_broken_where_it_is_too_long(tmp_path: Path) -> None:
+    names = [f"part_of_the_answer_{letter}" for letter in "abcdefghi"]
+    text = (
+        "with torch.no_grad():",
+        *(f"    {name} = model(row)" for name in names),
+        f"return {' + '.join(names)}",
+    )
+    body = fixed(tmp_path, *text)
+    first = body.index("    return (")
+    assert body[first : first + 11] == ["    return (", *(f"        {name}," for name in names), "    )"]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from servelint.code.facts.facts import Position
 from servelint.code.fixes.blocks.asked import asked
 from servelint.code.fixes.blocks.traits import LOOPS, Traits, leaving
-from servelint.code.fixes.text import variables
+from servelint.code.fixes.text import style, variables
 from servelint.code.fixes.text.quotes import inside_quotes
 from servelint.code.fixes.text.syntax import Function, Syntax, nodes_of
 from servelint.code.fixes.text.uses import Range, Uses
@@ -168,14 +168,19 @@ class Block:
         unit = self.syntax.indent_unit(self.function)
         inner = indent + unit
         parameters = (*found.parameters, *(f"{kept}={kept}" for kept in found.kept))
-        lines = [f"{indent}def {name}({', '.join(parameters)}):"]
+        limit = style.line_length(self.syntax)
+        lines = [style.fitted(f"{indent}def {name}({', '.join(parameters)})", limit - 1) + ":"]
         if found.globals:
             lines.append(f"{inner}global {', '.join(found.globals)}")
         if found.nonlocals:
             lines.append(f"{inner}nonlocal {', '.join(found.nonlocals)}")
         lines += self.lines(inner)
         if found.returned:
-            lines.append(f"{inner}return {', '.join(found.returned)}")
+            line = f"{inner}return {', '.join(found.returned)}"
+            if len(line) > limit and len(found.returned) > 1:
+                items = "".join(f"{inner}{unit}{each},\n" for each in found.returned)
+                line = f"{inner}return (\n{items}{inner})"
+            lines.append(line)
         return "\n".join(lines)
 
     def lines(self, indent: str, replaced: Sequence[tuple[ast.expr, str]] = ()) -> list[str]:
