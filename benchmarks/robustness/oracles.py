@@ -274,6 +274,10 @@ def _parse_fault(name: str, content: bytes) -> str:
     return ""
 
 
+# What a fix puts around a load that requests share.
+_LOCKING = re.compile(rb"[ \t]*with \w+_lock:\s*$")
+
+
 def _elsewhere(name: str, before: bytes, after: bytes, report: Mapping[str, Any]) -> Iterator[Failure]:
     """Lines that changed although no edit is on them; the report writes out what is not UTF-8 in a name."""
     told = unicode_text(name)
@@ -286,10 +290,12 @@ def _elsewhere(name: str, before: bytes, after: bytes, report: Mapping[str, Any]
     }
     old, new = _split(before), _split(after)
     left = {line.rstrip(b"\r\n") for line in new} | set(new)
+    # A lock that a later round adds: the reason that was told against the fix has gone with another one.
+    locked = {line.strip() for line in new} if set(filter(_LOCKING.match, new)) - set(old) else set()
     for number, whole in enumerate(old, 1):
         # A line feed that is put in behind a carriage return makes one line end of both.
         line = whole.rstrip(b"\r\n") if number + 1 in edited else whole
-        if number not in edited and line not in left:
+        if number not in edited and line not in left and line.strip() not in locked:
             yield _failure("elsewhere", f"fix of {_kind(name)}", f"{name}:{number}: {line!r}")
             return
 

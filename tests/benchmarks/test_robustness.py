@@ -178,6 +178,14 @@ def test_a_repair_that_only_another_one_makes_possible_is_none(tmp_path: Path) -
     assert "run_in_executor" in (tmp_path / "app.py").read_text()
 
 
+@pytest.mark.parametrize(("context", "is_seen"), [("model_lock", False), ("suppress()", True)])
+def test_a_lock_that_a_later_round_adds_is_none(context: str, is_seen: bool) -> None:
+    """No edit is told for it where the fix of another finding removes what was against it."""
+    before = b"if model is None:\n    model = load()\n"
+    after = f"with {context}:\n    if model is None:\n        model = load()\n".encode()
+    assert bool([*oracles._elsewhere("app.py", before, after, {"findings": []})]) is is_seen
+
+
 def test_a_second_fix_is_seen(service: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = oracles.run
 
