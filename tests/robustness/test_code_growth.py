@@ -84,6 +84,12 @@ async def p(x):
 """
 
 
+def _changed_index(number: int) -> str:
+    head = f"import faiss\n{HEAD}index = faiss.IndexFlatIP(4)\n"
+    body = "    index.add(x)\n    x = model(x)\n    print(x)\n" * number
+    return head + ENDPOINT.format(name="predict", body=body)
+
+
 def _guarded(number: int) -> str:
     guards = "".join(
         f"        if x == {n}:\n            return\n        self.v{n} = x\n" for n in range(number)
@@ -121,6 +127,7 @@ KINDS: dict[str, Callable[[int], str]] = {
     "guards": _guarded,
     "functions of one name": _of_one_name,
     "loads at start-up": _loaded_at_startup,
+    "changes of an index": _changed_index,
 }
 FIXED = (
     "calls",

@@ -65,6 +65,7 @@ class Altered:
         self._moved = moved
         self._stays = stays
         self._known: dict[Frame, list[_Altered]] = {}
+        self._altered_by: dict[tuple[object, ...], list[Writer]] = {}
         self._told: dict[tuple[Frame, Range], list[tuple[str, Writer]]] = {}
 
     def doubt(self, call: BlockingCall) -> str:
@@ -107,7 +108,7 @@ class Altered:
         """The objects that the function uses and others change."""
         if frame not in self._known:
             used = [(read, uses) for read in self.meanwhile.reads(frame) if (uses := _uses(read))]
-            found = (_Altered(read, uses, [*self._altering(read)]) for read, uses in used)
+            found = (_Altered(read, uses, self._altering(read)) for read, uses in used)
             self._known[frame] = [one for one in found if one.writers]
         return self._known[frame]
 
@@ -117,13 +118,20 @@ class Altered:
         syntax = self.files.syntax(evaluator.module(frame.module))
         return function_at(syntax, evaluator.facts(frame).position)
 
-    def _altering(self, read: Read) -> Iterator[Writer]:
+    def _altering(self, read: Read) -> list[Writer]:
         """The functions that change the object that is read, not only where there was none."""
-        writers = self.meanwhile.writers
-        for writer in writers.of(read.name, read.home, [read.owner]) or ():
-            changes = [c for c in writer.alters if not asks_for_lack(writer.syntax, c.node, [writer.name])]
-            if changes and writers.is_one(read.owner, writer.owner):
-                yield writer._replace(changes=tuple(changes), fills=(), alters=tuple(changes))
+        key = (read.name, read.home, read.owner)
+        if key not in self._altered_by:
+            writers, found = self.meanwhile.writers, list[Writer]()
+            for writer in writers.of(read.name, read.home, [read.owner]) or ():
+                changes = [
+                    c for c in writer.alters if not asks_for_lack(writer.syntax, c.node, [writer.name])
+                ]
+                if changes and writers.is_one(read.owner, writer.owner):
+                    altering = writer._replace(changes=tuple(changes), fills=(), alters=tuple(changes))
+                    found.append(altering)
+            self._altered_by[key] = found
+        return self._altered_by[key]
 
     def _is_kept_apart(self, call: BlockingCall, moved: Range, read: Read, writer: Writer) -> bool:
         """Whether one lock is held around both."""

@@ -111,21 +111,23 @@ def doubt(syntax: Syntax, function: Function, nodes: Sequence[ast.AST]) -> str:
 
 def _uploaded_into(syntax: Syntax, function: Function, moved: Range) -> str:
     """A folder that is written out and that a function which takes uploads gives to what is moved."""
+    given = syntax.worked_out(_folders, function)
+    return next((folder for number, folder in given if moved.has(number)), "")
+
+
+def _folders(syntax: Syntax, function: Function) -> list[tuple[int, str]]:
+    """The folders that a function which takes uploads gives to calls, by the numbers of the calls."""
     taken = (n for n in ast.walk(function.args) if isinstance(n, ast.Name | ast.Attribute))
     if not any(last_name(node) in _UPLOADS for node in taken):
-        return ""
-    given = syntax.worked_out(given_once, function)
-    calls = (n for n in syntax.own_nodes(function) if isinstance(n, ast.Call) and moved.has(syntax.number(n)))
-    for node in calls:
-        for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
-            value = given.get(argument.id) if isinstance(argument, ast.Name) else argument
-            if (
-                isinstance(value, ast.Constant)
-                and isinstance(value.value, str)
-                and _FOLDER.match(value.value)
-            ):
-                return value.value
-    return ""
+        return []
+    given, found = syntax.worked_out(given_once, function), list[tuple[int, str]]()
+    for node in syntax.own_nodes(function):
+        if isinstance(node, ast.Call):
+            for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+                match given.get(argument.id) if isinstance(argument, ast.Name) else argument:
+                    case ast.Constant(value=str(text)) if _FOLDER.match(text):
+                        found.append((syntax.number(node), text))
+    return found
 
 
 def _overwritten(syntax: Syntax, function: Function, moved: Range) -> str:

@@ -347,16 +347,21 @@ class Shared:
         is none.
         """
         syntax = self.syntax
+        statement = syntax.statement(call) or call
+        first, end = syntax.number(statement), syntax.end_number(statement)
         for place, uses in self.uses.items():
-            sides: set[str] = set()
-            count = 0
-            for use in uses:
-                for side in _sides(syntax, use, call):
-                    sides.add(side)
-                    count += 1
-            if {"before", "after"} <= sides or (count > 1 and _loop(syntax, call) is not None):
+            numbers = self._use_numbers[place]
+            before, after = bisect_left(numbers, first), bisect_left(numbers, end)
+            sides = [side for use in uses[before:after] for side in _sides(syntax, use, call)]
+            sides += ["before"] * before + ["after"] * (len(uses) - after)
+            if {"before", "after"} <= {*sides} or (len(sides) > 1 and _loop(syntax, call) is not None):
                 return place
         return ""
+
+    @cached_property
+    def _use_numbers(self) -> dict[str, list[int]]:
+        """The numbers of the uses of each place, in their order."""
+        return {place: [self.syntax.number(use) for use in uses] for place, uses in self.uses.items()}
 
 
 def last_name(node: ast.expr) -> str:
