@@ -12,6 +12,7 @@ if anything broke or took too long. Needs ruff and pyright (or basedpyright) on 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import shutil
 import subprocess
@@ -29,6 +30,8 @@ from servelint.code.fixes.text.style import length_in
 RULES = "F,E9,ASYNC,B,RUF006"
 UNFIXABLE = "no fix: "
 OF_BASEDPYRIGHT = ("reportImplicitRelativeImport",)  # errors that pyright itself does not know
+# What pyright says of the arguments of a call: several errors may be one wrong call.
+OF_CALLS = ("reportCallIssue", "reportArgumentType")
 TAKEN_BACK = "was taken back"
 
 
@@ -161,19 +164,34 @@ def _pyright(folder: Path, paths: Sequence[Path]) -> Counter[str]:
     A call of what may be None is another error when it is handed to a thread (an argument, no call), and
     where its result is used `object*` says once more that the call could not be typed. An import that is
     not found counts once a file and package: a service may start in any folder, and nothing is installed.
+    Of a call whose arguments are wrong, which `partial` is told more of than `to_thread`, all count as one.
     """
     program = "pyright" if shutil.which("pyright") else "basedpyright"
     found = _reported([program, "--outputjson"], folder, paths) or {"generalDiagnostics": ()}
     ours = (item for item in found["generalDiagnostics"] if item.get("rule") not in OF_BASEDPYRIGHT)
     errors = [item for item in ours if item["severity"] == "error"]
     missing = {(item["file"], _missing(item)) for item in errors if _missing(item)}
-    other = (item for item in errors if not _missing(item) and "object*" not in item["message"])
+    other = [item for item in errors if not _missing(item) and "object*" not in item["message"]]
+    calls = {
+        (i["file"], _statement(Path(i["file"]), i["range"]["start"]["line"] + 1))
+        for i in other
+        if i.get("rule") in OF_CALLS
+    }
     return Counter(
         [
             *(f"{Path(file).name}: import {package}" for file, package in missing),
-            *(Path(i["file"]).name for i in other),
+            *(Path(file).name for file, _ in calls),
+            *(Path(i["file"]).name for i in other if i.get("rule") not in OF_CALLS),
         ]
     )
+
+
+def _statement(path: Path, line: int) -> int:
+    """The first line of the innermost statement that the 1-based line is of; the line itself for none."""
+    tree = ast.parse(path.read_bytes())
+    spans = ((n.lineno, n.end_lineno or n.lineno) for n in ast.walk(tree) if isinstance(n, ast.stmt))
+    around = [(last - first, first) for first, last in spans if first <= line <= last]
+    return min(around, default=(0, line))[1]
 
 
 def _missing(item: dict[str, Any]) -> str:
