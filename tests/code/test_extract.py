@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from servelint.code.facts.extract import extract
+from servelint.code.facts.facts import Attribute, Constant, Expression, Name, Subscript, last_name
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,11 @@ def test_a_name_is_used_where_its_value_goes_somewhere(body: str, used: bool) ->
 )
 def test_what_is_declared_as_text_or_a_number_is_no_model(annotation: str, used: bool) -> None:
     assert ("x" in extract(f"def h(x: {annotation}):\n    g(x)\n".encode()).functions[1].used) is used
+
+
+def test_the_last_name_of_a_long_chain() -> None:
+    """The time for a file of `f()()()...` is linear; one call of a function a link was not."""
+    chain: Expression = Attribute(Name("model"), "layers")
+    for number in range(5000):
+        chain = Subscript(chain, Constant(number))
+    assert last_name(chain) == "layers"

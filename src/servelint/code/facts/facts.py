@@ -378,16 +378,14 @@ class ModuleFacts(NamedTuple):
 
 
 def last_name(expression: Expression) -> str:
-    """The last name of `a.b.c` (`c`), empty for what has none."""
+    """The last name of `a.b.c` (`c`), also where it is called or an element is taken; empty for none."""
+    while isinstance(expression, Call | Subscript):  # of a chain of thousands it is asked for each link
+        expression = expression.function if isinstance(expression, Call) else expression.value
     match expression:
         case Name(id):
             return id
         case Attribute(_, name):
             return name
-        case Call(function, _, _, _):
-            return last_name(function)
-        case Subscript(value, _):
-            return last_name(value)
     return ""
 
 
