@@ -22,7 +22,6 @@ from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.doubts.writers import Writer, asks_for_lack
 from servelint.code.fixes.pools.forms import is_pooled
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.uses import Range
 from servelint.code.judge.analysis import Analysis, BlockingCall
@@ -95,7 +94,7 @@ class Altered:
             return
         own = [one for one in self._altered(call.frame) if any(map(moved.has, one.uses))]
         altered = [*own, *(one for frame in below for one in self._altered(frame))]
-        run = {self._function(one) for one in below} if altered else set()
+        run = {self.files.function(one)[0] for one in below} if altered else set()
         for read, _, writers in altered:
             for writer in writers:
                 if writer.function in run or self._is_kept_apart(call, moved, read, writer):
@@ -111,12 +110,6 @@ class Altered:
             found = (_Altered(read, uses, self._altering(read)) for read, uses in used)
             self._known[frame] = [one for one in found if one.writers]
         return self._known[frame]
-
-    def _function(self, frame: Frame) -> Function | None:
-        """The function of the frame in the tree of its file."""
-        evaluator = self.analysis.evaluator
-        syntax = self.files.syntax(evaluator.module(frame.module))
-        return function_at(syntax, evaluator.facts(frame).position)
 
     def _altering(self, read: Read) -> list[Writer]:
         """The functions that change the object that is read, not only where there was none."""
@@ -155,7 +148,9 @@ class Altered:
                     syntax = self.files.syntax(call.caller.module)
                     sites, inner = self._moved(call)
                     calls.update(n for s in sites if (n := syntax.at(s.call.position, ast.Call)) is not None)
-                    functions.update(f for one in self.reached.functions(inner) if (f := self._function(one)))
+                    functions.update(
+                        f for one in self.reached.functions(inner) if (f := self.files.function(one)[0])
+                    )
         return calls, functions
 
 

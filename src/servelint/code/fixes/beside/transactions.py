@@ -26,7 +26,6 @@ from servelint.code.fixes.doubts.shared import last_name
 from servelint.code.fixes.doubts.timed import WAITING
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import Function, Syntax
 from servelint.code.fixes.text.uses import Range, given_once
 from servelint.code.judge.analysis import Analysis, BlockingCall
@@ -95,7 +94,7 @@ class Transactions:
 
     def _locked(self, frame: Frame, moved: Range, depth: int) -> str:
         """Which rows the function, or one that awaits it, has changed and not committed at what is moved."""
-        function, syntax = self._function(frame)
+        function, syntax = self.files.function(frame)
         if function is None or self.safety.suspended.is_locked(frame, syntax.nodes[moved.first]):
             return ""
         for change in reversed(self._of(frame).changes):
@@ -112,7 +111,7 @@ class Transactions:
 
     def _ends_before(self, frame: Frame, moved: Range) -> bool:
         """Whether the function commits something itself before what is moved."""
-        _, syntax = self._function(frame)
+        _, syntax = self.files.function(frame)
         return any(
             syntax.number(node) < moved.first
             and last_of(site.call.function) in self.policy.commits
@@ -133,7 +132,7 @@ class Transactions:
         if not self.evaluator.facts(frame).is_async or not self.evaluator.callers.is_called(frame):
             return
         for outer, made in islice(self.evaluator.callers.call_sites(frame), MAXIMUM_CALLERS):
-            _, syntax = self._function(outer)
+            _, syntax = self.files.function(outer)
             node = syntax.at(made.position, ast.Call)
             awaited = syntax.parent(node) if node is not None else None
             if isinstance(awaited, ast.Await):
@@ -141,7 +140,7 @@ class Transactions:
 
     def _commit(self, frame: Frame, function: Function, change: _Step, moved: Range) -> str:
         """What commits the change after what is moved; empty where it ends before, or others come between."""
-        _, syntax = self._function(frame)
+        _, syntax = self.files.function(frame)
         target = syntax.nodes[moved.first]
         if moved.has(syntax.number(change.node)):
             return ""
@@ -168,7 +167,7 @@ class Transactions:
 
     def _waits(self, frame: Frame, function: Function, between: Range, moved: Range) -> bool:
         """Whether the function waits there as it is, on the way to what is moved or on from it."""
-        _, syntax = self._function(frame)
+        _, syntax = self.files.function(frame)
         target = syntax.nodes[moved.first]
         return any(
             between.has(syntax.number(node))
@@ -190,7 +189,7 @@ class Transactions:
 
     def _calls(self, frame: Frame) -> Iterator[tuple[Site, ast.Call, str]]:
         """The calls of the function, but where something has failed, with the sessions that they are of."""
-        function, syntax = self._function(frame)
+        function, syntax = self.files.function(frame)
         cursors = syntax.worked_out(_cursors, function) if function is not None else {}
         for site in self.evaluator.facts(frame).sites:
             node, called = syntax.at(site.call.position, ast.Call), site.call.function
@@ -209,7 +208,7 @@ class Transactions:
 
     def _changes(self, frame: Frame) -> Iterator[_Step]:
         """The calls that change rows: at once, or what the session has been given so far."""
-        function, syntax = self._function(frame)
+        function, syntax = self.files.function(frame)
         added: dict[str, list[ast.Call]] = {}
         for site, node, session in self._calls(frame) if function is not None else ():
             name = last_of(site.call.function)
@@ -254,7 +253,7 @@ class Transactions:
 
     def _ends(self, frame: Frame, changes: tuple[_Step, ...]) -> Iterator[_Step]:
         """Where changes of these sessions end, in the order of the text."""
-        function, syntax = self._function(frame)
+        function, syntax = self.files.function(frame)
         sessions = {change.session for change in changes}
         found: list[_Step] = []
         for site, node, session in self._calls(frame):
@@ -281,10 +280,6 @@ class Transactions:
         given = (*site.call.arguments, *(value for _, value in site.call.keywords))
         is_given = any(dotted(one) in sessions for one in given)
         return is_given and not self.evaluator.calls.callees(frame, site.call)
-
-    def _function(self, frame: Frame) -> tuple[Function | None, Syntax]:
-        syntax = self.files.syntax(self.evaluator.module(frame.module))
-        return function_at(syntax, self.evaluator.facts(frame).position), syntax
 
 
 def _go_together(syntax: Syntax, one: ast.AST, two: ast.AST) -> bool:

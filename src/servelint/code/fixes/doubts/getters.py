@@ -16,7 +16,6 @@ from servelint.code.fixes.blocks.lines import Lines
 from servelint.code.fixes.doubts.reached import Reached
 from servelint.code.fixes.text import policy
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.placement import function_at
 from servelint.code.judge.analysis import Analysis, BlockingCall
 from servelint.code.values.values import External, ExternalObject, Frame, plain
 
@@ -67,8 +66,7 @@ class Getters:
 
     def _enters_lock(self, frame: Frame) -> bool:
         evaluator = self.analysis.evaluator
-        syntax = self.files.syntax(evaluator.module(frame.module))
-        function = function_at(syntax, evaluator.facts(frame).position)
+        function, syntax = self.files.function(frame)
         own = syntax.own_nodes(function) if function is not None else ()
         items = [item.context_expr for node in own if isinstance(node, ast.With) for item in node.items]
         entered = [found for item in items if (found := annotation(item)) is not None]

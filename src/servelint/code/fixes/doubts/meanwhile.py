@@ -23,7 +23,6 @@ from servelint.code.fixes.doubts.timed import SAYING, is_interrupted
 from servelint.code.fixes.doubts.writers import MAXIMUM_FILES, Owner, Writer, Writers
 from servelint.code.fixes.pools.bounds import locked_by
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import LEAVING, Function, Syntax
 from servelint.code.fixes.text.uses import Range
 from servelint.code.graph.project import Module
@@ -234,8 +233,7 @@ class Meanwhile:
 
     def _find(self, frame: Frame) -> Iterator[Read]:
         module = self.evaluator.module(frame.module)
-        syntax = self.files.syntax(module)
-        function = function_at(syntax, self.evaluator.facts(frame).position)
+        function, syntax = self.files.function(frame)
         if function is None or function.name in _CONSTRUCTORS:
             return
         shared = self.sharing.of(module, function)

@@ -24,7 +24,6 @@ from servelint.code.fixes.doubts.sharing import Sharing
 from servelint.code.fixes.doubts.timed import WAITING, is_interrupted, kept, timed
 from servelint.code.fixes.pools.bounds import locked_by
 from servelint.code.fixes.text.files import Files
-from servelint.code.fixes.text.placement import function_at
 from servelint.code.fixes.text.syntax import LEAVING, Function, Syntax
 from servelint.code.fixes.text.uses import Range
 from servelint.code.graph.project import Module
@@ -68,7 +67,7 @@ class Suspended:
 
     def doubt(self, frame: Frame, moved: Range) -> str:
         """Why the function should not wait for what is moved."""
-        function, syntax = self._function(frame)
+        function, syntax = self.files.function(frame)
         if function is None:
             return ""
         return (
@@ -82,7 +81,7 @@ class Suspended:
 
     def kept_time(self, frame: Frame, moved: Range, workers: int | None) -> str:
         """Why the time that is moved has to wait for one of few threads is not that of the work."""
-        function, syntax = self._function(frame)
+        function, syntax = self.files.function(frame)
         if function is None or workers is None:
             return ""
         return kept(syntax, function, moved)
@@ -91,7 +90,7 @@ class Suspended:
         """A file with one name for all requests that another function writes before what is moved."""
         if frame not in self._left:
             self._left[frame] = sorted(self._find_left(frame))
-        left, (_, syntax) = self._left[frame], self._function(frame)
+        left, (_, syntax) = self._left[frame], self.files.function(frame)
         number = bisect_left(left, (moved.first + 1, ""))
         if not number:
             return ""
@@ -100,12 +99,12 @@ class Suspended:
 
     def _find_left(self, frame: Frame) -> Iterator[tuple[int, str]]:
         """The calls of a function that write such files, by the numbers at which they have."""
-        _, syntax = self._function(frame)
+        _, syntax = self.files.function(frame)
         for site in self.evaluator.facts(frame).sites:
             node = syntax.at(site.call.position, ast.Call)
             below = self.reached.called(frame, site.call) if node is not None else ()
             for inner in self.reached.functions(below)[:MAXIMUM_FUNCTIONS]:
-                helper, there = self._function(inner)
+                helper, there = self.files.function(inner)
                 path = written_below(there, helper) if helper is not None else ""
                 if path and node is not None:
                     name = self.evaluator.facts(inner).qualname
@@ -126,7 +125,7 @@ class Suspended:
         if not calls or not facts.is_async or self._is_waiting(frame):
             return ""
         for outer, made in self.evaluator.callers.call_sites(frame):
-            function, syntax = self._function(outer)
+            function, syntax = self.files.function(outer)
             node = syntax.at(made.position, ast.Call)
             if function is None or node is None or not isinstance(syntax.parent(node), ast.Await):
                 continue
@@ -149,7 +148,7 @@ class Suspended:
 
         What is asked once more inside a lock around the node is asked for with nobody between.
         """
-        function, syntax = self._function(frame)
+        function, syntax = self.files.function(frame)
         found: list[ast.expr] = []
         for outer, child in syntax.ancestors(node):
             for test in _tests(syntax, outer, child):
@@ -163,7 +162,7 @@ class Suspended:
 
     def is_locked(self, frame: Frame, node: ast.AST) -> bool:
         """Whether the node stands under a lock that lets in one."""
-        syntax = self._function(frame)[1]
+        syntax = self.files.function(frame)[1]
         outside = (outer for outer, _ in syntax.ancestors(node))
         return any(locked_by(self.evaluator, frame, outer) is not None for outer in outside)
 
@@ -171,7 +170,7 @@ class Suspended:
         """The last names of what requests share and the function changes, or one that it calls."""
         found: set[str] = set()
         for number, inner in enumerate(self.reached.functions([frame])):
-            function, syntax = self._function(inner)
+            function, syntax = self.files.function(inner)
             if number >= MAXIMUM_FUNCTIONS or function is None:
                 continue
             shared = self.sharing.of(self.evaluator.module(inner.module), function)
@@ -182,7 +181,7 @@ class Suspended:
 
     def _outdated(self, frame: Frame, function: Function, moved: Range) -> str:
         """What the function reads after the call, and another sets together with what it read before."""
-        module, syntax = self.evaluator.module(frame.module), self._function(frame)[1]
+        module, syntax = self.evaluator.module(frame.module), self.files.function(frame)[1]
         before: dict[str, int] = {}
         after: dict[str, int] = {}
         writers = self._writers(module)
@@ -242,7 +241,7 @@ class Suspended:
         return self._waits[key]
 
     def _own(self, frame: Frame) -> tuple[ast.AST, ...]:
-        function, syntax = self._function(frame)
+        function, syntax = self.files.function(frame)
         return syntax.own_nodes(function) if function is not None else ()
 
     def is_wait(self, frame: Frame, node: ast.AST) -> bool:
@@ -251,7 +250,7 @@ class Suspended:
             return True
         if not isinstance(node, ast.Await):
             return False
-        _, syntax = self._function(frame)
+        _, syntax = self.files.function(frame)
         sites = self.evaluator.facts(frame).sites
         made = [s.call for s in sites if syntax.at(s.call.position, ast.Call) is node.value]
         return not made or any(self._may_wait(frame, call) for call in made)
@@ -264,10 +263,6 @@ class Suspended:
             or self._is_waiting(self.evaluator.calls.enter(value, frame, made))
             for value in values
         )
-
-    def _function(self, frame: Frame) -> tuple[Function | None, Syntax]:
-        syntax = self.files.syntax(self.evaluator.module(frame.module))
-        return function_at(syntax, self.evaluator.facts(frame).position), syntax
 
 
 def _beside_coroutines(syntax: Syntax, moved: Range) -> str:

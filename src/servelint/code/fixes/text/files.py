@@ -54,6 +54,12 @@ class Files:
         number = self._numbers[module.path].get(function)
         return None if number is None else self.analysis.evaluator.frame(module, number)
 
+    def function(self, frame: Frame) -> tuple[Function | None, Syntax]:
+        """The function of the frame in the tree of its file, and that; None where it is not found."""
+        evaluator = self.analysis.evaluator
+        syntax = self.syntax(evaluator.module(frame.module))
+        return function_at(syntax, evaluator.facts(frame).position), syntax
+
     def told(self, path: str) -> Mapping[int, Sequence[BlockingCall]]:
         """The blocking calls that are told in the file, by the numbers of their functions."""
         if path not in self._told:
