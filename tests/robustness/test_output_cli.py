@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from servelint import run
+from servelint.cli import terminal
 from servelint.project import config
 from servelint.project.reported.baseline import BaselineError
 
@@ -334,3 +336,32 @@ def test_init_where_folders_and_files_are_swapped(project: Project, servelint: S
     assert servelint("init", "--yes", "--no-workflow", "--no-configuration").status == 2
     result = servelint("init", "--yes", "--no-hook", "--no-configuration")
     assert (result.status, "crashed" in result.err) == (2, False)
+
+
+@pytest.mark.parametrize("line", ["9" * 5000, "0", "²", "-1"])
+def test_a_line_that_is_none_is_not_explained(line: str, project: Project, servelint: Servelint) -> None:
+    project.write({"app.py": ENDPOINT})
+    result = servelint("check", "--explain", f"app.py:{line}")
+    assert result.status == 2
+    assert "--explain needs an existing file and a line" in result.err
+
+
+def test_versions_that_nothing_has(project: Project, servelint: Servelint) -> None:
+    asked = f"fastmcp<{'9' * 5000}\nfastmcp<3.{'9' * 5000}\n"
+    tool = "import joblib\nfrom fastmcp import FastMCP\n\nm = joblib.load('m')\n\n\n@FastMCP('m').tool\ndef tool(x):\n"
+    project.write({"app.py": f"{tool}    return m.predict(x)\n", "requirements.txt": asked})
+    result = servelint("check", "--no-cache", "--output-format", "json")
+    assert not json.loads(result.out)["errors"]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("version", "links"), [("9" * 5000, False), ("²", False), ("4999", False), ("7600", True)]
+)
+def test_a_terminal_may_say_any_version(version: str, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"VTE_VERSION": version, "FORCE_COLOR": "1"})
+    assert terminal.style_for(_Terminal()).links is links

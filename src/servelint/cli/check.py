@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _BROKEN = 5  # lines of a log that are complained about
+_MOST_DIGITS = 9  # of a line's number
 
 
 class OutputFormat(click.ParamType[tuple[str, Path | None]]):
@@ -182,7 +183,8 @@ def _place(text: str, run: Run, target: options.Target) -> Place:
     overlay = run.overlay or {}
     if target.is_stdin and name == options.STDIN:
         path = next(iter(overlay))
-    if not name or not line.isdecimal() or not int(line) or not (path in overlay or path.is_file()):
+    is_line = line.isdecimal() and len(line) <= _MOST_DIGITS and int(line) > 0
+    if not name or not is_line or not (path in overlay or path.is_file()):
         raise click.UsageError(f"--explain needs an existing file and a line, as in app.py:12, not {text!r}")
     return Place(path, int(line))
 

@@ -17,6 +17,7 @@ from servelint.reports.style import Style
 _LINKING_TERMINALS = ("WT_SESSION", "KITTY_WINDOW_ID", "WEZTERM_PANE", "KONSOLE_VERSION", "DOMTERM")
 _LINKING_PROGRAMS = ("iTerm.app", "vscode", "WezTerm", "ghostty", "Hyper")
 _OLDEST_LINKING_VTE = 5000
+_MOST_DIGITS = 9
 
 
 def style_for(stream: TextIO, *, quiet: bool = False, statistics: bool = False) -> Style:
@@ -55,7 +56,7 @@ def _takes_links() -> bool:
     if os.environ.get("TERM_PROGRAM") in _LINKING_PROGRAMS:
         return True
     version = os.environ.get("VTE_VERSION", "")
-    return version.isdecimal() and int(version) >= _OLDEST_LINKING_VTE
+    return version.isdecimal() and len(version) <= _MOST_DIGITS and int(version) >= _OLDEST_LINKING_VTE
 
 
 def complain(message: str) -> None:

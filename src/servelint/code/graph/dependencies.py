@@ -17,7 +17,7 @@ _REQUIREMENT = re.compile(
     r"""^[\s"'-]*([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?:\[[^\]\n]*\])?\s*((?:[<>=!~^][^;#"'\n]*)?)""",
     re.MULTILINE,
 )
-_BOUND = re.compile(r"(<=?|==?=?|~=|\^)\s*v?(\d+)(?:\.(\d+))?")
+_BOUND = re.compile(r"(<=?|==?=?|~=|\^)\s*v?(\d{1,9})(?:\.(\d{1,9}))?")
 
 
 class Dependencies:

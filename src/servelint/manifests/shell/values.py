@@ -27,6 +27,8 @@ _CORES = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _DIGITS = re.compile(r"[0-9]{1,20}")
+# A parameter of a script by its number: nobody passes more of them.
+_PARAMETER = re.compile(r"[0-9]{1,9}")
 _MAX_NESTING = 50
 _MAX_LENGTH = 5_000_000
 
@@ -188,7 +190,7 @@ class Evaluator:
 
     def _is_set(self, name: str, scope: Scope) -> bool:
         if name.isdigit():
-            return int(name) <= len(scope.parameters)
+            return _PARAMETER.fullmatch(name) is not None and int(name) <= len(scope.parameters)
         return name in "@*" or scope.known(name)
 
     def _current(self, name: str, scope: Scope, node: Node) -> Words | None:
@@ -197,7 +199,7 @@ class Evaluator:
         if name == "0" and scope.name is not None:
             return (scope.name,)
         if name.isdigit():
-            index = int(name) - 1
+            index = int(name) - 1 if _PARAMETER.fullmatch(name) else -1
             return (scope.parameters[index],) if 0 <= index < len(scope.parameters) else ()
         if name in scope.variables:
             values = scope.variables[name]
