@@ -334,6 +334,26 @@ def test_a_rule_that_fails_is_told_and_the_others_are_reported(
     assert problem.message.startswith("SRV201: OverflowError")
 
 
+def test_an_image_may_copy_any_number_of_words(tmp_path: Path) -> None:
+    written(
+        tmp_path,
+        {
+            "Dockerfile": f'FROM x\nCOPY start.sh {"sh -c " * 6_000}/\nCMD ["/start.sh"]\n',
+            "start.sh": f"#!/bin/sh\n{_START * 200}",
+        },
+    )
+    found, told = _told(tmp_path)
+    assert not told
+    assert len(found) == 200
+
+
+@pytest.mark.parametrize(("name", "found"), [("9" * 5_000, []), ("²", []), ("1", ["start.sh:2: SRV201"])])
+def test_parameters_of_a_script_have_any_number(name: str, found: list[str], tmp_path: Path) -> None:
+    script = f"#!/bin/sh\nuvicorn a:app --workers ${{{name}:-4}} --port ${{{name}}}\n"
+    written(tmp_path, {"Dockerfile": _IMAGE, "start.sh": script})
+    assert _told(tmp_path) == (found, [])
+
+
 # -- time: regular expressions and readers on 100 kB of what they like least ---------------------------
 
 _SIZE = 100_000

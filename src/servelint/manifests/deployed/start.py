@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from servelint.finding import Span
@@ -14,6 +15,9 @@ from servelint.manifests.forms.dockerfile import Image
 from servelint.manifests.forms.resources import Container, Setting, Workload
 from servelint.manifests.forms.sources import normal
 from servelint.manifests.shell.commandline import ServerStart, WorkerCount
+
+# So many folders that an image copies are looked at: for each of its servers, of which there may be hundreds.
+_MOST_COPIED = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +65,7 @@ class Start:
         inside = inside or (container.folder if container is not None else "")
         inside = inside or (image.stage.folder if image is not None else "")
         if image is not None:
-            for copy in image.stage.copies:
-                if inside.rstrip("/").startswith(copy.target.rstrip("/")) or copy.target.rstrip(
-                    "/"
-                ).startswith(inside):
-                    found.extend(normal(image.path.parent / source) for source in copy.sources)
+            found.extend(islice(_copied(image, inside), _MOST_COPIED))
         found = [*self._mounted(inside), *found]
         if self.server.application_folder and not self.server.application_folder.startswith("/"):
             found.insert(0, base / self.server.application_folder)
@@ -83,3 +83,11 @@ class Start:
                 yield source / folder.relative_to(target)
             elif target.parent == folder and target.name == source.name:
                 yield source.parent
+
+
+def _copied(image: Image, inside: str) -> Iterator[Path]:
+    """What of the project is copied to the folder `inside` the image, or around it, or into it."""
+    for copy in image.stage.copies:
+        target = copy.target.rstrip("/")
+        if inside.rstrip("/").startswith(target) or target.startswith(inside):
+            yield from (normal(image.path.parent / source) for source in copy.sources)
