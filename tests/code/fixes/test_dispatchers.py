@@ -49,6 +49,9 @@ async def lifespan(app{annotation}){returns}:
 """
 
 
+NOT_SHARED = "from realesrgan import RealESRGANer\n"
+
+
 def endpoint(number: int, call: str = "net(row, scale=1)", returns: str = "") -> str:
     return f'\n\n@app.post("/{number}")\nasync def predict_{number}(row: list){returns}:\n    return {call}\n'
 
@@ -294,6 +297,26 @@ def test_inference_on_the_default_executor(tmp_path: Path, before: str, after: s
     assert not outcome.report.findings
     text = outcome.after[tmp_path / "main.py"].decode()
     assert f"    return await offloads.{after}\n" in text or f"    return await {after}\n" in text
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_inference_on_the_default_executor_beside_other_calls(tmp_path: Path, count: int) -> None:
+    offloaded = endpoint(9, "await asyncio.to_thread(net.enhance, row, outscale=2)")
+    text = service(count, call="net.enhance(row, outscale=4)") + offloaded
+    text = text.replace("import torch\n", "import asyncio\n\n").replace(
+        "FastAPI\n", f"FastAPI\n{NOT_SHARED}", 1
+    )
+    (tmp_path / "main.py").write_text(text.replace('torch.load("net.pt")', "RealESRGANer(scale=4)"))
+    report = check([], Config(root=tmp_path, select=("SRV101", "SRV109")))
+    outcome = edits.apply(report, unsafe=True)
+    assert len(outcome.applied) == len(report.findings) == count + 1
+    text = outcome.after[tmp_path / "main.py"].decode()
+    assert text.count("_inference_executor = ") == 1
+    assert ("return await in_inference_pool(net.enhance, row, outscale=2)" in text) is (count == 3)
+    fixes = [(finding.code, finding.fix) for finding in report.findings if finding.fix is not None]
+    makers = [{edit for edit in fix.edits if "_inference_executor = " in edit.content} for _, fix in fixes]
+    assert len(makers) == count + 1
+    assert len(set.union(*makers)) == 1
 
 
 @pytest.mark.parametrize("helper", [own(copies=False), own(keywords=False)])

@@ -44,6 +44,11 @@ class _Opened:
     function: Function
     node: ast.Call
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it is awaited where it stands."""
+        return isinstance(self.syntax.parent(self.node), ast.Await)
+
     def blocking_call(self, blocking: Blocking) -> BlockingCall:
         """The place as a call that blocks: so are pools chosen and doubts raised."""
         return offloading_call(self.place, blocking)
@@ -104,28 +109,39 @@ class HandoffFixes:
 
     def dedicated(self, place: Place, found: Handoff, blocking: Blocking) -> Fix:
         """SRV109: a pool for inference instead of the loop's default executor."""
+
+        def plan(planner: OffloadPlanner) -> Fix | None:
+            try:
+                return planner.handoffs.dedicated(place, found, blocking)
+            except (LeftAloneError, NameTakenError):
+                return None
+
+        fix = self._dedicated(place, found, blocking)
+        return self.planner.by_themselves(offloading_call(place, blocking), fix, plan)
+
+    def _dedicated(self, place: Place, found: Handoff, blocking: Blocking) -> Fix:
         offload = self._opened(place)
         node, syntax = offload.node, offload.syntax
         by_argument = found.offload.pool is not None
         if by_argument and not (node.args and isinstance(node.args[0], ast.Constant)):
             raise LeftAloneError("the executor is not given in its place: pass a pool for inference")
-        if not by_argument and not (node.args and isinstance(syntax.parent(node), ast.Await)):
+        if not by_argument and not (node.args and offload.is_awaited):
             raise LeftAloneError("it is not awaited where it stands: use `run_in_executor` with a pool")
         self._check_place(offload, found, blocking)
-        if self.planner.forms.stays_on_default(offload.blocking_call(blocking)):
+        call = offload.blocking_call(blocking)
+        if self.planner.forms.stays_on_default(call):
             raise LeftAloneError("the file hands other work to that executor too: move all of it or none")
         needed, doubt = Needed(self.planner.files), QUEUED
-        if isinstance(syntax.parent(node), ast.Await):
-            call = offload.blocking_call(blocking)
+        if offload.is_awaited:
             doubt = self.queueing.doubt(call, found, self.planner.pools.sharing(call))
-        own = self._dispatched(offload, blocking, needed, by_argument=by_argument)
-        if own is not None:
-            edit = self._with_dispatcher(offload, own, _texts(syntax, node)[by_argument:])
-            title = f"Run `{dotted(found.callable)}` with `{own}`"
+        pool = self._dispatched(offload, blocking, needed, by_argument=by_argument)
+        pool = pool or self._pool(offload, blocking, needed, dispatch=offload.is_awaited)
+        doubt = doubt or self.planner.copied(call, pool)
+        if pool.dispatcher:
+            edit = self._with_dispatcher(offload, pool.dispatcher, _texts(syntax, node)[by_argument:])
+            title = f"Run `{dotted(found.callable)}` with `{pool.dispatcher}`"
             replaces = [syntax.span(part) for part in (node.func, *node.args[:by_argument])]
-            return _fix(title, needed.with_edits((edit,)), doubt, replaces)
-        pool = self._pool(offload, blocking, needed)
-        doubt = doubt or self.planner.copied(offload.blocking_call(blocking), pool)
+            return _fix(title, needed.with_edits(pool.edits, (edit,)), doubt, replaces)
         first = node.args[0]
         if by_argument and (node.lineno == node.end_lineno or _outgrows(syntax, node, first, pool.text)):
             given = style.Wrapping(syntax.text(node.func), (pool.text,)).with_arguments(
@@ -192,24 +208,23 @@ class HandoffFixes:
 
     def _dispatched(
         self, offload: _Opened, blocking: Blocking, needed: Needed, *, by_argument: bool
-    ) -> str | None:
-        """The project's own coroutine that runs a function in a pool; None where it has none that would do.
+    ) -> Pool | None:
+        """The pool of the project's own coroutine that runs a function in it; None where none would do.
 
         `run_in_executor` does not copy the context, `to_thread` does.
         """
         node = offload.node
-        if not self.planner.forms.dispatches or not isinstance(offload.syntax.parent(node), ast.Await):
+        if not self.planner.forms.dispatches or not offload.is_awaited:
             return None
         call = offload.blocking_call(blocking)
         copies = not by_argument and self.planner.contexts.may_read([call], ())
         imports, keywords = needed.of(offload.place.caller.module), bool(node.keywords)
         try:
-            pool = self.planner.pools.dispatched(
+            return self.planner.pools.dispatched(
                 call, offload.function, imports, keywords=keywords, context=copies
             )
         except NameTakenError:
             return None
-        return pool.dispatcher if pool is not None else None
 
     def _with_dispatcher(self, offload: _Opened, dispatcher: str, given: Sequence[str]) -> Edit:
         """The edit that gives the dispatcher the function and its arguments; the `await` stays."""
@@ -284,8 +299,11 @@ class HandoffFixes:
             raise LeftAloneError(_LOST)
         return _Opened(place, syntax, function, node)
 
-    def _pool(self, offload: _Opened, blocking: Blocking, needed: Needed) -> Pool:
-        return self.planner.pools.choose(offload.blocking_call(blocking), offload.function, needed.of)
+    def _pool(self, offload: _Opened, blocking: Blocking, needed: Needed, *, dispatch: bool = False) -> Pool:
+        """The pool; with `dispatch` it has the dispatcher that other calls of the service get."""
+        call = offload.blocking_call(blocking)
+        dispatch = dispatch and self.planner.forms.dispatches and self.planner.makes_dispatcher(call)
+        return self.planner.pools.choose(call, offload.function, needed.of, dispatch=dispatch)
 
 
 def _fix(title: str, edits: tuple[Edit, ...], reason: str, replaces: Iterable[Span] = ()) -> Fix:

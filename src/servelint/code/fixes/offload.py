@@ -11,7 +11,7 @@ is left to a person.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -126,7 +126,7 @@ class OffloadPlanner:
             doubt = self.surroundings.doubt(call)
             if doubt:
                 fix = fix._replace(applicability=Applicability.UNSAFE, reason=doubt)
-            fix = self._by_themselves(call, fix)
+            fix = self.by_themselves(call, fix, lambda planner: planner.plan(call)[0])
         better = self.twins.plan(call)
         if better is None:
             return fix, reason
@@ -134,17 +134,19 @@ class OffloadPlanner:
             return better, ""
         return fix._replace(better=better), ""
 
-    def _by_themselves(self, call: BlockingCall, fix: Fix) -> Fix:
+    def by_themselves(
+        self, call: BlockingCall, fix: Fix, plan: Callable[[OffloadPlanner], Fix | None]
+    ) -> Fix:
         """The safe fix; without what would be for one or two calls, or for one file, where others have none.
 
         That is a new dispatcher, or a module for the pool. With unsafe fixes there are more calls: the better
-        fix has it.
+        fix has it. `plan` plans the fix of the call anew.
         """
         if fix.applicability is not Applicability.SAFE:
             return fix
         if not self._has_few_safe(call) and not self._is_safe_alone(call):
             return fix
-        plain, _ = self.plain.plan(call)
+        plain = plan(self.plain)
         if plain is None or plain.applicability is not Applicability.SAFE or plain.edits == fix.edits:
             return fix
         return plain._replace(better=fix)
@@ -282,7 +284,7 @@ class OffloadPlanner:
         doubt = self.safety.doubt_of_block(call, block, _workers(offloading.pool), calls)
         key = (block, name, offloading.form, offloading.pool, offloading.copies_context, bool(doubt.locks))
         if key not in self._blocks:  # the text of a block is one object for all the calls in it
-            edit = moving.moved(block, found, name, offloading)
+            edit = moving.moved(block, found, name, offloading, calls)
             self._blocks[key] = _all_edits(offloading, needed, (edit,), doubt)
         title = f"Run the block with `{call.text}` {offloading.where}"
         reason = doubt.reason
@@ -356,10 +358,10 @@ class OffloadPlanner:
             found = self.pools.dispatched(call, function, imports, keywords=moved.keywords, context=context)
             if found is not None:
                 return found
-        dispatch = self.forms.dispatches and self._makes_dispatcher(call)
+        dispatch = self.forms.dispatches and self.makes_dispatcher(call)
         return self.pools.choose(call, function, needed.of, dispatch=dispatch)
 
-    def _makes_dispatcher(self, call: BlockingCall) -> bool:
+    def makes_dispatcher(self, call: BlockingCall) -> bool:
         """Whether the calls of the service get a dispatcher: where several would be long without."""
         path = call.caller.module.path
         if path not in self._dispatching:

@@ -32,10 +32,11 @@ def drop_metric(autoscaler: Autoscaler, metric: Metric) -> tuple[Fix | None, str
     edit = remove_item(autoscaler.items, metric.item) or _removed_from_values(autoscaler, metric)
     if edit is None:
         return None, "a template, a patch or an anchor brings the metric: remove it there"
+    replaced = (metric.item.place.span,)
     if any(other.resource for other in others):
-        return Fix(Applicability.SAFE, _TITLE, (edit,)), ""
+        return Fix(Applicability.SAFE, _TITLE, (edit,), replaces=replaced), ""
     reason = "no resource metric remains: make sure that the others cover overload"
-    return Fix(Applicability.UNSAFE, _TITLE, (edit,), reason), ""
+    return Fix(Applicability.UNSAFE, _TITLE, (edit,), reason, replaced), ""
 
 
 def unset_value(subject: MemoryValue) -> tuple[Fix | None, str]:

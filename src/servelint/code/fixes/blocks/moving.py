@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import count
 
 from servelint.code.fixes.blocks.block import Block, Variables
@@ -75,9 +75,11 @@ def _all_names(syntax: Syntax) -> set[str]:
     return found
 
 
-def moved(block: Block, found: Variables, name: str, offloading: Offloading) -> Edit:
-    """The edit that puts the offloaded block in the place of its statements."""
-    value = _only_value(block, found)
+def moved(
+    block: Block, found: Variables, name: str, offloading: Offloading, calls: Sequence[BlockingCall]
+) -> Edit:
+    """The edit that puts the offloaded block, with those calls, in the place of its statements."""
+    value = _only_value(block, found, calls)
     if value is not None:
         return _as_lambda(block, value, offloading)
     wrapping = offloading.of(name, arguments=bool(found.parameters))
@@ -100,9 +102,9 @@ def _needs_blank_line(block: Block) -> bool:
     return bool(above.strip()) and not above.lstrip().startswith(("#", "@")) and not is_first
 
 
-def _only_value(block: Block, found: Variables) -> ast.expr | None:
+def _only_value(block: Block, found: Variables, calls: Sequence[BlockingCall]) -> ast.expr | None:
     """The value of the block's only statement, where moving that is enough: what it is assigned to stays."""
-    if len(block.statements) > 1 or found.parameters or found.kept:
+    if len(block.statements) > 1 or found.parameters or found.kept or _assigning_runs(block, calls):
         return None
     match block.statements[0]:
         case ast.Assign(value=value) | ast.Expr(value=value) | ast.Return(value=ast.expr() as value):
@@ -114,6 +116,21 @@ def _only_value(block: Block, found: Variables) -> ast.expr | None:
     text = block.syntax.text(value)
     fits = not any(mark in text for mark in ('"""', "'''", "\\\n", "#"))
     return value if fits and not variables.writes([value]) else None
+
+
+def _assigning_runs(block: Block, calls: Sequence[BlockingCall]) -> bool:
+    """Whether one of the calls may be run by assigning: by `__setitem__`, or by taking a lazy value apart."""
+    statement = block.statements[0]
+    if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+        return False
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    takes_apart = any(isinstance(target, ast.Tuple | ast.List) for target in targets)
+    nodes = [block.syntax.at(call.position, ast.AST) for call in calls if call.site is None]
+    value = statement.value
+    return any(
+        node is None or (node is value and takes_apart) or not block.syntax.is_below(node, value)
+        for node in nodes
+    )
 
 
 def _as_lambda(block: Block, value: ast.expr, offloading: Offloading) -> Edit:

@@ -59,7 +59,9 @@ class Pools:
         self._homeless: dict[str, list[BlockingCall]] = {}
         self._beside: dict[str, list[BlockingCall]] = {}
         self._offloads: dict[str, list[BlockingCall]] = {}
+        self._computing: dict[str, list[BlockingCall]] = {}
         self._known: dict[tuple[Frame, Position], Pool | None] = {}
+        self._named: dict[str, tuple[Pool, ...]] = {}
 
     def choose(
         self, call: BlockingCall, function: Function, imports: ImportsOf, *, dispatch: bool = False
@@ -114,10 +116,13 @@ class Pools:
         here = call.caller.module.path
         if self._existing(call) is None:
             return [*self.companions(call), *self._on_default(here)]
-        beside, analysis = self.analysis.reach.beside(here), self.analysis
-        places = (one for path in analysis.loop.paths if path in beside for one in analysis.offloads_in(path))
-        judged = ((place, analysis.computed(place, found)) for place, found in places)
-        return [offloading_call(place, blocking) for place, blocking in judged if blocking is not None]
+        if here not in self._computing:
+            beside, analysis = self.analysis.reach.beside(here), self.analysis
+            paths = (path for path in analysis.loop.paths if path in beside)
+            places = (one for path in paths for one in analysis.offloads_in(path))
+            judged = ((place, analysis.computed(place, found)) for place, found in places)
+            self._computing[here] = [offloading_call(place, found) for place, found in judged if found]
+        return self._computing[here]
 
     def _on_default(self, here: str) -> list[BlockingCall]:
         """The offloads of a service to the loop's default executor.
@@ -158,16 +163,18 @@ class Pools:
     def _global(self, call: BlockingCall) -> Pool | None:
         """A pool that the file has a global name for, its own or an imported one."""
         module = call.caller.module
+        if module.path not in self._named:
+            self._named[module.path] = tuple(self._pools_named_in(module))
+        return next((pool for pool in self._named[module.path] if not is_local(call, pool.text)), None)
+
+    def _pools_named_in(self, module: Module) -> Iterator[Pool]:
         body = module.facts.body
-        own = [b.target.id for b in body.bindings if isinstance(b.target, Name) and _may_be_made(b.value)]
-        imported = [item.local for item in body.imports if item.name]
-        for name in (*own, *imported):
-            if not self._is_dedicated(name) or is_local(call, name):
-                continue
-            for value, _ in plain(self.analysis.evaluator.member(module, name)):
-                if self._is_pool(value):
-                    return Pool(name, self._workers(module, name))
-        return None
+        own = (b.target.id for b in body.bindings if isinstance(b.target, Name) and _may_be_made(b.value))
+        imported = (item.local for item in body.imports if item.name)
+        for name in dict.fromkeys((*own, *imported)):
+            values = plain(self.analysis.evaluator.member(module, name)) if self._is_dedicated(name) else ()
+            if any(self._is_pool(value) for value, _ in values):
+                yield Pool(name, self._workers(module, name))
 
     def _own(self, call: BlockingCall) -> Pool | None:
         """A pool that the object whose method this is holds; its class, or one that it inherits from."""

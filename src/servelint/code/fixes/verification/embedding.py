@@ -16,6 +16,8 @@ Replaced: TypeAlias = Callable[[ast.expr | ast.alias], bool]
 _WRAPPERS = (ast.Await, ast.Call, ast.Lambda)
 # Lists to which a fix may add: arguments, and what an import names.
 _OPEN = frozenset({"args", "keywords", "names"})
+# The list from which a fix may take something out.
+_ELEMENTS = "elts"
 _SUITES = frozenset({"body", "orelse", "finalbody"})
 
 
@@ -141,6 +143,8 @@ class Embedding:
                 return self._suite(old, new)
             if name in _OPEN and all(isinstance(part, ast.AST) for part in old):
                 return self._among(old, new)
+            if name == _ELEMENTS and len(old) > len(new):
+                old = [part for part in old if not self._replaced(part)]
             return len(old) == len(new) and all(map(self._part, old, new))
         return self._part(old, new)
 
