@@ -90,6 +90,25 @@ def _changed_index(number: int) -> str:
     return head + ENDPOINT.format(name="predict", body=body)
 
 
+def _offloaded_beside(number: int) -> str:
+    body = "    x = await asyncio.to_thread(model, x)\n    print(x)\n    x = model(x, scale=1)\n    x = await x\n"
+    return f"import asyncio\n{HEAD}" + "".join(
+        ENDPOINT.format(name=f"p{n}", body=body) for n in range(number)
+    )
+
+
+def _named_as_they_call(number: int) -> str:
+    body = "    await message.answer(model(x))\n"
+    one = ENDPOINT.format(name="answer", body=body).replace("(x):", "(message, x):")
+    return HEAD + "".join(one.replace("'/answer'", f"'/{n}'") for n in range(number))
+
+
+def _loaded_anew(number: int) -> str:
+    load = "    model.eval()\n    loaded = torch.load('m.pt')\n    x = loaded(model(x))\n"
+    body = "\n".join(load.replace("m.pt", f"m{n}.pt") for n in range(number))
+    return HEAD + ENDPOINT.format(name="predict", body=body)
+
+
 def _guarded(number: int) -> str:
     guards = "".join(
         f"        if x == {n}:\n            return\n        self.v{n} = x\n" for n in range(number)
@@ -128,6 +147,8 @@ KINDS: dict[str, Callable[[int], str]] = {
     "functions of one name": _of_one_name,
     "loads at start-up": _loaded_at_startup,
     "changes of an index": _changed_index,
+    "offloads beside calls": _offloaded_beside,
+    "loads a request": _loaded_anew,
 }
 FIXED = (
     "calls",
@@ -137,6 +158,7 @@ FIXED = (
     "calls in a block",
     "settings above imports",
     "parts of parts",
+    "offloads beside calls",
 )
 
 
@@ -176,6 +198,13 @@ def test_twice_as_much_to_repair_costs_twice_as_much(kind: str, tmp_path: Path) 
     first, second, third = (_steps(tmp_path, make(number), fix=True) for number in (60, 120, 240))
     assert second / first < MOST
     assert third / second < MOST
+
+
+def test_functions_that_call_what_they_are_named_are_asked_once(tmp_path: Path) -> None:
+    """Each of them may pass an argument to each: pairs of them, which are looked up, and no more than pairs."""
+    _steps(tmp_path, _named_as_they_call(1))
+    first, second = (_steps(tmp_path, _named_as_they_call(number)) for number in (60, 120))
+    assert second / first < 3
 
 
 def test_lambdas_in_lambdas_are_read_once(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ class Memory(Generic[T]):
     """Remembers answers by key. A question that leads back to itself is answered with `nothing`.
 
     An answer that was cut short in that way holds until the question that it was cut short by is
-    answered, and is then forgotten: asked again, it will be whole. Questions nested deeper than
-    `maximum_depth` are answered with `nothing` too.
+    answered, and is then forgotten: asked again, it will be whole. Where the answer to that is `nothing`,
+    too, it was whole from the beginning. Questions nested deeper than `maximum_depth` are answered with
+    `nothing`.
     """
 
     def __init__(self, nothing: T, maximum_depth: int) -> None:
@@ -55,6 +56,8 @@ class Memory(Generic[T]):
             del self._active[key]
         if self._lowest >= depth:
             self._known[key] = found
+            if found == self._nothing:
+                self._settle(first)
             self._forget(first)
             self._lowest = self._maximum_depth
         else:
@@ -62,6 +65,15 @@ class Memory(Generic[T]):
             self._provisional_keys.append(key)
         self._lowest = min(self._lowest, outer)
         return found
+
+    def _settle(self, first: int) -> None:
+        """Take the answers since there were `first` for whole where all of them are `nothing`.
+
+        Each question that led back to itself was answered so: then the answers that came of that are right.
+        """
+        found = {key: self._provisional[key][0] for key in self._provisional_keys[first:]}
+        if all(answer == self._nothing for answer in found.values()):
+            self._known |= found
 
     def _forget(self, first: int) -> None:
         """Forget the answers that were cut short since there were `first` of them."""

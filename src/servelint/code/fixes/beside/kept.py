@@ -27,6 +27,7 @@ class Kept:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
         self.routers = Routers(analysis)
+        self._doubts: dict[Path, str] = {}
 
     def judged(self, fix: Fix) -> Fix:
         """The fix; unsafe where it changes what may be kept as it is, or what nobody serves.
@@ -43,6 +44,12 @@ class Kept:
         return fix._replace(applicability=Applicability.UNSAFE, reason=reason, better=better)
 
     def _doubt(self, path: Path) -> str:
+        """Worked out once for a file: its whole text is read for it, and a file may hold a thousand calls."""
+        if path not in self._doubts:
+            self._doubts[path] = self._work_out(path)
+        return self._doubts[path]
+
+    def _work_out(self, path: Path) -> str:
         kept = _reason(path, self.analysis.project.root)
         if kept or self._is_new(path) or self._is_program(path):
             return kept

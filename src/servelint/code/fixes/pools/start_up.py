@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import count
 
@@ -178,9 +180,17 @@ class StartUp:
 
 def _number(syntax: Syntax, node: ast.Call, function: Function) -> int:
     """How many calls of the same text stand before this one in the function."""
-    before = (n for n in syntax.own_nodes(function) if isinstance(n, ast.Call))
-    place = (node.lineno, node.col_offset)
-    return sum((n.lineno, n.col_offset) < place and syntax.text(n) == syntax.text(node) for n in before)
+    places = syntax.worked_out(_places_of_calls, function).get(syntax.text(node), [])
+    return bisect_left(places, (node.lineno, node.col_offset))
+
+
+def _places_of_calls(syntax: Syntax, function: Function) -> dict[str, list[tuple[int, int]]]:
+    """Where the function's own calls stand, in the order of the text, by what they say."""
+    found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for node in syntax.own_nodes(function):
+        if isinstance(node, ast.Call):
+            found[syntax.text(node)].append((node.lineno, node.col_offset))
+    return {text: sorted(places) for text, places in found.items()}
 
 
 def _first(syntax: Syntax, node: ast.Call, top: ast.stmt) -> ast.stmt:
@@ -203,12 +213,31 @@ def _is_constant(syntax: Syntax, node: ast.Call, function: Function, top: ast.st
     if any(isinstance(n, ast.Await | ast.Yield | ast.NamedExpr | ast.Lambda) for n in ast.walk(node)):
         return False
     names = variables.reads([node])
-    own = variables.writes(function.body) | {a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg)}
-    changed = {n for s in syntax.nodes if isinstance(s, ast.Global) for n in s.names}
-    above = syntax.tree.body[: syntax.tree.body.index(top)]
-    known = variables.writes(above) | set(dir(builtins))
-    enclosing = _locals_around(syntax, function)
-    return names <= known and not names & (own | changed | enclosing)
+    first, above = syntax.worked_out(_first_set, syntax.tree), syntax.tree.body.index(top)
+    if any(first.get(name, above) >= above for name in names - set(dir(builtins))):
+        return False
+    changed = syntax.worked_out(_set_by_functions, syntax.tree)
+    return not names & (syntax.worked_out(_locals, function) | changed | _locals_around(syntax, function))
+
+
+def _first_set(_: Syntax, tree: ast.Module) -> dict[str, int]:
+    """The first statement of the file, by its number, that sets each name."""
+    found: dict[str, int] = {}
+    for number, statement in enumerate(tree.body):
+        for name in variables.writes([statement]):
+            found.setdefault(name, number)
+    return found
+
+
+def _set_by_functions(syntax: Syntax, _: ast.Module) -> frozenset[str]:
+    """The names of the file that functions set."""
+    return frozenset(n for s in syntax.nodes if isinstance(s, ast.Global) for n in s.names)
+
+
+def _locals(_: Syntax, function: Function) -> frozenset[str]:
+    """The variables of the function, its parameters among them."""
+    parameters = (a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg))
+    return frozenset((*variables.writes(function.body), *parameters))
 
 
 def _is_changed(syntax: Syntax, node: ast.Call, function: Function) -> bool:
@@ -216,11 +245,17 @@ def _is_changed(syntax: Syntax, node: ast.Call, function: Function) -> bool:
     statement = syntax.statement(node)
     targets = statement.targets if isinstance(statement, ast.Assign) and statement.value is node else ()
     names = {target.id for target in targets if isinstance(target, ast.Name)}
-    return any(
-        names & set(variables.roots(place))
+    return bool(names & syntax.worked_out(_changed_in, function))
+
+
+def _changed_in(syntax: Syntax, function: Function) -> frozenset[str]:
+    """The variables whose objects the function changes."""
+    return frozenset(
+        root
         for inner in syntax.own_nodes(function)
         for place in (*variables.changed(inner), *_told(inner))
         if not isinstance(inner, ast.Name)
+        for root in variables.roots(place)
     )
 
 
@@ -239,6 +274,5 @@ def _locals_around(syntax: Syntax, function: Function) -> set[str]:
     found: set[str] = set()
     for outer, _ in syntax.ancestors(function):
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
-            found |= variables.writes(outer.body)
-            found |= {a.arg for a in ast.walk(outer.args) if isinstance(a, ast.arg)}
+            found |= syntax.worked_out(_locals, outer)
     return found
