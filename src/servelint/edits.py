@@ -29,6 +29,9 @@ from servelint.project.text.writing import LEADS_OUT, leads_out, remove_leftover
 _FINDINGS_CHECKED = 20_000
 _LEAST_ATTEMPTS = 64
 _NOT_TRIED = "it was not tried: too many other fixes did not hold up"
+# So many of a file that do the same are tried one by one where none of them holds up.
+_ALIKE_TRIED = 5
+_ALIKE = "it was not tried: others of the file that do the same did not hold up"
 
 Name: TypeAlias = tuple[object, ...]
 
@@ -159,6 +162,8 @@ class _Work:
     # Whether the text has changed since a fix was taken back, and how many more batches may fail.
     changed: bool = False
     attempts: int = 0
+    # How many of those that do the same to a file did not hold up by themselves.
+    alike: Counter[Name] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.findings = self.names.of(self.report)
@@ -189,11 +194,17 @@ class _Work:
         if not (self.changed and self.rejected):
             return False
         self.rejected.clear()
+        self.alike.clear()
         self.changed = False
         return True
 
     def attempt(self, batch: Sequence[_Named]) -> bool:
         """Apply a batch, or as much of it as holds up; whether the text changed."""
+        hopeless = {name for name, finding in batch if self.alike[_deed(finding)] >= _ALIKE_TRIED}
+        self.rejected |= {name: Rejected(finding, _ALIKE) for name, finding in batch if name in hopeless}
+        batch = [named for named in batch if named.name not in hopeless]
+        if not batch:
+            return False
         if not self.attempts:
             self.rejected |= {name: Rejected(finding, _NOT_TRIED) for name, finding in batch}
             return False
@@ -203,6 +214,7 @@ class _Work:
         self.attempts -= 1
         if len(batch) == 1:
             self.rejected[batch[0].name] = Rejected(batch[0].finding, fault.reason)
+            self.alike[_deed(batch[0].finding)] += 1
             return False
         # Once a part is kept the positions of the other are stale: it waits for the next round.
         return any(self.attempt(part) for part in _parts(batch, fault.keys))
@@ -322,6 +334,11 @@ def _by_file(batch: Sequence[Finding]) -> dict[Path, frozenset[Edit]]:
 def _key(finding: Finding) -> Name:
     """What stays the same about a finding when the lines around it move."""
     return (finding.code, finding.span.path, finding.function)
+
+
+def _deed(finding: Finding) -> Name:
+    """What the fix of the finding does, and to which file."""
+    return finding.code, finding.span.path, finding.fix.title if finding.fix is not None else ""
 
 
 def _is_remark(finding: Finding, cured: Sequence[Finding]) -> bool:

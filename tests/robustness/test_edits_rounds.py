@@ -33,11 +33,18 @@ class Planted:
         text = tree.read(self.path).decode()  # type: ignore[attr-defined]
         return Analysed(tuple(self.judge(text.splitlines())), (), tuple)
 
-    def finding(self, number: int, old: str, new: str, head: str = "", function: str = "") -> Finding:
+    def finding(
+        self, number: int, old: str, new: str, head: str = "", function: str = "", title: str = ""
+    ) -> Finding:
         """A finding on line `number`, whose fix writes `new` there and `head` on top of the file."""
         span = Span(self.path, number, 1, number, len(old) + 1)
         changed = (Edit(Span(self.path, 1, 1, 1, 1), head),) if head else ()
-        fix = Fix(Applicability.SAFE, "do it", (*changed, Edit(span, new)), replaces=(span,))
+        fix = Fix(
+            Applicability.SAFE,
+            title or f"do it in line {number}",
+            (*changed, Edit(span, new)),
+            replaces=(span,),
+        )
         identity = (function or "all alike",)
         return Finding(
             "SRV101", span, "", Severity.ERROR, Confidence.HIGH, function, fix=fix, identity=identity
@@ -114,6 +121,22 @@ def test_fixes_that_do_not_hold_up_are_not_looked_for_without_end(
     assert outcome.rejected[0].reason == "the finding would remain"
     assert outcome.rejected[-1].reason == "it was not tried: too many other fixes did not hold up"
     assert planted.checks < 100
+
+
+def test_of_those_that_do_the_same_few_are_tried(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = Planted(project, monkeypatch, "bad\n" * 400 + "good\n")
+    planted.judge = lambda lines: [
+        planted.finding(number, line, "0" if line == "good" else line, function=line, title=line)
+        for number, line in enumerate(lines, start=1)
+        if line in ("bad", "good")
+    ]
+    outcome = planted.fix()
+    assert outcome.after[planted.path] == b"bad\n" * 400 + b"0\n"
+    assert len(outcome.rejected) == 400
+    told = [item.reason for item in outcome.rejected]
+    assert told.count("the finding would remain") == 5
+    assert told[-1] == "it was not tried: others of the file that do the same did not hold up"
+    assert planted.checks < 40
 
 
 def test_nor_anew_after_each_that_does(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
