@@ -91,10 +91,10 @@ def _changed_index(number: int) -> str:
 
 
 def _offloaded_beside(number: int) -> str:
-    body = "    x = await asyncio.to_thread(model, x)\n    print(x)\n    x = model(x, scale=1)\n    x = await x\n"
-    return f"import asyncio\n{HEAD}" + "".join(
-        ENDPOINT.format(name=f"p{n}", body=body) for n in range(number)
-    )
+    offloaded = "    x = await asyncio.to_thread(upsampler.enhance, x)\n    print(x)\n"
+    body = f"{offloaded}    x = upsampler.enhance(x, outscale=1)\n"
+    head = f"import asyncio\nfrom realesrgan import RealESRGANer\n{HEAD}upsampler = RealESRGANer(scale=4)\n"
+    return head + "".join(ENDPOINT.format(name=f"p{n}", body=body) for n in range(number))
 
 
 def _named_as_they_call(number: int) -> str:
